@@ -1,0 +1,1 @@
+"""The commands: they declare, call one function and print; nothing imports this room."""

@@ -1,0 +1,229 @@
+"""Printing rows as they come: a table for people; JSON, CSV and YAML for programs.
+
+Only what a person reads is rounded; JSON, CSV and YAML give numbers in full.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from sweeper.results import csv_cell, flatten, plain_json
+
+LOOK_AHEAD = 200  # rows that decide how wide a table's columns are
+EMPTY = "-"
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: its title, and what a row says in it."""
+
+    title: str
+    get: Callable[[Row], Any]
+
+
+def column(key: str, title: str | None = None) -> Column:
+    """The column that shows the row's ``key``."""
+    return Column(title or key, lambda row: row.get(key))
+
+
+def param_column(name: str, title: str) -> Column:
+    """The column of the parameter with this dotted ``name``."""
+    return Column(title, lambda row: flatten(row.get("params") or {}).get(name))
+
+
+def show(value: Any) -> str:
+    """A value as a person reads it, on one line."""
+    if value is None:
+        return EMPTY
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, (bool, list, tuple, Mapping)):
+        return json.dumps(value)
+    return " ".join(str(value).split()) or '""'
+
+
+def show_seconds(seconds: float | None) -> str:
+    """``75`` seconds as ``1:15``, ``4000`` as ``1:06:40``."""
+    if not seconds:
+        return EMPTY
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+class Writer:
+    """Prints a head and rows in one format; use it as a context manager.
+
+    ``head``: what JSON and YAML say before the rows, which stand under ``key``.
+    ``columns``: of a table. ``fields``: the row's own columns of a CSV file, before one column
+    ``params.<name>`` for each of ``params``.
+    """
+
+    def __init__(self, head: Row, key: str = "trials", stream: TextIO | None = None) -> None:
+        self.head = head
+        self.key = key
+        self.stream = stream or sys.stdout
+        self.count = 0
+
+    def __enter__(self) -> Writer:
+        self.begin()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.end()
+
+    def begin(self) -> None:
+        """Print what comes before the rows."""
+
+    def add(self, row: Row) -> None:
+        """Print a row."""
+        self.count += 1
+
+    def end(self) -> None:
+        """Print what comes after the rows."""
+
+
+class JsonWriter(Writer):
+    """One object; each row on a line of its own. Numbers that are not finite become null."""
+
+    def begin(self) -> None:
+        head = "".join(f"{json.dumps(k)}: {_json(v)}, " for k, v in self.head.items())
+        self.stream.write(f"{{{head}{json.dumps(self.key)}: [")
+
+    def add(self, row: Row) -> None:
+        self.stream.write(f"{',' if self.count else ''}\n  {_json(row)}")
+        super().add(row)
+
+    def end(self) -> None:
+        self.stream.write("\n]}\n" if self.count else "]}\n")
+
+
+class YamlWriter(Writer):
+    """One mapping; the rows are a list under ``key``."""
+
+    def begin(self) -> None:
+        if self.head:
+            self.stream.write(_yaml(dict(self.head)))
+
+    def add(self, row: Row) -> None:
+        if not self.count:
+            self.stream.write(f"{self.key}:\n")
+        self.stream.write(_yaml([dict(row)]))
+        super().add(row)
+
+    def end(self) -> None:
+        if not self.count:
+            self.stream.write(f"{self.key}: []\n")
+
+
+class CsvWriter(Writer):
+    """A header and one line per row; the head is left out."""
+
+    def __init__(self, fields: Sequence[str], params: Sequence[str], **rest: Any) -> None:
+        super().__init__(**rest)
+        self.fields, self.params = fields, params
+        self._csv = csv.writer(self.stream, lineterminator="\n")
+
+    def begin(self) -> None:
+        self._csv.writerow([*self.fields, *(f"params.{name}" for name in self.params)])
+
+    def add(self, row: Row) -> None:
+        params = flatten(row.get("params") or {})
+        cells = [row.get(key) for key in self.fields] + [params.get(name) for name in self.params]
+        self._csv.writerow([csv_cell(cell) for cell in cells])
+        super().add(row)
+
+
+class TableWriter(Writer):
+    """Aligned text; the first rows decide the widths, the rest is printed as it comes."""
+
+    def __init__(self, columns: Sequence[Column], **rest: Any) -> None:
+        super().__init__(**rest)
+        self.columns = columns
+        self._waiting: list[list[Any]] | None = []
+        self._widths: list[int] = []
+        self._right: list[bool] = []
+
+    def add(self, row: Row) -> None:
+        cells = [column.get(row) for column in self.columns]
+        if self._waiting is None:
+            self._line([show(cell) for cell in cells])
+        else:
+            self._waiting.append(cells)
+            if len(self._waiting) >= LOOK_AHEAD:
+                self._release()
+        super().add(row)
+
+    def end(self) -> None:
+        if self._waiting:
+            self._release()
+
+    def _release(self) -> None:
+        rows, self._waiting = self._waiting or [], None
+        titles = [column.title for column in self.columns]
+        texts = [[show(cell) for cell in cells] for cells in rows]
+        self._widths = [max(map(len, cells)) for cells in zip(titles, *texts, strict=True)]
+        self._right = [all(map(_is_number, cells)) for cells in zip(*rows, strict=True)]
+        self._line(titles)
+        for cells in texts:
+            self._line(cells)
+
+    def _line(self, cells: Sequence[str]) -> None:
+        parts = [
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(cells, self._widths, self._right, strict=True)
+        ]
+        self.stream.write("  ".join(parts).rstrip() + "\n")
+
+
+def writer(
+    format_: str,
+    head: Row,
+    columns: Sequence[Column],
+    fields: Sequence[str],
+    params: Sequence[str] = (),
+    **rest: Any,
+) -> Writer:
+    """The writer for ``format_``: table, json, csv or yaml; see :class:`Writer`."""
+    if format_ == "json":
+        return JsonWriter(head, **rest)
+    if format_ == "yaml":
+        return YamlWriter(head, **rest)
+    if format_ == "csv":
+        return CsvWriter(fields, params, head=head, **rest)
+    return TableWriter(columns, head=head, **rest)
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(plain_json(value), ensure_ascii=False, allow_nan=False)
+
+
+def _yaml(value: Any) -> str:
+    import yaml
+
+    return str(
+        yaml.safe_dump(
+            _copied(value), sort_keys=False, allow_unicode=True, default_flow_style=False
+        )
+    )
+
+
+def _copied(value: Any) -> Any:
+    """``value`` with lists for tuples and nothing shared, which YAML would write as an alias."""
+    if isinstance(value, Mapping):
+        return {key: _copied(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_copied(item) for item in value]
+    return value

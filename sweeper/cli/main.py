@@ -1,0 +1,132 @@
+"""The command ``sweeper``: its group, and the one place that turns errors into exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from sweeper import __version__
+from sweeper.cli.options import Settings, verbose_option
+from sweeper.errors import SweeperError
+
+COMMANDS = {
+    "launch": ("sweeper.cli.launch", "Run a sweep's trials; launch again to resume."),
+    "plan": ("sweeper.cli.reading", "Show which trials a launch would run, and run nothing."),
+    "status": ("sweeper.cli.reading", "Show how far a sweep is, trial by trial."),
+    "best": ("sweeper.cli.reading", "Show the best trials, their parameters and checkpoints."),
+    "logs": ("sweeper.cli.runs", "Print what a trial wrote to its output."),
+    "diff": ("sweeper.cli.runs", "Show in what two runs differ."),
+    "completion": ("sweeper.cli.completion", "Print the completion script for your shell."),
+}
+"""Command -> the module that defines it under the same name, and its line in the help.
+
+The line stands here so that ``sweeper --help`` imports no command.
+"""
+
+EPILOG = """\b
+Examples:
+  sweeper plan sweeps/digits.yaml           what would run
+  sweeper launch sweeps/digits.yaml         run it; the same again resumes it
+  sweeper launch sweeps/digits.yaml -j 2 parameters.training.epochs.value=3
+  sweeper status sweeps/digits.yaml         how far it is
+  sweeper best sweeps/digits.yaml --top 3   what came of it
+  sweeper logs sweeps/digits.yaml 5 -f      what trial 5 prints
+  sweeper best experiments/digits --json    the same from a directory, anywhere
+
+\b
+Exit codes: 0 all well, 1 an error, 2 a wrong request or sweep file, 3 some trials
+failed, 4 stopped by a budget or the breaker, 130/143 interrupted."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when that command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        import importlib
+
+        module = importlib.import_module(COMMANDS[cmd_name][0])
+        command = getattr(module, cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, 1)
+            mend = f"did you mean {near[0]!r}?" if near else f"found none of {', '.join(COMMANDS)}"
+            raise click.UsageError(f"no such command {args[0]!r}: {mend}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
+@verbose_option
+def cli(verbose: bool) -> None:
+    """Hyperparameter sweeps for Keras and TensorFlow on Ray Tune, kept as plain files."""
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line ``args`` (the process's own by default) and return its exit code."""
+    settings = Settings(verbose=os.environ.get("SWEEPER_DEBUG", "") not in ("", "0"))
+    _log_to_stderr(settings.verbose)
+    try:
+        result: Any = cli.main(args, "sweeper", standalone_mode=False, obj=settings)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except SweeperError as error:
+        if settings.verbose:
+            _show_traceback()
+        print(f"sweeper: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:  # the reader has seen enough (`sweeper plan … | head`)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if settings.verbose:
+            _show_traceback()
+        print(f"sweeper: unexpected {type(error).__name__}: {error}", file=sys.stderr)
+        if not settings.verbose:
+            print("sweeper: this is a bug; -v shows where it happened", file=sys.stderr)
+        return 1
+    return result if isinstance(result, int) else 0
+
+
+def _show_traceback() -> None:
+    import traceback
+
+    traceback.print_exc()
+
+
+def _log_to_stderr(verbose: bool) -> None:
+    import logging
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("sweeper: %(levelname)s: %(message)s"))
+    logger = logging.getLogger("sweeper")
+    if not logger.handlers:
+        logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG if verbose else logging.WARNING)

@@ -1,0 +1,161 @@
+"""Arguments and options that several commands share, so that they mean the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from sweeper.spec import Sweep
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FORMATS = ("table", "json", "csv", "yaml")
+
+
+@dataclass
+class Settings:
+    """What the whole program was told; click carries it as the context's object."""
+
+    verbose: bool = False
+
+
+def _be_verbose(context: click.Context, _parameter: click.Parameter, value: bool) -> bool:
+    settings = context.find_root().obj
+    if value and isinstance(settings, Settings):
+        settings.verbose = True
+        _show_log()
+    return value
+
+
+def _show_log() -> None:
+    import logging
+
+    logging.getLogger("sweeper").setLevel(logging.DEBUG)
+
+
+def _together(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    """One decorator that applies ``decorators``, so that help lists them in this order."""
+
+    def apply(function: F) -> F:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return apply
+
+
+verbose_option = click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    callback=_be_verbose,
+    help="Say more; show the traceback of an error. SWEEPER_DEBUG=1 does the same.",
+)
+
+spec_argument = click.argument("spec", type=click.Path(path_type=Path))
+
+target_argument = click.argument("target", metavar="SPEC|DIR", type=click.Path(path_type=Path))
+
+overrides_argument = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+
+storage_option = click.option(
+    "--storage",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where base directories live. [default: the sweep file's, else ./experiments]",
+)
+
+name_option = click.option(
+    "--name", metavar="NAME", help="The base directory's name. [default: the sweep file's]"
+)
+
+seed_option = click.option(
+    "--seed", type=click.IntRange(min=0), help="Replaces the sweep file's seed."
+)
+
+max_trials_option = click.option(
+    "-n",
+    "--max-trials",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="At most N trials in all, over every launch of this sweep.",
+)
+
+parallel_option = click.option(
+    "-j",
+    "--parallel",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="At most N trials at a time. [default: what the resources allow]",
+)
+
+cpus_option = click.option(
+    "--cpus-per-trial", type=click.FloatRange(min=0), metavar="X", help="CPUs that one trial gets."
+)
+
+gpus_option = click.option(
+    "--gpus-per-trial",
+    type=click.FloatRange(min=0),
+    metavar="X",
+    help="GPUs that one trial gets; 0.25 puts four trials on one.",
+)
+
+place_options = _together(storage_option, name_option)
+"""``--storage`` and ``--name``: where the tree is."""
+
+sweep_options = _together(
+    max_trials_option, parallel_option, cpus_option, gpus_option, place_options, seed_option
+)
+"""Everything that changes a sweep for one command; pass what click gives to :func:`load`."""
+
+SWEEP_CHANGES = (
+    "max_trials",
+    "parallel",
+    "cpus_per_trial",
+    "gpus_per_trial",
+    "storage",
+    "name",
+    "seed",
+)
+
+format_options = _together(
+    click.option(
+        "--format",
+        "format_",
+        type=click.Choice(FORMATS),
+        default="table",
+        show_default=True,
+        help="How to print.",
+    ),
+    click.option("--json", "format_", flag_value="json", help="The same as --format json."),
+)
+
+
+def changes(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of ``sweep_options`` that were given, as ``load_sweep`` takes them."""
+    return {key: given[key] for key in SWEEP_CHANGES if given.get(key) is not None}
+
+
+def load(spec: Path, /, overrides: Sequence[str] = (), **given: Any) -> Sweep:
+    """Load the sweep that a command line asks for; ``given`` may be all that click gives.
+
+    Raises UsageError, SpecError, click.UsageError.
+    """
+    from sweeper.spec import load_sweep
+
+    return load_sweep(spec, check_overrides(overrides), **changes(given))
+
+
+def check_overrides(overrides: Sequence[str]) -> Sequence[str]:
+    """Raise click.UsageError for a word that is not ``KEY=VALUE``."""
+    for word in overrides:
+        key, equals, _ = word.partition("=")
+        if not equals or not key.strip():
+            raise click.UsageError(
+                f"{word!r}: expected KEY=VALUE, such as parameters.training.epochs.value=3"
+            )
+    return overrides

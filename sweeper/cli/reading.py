@@ -1,0 +1,295 @@
+"""The commands that read a sweep: plan, status, best. None loads Ray or TensorFlow."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from sweeper.cli import options
+
+if TYPE_CHECKING:
+    from sweeper.cli.formatting import Column
+    from sweeper.experiment import PlannedTrial
+    from sweeper.results import Columns, Index
+    from sweeper.results.ranking import Goal
+    from sweeper.spec import Metric, Sweep
+
+ENDLESS_SHOWN = 100  # trials of an endless sweep that plan shows when no number is given
+PARAM_COLUMNS = 6  # parameters that vary, shown in a table
+LOOKED_AT = 10_000  # trials that decide which parameters a table shows
+
+PLAN_FIELDS = ("trial", "replicate", "seed", "state", "experiment", "run")
+STATUS_FIELDS = (
+    *("trial", "replicate", "status", "epochs", "value", "epoch", "elapsed"),
+    *("experiment", "run", "path", "error", "log"),
+)
+BEST_FIELDS = (
+    *("rank", "trial", "replicate", "value", "epoch", "status", "elapsed"),
+    *("experiment", "run", "checkpoint"),
+)
+
+
+def say(text: str) -> None:
+    """Talk: to stderr, so that stdout holds data only."""
+    print(text, file=sys.stderr)
+
+
+@click.command()
+@options.spec_argument
+@options.overrides_argument
+@options.max_trials_option
+@options.place_options
+@options.seed_option
+@options.format_options
+@click.option("--retry-failed", is_flag=True, help="Plan as `launch --retry-failed` would.")
+@click.option(
+    "--save-trials",
+    metavar="FILE.csv",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the trials to a CSV file too.",
+)
+def plan(spec: Path, format_: str, save_trials: Path | None, **given: Any) -> None:
+    """Show SPEC's trials as a launch would find them: new, reused, resumed, failed.
+
+    Nothing runs and nothing is written; the program need not exist.
+    """
+    from sweeper.experiment import Tree, plan_trials
+
+    sweep = options.load(spec, **given)
+    planned = plan_trials(sweep, Tree(sweep.base_dir), given["retry_failed"])
+    print_plan(sweep, planned, format_, save_trials)
+
+
+def print_plan(
+    sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "table", save: Path | None = None
+) -> None:
+    """Print ``planned`` as it comes, its counts to stderr; ``save`` is a CSV file to write too."""
+    from sweeper.cli import formatting
+    from sweeper.results import Columns
+
+    size = sweep.size()
+    limit = ENDLESS_SHOWN if size is None else size
+    exact = save is not None or format_ == "csv"  # a CSV header must name every parameter
+    first = itertools.islice(sweep.trials(), limit if exact else LOOKED_AT)
+    names = Columns(trial.params for trial in first)
+    columns = [formatting.column("trial"), formatting.column("state")]
+    columns += param_columns(names)
+    columns.append(formatting.Column("directory", _directory))
+    head = {"sweep": sweep.sweep_name, "size": size}
+    writers = [formatting.writer(format_, head, columns, PLAN_FIELDS, names.names)]
+    counts: Counter[str] = Counter()
+    with _file(save) as stream:
+        if stream is not None:
+            writers.append(formatting.CsvWriter(PLAN_FIELDS, names.names, head=head, stream=stream))
+        for writer in writers:
+            writer.begin()
+        for item in itertools.islice(planned, limit):
+            counts[item.state] += 1
+            for writer in writers:
+                writer.add(_plan_row(item))
+        for writer in writers:
+            writer.end()
+    words = ", ".join(f"{counts[state]} {state}" for state in counts) or "none"
+    say(f"{sweep.sweep_name}: {sum(counts.values())} trials: {words}; in {sweep.base_dir}")
+    if sweep.adaptive:
+        say(f"method {sweep.method} chooses its trials as results come in: none are known before")
+    elif size is None:
+        say(f"the sweep has no end; shown are its first {limit}: -n shows as many as you like")
+
+
+def _plan_row(item: PlannedTrial) -> dict[str, Any]:
+    return {
+        "trial": item.trial.index,
+        "replicate": item.trial.replicate,
+        "seed": item.trial.seed,
+        "params": item.trial.params,
+        "experiment": item.experiment,
+        "run": item.run.run if item.run else None,
+        "state": item.state,
+    }
+
+
+def _directory(row: Any) -> str | None:
+    names = [name for name in (row["experiment"], row["run"]) if name]
+    return "/".join(names) or None
+
+
+@click.command()
+@options.target_argument
+@options.overrides_argument
+@options.place_options
+@options.seed_option
+@options.format_options
+def status(target: Path, format_: str, **given: Any) -> None:
+    """Show how each trial of a sweep stands, from what lies in the tree.
+
+    SPEC|DIR is a sweep file, a base directory, or a sweeps/<name> directory in one.
+    """
+    from sweeper.cli import formatting
+    from sweeper.results import trial_row
+
+    index = open_target(target, given)
+    metric = index.metric or _watched(index)
+    rows = [trial_row(entry, metric) for entry in index.entries]
+    counts = index.counts()
+    names = names_of(index)
+    columns = [formatting.column(key) for key in ("trial", "status", "epochs")]
+    if metric:
+        columns += [formatting.column("value", metric.name), formatting.column("epoch", "at")]
+    columns.append(formatting.Column("time", lambda row: formatting.show_seconds(row["elapsed"])))
+    columns += [*param_columns(names), formatting.Column("directory", _directory)]
+    head = {"sweep": index.name, "size": index.size, "counts": counts}
+    if format_ == "table":
+        words = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
+        print(f"{index.name}: {len(rows)} trials: {words or 'none'}")
+        if not rows:
+            return
+    with formatting.writer(format_, head, columns, STATUS_FIELDS, names.names) as writer:
+        for row in rows:
+            writer.add(row)
+    if format_ == "table":
+        for row in rows:
+            if row["log"]:
+                why = row["error"] or "no error recorded"
+                print(f"trial {row['trial']} {row['status']}: {why}\n  {row['log']}")
+
+
+@click.command()
+@options.target_argument
+@options.overrides_argument
+@options.place_options
+@options.seed_option
+@options.format_options
+@click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, metavar="N")
+@click.option("--metric", "metric_name", metavar="NAME", help="Rank by this metric instead.")
+@click.option("--goal", type=click.Choice(["minimize", "maximize"]), help="What --metric is to be.")
+@click.option(
+    "--copy-to",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Copy the best run's hyperparameters, performances and checkpoint there.",
+)
+def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: Any) -> None:
+    """Show the best trials of a sweep: value, parameters, checkpoint.
+
+    SPEC|DIR is a sweep file, a base directory, or a sweeps/<name> directory in one.
+    Failed trials are left out; a trial that is still running counts with what it has.
+    """
+    from sweeper.cli import formatting
+    from sweeper.results import best_row, check_metric, copy_best, rank
+
+    index = open_target(target, given)
+    metric = _metric_for(index, given["metric_name"], given["goal"])
+    ranked = rank(index.entries, metric, top)
+    if not ranked:
+        check_metric(metric, index.records())
+        say(f"{index.name}: no run has recorded {metric.name} yet")
+    rows = [best_row(item) for item in ranked]
+    names = names_of(index)
+    columns = [formatting.column(key) for key in ("rank", "trial")]
+    columns += [formatting.column("value", metric.name), formatting.column("epoch")]
+    columns += [formatting.column("status"), *param_columns(names)]
+    columns.append(formatting.Column("directory", _directory))
+    head = {"sweep": index.name, "metric": metric.name, "goal": metric.goal}
+    with formatting.writer(format_, head, columns, BEST_FIELDS, names.names) as writer:
+        for row in rows:
+            writer.add(row)
+    if format_ == "table" and rows:
+        _print_best(rows[0])
+    if copy_to is not None and ranked:
+        for path in copy_best(ranked[0], copy_to):
+            say(f"copied {path}")
+
+
+def _print_best(row: dict[str, Any]) -> None:
+    """The best run in full."""
+    from sweeper.cli.formatting import show
+    from sweeper.results import flatten
+
+    print(f"\nbest: trial {show(row['trial'])}, epoch {row['epoch']}")
+    for title, values in (("parameters", flatten(row["params"])), ("metrics", row["metrics"])):
+        print(f"  {title}")
+        width = max(map(len, values), default=0)
+        for name, value in values.items():
+            print(f"    {name.ljust(width)}  {show(value)}")
+    print(f"  run         {row['path']}")
+    print(f"  checkpoint  {row['checkpoint'] or 'none was kept'}")
+
+
+def open_target(target: Path, given: dict[str, Any]) -> Index:
+    """The index that a reading command's SPEC|DIR and options name; says what is torn."""
+    from sweeper.results import open_index
+
+    index = open_index(
+        target,
+        options.check_overrides(given.get("overrides") or ()),
+        storage=given["storage"],
+        name=given["name"],
+        seed=given.get("seed"),
+    )
+    for note in index.notes:
+        say(f"sweeper: {note}")
+    for path in index.torn():
+        say(f"sweeper: torn: {path}")
+    return index
+
+
+def _watched(index: Index) -> Metric | None:
+    from sweeper.results import monitored_metric
+
+    return monitored_metric(index.records())
+
+
+def _metric_for(index: Index, name: str | None, goal: Goal | None) -> Metric:
+    """The metric to rank by. Raises UsageError if neither sweep nor runs nor options tell."""
+    from sweeper.errors import UsageError
+    from sweeper.results import metric_names, named_metric
+
+    if name is not None:
+        return named_metric(name, goal, index.metric)
+    metric = index.metric or _watched(index)
+    if metric is None:
+        found = ", ".join(metric_names(index.records())) or "nothing yet"
+        raise UsageError(
+            f"{index.name}: expected one metric to rank by, found none that the sweep or all runs "
+            f"name; pass --metric NAME (the runs have recorded {found})"
+        )
+    return metric
+
+
+def names_of(index: Index) -> Columns:
+    """The parameters of an index's trials, and which vary."""
+    from sweeper.results import Columns
+
+    return Columns(entry.params for entry in index.entries)
+
+
+def param_columns(names: Columns) -> list[Column]:
+    """Table columns for the first parameters that vary."""
+    from sweeper.cli.formatting import param_column
+    from sweeper.results import short_names
+
+    short = short_names(names.names)
+    return [param_column(name, short[name]) for name in names.varying[:PARAM_COLUMNS]]
+
+
+@contextmanager
+def _file(path: Path | None) -> Iterator[TextIO | None]:
+    """The CSV file to write; None if none was asked for."""
+    from sweeper.errors import UsageError
+
+    if path is None:
+        yield None
+        return
+    try:
+        with open(path, "w", newline="", encoding="utf-8") as stream:
+            yield stream
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error

@@ -1,0 +1,89 @@
+"""The commands about single runs: logs, diff. Neither loads Ray or TensorFlow."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sweeper.cli import options
+from sweeper.cli.reading import open_target, say
+
+if TYPE_CHECKING:
+    from sweeper.experiment import RunRecord
+
+FOLLOW_SECONDS = 0.3  # between two looks at a log that grows
+
+
+@click.command()
+@options.target_argument
+@click.argument("trial")
+@options.place_options
+@click.option("-f", "--follow", is_flag=True, help="Go on printing until the run ends.")
+def logs(target: Path, trial: str, follow: bool, **given: Any) -> None:
+    """Print the output of a trial: its number, or its experiment's name.
+
+    SPEC|DIR is a sweep file, a base directory, or a sweeps/<name> directory in one.
+    """
+    from sweeper.errors import UsageError
+    from sweeper.results import find_entry
+
+    entry = find_entry(open_target(target, given), trial)
+    if entry.record is None:
+        raise UsageError(f"trial {trial}: pending, so it has no output yet; `sweeper status` shows")
+    path = entry.record.paths.output
+    if not follow and not path.is_file():
+        raise UsageError(f"{path}: not there: run {entry.run} has written no output")
+    for data in _output(entry.record, follow):
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+
+def _output(record: RunRecord, follow: bool) -> Iterator[bytes]:
+    """The bytes of a run's output.log; with ``follow`` until the run is running no more."""
+    from sweeper.experiment import RunRecord
+
+    place = 0
+    while True:
+        # Asked before reading: what a run wrote before it ended is then always printed.
+        now = RunRecord(record.base, record.experiment, record.run)
+        running = follow and now.status == "running"
+        if record.paths.output.is_file():
+            with open(record.paths.output, "rb") as file:
+                file.seek(place)
+                while data := file.read(1 << 16):
+                    place += len(data)
+                    yield data
+        if not running:
+            return
+        time.sleep(FOLLOW_SECONDS)
+
+
+@click.command()
+@click.argument("left", metavar="RUN")
+@click.argument("right", metavar="RUN")
+@options.place_options
+@options.format_options
+def diff(left: str, right: str, storage: Path | None, name: str | None, format_: str) -> None:
+    """Show in what two runs differ: parameters, metrics, versions, program.
+
+    RUN is a run's or an experiment's directory (as it stands, or below --storage/--name), or
+    SPEC:TRIAL, such as sweeps/digits.yaml:3.
+    """
+    from sweeper.cli import formatting
+    from sweeper.results import difference, find_run
+
+    runs = find_run(left, storage, name), find_run(right, storage, name)
+    head = {"left": str(runs[0].path), "right": str(runs[1].path)}
+    rows = difference(*runs)
+    columns = [formatting.column(key) for key in ("name", "left", "right")]
+    fields = ("name", "left", "right")
+    with formatting.writer(format_, head, columns, fields, key="differences") as writer:
+        for row in rows:
+            writer.add(row)
+    if not rows:
+        say("no difference")

@@ -1,0 +1,72 @@
+"""Parameter dicts laid flat: dotted names, and which of them differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+def flatten(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """``{"model": {"dense": 1}}`` as ``{"model.dense": 1}``; lists and empty dicts are leaves."""
+    flat: dict[str, Any] = {}
+    for key, value in params.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            flat.update(flatten(value, f"{name}."))
+        else:
+            flat[name] = value
+    return flat
+
+
+class Columns:
+    """Learns, dict by dict, which dotted names there are and which of them vary."""
+
+    def __init__(self, dicts: Iterable[Mapping[str, Any]] = ()) -> None:
+        self._first: dict[str, Any] = {}
+        self._varying: dict[str, None] = {}
+        self._count = 0
+        for params in dicts:
+            self.add(params)
+
+    def add(self, params: Mapping[str, Any]) -> None:
+        """Look at one parameter dict."""
+        flat = flatten(params)
+        for name, value in flat.items():
+            if name not in self._first:
+                self._first[name] = value
+                if self._count:
+                    self._varying[name] = None
+            elif name not in self._varying and not _same(self._first[name], value):
+                self._varying[name] = None
+        for name in self._first.keys() - flat.keys():
+            self._varying[name] = None
+        self._count += 1
+
+    @property
+    def names(self) -> list[str]:
+        """Every dotted name seen, in the order of the first dict that had it."""
+        return list(self._first)
+
+    @property
+    def varying(self) -> list[str]:
+        """The names that differ between dicts, or that only some of them have."""
+        return [name for name in self._first if name in self._varying]
+
+
+def _same(left: Any, right: Any) -> bool:
+    # 1, 1.0 and True are equal to Python, and different trials to us.
+    return type(left) is type(right) and bool(left == right)
+
+
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """Each dotted name and the shortest end of it that no other name shares."""
+    names = list(names)
+    short: dict[str, str] = {}
+    for name in names:
+        parts = name.split(".")
+        for length in range(1, len(parts) + 1):
+            end = ".".join(parts[-length:])
+            if sum(other == end or other.endswith(f".{end}") for other in names) == 1:
+                break
+        short[name] = end
+    return short

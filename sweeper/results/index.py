@@ -1,0 +1,192 @@
+"""Which runs belong to a sweep, and how each of its trials stands."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweeper.experiment import RunRecord, Tree, plan_trials
+
+if TYPE_CHECKING:
+    from sweeper.spec import Metric, Sweep
+
+STATUSES = (
+    "finished",
+    "running",
+    "interrupted",
+    "pending",
+    "failed",
+    "stopped",
+    "out-of-memory",
+    "timed-out",
+    "pruned",
+)
+"""Every status a trial can have: an outcome, or what the evidence says while there is none."""
+
+GOOD = ("finished", "stopped", "pruned")
+"""The outcomes that need no further attention."""
+
+BAD = ("failed", "out-of-memory", "timed-out")
+"""The outcomes that a launch with ``--retry-failed`` runs again."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A trial and its run, if it has one yet.
+
+    ``trial`` is None for a run that no sweep asked for. ``listed`` is False for a run that the
+    sweep made but whose trial its file no longer enumerates.
+    """
+
+    trial: int | None
+    replicate: int
+    params: dict[str, Any]
+    experiment: str
+    record: RunRecord | None
+    listed: bool = True
+
+    @property
+    def status(self) -> str:
+        """One of :data:`STATUSES`."""
+        return self.record.status if self.record is not None else "pending"
+
+    @property
+    def run(self) -> str | None:
+        """The name of the run's directory."""
+        return self.record.run if self.record is not None else None
+
+    @property
+    def path(self) -> Path | None:
+        """The run's directory, absolute."""
+        return self.record.path if self.record is not None else None
+
+    @property
+    def log(self) -> Path | None:
+        """Where the run's output is."""
+        return self.record.paths.output if self.record is not None else None
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs the run has recorded."""
+        if self.record is None:
+            return 0
+        last = (self.record.performances or {}).get("last")
+        if isinstance(last, dict) and isinstance(last.get("epoch"), int):
+            return int(last["epoch"])
+        return int(self.record.rows[-1]["epoch"]) if self.record.rows else 0
+
+    @property
+    def error(self) -> str | None:
+        """The last line of the exception that ended the run; None if none did."""
+        error = ((self.record.outcome if self.record else None) or {}).get("error")
+        if not isinstance(error, dict):
+            return str(error) if error else None
+        traceback = error.get("traceback")
+        text = "\n".join(traceback) if isinstance(traceback, list) else str(traceback or "")
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        if lines:
+            return lines[-1]
+        kind, message = str(error.get("type") or ""), str(error.get("message") or "")
+        return ": ".join(part for part in (kind, " ".join(message.split())) if part) or None
+
+
+@dataclass
+class Index:
+    """The trials of a sweep, or all runs of a base directory, as the tree has them.
+
+    ``sweep`` is None for a directory without a stored sweep. ``size`` counts the trials that the
+    sweep enumerates, None if they are endless. Reading the tree again means a new index.
+    """
+
+    name: str
+    base: Path
+    entries: list[Entry]
+    sweep: Sweep | None = None
+    metric: Metric | None = None
+    size: int | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def counts(self) -> dict[str, int]:
+        """Status -> number of trials; the statuses of the common kind are there even if 0."""
+        found = Counter(entry.status for entry in self.entries)
+        always = STATUSES[:6]
+        return {name: found[name] for name in STATUSES if name in always or found[name]}
+
+    def torn(self) -> list[Path]:
+        """Every file of these runs that is cut or garbled."""
+        return [path for record in self.records() for path in record.torn]
+
+    def records(self) -> Iterator[RunRecord]:
+        """The runs, each once: two trials with equal parameters share one."""
+        seen: set[Path] = set()
+        for entry in self.entries:
+            if entry.record is not None and entry.record.path not in seen:
+                seen.add(entry.record.path)
+                yield entry.record
+
+
+def index_sweep(sweep: Sweep, tree: Tree | None = None) -> Index:
+    """The trials of ``sweep`` with their runs in ``tree`` (the sweep's own base by default).
+
+    First what the sweep enumerates, in its order; then the runs it made for trials that it no
+    longer enumerates. Of an endless sweep only the trials up to the last that was run.
+    """
+    tree = tree or Tree(sweep.base_dir)
+    size = sweep.size()
+    made = [record for record in tree.all_runs() if record.sweep == sweep.sweep_name]
+    if sweep.adaptive:  # its trials are those that a searcher has made
+        return Index(sweep.sweep_name, tree.base, _newest(made, True), sweep, sweep.metric, size)
+    plan = plan_trials(sweep, tree)
+    if size is None:
+        plan = itertools.islice(plan, 1 + max((_trial(record) for record in made), default=-1))
+    entries = [
+        Entry(p.trial.index, p.trial.replicate, p.trial.params, p.experiment, p.run) for p in plan
+    ]
+    known = {(entry.experiment, entry.replicate) for entry in entries}
+    rest = [r for r in made if (r.experiment, r.replicate) not in known]
+    entries += _newest(rest)
+    return Index(sweep.sweep_name, tree.base, entries, sweep, sweep.metric, size)
+
+
+def index_directory(tree: Tree, name: str, sweep_name: str | None = None) -> Index:
+    """All runs of ``tree``, or those that say they belong to ``sweep_name``, in order of trial."""
+    records = list(tree.all_runs())
+    if sweep_name is None:
+        entries = [_entry(record, listed=True) for record in records]
+    else:
+        entries = _newest((r for r in records if r.sweep == sweep_name), listed=True)
+    return Index(name, tree.base, entries)
+
+
+def _trial(record: RunRecord) -> int:
+    return -1 if record.trial is None else record.trial
+
+
+def _entry(record: RunRecord, listed: bool) -> Entry:
+    return Entry(record.trial, record.replicate, record.params, record.experiment, record, listed)
+
+
+def _newest(records: Iterable[RunRecord], listed: bool = False) -> list[Entry]:
+    """One entry per trial: the good run if there is one, else the newest."""
+    chosen: dict[tuple[str, int], RunRecord] = {}
+    for record in records:
+        key = (record.experiment, record.replicate)
+        if key not in chosen or chosen[key].status not in GOOD or record.status in GOOD:
+            chosen[key] = record
+    ordered = sorted(chosen.values(), key=lambda r: (r.trial is None, _trial(r), r.experiment))
+    return [_entry(record, listed) for record in ordered]
+
+
+def outcome_exit_code(entries: Iterable[Entry], stopped: bool = False) -> int:
+    """The exit code of a launch, from what the tree holds of the trials that the sweep lists.
+
+    0: every trial has a good outcome. 4: ``stopped`` by a budget or the breaker with trials left
+    undone. 3: some trials failed, or never came to an end.
+    """
+    if all(entry.status in GOOD for entry in entries if entry.listed):
+        return 0
+    return 4 if stopped else 3

@@ -1,0 +1,117 @@
+"""From what a user names (a sweep file or a directory) to the sweep and its tree."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sweeper.errors import SweeperError, UsageError
+from sweeper.experiment import Tree
+from sweeper.results.index import Index, index_directory, index_sweep
+
+if TYPE_CHECKING:
+    from sweeper.spec import Sweep
+
+STORED = "sweep.yaml"
+DEFAULT_STORAGE = "experiments"
+
+
+def open_index(
+    target: Path,
+    overrides: Sequence[str] = (),
+    *,
+    storage: Path | None = None,
+    name: str | None = None,
+    seed: int | None = None,
+) -> Index:
+    """Read the tree that ``target`` names.
+
+    ``target`` is a sweep file; or a base directory; or a ``sweeps/<name>`` directory in one. A
+    directory that is not found is looked for below ``storage`` too, so that a base directory's
+    name is enough. A base directory with one stored sweep means that sweep, another one all runs.
+
+    Raises UsageError, SpecError for a sweep file that is invalid, TreeError.
+    """
+    if target.is_file():
+        from sweeper.spec import load_sweep
+
+        given = {"storage": storage, "name": name, "seed": seed}
+        changes = {key: value for key, value in given.items() if value is not None}
+        return index_sweep(load_sweep(target, overrides, **changes))
+    if overrides or name is not None or seed is not None:
+        what = "KEY=VALUE" if overrides else "--name" if name is not None else "--seed"
+        raise UsageError(f"{target}: {what} changes a sweep file, but this is none: leave it out")
+    for directory in (target, (storage or Path(DEFAULT_STORAGE)) / target):
+        if directory.is_dir():
+            return open_directory(directory.resolve())
+    raise UsageError(
+        f"{target}: expected a sweep file, a base directory or a sweeps/<name> directory in it, "
+        f"found nothing there, nor in {storage or DEFAULT_STORAGE}; look at the spelling"
+    )
+
+
+def open_directory(directory: Path) -> Index:
+    """Read a base directory or a ``sweeps/<name>`` directory in one; see :func:`open_index`."""
+    if directory.parent.name == "sweeps" and (
+        (directory / STORED).is_file() or not _is_base(directory)
+    ):
+        return _stored(directory.parent.parent, directory)
+    if not _is_base(directory):
+        raise UsageError(
+            f"{directory}: expected a base directory (with exp-… in it) or a sweeps/<name> "
+            f"directory of one, found neither{_offer(directory)}"
+        )
+    stored = sorted(path.parent for path in directory.glob(f"sweeps/*/{STORED}"))
+    if len(stored) == 1:
+        return _stored(directory, stored[0])
+    index = index_directory(Tree(directory), directory.name)
+    if stored:
+        index.notes.append(
+            f"{len(stored)} sweeps are stored here, so all runs are shown; name one to see it "
+            f"alone: {', '.join(str(path) for path in stored)}"
+        )
+    return index
+
+
+def _is_base(directory: Path) -> bool:
+    return any(directory.glob("exp-*")) or any(directory.glob(f"sweeps/*/{STORED}"))
+
+
+def _offer(directory: Path) -> str:
+    sweeps = sorted(path.name for path in directory.glob("*.y*ml"))
+    bases = sorted(path.name for path in directory.iterdir() if path.is_dir() and _is_base(path))
+    found = sweeps or bases
+    return f"; did you mean {directory / found[0]}?" if found else ""
+
+
+def _stored(base: Path, home: Path) -> Index:
+    """The sweep stored in ``home``, over the tree ``base``, wherever that has been moved to."""
+    tree = Tree(base)
+    path = home / STORED
+    if path.is_file():
+        try:
+            sweep = stored_sweep(path)
+        except SweeperError as error:
+            note = f"{path}: cannot be read as a sweep, so the runs that name it are shown: {error}"
+        else:
+            return index_sweep(sweep, tree)
+    else:
+        note = f"{path}: not there, so the runs that name this sweep are shown"
+    index = index_directory(tree, home.name, home.name)
+    index.notes.append(note)
+    return index
+
+
+def stored_sweep(path: Path) -> Sweep:
+    """The sweep in ``<base>/sweeps/<name>/sweep.yaml``, with that base and that name.
+
+    Raises SpecError if it is invalid, as a file that was cut.
+    """
+    from sweeper.spec import load_sweep
+
+    base = path.parent.parent.parent
+    return dataclasses.replace(
+        load_sweep(path), storage=base.parent, name=base.name, sweep_name=path.parent.name
+    )
