@@ -48,8 +48,8 @@ def find_run(text: str, storage: Path | None = None, name: str | None = None) ->
                 return record
     target, colon, trial = text.rpartition(":")
     if colon and target:
-        given = {} if Path(target).is_dir() else {"name": name}
-        entry = find_entry(open_index(Path(target), storage=storage, **given), trial)
+        base_name = None if Path(target).is_dir() else name
+        entry = find_entry(open_index(Path(target), storage=storage, name=base_name), trial)
         if entry.record is None:
             raise UsageError(f"{text}: expected a trial with a run, found one that is pending")
         return entry.record

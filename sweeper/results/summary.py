@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sweeper.experiment import Tree, dump_json, write_text
+from sweeper.experiment import Tree, files
 from sweeper.results.flat import Columns, flatten
 from sweeper.results.index import BAD, Entry, Index
 from sweeper.results.ranking import Ranked, Score, rank, score
@@ -153,6 +153,7 @@ def write_summary(index: Index) -> tuple[Path, Path]:
     """
     home = Tree(index.base).paths.sweep(index.name)
     paths = home / "summary.json", home / "summary.csv"
-    write_text(paths[0], dump_json(summary(index)))
-    write_text(paths[1], summary_csv(index))
+    files.make_directory(home)
+    files.write_json(paths[0], summary(index))
+    files.write_bytes(paths[1], summary_csv(index).encode())
     return paths
