@@ -1,0 +1,102 @@
+"""Putting values into a parameter dict: over the base, with conditions decided."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .expressions import Expression
+from .parameters import Parameter
+
+_ABSENT = object()
+
+
+class Assembler:
+    """Makes parameter dicts from one value per slot (the parameters that vary or have conditions).
+
+    Only the mappings that hold a slot are copied for each dict; the rest is shared.
+    """
+
+    def __init__(
+        self,
+        parameters: Sequence[Parameter],
+        slots: Sequence[Parameter],
+        base: Mapping[str, Any],
+        conditions: Mapping[tuple[str, ...], Sequence[Expression]],
+    ) -> None:
+        template: dict[str, Any] = copy.deepcopy(dict(base))
+        self._before = [get(base, slot.path) for slot in slots]
+        for parameter in parameters:  # in written order, which is the order of the dict's keys
+            put(template, parameter.path, copy.deepcopy(parameter.distribution.value))
+        self.template = template
+        self._groups: list[tuple[int, str]] = []
+        nodes: dict[tuple[str, ...], int] = {(): 0}
+        for slot in slots:
+            for depth in range(1, len(slot.path)):
+                path = slot.path[:depth]
+                if path not in nodes:
+                    nodes[path] = len(nodes)
+                    self._groups.append((nodes[path[:-1]], path[-1]))
+        self._slots = [(nodes[slot.path[:-1]], slot.path[-1]) for slot in slots]
+        self._deep = [index for index, slot in enumerate(slots) if _is_deep(slot)]
+        position = {slot.path: index for index, slot in enumerate(slots)}
+        self._conditional = [
+            (position[path], tuple(expressions)) for path, expressions in conditions.items()
+        ]
+
+    def build(self, values: Sequence[Any]) -> tuple[dict[str, Any], tuple[int, ...]]:
+        """The dict, and the slots that are not active in it."""
+        root = self.template.copy()
+        nodes = [root]
+        for parent, key in self._groups:
+            child = nodes[parent][key].copy()
+            nodes[parent][key] = child
+            nodes.append(child)
+        for (node, key), value in zip(self._slots, values, strict=True):
+            nodes[node][key] = value
+        for index in self._deep:
+            node, key = self._slots[index]
+            nodes[node][key] = copy.deepcopy(nodes[node][key])
+        if not self._conditional:
+            return root, ()
+        inactive: list[int] = []
+        for index, expressions in self._conditional:
+            if all(expression.holds(root) for expression in expressions):
+                continue
+            node, key = self._slots[index]
+            if self._before[index] is _ABSENT:
+                del nodes[node][key]
+            else:
+                nodes[node][key] = self._before[index]
+            inactive.append(index)
+        return root, tuple(inactive)
+
+
+def _is_deep(parameter: Parameter) -> bool:
+    of = parameter.distribution
+    return any(isinstance(value, (list, dict)) for value in (of.value, *of.values))
+
+
+def get(tree: Any, path: Sequence[str]) -> Any:
+    """The value at ``path``, or a marker that it is absent."""
+    for part in path:
+        if not isinstance(tree, Mapping) or part not in tree:
+            return _ABSENT
+        tree = tree[part]
+    return tree
+
+
+def has(tree: Any, path: Sequence[str]) -> bool:
+    """Whether there is something at ``path``."""
+    return get(tree, path) is not _ABSENT
+
+
+def put(tree: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    """Set the value at ``path``, making the mappings on the way."""
+    for part in path[:-1]:
+        child = tree.get(part)
+        if not isinstance(child, dict):
+            child = tree[part] = {}
+        tree = child
+    tree[path[-1]] = value

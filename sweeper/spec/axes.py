@@ -1,0 +1,81 @@
+"""The directions of a search space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from .canonical import value_key
+from .parameters import Parameter
+
+
+def count_of(values: Sequence[Any]) -> int:
+    """``len``, for ranges beyond ``sys.maxsize`` too."""
+    return values.stop - values.start if isinstance(values, range) else len(values)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One direction of the space: a parameter, or several that move together (``zip``).
+
+    A value of an axis is a tuple with one value for each of its parameters.
+    """
+
+    parameters: tuple[Parameter, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(parameter.name for parameter in self.parameters)
+
+    @property
+    def name(self) -> str:
+        return ", ".join(self.names)
+
+    @cached_property
+    def rows(self) -> tuple[tuple[Any, ...], ...]:
+        """The values of parameters that walk together, as listed."""
+        columns = [tuple(columns_of(parameter)) for parameter in self.parameters]
+        return tuple(zip(*columns, strict=True))
+
+    @cached_property
+    def _distinct_rows(self) -> tuple[tuple[Any, ...], ...]:
+        kept: dict[tuple[str, ...], tuple[Any, ...]] = {}
+        for row in self.rows:
+            kept.setdefault(tuple(map(value_key, row)), row)
+        return tuple(kept.values())
+
+    def listed(self, grid: bool) -> Sequence[Any] | None:
+        """Its different values (bare, for a single parameter); None if they cannot be listed.
+
+        With ``grid``, those of a grid: W&B's steps for ``q_uniform``.
+        """
+        if len(self.parameters) > 1:
+            return self._distinct_rows
+        distribution = self.parameters[0].distribution
+        return distribution.grid if grid else distribution.choices
+
+    def decode(self, u: float) -> tuple[Any, ...]:
+        """The value at ``u`` in (0, 1)."""
+        if len(self.parameters) > 1:
+            return self.rows[min(int(u * len(self.rows)), len(self.rows) - 1)]
+        return (self.parameters[0].distribution.ppf(u),)
+
+    def encode(self, values: Sequence[Any]) -> float:
+        """A number that :meth:`decode` takes back to ``values``; ValueError if there is none."""
+        if len(self.parameters) == 1:
+            return self.parameters[0].distribution.encode(values[0])
+        wanted = tuple(map(value_key, values))
+        for index, row in enumerate(self.rows):
+            if tuple(map(value_key, row)) == wanted:
+                return (index + 0.5) / len(self.rows)
+        raise ValueError(f"{self.name} have no values {list(values)!r} together")
+
+
+def columns_of(parameter: Parameter) -> Sequence[Any]:
+    """The values of a parameter as listed, equal ones too; empty if they cannot be listed."""
+    distribution = parameter.distribution
+    if distribution.kind == "categorical":
+        return distribution.values
+    return distribution.grid or distribution.choices or ()

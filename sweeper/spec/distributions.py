@@ -1,0 +1,341 @@
+"""The distributions of W&B's sweep language, each with its exact meaning.
+
+Every draw is ``ppf(u)``, the inverse of the cumulative distribution at a uniform number in (0, 1):
+a searcher that cannot express a distribution works on [0, 1] and decodes; ``encode`` goes back.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+from .canonical import value_key
+
+BOUNDED = (
+    "uniform",
+    "q_uniform",
+    "int_uniform",
+    "log_uniform",
+    "log_uniform_values",
+    "q_log_uniform",
+    "q_log_uniform_values",
+    "inv_log_uniform",
+    "inv_log_uniform_values",
+)
+# kind → (required keys, optional keys with their defaults)
+KINDS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    "constant": (("value",), {}),
+    "categorical": (("values",), {}),
+    "categorical_w_probabilities": (("values", "probabilities"), {}),
+    **{kind: (("min", "max"), {"q": 1} if kind.startswith("q_") else {}) for kind in BOUNDED},
+    "normal": ((), {"mu": 0, "sigma": 1}),
+    "q_normal": ((), {"mu": 0, "sigma": 1, "q": 1}),
+    "log_normal": ((), {"mu": 0, "sigma": 1}),
+    "q_log_normal": ((), {"mu": 0, "sigma": 1, "q": 1}),
+    "beta": ((), {"a": 1, "b": 1}),
+    "q_beta": ((), {"a": 1, "b": 1, "q": 1}),
+}
+GRID_KINDS = ("constant", "categorical", "int_uniform", "q_uniform")
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """One parameter's kind and numbers.
+
+    ``min`` and ``max`` are as written (natural-log exponents in ``log_uniform``); ``low`` and
+    ``high`` are the bounds of the values themselves (None where there is none).
+    """
+
+    kind: str
+    value: Any = None
+    values: tuple[Any, ...] = ()
+    probabilities: tuple[float, ...] = ()
+    min: float = 0
+    max: float = 0
+    q: float = 0
+    mu: float = 0
+    sigma: float = 0
+    a: float = 0
+    b: float = 0
+
+    @property
+    def is_constant(self) -> bool:
+        return self.kind == "constant"
+
+    @property
+    def is_log(self) -> bool:
+        """Whether equal steps are equal ratios."""
+        return "log_uniform" in self.kind
+
+    @property
+    def is_quantised(self) -> bool:
+        return self.kind.startswith("q_")
+
+    @cached_property
+    def low(self) -> float | None:
+        """The smallest value that can come out."""
+        return self._support[0]
+
+    @cached_property
+    def high(self) -> float | None:
+        """The largest value that can come out."""
+        return self._support[1]
+
+    @cached_property
+    def _support(self) -> tuple[float | None, float | None]:
+        if self.kind in BOUNDED:
+            low, high = self.bounds
+            if self.is_quantised:
+                return self.multiple(self._steps[0]), self.multiple(self._steps[1])
+            return low, high
+        if self.kind in ("normal", "q_normal"):
+            return None, None
+        if self.kind in ("log_normal", "q_log_normal"):
+            return 0.0, None
+        if self.kind in ("beta", "q_beta"):
+            return 0.0, 1.0
+        return None, None
+
+    @cached_property
+    def bounds(self) -> tuple[float, float]:
+        """Bounds of the values before they are rounded to multiples of ``q``."""
+        if self.kind in ("log_uniform", "q_log_uniform"):
+            return math.exp(self.min), math.exp(self.max)
+        if self.kind == "inv_log_uniform":
+            return math.exp(-self.max), math.exp(-self.min)
+        return self.min, self.max
+
+    @cached_property
+    def _logs(self) -> tuple[float, float]:
+        """Natural logs of the bounds, for the log-uniform kinds."""
+        if self.kind in ("log_uniform", "q_log_uniform"):
+            return float(self.min), float(self.max)
+        if self.kind == "inv_log_uniform":
+            return -float(self.max), -float(self.min)
+        return math.log(self.min), math.log(self.max)
+
+    @cached_property
+    def _steps(self) -> tuple[int, int]:
+        """The first and last multiple of ``q`` inside the bounds, counted in ``q``."""
+        low, high = self.bounds
+        return math.ceil(low / self.q - 1e-9), math.floor(high / self.q + 1e-9)
+
+    @property
+    def clips(self) -> bool:
+        """Whether rounding to a multiple of ``q`` could leave the bounds, so that we clip."""
+        if not (self.is_quantised and self.kind in BOUNDED):
+            return False
+        low, high = self.bounds
+        first, last = self._steps
+        return round(low / self.q) < first or round(high / self.q) > last
+
+    @property
+    def has_no_value(self) -> bool:
+        """Whether no multiple of ``q`` lies inside the bounds."""
+        return self.is_quantised and self.kind in BOUNDED and self._steps[0] > self._steps[1]
+
+    @property
+    def low_high(self) -> str:
+        """The bounds in words."""
+        return "{!r} and {!r}".format(*self.bounds)
+
+    def multiple(self, count: int) -> float:
+        """``count`` times ``q``: 0.3, not 0.30000000000000004."""
+        if isinstance(self.q, int):
+            return count * self.q
+        return float(Decimal(repr(self.q)) * count)
+
+    @property
+    def choices(self) -> Sequence[Any] | None:
+        """Every value that can come out, in order; None if they cannot be listed.
+
+        Values that are equal stand once. Lazy: 10**9 integers take no memory.
+        """
+        if self.kind == "constant":
+            return (self.value,)
+        if self.kind == "categorical":
+            return self._distinct
+        if self.kind == "categorical_w_probabilities":
+            pairs = zip(self.values, self.probabilities, strict=True)
+            return distinct([value for value, probability in pairs if probability > 0])
+        if self.kind == "int_uniform":
+            return range(int(self.min), int(self.max) + 1)
+        if self.is_quantised and self.kind in BOUNDED:
+            return Multiples(self, *self._steps)
+        if self.kind == "q_beta":
+            return Multiples(self, 0, round(1 / self.q))
+        return None
+
+    @cached_property
+    def _distinct(self) -> tuple[Any, ...]:
+        return distinct(self.values)
+
+    @cached_property
+    def grid(self) -> Sequence[Any] | None:
+        """The values of a grid, in W&B's order; None where a grid cannot have this kind.
+
+        ``q_uniform`` walks from ``min`` in steps of ``q``, as W&B does, and keeps ``max`` where it
+        is one of the steps, which W&B drops.
+        """
+        if self.kind not in GRID_KINDS:
+            return None
+        return Steps(self.min, self.max, self.q) if self.kind == "q_uniform" else self.choices
+
+    def ppf(self, u: float) -> Any:
+        """The value at probability ``u`` in (0, 1)."""
+        kind = self.kind
+        if kind == "constant":
+            return self.value
+        if kind == "categorical":
+            return self.values[min(int(u * len(self.values)), len(self.values) - 1)]
+        if kind == "categorical_w_probabilities":
+            return self.values[self._position(u)]
+        if kind == "int_uniform":
+            count = int(self.max) - int(self.min) + 1
+            return int(self.min) + min(int(u * count), count - 1)
+        x = self._continuous(u)
+        if not self.is_quantised:
+            return x
+        count = round(x / self.q)
+        if kind in BOUNDED:
+            first, last = self._steps
+            count = min(max(count, first), last)
+        return self.multiple(count)
+
+    decode = ppf
+
+    def _position(self, u: float) -> int:
+        total = 0.0
+        for position, probability in enumerate(self.probabilities):
+            total += probability
+            if u < total:
+                return position
+        return max(i for i, probability in enumerate(self.probabilities) if probability > 0)
+
+    def _continuous(self, u: float) -> float:
+        kind = self.kind.removeprefix("q_")
+        if kind == "uniform":
+            x = self.min + u * (self.max - self.min)
+            return min(max(x, float(self.min)), float(self.max))
+        if self.is_log:
+            low, high = self._logs
+            x = math.exp(low + u * (high - low))
+            return min(max(x, float(self.bounds[0])), float(self.bounds[1]))
+        if kind == "beta":
+            from scipy.special import betaincinv
+
+            return float(betaincinv(self.a, self.b, u))
+        from statistics import NormalDist
+
+        z = self.mu + self.sigma * NormalDist().inv_cdf(u)
+        return z if kind == "normal" else math.exp(z)
+
+    def encode(self, value: Any) -> float:
+        """A number in [0, 1] that :meth:`ppf` takes back to ``value``.
+
+        Raises ValueError if the distribution cannot give the value.
+        """
+        if self.is_constant:
+            return 0.5
+        if self.values:
+            wanted = value_key(value)
+            below = 0.0
+            shares = self.probabilities or (1 / len(self.values),) * len(self.values)
+            for candidate, share in zip(self.values, shares, strict=True):
+                if value_key(candidate) == wanted and share > 0:
+                    return below + share / 2
+                below += share
+            raise ValueError(f"{value!r} is not one of the values")
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ValueError(f"{value!r} is not a number")
+        if self.kind == "int_uniform":
+            count = int(self.max) - int(self.min) + 1
+            return min(max((value - self.min + 0.5) / count, 0.0), 1.0)
+        return self.cdf(float(value))
+
+    def cdf(self, x: float) -> float:
+        """The probability of a value up to ``x``, before rounding to multiples of ``q``."""
+        kind = self.kind.removeprefix("q_")
+        if kind == "uniform":
+            u = (x - self.min) / (self.max - self.min)
+        elif self.is_log:
+            low, high = self._logs
+            u = (math.log(x) - low) / (high - low) if x > 0 else 0.0
+        elif kind == "beta":
+            from scipy.special import betainc
+
+            u = float(betainc(self.a, self.b, min(max(x, 0.0), 1.0)))
+        else:
+            from statistics import NormalDist
+
+            if kind == "log_normal":
+                if x <= 0:
+                    return 0.0
+                x = math.log(x)
+            if self.sigma == 0:
+                return 0.5
+            u = NormalDist(self.mu, self.sigma).cdf(x)
+        return min(max(u, 0.0), 1.0)
+
+    def as_written(self) -> dict[str, Any]:
+        """The keys of the sweep file that give this distribution."""
+        if self.kind == "constant":
+            return {"value": self.value}
+        required, optional = KINDS[self.kind]
+        body: dict[str, Any] = {}
+        if self.kind not in ("categorical", "categorical_w_probabilities"):
+            body["distribution"] = self.kind
+        for key in (*required, *optional):
+            value = getattr(self, key)
+            body[key] = list(value) if isinstance(value, tuple) else value
+        return body
+
+
+def distinct(values: Sequence[Any]) -> tuple[Any, ...]:
+    """``values`` without those that are equal to an earlier one."""
+    kept: dict[str, Any] = {}
+    for value in values:
+        kept.setdefault(value_key(value), value)
+    return tuple(kept.values())
+
+
+class Multiples(Sequence[Any]):
+    """The multiples of a distribution's ``q`` from ``first`` to ``last``, made when asked for."""
+
+    def __init__(self, distribution: Distribution, first: int, last: int) -> None:
+        self._of, self._first, self._count = distribution, first, max(0, last - first + 1)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: Any) -> Any:
+        if not 0 <= index < self._count:
+            raise IndexError(index)
+        return self._of.multiple(self._first + index)
+
+
+class Steps(Sequence[Any]):
+    """``start``, ``start + step``, … as NumPy's ``arange`` counts, and ``stop`` where it is a
+    step.
+    """
+
+    def __init__(self, start: float, stop: float, step: float) -> None:
+        self._start, self._stop = start, stop
+        self._delta = (start + step) - start  # the same rounding as arange's
+        exact = (stop - start) / step
+        self._keeps_stop = abs(exact - round(exact)) < 1e-9 * max(1.0, exact)
+        self._count = round(exact) + 1 if self._keeps_stop else math.ceil(exact)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: Any) -> Any:
+        if not 0 <= index < self._count:
+            raise IndexError(index)
+        if self._keeps_stop and index == self._count - 1:
+            return self._stop
+        return self._start + index * self._delta

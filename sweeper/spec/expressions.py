@@ -1,0 +1,174 @@
+"""Conditions over parameter dicts: the values of a grammar tree, and what can be said beforehand.
+
+A condition that names a parameter which is not active in a trial does not hold (``when``) or does
+not apply (``constraints``).
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sweeper.errors import UsageError
+
+from .grammar import ExpressionError, Node, Path, parse
+
+_MISSING = object()
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "in": lambda item, among: item in among,
+    "not in": lambda item, among: item not in among,
+}
+_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "//": operator.floordiv,
+    "%": operator.mod,
+    "**": operator.pow,
+}
+_CALLS: dict[str, Callable[..., Any]] = {"min": min, "max": max, "abs": abs, "len": len}
+_LARGEST = 10**300
+
+Function = Callable[[Mapping[str, Any]], Any]
+
+
+class Missing(Exception):
+    """The expression names a parameter that this trial does not have."""
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A parsed condition."""
+
+    text: str
+    tree: Node = field(compare=False, repr=False)
+    names: tuple[Path, ...] = field(compare=False, repr=False)
+    function: Function = field(compare=False, repr=False)
+
+    @classmethod
+    def parse(cls, text: str, known: Mapping[str, Path]) -> Expression:
+        """Read ``text``; its names are keys of ``known``. Raises ExpressionError."""
+        tree = parse(text, known)
+        names = tuple(dict.fromkeys(names_of(tree)))
+        if not names:
+            raise ExpressionError("it names no parameter", 0)
+        return cls(text, tree, names, compiled(tree))
+
+    def holds(self, params: Mapping[str, Any], missing: bool = False) -> bool:
+        """Whether ``params`` satisfy it; ``missing`` if a parameter that it names is not there.
+
+        Raises UsageError if it cannot be evaluated (text compared with a number, say).
+        """
+        try:
+            return bool(self.function(params))
+        except Missing:
+            return missing
+        except (TypeError, ValueError, ArithmeticError) as error:
+            raise UsageError(
+                f"`{self.text}` cannot be evaluated: {self.found(params)}: {error}"
+            ) from error
+
+    def found(self, params: Mapping[str, Any]) -> str:
+        """The values it sees, for messages."""
+        return ", ".join(f"{'.'.join(path)} = {_get(params, path)!r}" for path in self.names)
+
+
+def names_of(tree: Node) -> Iterator[Path]:
+    """The paths that ``tree`` names."""
+    if tree.kind == "name":
+        yield tree.value
+    for child in tree.children:
+        yield from names_of(child)
+
+
+def _get(params: Any, path: Path) -> Any:
+    for part in path:
+        if not isinstance(params, Mapping) or part not in params:
+            return None
+        params = params[part]
+    return params
+
+
+def number(value: Any) -> Any:
+    """``value`` if arithmetic is allowed on it: never on text or lists, which could grow for
+    ever.
+    """
+    if isinstance(value, (int, float)):
+        return value
+    raise TypeError(f"expected a number, found {value!r}")
+
+
+def arithmetic(sign: str, left: Any, right: Any) -> Any:
+    """The sum, product … of two numbers; refuses those that would not fit a float."""
+    left, right = number(left), number(right)
+    if sign == "**":
+        left, right = float(left), float(right)
+    result = _ARITHMETIC[sign](left, right)
+    if isinstance(result, complex) or abs(result) > _LARGEST:
+        raise ValueError("the result is no number of reasonable size")
+    return result
+
+
+def compiled(tree: Node) -> Function:
+    """A function from a parameter dict to the tree's value."""
+    kind, value = tree.kind, tree.value
+    parts = [compiled(child) for child in tree.children]
+    if kind == "literal":
+        return lambda params: value
+    if kind == "name":
+        return _lookup(value)
+    if kind == "list":
+        return lambda params: [part(params) for part in parts]
+    if kind == "or":
+        return lambda params: any(part(params) for part in parts)
+    if kind == "and":
+        return lambda params: all(part(params) for part in parts)
+    if kind == "not":
+        return lambda params: not parts[0](params)
+    if kind == "minus":
+        return lambda params: -number(parts[0](params))
+    if kind == "arithmetic":
+        left, right = parts
+        return lambda params: arithmetic(value, left(params), right(params))
+    if kind == "call":
+        call = _CALLS[value]
+        return lambda params: call(*[part(params) for part in parts])
+    return _comparison([_COMPARE[sign] for sign in value], parts)
+
+
+def _lookup(path: Path) -> Function:
+    def get(params: Any) -> Any:
+        for part in path:
+            try:
+                params = params[part]
+            except (KeyError, TypeError, IndexError):
+                raise Missing from None
+        return params
+
+    return get
+
+
+def _comparison(signs: list[Callable[[Any, Any], bool]], parts: list[Function]) -> Function:
+    if len(signs) == 1:
+        compare, (left, right) = signs[0], parts
+        return lambda params: compare(left(params), right(params))
+
+    def chain(params: Any) -> bool:
+        value = parts[0](params)
+        for compare, part in zip(signs, parts[1:], strict=True):
+            following = part(params)
+            if not compare(value, following):
+                return False
+            value = following
+        return True
+
+    return chain

@@ -1,0 +1,336 @@
+"""The keys of a sweep file, one by one: what each may hold. Complaints go to a report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from .model import METHODS, Budget, Metric, Resources, Retry
+from .report import Report, did_you_mean, nearest, one_of
+from .units import seconds, size_in_bytes
+from .yamlfile import KeyPath
+
+KEYS = (
+    "name",
+    "program",
+    "command",
+    "method",
+    "metric",
+    "run_cap",
+    "seed",
+    "base",
+    "parameters",
+    "trials",
+    "monitored",
+    "constraints",
+    "zip",
+    "order",
+    "repeats",
+    "early_terminate",
+    "resources",
+    "parallel",
+    "budget",
+    "retry",
+    "checkpoint",
+    "storage",
+    "sweep_name",
+)
+# What only W&B's service uses: accepted, kept in the stored copy, named once.
+WANDB_KEYS = (
+    "entity",
+    "project",
+    "description",
+    "controller",
+    "scheduler",
+    "imageuri",
+    "image_uri",
+    "job",
+    "apiVersion",
+    "kind",
+)
+_GOALS = {"min": "minimize", "minimise": "minimize", "minimum": "minimize", "lower": "minimize"}
+_GOALS |= {"max": "maximize", "maximise": "maximize", "maximum": "maximize", "higher": "maximize"}
+
+
+def top_level(report: Report, raw: dict[str, Any]) -> None:
+    """Refuse unknown keys; name those that are W&B's own."""
+    for key in raw:
+        if key in KEYS or key in WANDB_KEYS:
+            continue
+        if key == "metrics":
+            mend = "give one `metric`: several objectives at once are not searched for"
+            report.add((key,), "unknown key `metrics`", mend, on_key=True)
+            continue
+        mend = did_you_mean(key, KEYS)
+        if not mend and isinstance(raw[key], dict) and "method" in raw[key]:
+            mend = f"the keys below `{key}:` belong at the top level of the file"
+        report.add(
+            (key,), f"unknown key `{key}`", mend or f"the keys are {', '.join(KEYS)}", on_key=True
+        )
+    unused = [key for key in raw if key in WANDB_KEYS and key != "description"]
+    if unused:
+        report.warn(
+            (unused[0],), f"kept, but not used here: {', '.join(unused)} (for W&B's service)"
+        )
+    command = raw.get("command")
+    if isinstance(command, str):
+        words = ", ".join(command.split())
+        report.expected(("command",), "a list of words", command, f"write `command: [{words}]`")
+    elif command is not None and not isinstance(command, list):
+        report.expected(("command",), "a list of words", command)
+    elif isinstance(command, list):
+        for index, word in enumerate(command):
+            if isinstance(word, (list, dict)):
+                report.expected(("command", index), "a word", word)
+
+
+def method(report: Report, raw: dict[str, Any]) -> str | None:
+    value = raw.get("method")
+    if isinstance(value, str) and value in METHODS:
+        return value
+    if value is None:
+        at: KeyPath = ("method",) if "method" in raw else ()
+        report.add(at, "`method` is missing", f"add `method:` with one of {one_of(METHODS)}")
+        return None
+    mend = did_you_mean(value, METHODS) if isinstance(value, str) else ""
+    if value == "custom":
+        mend = "W&B hands `custom` to a scheduler of its service: name a searcher instead"
+    report.expected(("method",), f"one of {one_of(METHODS)}", value, mend)
+    return None
+
+
+def mapping(report: Report, raw: Any, key: KeyPath, allowed: Sequence[str], mend: str = "") -> Any:
+    """``raw`` if it is a mapping (its unknown keys are complained about), else None."""
+    if not isinstance(raw, dict):
+        report.expected(key, "a mapping", raw, mend)
+        return None
+    for name in raw:
+        if name not in allowed:
+            report.unknown((*key, name), allowed)
+    return raw
+
+
+def metric(report: Report, raw: Any) -> Metric | None:
+    key = ("metric",)
+    known = ("name", "goal", "target", "mode", "impute", "impute_while_running")
+    mend = f"write `metric: {{name: {raw}, goal: minimize}}`" if isinstance(raw, str) else ""
+    if mapping(report, raw, key, known, mend) is None:
+        return None
+    name, goal = raw.get("name"), raw.get("goal", "minimize")
+    good = True
+    if not isinstance(name, str) or not name:
+        at = (*key, "name") if "name" in raw else key
+        report.add(at, "`metric` needs `name`", "the name under which it is logged, like val_loss")
+        good = False
+    if goal not in ("minimize", "maximize"):
+        guess = _GOALS.get(goal.lower()) if isinstance(goal, str) else None
+        hint = f"did you mean `{guess}`?" if guess else ""
+        if not hint and isinstance(goal, str):
+            hint = did_you_mean(goal, ("minimize", "maximize"))
+        report.expected((*key, "goal"), "minimize or maximize", goal, hint)
+        good = False
+    target = raw.get("target")
+    if target is not None and (isinstance(target, bool) or not isinstance(target, (int, float))):
+        report.expected((*key, "target"), "a number", target)
+        good = False
+    mode = choice(report, raw.get("mode", "best"), (*key, "mode"), ("best", "last"))
+    unused = [name for name in ("impute", "impute_while_running") if name in raw]
+    if unused:
+        report.warn((*key, unused[0]), f"kept, but not used here: {', '.join(unused)}")
+    if not good or mode is None:
+        return None
+    return Metric(name, goal, target, mode)
+
+
+def choice(report: Report, value: Any, key: KeyPath, among: Sequence[str]) -> Any:
+    """``value`` if it is one of ``among``, else None."""
+    if isinstance(value, str) and value in among:
+        return value
+    mend = did_you_mean(value, among) if isinstance(value, str) else ""
+    report.expected(key, one_of(among), value, mend)
+    return None
+
+
+def whole(report: Report, value: Any, key: KeyPath, least: int | None = 1) -> int | None:
+    """A whole number of at least ``least``; 5.0 is one, as in JSON."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if is_number and float(value).is_integer() and (least is None or value >= least):
+        return int(value)
+    mend = ""
+    if isinstance(value, str) and value.strip().lstrip("-").isdigit():
+        mend = f"remove the quotes: {key[-1]}: {value}"
+    what = "a whole number" if least is None else f"a whole number of {least} or more"
+    report.expected(key, what, value, mend)
+    return None
+
+
+def number(report: Report, value: Any, key: KeyPath, *, above_zero: bool) -> float | None:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if is_number and (value > 0 or (value == 0 and not above_zero)):
+        return float(value) if not float(value).is_integer() else int(value)
+    report.expected(key, "a number above 0" if above_zero else "a number of 0 or more", value)
+    return None
+
+
+def resources(report: Report, raw: Any) -> Resources:
+    key = ("resources",)
+    if mapping(report, raw, key, ("cpu", "gpu"), "for example {cpu: 1, gpu: 0.25}") is None:
+        return Resources()
+    cpu = number(report, raw.get("cpu", 1), (*key, "cpu"), above_zero=True)
+    gpu = number(report, raw.get("gpu", 0), (*key, "gpu"), above_zero=False)
+    if gpu is not None and gpu > 1 and not float(gpu).is_integer():
+        report.expected((*key, "gpu"), "a fraction of one GPU, or whole GPUs", gpu)
+    return Resources(cpu or 1, gpu or 0)
+
+
+def parallel(report: Report, raw: Any) -> int | None:
+    if raw is None or raw == "auto":
+        return None
+    if isinstance(raw, str) and not raw.strip().isdigit():
+        report.expected(
+            ("parallel",), "auto or a whole number of 1 or more", raw, did_you_mean(raw, ["auto"])
+        )
+        return None
+    return whole(report, raw, ("parallel",))
+
+
+def budget(report: Report, raw: Any) -> Budget:
+    key = ("budget",)
+    example = "for example {wall: 12h, trial: 90m, trials: 200, disk: 50GB}"
+    if mapping(report, raw, key, ("wall", "trial", "trials", "disk"), example) is None:
+        return Budget()
+    times: dict[str, float | None] = {}
+    for name in ("wall", "trial"):
+        if raw.get(name) is not None:
+            times[name] = seconds(raw[name])
+            if times[name] is None:
+                report.expected(
+                    (*key, name), "a duration", raw[name], "like 12h, 90m, 1h30m or 45s"
+                )
+    disk = None
+    if raw.get("disk") is not None:
+        disk = size_in_bytes(raw["disk"])
+        if disk is None:
+            report.expected((*key, "disk"), "a size", raw["disk"], "like 50GB or 500MB")
+    trials = raw.get("trials")
+    count = None if trials is None else whole(report, trials, (*key, "trials"))
+    return Budget(times.get("wall"), times.get("trial"), count, disk)
+
+
+def retry(report: Report, raw: Any) -> Retry:
+    key = ("retry",)
+    mend = f"write `retry: {{max: {raw}}}`" if isinstance(raw, int) else ""
+    if mapping(report, raw, key, ("max", "breaker"), mend) is None:
+        return Retry()
+    most = whole(report, raw.get("max", Retry.max), (*key, "max"), 0)
+    breaker = whole(report, raw.get("breaker", Retry.breaker), (*key, "breaker"))
+    return Retry(Retry.max if most is None else most, breaker or Retry.breaker)
+
+
+def checkpoint(report: Report, raw: Any) -> dict[str, Any]:
+    """``keep`` becomes a list; the rest is as written."""
+    key = ("checkpoint",)
+    known = ("keep", "format", "monitor", "mode")
+    if mapping(report, raw, key, known, "for example {keep: [best, last]}") is None:
+        return {}
+    found: dict[str, Any] = {}
+    if "keep" in raw:
+        keep = raw["keep"] if isinstance(raw["keep"], list) else [raw["keep"]]
+        for index, what in enumerate(keep):
+            at = (*key, "keep", index) if isinstance(raw["keep"], list) else (*key, "keep")
+            choice(report, what, at, ("best", "last", "all"))
+        found["keep"] = keep
+    if "format" in raw:
+        found["format"] = choice(report, raw["format"], (*key, "format"), ("keras", "h5"))
+    if "mode" in raw:
+        found["mode"] = choice(report, raw["mode"], (*key, "mode"), ("min", "max"))
+    if "monitor" in raw:
+        found["monitor"] = raw["monitor"]
+        if not isinstance(raw["monitor"], str) or not raw["monitor"]:
+            report.expected((*key, "monitor"), "the name of a metric", raw["monitor"])
+    return found
+
+
+def directory_name(report: Report, raw: Any, key: KeyPath) -> str | None:
+    """A name that stays inside the storage directory, or None."""
+    mend = f'quote it: {key[-1]}: "{raw}"' if isinstance(raw, (int, float)) else ""
+    if not isinstance(raw, str) or not raw.strip():
+        report.expected(key, "a name", raw, mend)
+        return None
+    parts = PurePosixPath(raw).parts
+    if raw.startswith(("/", "~")) or ".." in parts or not parts:
+        report.add(
+            key,
+            f"expected a name inside `storage`, found {raw!r}",
+            "a name has no `..` and is not absolute; use `storage` to put it elsewhere",
+        )
+        return None
+    if any(ord(character) < 32 or ord(character) == 127 for character in raw):
+        report.expected(key, "a name without control characters", raw)
+        return None
+    if any(len(part.encode()) > 200 for part in parts):
+        report.add(key, "expected a name of at most 200 bytes", "file systems have no longer ones")
+        return None
+    return str(PurePosixPath(raw))
+
+
+def storage(report: Report, raw: Any) -> Path:
+    if raw is None:
+        raw = "experiments"
+    if not isinstance(raw, str) or not raw.strip() or "\0" in raw:
+        report.expected(("storage",), "a directory", raw)
+        return Path.cwd()
+    if "://" in raw:
+        report.add(
+            ("storage",), f"expected a directory, found the address {raw!r}", "mount it first"
+        )
+        return Path.cwd()
+    path = Path(raw).expanduser()
+    return Path(_normal(Path.cwd() / path))
+
+
+def _normal(path: Path) -> str:
+    import os.path
+
+    return os.path.normpath(path)
+
+
+def monitored(report: Report, raw: Any, names: Sequence[str]) -> tuple[Any, ...]:
+    """Top-level keys of the parameter dict, or lists of them that are one group together."""
+    key = ("monitored",)
+    if isinstance(raw, str):
+        report.expected(key, "a list of names", raw, f"write `monitored: [{raw}]`")
+        return ()
+    if not isinstance(raw, list) or not raw:
+        report.expected(key, "a list of names of top-level parameters", raw)
+        return ()
+    found: list[str | tuple[str, ...]] = []
+    for index, element in enumerate(raw):
+        group = element if isinstance(element, list) else [element]
+        for name in group:
+            if not isinstance(name, str) or name not in names:
+                close = nearest(str(name), names)
+                if not close and isinstance(name, str) and name.split(".")[0] in names:
+                    close = [name.split(".")[0]]
+                mend = (
+                    f"did you mean `{close[0]}`?"
+                    if close
+                    else f"there are {one_of(names)}"
+                    if names
+                    else ""
+                )
+                at = (*key, index)
+                report.expected(at, "the name of a top-level parameter or group", name, mend)
+        if not group:
+            report.expected((*key, index), "at least one name", element)
+        found.append(tuple(map(str, group)) if isinstance(element, list) else str(element))
+    flat = [
+        name for element in found for name in ([element] if isinstance(element, str) else element)
+    ]
+    for name in sorted({name for name in flat if flat.count(name) > 1}):
+        report.add(key, f"`{name}` stands twice", "name each group once")
+    return tuple(found)
+
+
+Order = Literal["as_written", "shuffle"]

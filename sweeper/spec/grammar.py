@@ -1,0 +1,277 @@
+"""The grammar of ``when`` and ``constraints``: text to a tree. Nothing is ever evaluated as Python.
+
+or, and, not, comparisons (chained), in / not in, + - * / // % **, unary -, min max abs len(…),
+lists [a, b], numbers, 'text', true / false / null, dotted names; `any name` in back quotes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from .report import did_you_mean, nearest, one_of
+
+Path = tuple[str, ...]
+FUNCTIONS = ("min", "max", "abs", "len")
+COMPARISONS = ("==", "!=", "<=", ">=", "<", ">", "in", "not in")
+_LITERALS = {"true": True, "false": False, "null": None, "none": None}
+_WORDS = ("and", "or", "not", "in")
+_TOKEN = re.compile(
+    r"""(?P<number>(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)
+      | (?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")
+      | (?P<quoted>`[^`]+`)
+      | (?P<sign>==|!=|<=|>=|\*\*|//|&&|\|\||[-+*/%<>()\[\],=&|!])
+      | (?P<word>[^\W\d]\w*(?:\.\w+)*)""",
+    re.VERBOSE,
+)
+_INSTEAD = {"=": "==", "&&": "and", "&": "and", "||": "or", "|": "or", "!": "not"}
+_LONGEST = 4000
+_DEEPEST = 60
+
+
+class Node(NamedTuple):
+    """A node of the tree: its kind, what it holds (an operator, a name, a value), its children."""
+
+    kind: str
+    value: Any = None
+    children: tuple[Node, ...] = ()
+
+
+class ExpressionError(ValueError):
+    """The text is no expression. ``column`` counts from 0 in the text."""
+
+    def __init__(self, message: str, column: int, mend: str = "") -> None:
+        super().__init__(message)
+        self.column, self.mend = column, mend
+
+
+class _Token(NamedTuple):
+    kind: str  # number, text, name, sign, word, end
+    value: Any
+    column: int
+
+
+def parse(text: str, known: Mapping[str, Path]) -> Node:
+    """The tree of ``text``, whose names must be keys of ``known``; raises ExpressionError."""
+    if len(text) > _LONGEST:
+        raise ExpressionError(f"longer than {_LONGEST} characters", 0)
+    return _Parser(text, known).whole()
+
+
+class _Parser:
+    def __init__(self, text: str, known: Mapping[str, Path]) -> None:
+        self.text, self.known = text, known
+        # Longest first: `learning-rate` is one name where there is a parameter of that name.
+        self.names = sorted((name for name in known if name), key=len, reverse=True)
+        self.tokens = self.read()
+        self.at = 0
+        self.depth = 0
+
+    def read(self) -> list[_Token]:
+        tokens: list[_Token] = []
+        position = 0
+        while position < len(self.text):
+            if self.text[position].isspace():
+                position += 1
+                continue
+            name = self.known_name(position)
+            if name is not None:
+                tokens.append(_Token("name", self.known[name], position))
+                position += len(name)
+                continue
+            match = _TOKEN.match(self.text, position)
+            if match is None:
+                raise ExpressionError(f"unexpected {self.text[position]!r}", position)
+            tokens.append(self.token(match, position))
+            position = match.end()
+        tokens.append(_Token("end", "the end", len(self.text)))
+        return tokens
+
+    def known_name(self, position: int) -> str | None:
+        for name in self.names:
+            end = position + len(name)
+            if not self.text.startswith(name, position) or name.lower() in (*_WORDS, *_LITERALS):
+                continue
+            if not (name[0].isalpha() or name[0] == "_"):
+                continue  # it could be a number: such names are written in back quotes
+            if re.match(r"\w|\.\w", self.text[end:]):
+                continue
+            if name in FUNCTIONS and self.text[end:].lstrip().startswith("("):
+                continue
+            return name
+        return None
+
+    def token(self, match: re.Match[str], position: int) -> _Token:
+        kind, text = str(match.lastgroup), match.group()
+        if kind == "number":
+            digits = text.replace("_", "")
+            return _Token(kind, int(digits) if digits.isdigit() else float(digits), position)
+        if kind == "text":
+            return _Token(kind, re.sub(r"\\(.)", r"\1", text[1:-1]), position)
+        if kind == "quoted":
+            return _Token("name", self.look_up(text[1:-1], position), position)
+        if kind == "sign" and text in _INSTEAD:
+            raise ExpressionError(
+                f"unknown operator `{text}`", position, f"write `{_INSTEAD[text]}`"
+            )
+        if kind == "word" and text.lower() in _LITERALS:
+            return _Token("literal", _LITERALS[text.lower()], position)
+        if kind == "word" and text not in _WORDS and text not in FUNCTIONS:
+            followed = self.text[match.end() :].lstrip().startswith("(")
+            if followed:
+                raise ExpressionError(
+                    f"unknown function `{text}`", position, f"there are {one_of(FUNCTIONS)}"
+                )
+            return _Token("name", self.look_up(text, position), position)
+        return _Token(kind, text, position)
+
+    def look_up(self, name: str, position: int) -> Path:
+        if name in self.known:
+            return self.known[name]
+        # A leaf's name alone is not enough, but it is often what was meant.
+        leaves = [full for full in self.known if full.endswith(f".{name}")]
+        close = leaves[:3] or nearest(name, self.known, 3)
+        mend = f"did you mean {one_of(f'`{one}`' for one in close)}?" if close else ""
+        if not close and len(self.known) <= 8:
+            mend = f"the parameters are {one_of(self.known)}" if self.known else ""
+        quoted = f"'{name}'"
+        mend = mend or f"write {quoted} if it is text"
+        raise ExpressionError(f"`{name}` is no parameter", position, mend)
+
+    @property
+    def next(self) -> _Token:
+        return self.tokens[self.at]
+
+    def take(self, *values: str) -> str | None:
+        token = self.next
+        if token.kind in ("sign", "word") and token.value in values:
+            self.at += 1
+            return str(token.value)
+        return None
+
+    def need(self, value: str) -> None:
+        if self.take(value) is None:
+            self.fail(f"expected `{value}`")
+
+    def fail(self, what: str) -> None:
+        token = self.next
+        found = "the end" if token.kind == "end" else f"`{self.text[token.column :].split()[0]}`"
+        raise ExpressionError(f"{what}, found {found}", token.column)
+
+    def whole(self) -> Node:
+        node = self.either()
+        if self.next.kind != "end":
+            self.fail("expected an operator")
+        return node
+
+    def either(self) -> Node:
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            raise ExpressionError("nests too deeply", self.next.column)
+        nodes = [self.both()]
+        while self.take("or"):
+            nodes.append(self.both())
+        self.depth -= 1
+        return nodes[0] if len(nodes) == 1 else Node("or", children=tuple(nodes))
+
+    def both(self) -> Node:
+        nodes = [self.negation()]
+        while self.take("and"):
+            nodes.append(self.negation())
+        return nodes[0] if len(nodes) == 1 else Node("and", children=tuple(nodes))
+
+    def negation(self) -> Node:
+        count = 0
+        while self.take("not"):
+            count += 1
+        node = self.comparison()
+        return Node("not", children=(node,)) if count % 2 else node
+
+    def comparison(self) -> Node:
+        operands, operators = [self.sum()], []
+        while True:
+            operator = self.take("==", "!=", "<=", ">=", "<", ">", "in")
+            if operator is None and self.next.value == "not" and self.next.kind == "word":
+                self.at += 1
+                self.need("in")
+                operator = "not in"
+            if operator is None:
+                break
+            operators.append(operator)
+            operands.append(self.sum())
+        if not operators:
+            return operands[0]
+        return Node("compare", tuple(operators), tuple(operands))
+
+    def sum(self) -> Node:
+        node = self.product()
+        while operator := self.take("+", "-"):
+            node = Node("arithmetic", operator, (node, self.product()))
+        return node
+
+    def product(self) -> Node:
+        node = self.signed()
+        while operator := self.take("*", "/", "//", "%"):
+            node = Node("arithmetic", operator, (node, self.signed()))
+        return node
+
+    def signed(self) -> Node:
+        negative = False
+        while sign := self.take("-", "+"):
+            negative ^= sign == "-"
+        node = self.power()
+        if not negative:
+            return node
+        if node.kind == "literal" and isinstance(node.value, (int, float)):
+            return Node("literal", -node.value)
+        return Node("minus", children=(node,))
+
+    def power(self) -> Node:
+        node = self.atom()
+        if self.take("**"):
+            self.depth += 1
+            if self.depth > _DEEPEST:
+                raise ExpressionError("nests too deeply", self.next.column)
+            node = Node("arithmetic", "**", (node, self.signed()))
+            self.depth -= 1
+        return node
+
+    def atom(self) -> Node:
+        token = self.next
+        if token.kind in ("number", "text", "literal"):
+            self.at += 1
+            return Node("literal", token.value)
+        if token.kind == "name":
+            self.at += 1
+            return Node("name", token.value)
+        if self.take("("):
+            node = self.either()
+            if self.take(","):
+                items = [node, *self.items(")")]
+                return Node("list", children=tuple(items))
+            self.need(")")
+            return node
+        if self.take("["):
+            return Node("list", children=tuple(self.items("]")))
+        function = self.take(*FUNCTIONS)
+        if function:
+            self.need("(")
+            arguments = self.items(")")
+            if not arguments or (function in ("abs", "len") and len(arguments) != 1):
+                raise ExpressionError(f"{function}() takes one argument", token.column)
+            return Node("call", function, tuple(arguments))
+        self.fail("expected a name or a value")
+        raise AssertionError
+
+    def items(self, close: str) -> list[Node]:
+        nodes: list[Node] = []
+        while self.take(close) is None:
+            nodes.append(self.either())
+            if self.take(close):
+                break
+            self.need(",")
+        return nodes
+
+
+__all__ = ["COMPARISONS", "FUNCTIONS", "ExpressionError", "Node", "Path", "did_you_mean", "parse"]

@@ -1,0 +1,293 @@
+"""From a sweep file to a :class:`Sweep`, or to all that is wrong with it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from sweeper.errors import UsageError
+
+from . import fields
+from .build import build_space
+from .early import parse_early_terminate
+from .groups import default_monitored
+from .model import ADAPTIVE_METHODS, Budget, Metric, Resources, Retry, Sweep
+from .overrides import apply_overrides
+from .program import Program, parse_program
+from .report import Report, nearest
+from .space import Space
+from .trialsfile import read_data, read_trials
+from .yamlfile import Document, parse
+
+# The options of `launch` that stand for keys of the file.
+_CHANGES = {
+    "name": ("name",),
+    "storage": ("storage",),
+    "seed": ("seed",),
+    "max_trials": ("run_cap",),
+    "parallel": ("parallel",),
+    "cpus_per_trial": ("resources", "cpu"),
+    "gpus_per_trial": ("resources", "gpu"),
+}
+
+
+def load_sweep(path: Path | str, overrides: Sequence[str] = (), **changes: Any) -> Sweep:
+    """Read and validate a sweep file.
+
+    ``overrides`` (``"parameters.lr.max=0.1"``) edit the file before it is validated; ``changes``
+    are options with the same effect: ``name``, ``storage``, ``seed``, ``max_trials`` (→ ``run_cap``),
+    ``parallel``, ``cpus_per_trial``, ``gpus_per_trial``; None leaves the file's value.
+
+    Raises UsageError if the file cannot be read, SpecError with every problem if it is invalid. The
+    program need not exist: see :func:`sweeper.spec.check_program`.
+    """
+    path = Path(path)
+    document = parse(_text(path), str(path))
+    report = Report(document)
+    if document.data is None and not report.problems:
+        report.add((), "the file is empty", "a sweep file needs `method` and `parameters`")
+    elif not isinstance(document.data, dict) and not report.problems:
+        report.expected((), "a mapping of keys", document.data)
+    if not isinstance(document.data, dict):
+        report.stop_on_problems()
+    sweep = _Loading(path.absolute(), document, report).sweep(overrides, changes)
+    report.stop_on_problems()
+    assert sweep is not None
+    return sweep
+
+
+def _text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        names = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        close = nearest(path.name, names)
+        hint = f": did you mean {path.parent / close[0]}?" if close else ""
+        raise UsageError(f"{path}: there is no such file{hint}") from None
+    except IsADirectoryError:
+        raise UsageError(f"{path}: expected a sweep file, found a directory") from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise UsageError(f"{path}: is UTF-16 text; save it as UTF-8")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UsageError(
+            f"{path}:{line}: is not UTF-8 text (byte {data[error.start]:#04x}); save it as UTF-8"
+        ) from None
+
+
+class _Loading:
+    """One file on its way to a sweep."""
+
+    def __init__(self, path: Path, document: Document, report: Report) -> None:
+        self.path, self.document, self.report = path, document, report
+        self.data: dict[str, Any] = document.data
+
+    def sweep(self, overrides: Sequence[str], changes: dict[str, Any]) -> Sweep | None:
+        early = [text for text in overrides if text.partition("=")[0].strip() in ("base", "trials")]
+        apply_overrides(self.document, self.report, early)
+        self.read_base()
+        apply_overrides(self.document, self.report, [o for o in overrides if o not in early])
+        self.apply(changes)
+        report, data = self.report, self.data
+        fields.top_level(report, data)
+        method = fields.method(report, data)
+        base = data.get("base") if isinstance(data.get("base"), dict) else None
+        trials = self.trials(method)
+        space, names, varying = build_space(report, data, method, base, trials)
+        metric = fields.metric(report, data["metric"]) if "metric" in data else None
+        early_terminate = None
+        if data.get("early_terminate") is not None:
+            early_terminate = parse_early_terminate(report, data["early_terminate"])
+        self.need_metric(method)
+        program = self.program()
+        values = self.values()
+        monitored = default_monitored(names, varying)
+        if "monitored" in data:
+            monitored = fields.monitored(report, data["monitored"], list(names))
+        if report.problems or space is None:
+            return None
+        sweep = Sweep(
+            path=self.path,
+            program=program,
+            command=tuple(data["command"]) if data.get("command") else None,
+            method=str(method),
+            metric=metric,
+            monitored=monitored,
+            early_terminate=early_terminate,
+            space=space,
+            description=data.get("description"),
+            warnings=tuple(report.warnings),
+            **values,
+        )
+        object.__setattr__(sweep, "document", self.resolved(sweep))
+        return sweep
+
+    def read_base(self) -> None:
+        """``base`` may be a file: from here on it is what the file holds."""
+        raw = self.data.get("base")
+        if "base" not in self.data or isinstance(raw, dict):
+            return
+        if not isinstance(raw, str):
+            self.report.expected(("base",), "a JSON or YAML file, or a mapping", raw)
+            del self.data["base"]
+            return
+        found: Any = {}
+        try:
+            found = read_data(self.beside(raw, "base"))
+        except UsageError as error:
+            self.report.add(("base",), str(error))
+        if not isinstance(found, dict):
+            self.report.add(
+                ("base",), f"{raw}: expected a parameter dict, found {type(found).__name__}"
+            )
+            found = {}
+        self.data["base"] = found
+
+    def beside(self, name: str, key: str) -> Path:
+        """A file named in the sweep file: beside it, or in the current directory."""
+        given = Path(name).expanduser()
+        beside = self.path.parent / given
+        if beside.exists() or not (Path.cwd() / given).exists():
+            if not beside.exists():
+                directory = beside.parent
+                names = [p.name for p in directory.iterdir()] if directory.is_dir() else []
+                close = nearest(beside.name, names)
+                hint = f"; did you mean {close[0]}?" if close else ""
+                raise UsageError(f"there is no file {beside}{hint}")
+            return beside
+        return Path.cwd() / given
+
+    def trials(self, method: str | None) -> list[Any] | None:
+        """The dicts of ``method: list``, inlined."""
+        raw = self.data.get("trials")
+        if "trials" not in self.data:
+            if method == "list":
+                self.report.add(
+                    ("method",),
+                    "`method: list` needs `trials`",
+                    "a list of parameter dicts, or a file",
+                )
+            return None
+        if method is not None and method != "list":
+            self.report.add(
+                ("trials",),
+                f"`trials` has no meaning in `method: {method}`",
+                "use `method: list`",
+                on_key=True,
+            )
+            return None
+        if isinstance(raw, str):
+            try:
+                raw = read_trials(self.beside(raw, "trials"))
+            except UsageError as error:
+                self.report.add(("trials",), str(error))
+                return None
+        if not isinstance(raw, list):
+            self.report.expected(("trials",), "a list of parameter dicts, or a file", raw)
+            return None
+        if not raw:
+            self.report.add(("trials",), "expected at least one trial, found an empty list")
+            return None
+        self.data["trials"] = raw
+        return raw
+
+    def apply(self, changes: dict[str, Any]) -> None:
+        for option, value in changes.items():
+            if option not in _CHANGES:
+                raise TypeError(f"load_sweep() has no option {option!r}")
+            if value is None:
+                continue
+            *above, last = _CHANGES[option]
+            level = self.data
+            for key in above:
+                if not isinstance(level.get(key), dict):
+                    level[key] = {}
+                level = level[key]
+            level[last] = str(value) if isinstance(value, Path) else value
+            self.report.options.add(_CHANGES[option])
+
+    def need_metric(self, method: str | None) -> None:
+        data = self.data
+        if data.get("metric") is not None:
+            return
+        example = "for example `metric: {name: val_loss, goal: minimize}`"
+        if "metric" in data:
+            pass  # an empty `metric:` was complained about
+        elif method in ADAPTIVE_METHODS:
+            self.report.add(("method",), f"`method: {method}` needs `metric`", example)
+        elif data.get("early_terminate") is not None:
+            self.report.add(
+                ("early_terminate",), "`early_terminate` needs `metric`", example, on_key=True
+            )
+
+    def program(self) -> Program | None:
+        raw = self.data.get("program")
+        if raw is None:
+            return None
+        if not isinstance(raw, str) or not raw.strip():
+            self.report.expected(("program",), "a file or a dotted module", raw)
+            return None
+        try:
+            has_command = bool(self.data.get("command"))
+            return parse_program(raw.strip(), self.path.parent, has_command=has_command)
+        except ValueError as error:
+            self.report.add(
+                ("program",), f"expected a file or a dotted module, found {raw!r}: {error}"
+            )
+            return None
+
+    def values(self) -> dict[str, Any]:
+        """The keys that stand alone."""
+        report, data = self.report, self.data
+        stem = self.path.stem
+        name = fields.directory_name(report, data["name"], ("name",)) if "name" in data else stem
+        sweep_name = data.get("sweep_name", stem)
+        if "sweep_name" in data:
+            sweep_name = fields.directory_name(report, sweep_name, ("sweep_name",))
+        cap = data.get("run_cap")
+        seed = data.get("seed", 0)
+        repeats = data.get("repeats", 1)
+        order: Literal["as_written", "shuffle"] | None = "as_written"
+        if "order" in data:
+            order = fields.choice(report, data["order"], ("order",), ("as_written", "shuffle"))
+            if order == "shuffle" and data.get("method") not in ("grid", "list"):
+                report.add(
+                    ("order",),
+                    f"`order: shuffle` has no meaning in `method: {data.get('method')}`",
+                    "remove it",
+                )
+        return {
+            "name": name,
+            "sweep_name": sweep_name,
+            "run_cap": None if cap is None else fields.whole(report, cap, ("run_cap",)),
+            "seed": fields.whole(report, seed, ("seed",), None),
+            "repeats": fields.whole(report, repeats, ("repeats",)),
+            "order": order,
+            "resources": self.given("resources", fields.resources, Resources()),
+            "parallel": fields.parallel(report, data.get("parallel")),
+            "storage": fields.storage(report, data.get("storage")),
+            "retry": self.given("retry", fields.retry, Retry()),
+            "checkpoint": self.given("checkpoint", fields.checkpoint, {}),
+            "budget": self.given("budget", fields.budget, Budget()),
+        }
+
+    def given(self, key: str, read: Any, default: Any) -> Any:
+        return read(self.report, self.data[key]) if self.data.get(key) is not None else default
+
+    def resolved(self, sweep: Sweep) -> dict[str, Any]:
+        """The document with everything in it that it took from its surroundings."""
+        resolved = {"name": sweep.name, "sweep_name": sweep.sweep_name, **self.data}
+        resolved |= {"name": sweep.name, "sweep_name": sweep.sweep_name}
+        if sweep.program is not None:
+            resolved["program"] = sweep.program.text
+        resolved["storage"] = str(sweep.storage)
+        resolved["seed"] = sweep.seed
+        return resolved
+
+
+__all__ = ["Metric", "Space", "load_sweep"]

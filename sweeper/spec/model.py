@@ -1,0 +1,238 @@
+"""What a sweep file says, typed: the sweep, its trials and the small values of its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from sweeper.errors import Problem, SpecError
+
+from .canonical import run_seed
+from .early import EarlyTerminate
+from .groups import Monitored
+from .program import Program
+from .space import Space
+
+ADAPTIVE_METHODS = (
+    "bayes",
+    "tpe",
+    "gp",
+    "cmaes",
+    "qmc",
+    "hyperopt",
+    "bohb",
+    "hebo",
+    "ax",
+    "nevergrad",
+    "bayesopt",
+    "zoopt",
+)
+METHODS = ("grid", "random", "list", *ADAPTIVE_METHODS)
+MOST_LAUNCHED_TRIALS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One parameter dict of a sweep.
+
+    ``index`` counts from 0, replicates included; ``replicate`` counts from 0; ``seed`` is the
+    run's, below 2**32. Trials share the parts of ``params`` that do not vary: treat it as
+    read-only.
+    """
+
+    index: int
+    params: dict[str, Any]
+    replicate: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Metric:
+    """The number to optimise. ``target``: no new trials once reached. ``mode``: which epoch
+    counts.
+    """
+
+    name: str
+    goal: Literal["minimize", "maximize"] = "minimize"
+    target: float | None = None
+    mode: Literal["best", "last"] = "best"
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one trial takes: CPU cores and GPUs (fractions share one)."""
+
+    cpu: float = 1
+    gpu: float = 0
+
+
+@dataclass(frozen=True)
+class Retry:
+    """``max`` retries of a crashed trial; the sweep stops after ``breaker`` failures in a row."""
+
+    max: int = 1
+    breaker: int = 10
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What may be spent: ``wall`` and ``trial`` in seconds, ``trials``, ``disk`` in bytes."""
+
+    wall: float | None = None
+    trial: float | None = None
+    trials: int | None = None
+    disk: int | None = None
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A validated sweep file. Made by :func:`sweeper.spec.load_sweep`."""
+
+    path: Path | None = field(compare=False)
+    name: str
+    sweep_name: str
+    program: Program | None
+    command: tuple[Any, ...] | None
+    method: str
+    metric: Metric | None
+    run_cap: int | None
+    seed: int
+    monitored: Monitored
+    resources: Resources
+    parallel: int | None
+    storage: Path
+    retry: Retry
+    checkpoint: dict[str, Any]
+    repeats: int
+    early_terminate: EarlyTerminate | None
+    budget: Budget
+    order: Literal["as_written", "shuffle"]
+    space: Space
+    description: str | None = field(default=None, compare=False)
+    warnings: tuple[str, ...] = field(default=(), compare=False)
+    document: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def base_dir(self) -> Path:
+        """The base directory of the tree."""
+        return self.storage / self.name
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether a searcher picks the trials as results come in, so that none are known before."""
+        return self.method in ADAPTIVE_METHODS
+
+    @property
+    def constraints(self) -> tuple[str, ...]:
+        return tuple(constraint.text for constraint in self.space.constraints)
+
+    @property
+    def zip(self) -> tuple[tuple[str, ...], ...]:
+        return tuple(axis.names for axis in self.space.axes if len(axis.names) > 1)
+
+    def points(self) -> int | None:
+        """How many different parameter dicts the sweep may try; None if without end."""
+        if self.method in ("grid", "list"):
+            return self.space.size()
+        if self.method == "random" and self.space.is_finite:
+            return self.space.size()
+        return None
+
+    def size(self) -> int | None:
+        """Trials in all, repeats included, at most ``run_cap``; None if without end.
+
+        Instant whatever the size of the grid; exact unless ``space.size_is_bound``.
+        """
+        points = self.points()
+        if points is None:
+            return self.run_cap
+        trials = points * self.repeats
+        return trials if self.run_cap is None else min(trials, self.run_cap)
+
+    def trials(self) -> Iterator[Trial]:
+        """Every trial in order, made as it is asked for; the same on every machine.
+
+        Empty for an adaptive method (see ``adaptive``): a searcher makes its trials with
+        ``space.decode`` and :meth:`trial_of`. Raises UsageError where a condition cannot be
+        evaluated.
+        """
+        if self.adaptive:
+            return
+        index, cap = 0, self.run_cap
+        if cap == 0:
+            return
+        for params in self._params():
+            for replicate in range(self.repeats):
+                yield self.trial_of(index, params, replicate)
+                index += 1
+                if index == cap:
+                    return
+
+    def _params(self) -> Iterator[dict[str, Any]]:
+        if self.method == "random":
+            return self.space.draw(self.seed)
+        return self.space.walk(self.seed if self.order == "shuffle" else None)
+
+    def trial_of(self, index: int, params: dict[str, Any], replicate: int = 0) -> Trial:
+        """The trial with these parameters; its run's seed follows from them."""
+        return Trial(index, params, replicate, run_seed(self.seed, replicate, params))
+
+    def trial(self, index: int) -> Trial:
+        """The trial of that index; at once in a grid or list without conditions, else by counting.
+
+        Raises IndexError if the sweep has no such trial.
+        """
+        size = self.size()
+        if index < 0 or (size is not None and index >= size) or self.adaptive:
+            raise IndexError(f"the sweep has no trial {index}")
+        if self.method != "random" and self.space.is_plain:
+            point, replicate = divmod(index, self.repeats)
+            shuffle = self.seed if self.order == "shuffle" else None
+            return self.trial_of(index, self.space.at(point, shuffle), replicate)
+        for trial in self.trials():
+            if trial.index == index:
+                return trial
+        raise IndexError(f"the sweep has no trial {index}")
+
+    def check_launchable(self) -> None:
+        """Refuse what no one means to start. Raises SpecError naming the size and what makes it.
+
+        An adaptive method needs an end (``run_cap`` or a ``budget``); a grid has at most
+        ``MOST_LAUNCHED_TRIALS`` trials.
+        """
+        problem = self._launch_problem()
+        if problem is not None:
+            raise SpecError([problem])
+
+    def _launch_problem(self) -> Problem | None:
+        path = str(self.path or "")
+        size = self.size()
+        budget = self.budget
+        if self.adaptive and size is None and not (budget.trials or budget.wall):
+            return Problem(
+                f"`method: {self.method}` goes on without end",
+                "run_cap",
+                path,
+                mend="give `run_cap: 100` (or -n 100), or `budget: {trials: 100}` or `{wall: 12h}`",
+            )
+        if size == 0:
+            return Problem("no point of the space satisfies `constraints`", "constraints", path)
+        if size is None or size <= MOST_LAUNCHED_TRIALS or (budget.trials or size) < size:
+            return None
+        factors = ", ".join(f"{name} ({count:,})" for name, count in self.space.factors()[:4])
+        return Problem(
+            f"{size:,} trials are too many to launch (at most {MOST_LAUNCHED_TRIALS:,}); "
+            f"the largest factors: {factors}"
+            + (f"; repeats ({self.repeats})" if self.repeats > 1 else ""),
+            "parameters",
+            path,
+            mend="shorten these, set `run_cap: 1000` (or -n 1000), or use `method: random`",
+        )
+
+    def to_yaml(self) -> str:
+        """The sweep as one self-contained file that loads back equal."""
+        from .dump import to_yaml
+
+        return to_yaml(self.document)

@@ -1,0 +1,160 @@
+"""The user's program, and the command that runs it as W&B's agent would."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from sweeper.errors import UsageError
+
+from .report import nearest
+
+if TYPE_CHECKING:
+    from .model import Sweep
+
+Mode = Literal["function", "script"]
+_MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z")
+_FUNCTION = re.compile(r"[A-Za-z_]\w*\Z")
+
+
+@dataclass(frozen=True)
+class Program:
+    """What a trial runs: a file (``path``, absolute) or a dotted ``module``, and its ``function``.
+
+    ``mode`` is None where only a look at the file can tell whether it has the function.
+    """
+
+    path: Path | None
+    module: str | None
+    function: str = "train"
+    mode: Mode | None = None
+
+    @property
+    def text(self) -> str:
+        """The program as a sweep file names it."""
+        place = str(self.path) if self.path is not None else str(self.module)
+        return f"{place}:{self.function}" if self.mode == "function" else place
+
+
+def parse_program(text: str, directory: Path, *, has_command: bool) -> Program:
+    """``file.py``, ``pkg.mod``, or either with ``:function``.
+
+    A file is looked for beside the sweep file, then in the current directory. Raises ValueError
+    with the reason if the text is no program.
+    """
+    place, colon, function = text.rpartition(":")
+    if not colon or "/" in function or "\\" in function:
+        place, function = text, ""
+    elif not _FUNCTION.match(function):
+        raise ValueError(f"`{function}` is no name of a function")
+    if not place.strip():
+        raise ValueError("it names no file or module")
+    mode: Mode | None = "script" if has_command else "function" if function else None
+    is_module = _MODULE.match(place) and not place.endswith(".py")
+    if is_module and "." not in place and _find(place, directory).is_file():
+        is_module = None
+    if is_module:
+        return Program(None, place, function or "train", mode)
+    return Program(_find(place, directory), None, function or "train", mode)
+
+
+def _find(place: str, directory: Path) -> Path:
+    given = Path(place).expanduser()
+    beside = directory / given
+    if not beside.exists() and (Path.cwd() / given).exists():
+        return Path.cwd() / given
+    return beside
+
+
+def check_program(sweep: Sweep) -> None:
+    """Refuse a sweep whose program is not there. Raises UsageError with what was looked for."""
+    program = sweep.program
+    names_program = sweep.command is None or any("${program}" in str(w) for w in sweep.command)
+    if program is None:
+        if names_program:
+            raise UsageError(
+                f"{sweep.path}: `program` is missing: add `program: train.py`, a file with "
+                "train(params, callbacks), or a script"
+            )
+        return
+    if not names_program:
+        return
+    if program.path is not None:
+        if program.path.is_file():
+            return
+        directory = program.path.parent
+        names = [entry.name for entry in directory.iterdir()] if directory.is_dir() else []
+        close = nearest(program.path.name, names)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise UsageError(f"{sweep.path}: program: there is no file {program.path}{hint}")
+    where = module_file(str(program.module), _places(sweep))
+    if where is None:
+        searched = ", ".join(str(place) for place in _places(sweep)[:2])
+        raise UsageError(
+            f"{sweep.path}: program: there is no module {program.module} (looked in {searched} "
+            "and the installed packages); a file is written with its ending: train.py"
+        )
+
+
+def _places(sweep: Sweep) -> list[Path]:
+    beside = [sweep.path.parent] if sweep.path else []
+    return [*beside, Path.cwd(), *(Path(place) for place in sys.path if place)]
+
+
+def module_file(module: str, places: Sequence[Path]) -> Path | None:
+    """The source file of a dotted module, found without importing anything; None if there is
+    none.
+    """
+    parts = module.split(".")
+    for place in places:
+        stem = place.joinpath(*parts)
+        for candidate in (stem / "__init__.py", stem.with_name(stem.name + ".py")):
+            if candidate.is_file():
+                return candidate
+    return None
+
+
+def program_mode(sweep: Sweep) -> Mode:
+    """``function`` if the program has the train function, else ``script``.
+
+    The file is only parsed, never run. A program that cannot be read counts as a script.
+    """
+    program = sweep.program
+    if sweep.command is not None or program is None:
+        return "script"
+    if program.mode is not None:
+        return program.mode
+    path = program.path or module_file(str(program.module), _places(sweep))
+    return "function" if path is not None and defines(path, program.function) else "script"
+
+
+def defines(path: Path, name: str) -> bool:
+    """Whether the Python file at ``path`` binds ``name`` at its top level."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return False
+    return any(name in _bound(statement) for statement in tree.body)
+
+
+def _bound(statement: ast.stmt) -> set[str]:
+    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return {statement.name}
+    if isinstance(statement, (ast.Import, ast.ImportFrom)):
+        return {alias.asname or alias.name for alias in statement.names}
+    if isinstance(statement, ast.Assign):
+        targets = [node for target in statement.targets for node in ast.walk(target)]
+        return {node.id for node in targets if isinstance(node, ast.Name)}
+    if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+        return {statement.target.id}
+    if isinstance(statement, (ast.If, ast.Try, ast.With)):
+        inner = [s for s in ast.iter_child_nodes(statement) if isinstance(s, ast.stmt)]
+        if isinstance(statement, ast.Try):
+            inner += [s for handler in statement.handlers for s in handler.body]
+        return set().union(*map(_bound, inner)) if inner else set()
+    return set()

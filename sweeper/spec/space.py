@@ -1,0 +1,308 @@
+"""The search space: from parameters to parameter dicts, lazily and the same way every time.
+
+A space is a product of axes. Grids walk them in W&B's order: names sorted at each level, the last
+one fastest. Where a parameter's ``when`` does not hold its axis does not count: the dict appears
+once, at the axis's first value.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from sweeper.errors import UsageError
+
+from .assemble import Assembler, get, has, put
+from .axes import Axis, count_of
+from .canonical import value_key
+from .expressions import Expression
+from .parameters import Parameter
+from .shuffle import Permutation
+
+_MOST_VALUES_IN_MEMORY = 200_000
+_MOST_COUNTED = 2_000_000
+Params = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Space:
+    """Everything a sweep may try.
+
+    ``axes`` are in grid order and hold every parameter that varies or has a condition. ``listed``
+    are the dicts of ``method: list``.
+    """
+
+    parameters: tuple[Parameter, ...]
+    axes: tuple[Axis, ...]
+    base: Mapping[str, Any] = field(default_factory=dict)
+    conditions: Mapping[tuple[str, ...], tuple[Expression, ...]] = field(default_factory=dict)
+    constraints: tuple[Expression, ...] = ()
+    listed: tuple[Params, ...] | None = None
+    grid: bool = True
+
+    @cached_property
+    def slots(self) -> tuple[Parameter, ...]:
+        """The parameters of the axes, in their order."""
+        return tuple(parameter for axis in self.axes for parameter in axis.parameters)
+
+    @cached_property
+    def assembler(self) -> Assembler:
+        return Assembler(self.parameters, self.slots, self.base, self.conditions)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every point of the product is a trial: no conditions, no constraints."""
+        return not self.conditions and not self.constraints
+
+    @cached_property
+    def is_finite(self) -> bool:
+        """Whether its dicts can be listed."""
+        return self.listed is not None or all(values is not None for values in self._values)
+
+    @cached_property
+    def _values(self) -> list[Sequence[Any] | None]:
+        return [axis.listed(self.grid) for axis in self.axes]
+
+    @cached_property
+    def _lengths(self) -> list[int]:
+        return [count_of(values or ()) for values in self._values]
+
+    @property
+    def raw_size(self) -> int:
+        """The product of the axes, conditions and constraints left aside."""
+        return len(self.listed) if self.listed is not None else math.prod(self._lengths)
+
+    # ----------------------------------------------------------------- building
+
+    def build(self, values: Sequence[Any]) -> Params | None:
+        """The dict with one value for each of ``slots``; None if it breaks a constraint."""
+        params, _ = self.assembler.build(values)
+        return params if self.allows(params) else None
+
+    def decode(self, us: Sequence[float]) -> Params | None:
+        """The dict at one number in (0, 1) per axis; None if it breaks a constraint.
+
+        For searchers: every distribution keeps its exact meaning.
+        """
+        values = [v for axis, u in zip(self.axes, us, strict=True) for v in axis.decode(u)]
+        return self.build(values)
+
+    def encode(self, params: Mapping[str, Any]) -> list[float | None]:
+        """One number per axis that :meth:`decode` takes back to ``params``; None where not active.
+
+        Raises ValueError if the space has no such dict.
+        """
+        numbers: list[float | None] = []
+        for axis in self.axes:
+            paths = [parameter.path for parameter in axis.parameters]
+            if all(has(params, path) for path in paths):
+                try:
+                    numbers.append(axis.encode([get(params, path) for path in paths]))
+                    continue
+                except ValueError:
+                    if not any(path in self.conditions for path in paths):
+                        raise
+            numbers.append(None)
+        return numbers
+
+    def allows(self, params: Mapping[str, Any]) -> bool:
+        """Whether ``params`` break no constraint."""
+        return all(constraint.holds(params, missing=True) for constraint in self.constraints)
+
+    # ----------------------------------------------------------------- walking
+
+    def at(self, index: int, shuffle: int | None = None) -> Params:
+        """The dict at ``index`` of a plain space, at once."""
+        if shuffle is not None:
+            index = Permutation(self.raw_size, shuffle)[index]
+        if self.listed is not None:
+            return self._listed(index)
+        return self.assembler.build(self._row(self._digits(index)))[0]
+
+    def walk(self, shuffle: int | None = None) -> Iterator[Params]:
+        """Every dict, in grid (or list) order, or shuffled by a seed."""
+        if self.listed is not None:
+            for index in self._indices(shuffle):
+                params = self._listed(index)
+                if self.allows(params):
+                    yield params
+            return
+        if self.raw_size == 0:
+            return
+        build, plain = self.assembler.build, self.is_plain
+        single = all(len(axis.parameters) == 1 for axis in self.axes)
+        if plain and single and shuffle is None and sum(self._lengths) <= _MOST_VALUES_IN_MEMORY:
+            for row in itertools.product(*[values or () for values in self._values]):
+                yield build(row)[0]
+            return
+        for index in self._indices(shuffle):
+            digits = self._digits(index)
+            params, inactive = build(self._row(digits))
+            if plain or (self._is_first(digits, inactive) and self.allows(params)):
+                yield params
+
+    def _indices(self, shuffle: int | None) -> Iterator[int]:
+        total = self.raw_size
+        if shuffle is None:
+            return iter(range(total))
+        permutation = Permutation(total, shuffle)
+        return (permutation[index] for index in range(total))
+
+    def _listed(self, index: int) -> Params:
+        params, _ = self.assembler.build(())
+        merged: Params = merge(params, (self.listed or ())[index])
+        return merged
+
+    def _digits(self, index: int) -> list[int]:
+        digits = [0] * len(self._lengths)
+        for place in range(len(digits) - 1, -1, -1):
+            index, digits[place] = divmod(index, self._lengths[place])
+        return digits
+
+    def _row(self, digits: Sequence[int]) -> list[Any]:
+        row: list[Any] = []
+        for axis, values, digit in zip(self.axes, self._values, digits, strict=True):
+            value = (values or ())[digit]
+            if len(axis.parameters) == 1:
+                row.append(value)
+            else:
+                row.extend(value)
+        return row
+
+    def _is_first(self, digits: Sequence[int], inactive: tuple[int, ...]) -> bool:
+        """Whether no earlier point of the product gives the same dict."""
+        if not inactive:
+            return True
+        slot = 0
+        for axis, values, digit in zip(self.axes, self._values, digits, strict=True):
+            width = len(axis.parameters)
+            asleep = [i for i in range(width) if slot + i in inactive]
+            slot += width
+            if not asleep or digit == 0:
+                continue
+            if len(asleep) == width:
+                return False
+            row = (values or ())[digit]
+            awake = [i for i in range(width) if i not in asleep]
+            wanted = [value_key(row[i]) for i in awake]
+            for earlier in (values or ())[:digit]:
+                if [value_key(earlier[i]) for i in awake] == wanted:
+                    return False
+        return True
+
+    # ----------------------------------------------------------------- counting
+
+    @cached_property
+    def _count(self) -> tuple[int, bool]:
+        if self.listed is not None:
+            return sum(1 for _ in self.walk()), False
+        if not self.is_finite:
+            raise ValueError("the space is not finite")
+        if not self.axes:
+            return int(self.build(()) is not None), False
+        total, is_bound = 1, False
+        for part in self._parts():
+            raw = math.prod(self._lengths[place] for place in part)
+            concerned = self._concerned(part)
+            if not concerned[0] and not concerned[1]:
+                total *= raw
+            elif raw > _MOST_COUNTED:
+                total, is_bound = total * raw, True
+            else:
+                total *= self._count_part(part, *concerned)
+        return total, is_bound
+
+    def size(self) -> int:
+        """How many dicts there are. The axes that no expression ties together are counted apart.
+
+        Raises ValueError if the space is not finite.
+        """
+        return self._count[0]
+
+    @property
+    def size_is_bound(self) -> bool:
+        """Whether ``size`` is only an upper bound: expressions tie too large a grid together."""
+        return self._count[1]
+
+    def touched(self, expression: Expression) -> set[int]:
+        """The axes whose value the expression depends on."""
+        found = set()
+        for place, axis in enumerate(self.axes):
+            for parameter in axis.parameters:
+                for path in expression.names:
+                    shorter = min(len(path), len(parameter.path))
+                    if path[:shorter] == parameter.path[:shorter]:
+                        found.add(place)
+        return found
+
+    def _parts(self) -> list[list[int]]:
+        """The axes in groups that no expression ties to another group."""
+        group = list(range(len(self.axes)))
+
+        def join(places: set[int]) -> None:
+            if places:
+                roots = {group[place] for place in places}
+                for place, root in enumerate(group):
+                    if root in roots:
+                        group[place] = min(roots)
+
+        for constraint in self.constraints:
+            join(self.touched(constraint))
+        for place, axis in enumerate(self.axes):
+            for parameter in axis.parameters:
+                for condition in self.conditions.get(parameter.path, ()):
+                    join({place} | self.touched(condition))
+        return [[p for p, root in enumerate(group) if root == one] for one in sorted(set(group))]
+
+    def _concerned(self, part: Sequence[int]) -> tuple[list[Expression], bool]:
+        """The constraints that look at these axes, and whether any of them has conditions."""
+        here = set(part)
+        # A constraint over nothing that varies belongs to the first part.
+        constraints = [
+            constraint
+            for constraint in self.constraints
+            if (self.touched(constraint) & here) or (not self.touched(constraint) and 0 in here)
+        ]
+        paths = {parameter.path for place in part for parameter in self.axes[place].parameters}
+        return constraints, any(path in paths for path in self.conditions)
+
+    def _count_part(self, part: Sequence[int], constraints: list[Expression], _: bool) -> int:
+        digits = [0] * len(self.axes)
+        count = 0
+        for combination in itertools.product(*[range(self._lengths[place]) for place in part]):
+            for place, digit in zip(part, combination, strict=True):
+                digits[place] = digit
+            params, inactive = self.assembler.build(self._row(digits))
+            if self._is_first(digits, inactive) and all(
+                constraint.holds(params, missing=True) for constraint in constraints
+            ):
+                count += 1
+        return count
+
+    def factors(self) -> list[tuple[str, int]]:
+        """The axes by length, longest first: what makes a grid large."""
+        pairs = [(axis.name, n) for axis, n in zip(self.axes, self._lengths, strict=True)]
+        return sorted(pairs, key=lambda pair: -pair[1])
+
+    def draw(self, seed: int) -> Iterator[Params]:
+        """Independent draws, without end, or until every dict of a finite space was drawn."""
+        from .draw import draw
+
+        return draw(self, seed)
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``over`` laid upon ``base``, mapping by mapping; neither is changed."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        both = isinstance(value, Mapping) and isinstance(below, Mapping)
+        merged[key] = merge(below, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+__all__ = ["Axis", "Params", "Space", "UsageError", "merge", "put"]
