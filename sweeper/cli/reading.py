@@ -5,10 +5,9 @@ from __future__ import annotations
 import itertools
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,9 +18,9 @@ if TYPE_CHECKING:
     from sweeper.experiment import PlannedTrial
     from sweeper.results import Columns, Index
     from sweeper.results.ranking import Goal
-    from sweeper.spec import Metric, Sweep
+    from sweeper.spec import Metric, Sweep, Trial
 
-ENDLESS_SHOWN = 100  # trials of an endless sweep that plan shows when no number is given
+ENDLESS_SHOWN = 100  # trials of an endless sweep that plan shows without -n
 PARAM_COLUMNS = 6  # parameters that vary, shown in a table
 LOOKED_AT = 10_000  # trials that decide which parameters a table shows
 
@@ -51,9 +50,9 @@ def say(text: str) -> None:
 @click.option("--retry-failed", is_flag=True, help="Plan as `launch --retry-failed` would.")
 @click.option(
     "--save-trials",
-    metavar="FILE.csv",
+    metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the trials to a CSV file too.",
+    help="Write the trials to FILE (.csv, .json, .yaml), which `method: list` reads.",
 )
 def plan(spec: Path, format_: str, save_trials: Path | None, **given: Any) -> None:
     """Show SPEC's trials as a launch would find them: new, reused, resumed, failed.
@@ -61,47 +60,49 @@ def plan(spec: Path, format_: str, save_trials: Path | None, **given: Any) -> No
     Nothing runs and nothing is written; the program need not exist.
     """
     from sweeper.experiment import Tree, plan_trials
+    from sweeper.spec import save_trials as write_trials
 
     sweep = options.load(spec, **given)
     planned = plan_trials(sweep, Tree(sweep.base_dir), given["retry_failed"])
-    print_plan(sweep, planned, format_, save_trials)
+    print_plan(sweep, planned, format_)
+    if save_trials is not None:
+        count = write_trials(save_trials, (trial.params for trial in _shown(sweep)))
+        say(f"wrote {count} trials to {save_trials}")
 
 
-def print_plan(
-    sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "table", save: Path | None = None
-) -> None:
-    """Print ``planned`` as it comes, its counts to stderr; ``save`` is a CSV file to write too."""
+def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "table") -> int:
+    """Print ``planned`` as it comes, its counts to stderr; returns the exit code, 0."""
     from sweeper.cli import formatting
     from sweeper.results import Columns
 
+    for warning in sweep.warnings:
+        say(f"sweeper: {warning}")
     size = sweep.size()
-    limit = ENDLESS_SHOWN if size is None else size
-    exact = save is not None or format_ == "csv"  # a CSV header must name every parameter
-    first = itertools.islice(sweep.trials(), limit if exact else LOOKED_AT)
-    names = Columns(trial.params for trial in first)
+    trials = _shown(sweep)
+    if format_ != "csv":  # the header of a CSV file must name every parameter
+        trials = itertools.islice(trials, LOOKED_AT)
+    names = Columns(trial.params for trial in trials)
     columns = [formatting.column("trial"), formatting.column("state")]
     columns += param_columns(names)
     columns.append(formatting.Column("directory", _directory))
     head = {"sweep": sweep.sweep_name, "size": size}
-    writers = [formatting.writer(format_, head, columns, PLAN_FIELDS, names.names)]
     counts: Counter[str] = Counter()
-    with _file(save) as stream:
-        if stream is not None:
-            writers.append(formatting.CsvWriter(PLAN_FIELDS, names.names, head=head, stream=stream))
-        for writer in writers:
-            writer.begin()
-        for item in itertools.islice(planned, limit):
+    with formatting.writer(format_, head, columns, PLAN_FIELDS, names.names) as writer:
+        for item in itertools.islice(planned, ENDLESS_SHOWN if size is None else None):
             counts[item.state] += 1
-            for writer in writers:
-                writer.add(_plan_row(item))
-        for writer in writers:
-            writer.end()
-    words = ", ".join(f"{counts[state]} {state}" for state in counts) or "none"
-    say(f"{sweep.sweep_name}: {sum(counts.values())} trials: {words}; in {sweep.base_dir}")
+            writer.add(_plan_row(item))
+    words = ", ".join(f"{number} {state}" for state, number in counts.items()) or "none"
+    say(f"{sweep.sweep_name}: {counts.total()} trials: {words}; in {sweep.base_dir}")
     if sweep.adaptive:
         say(f"method {sweep.method} chooses its trials as results come in: none are known before")
     elif size is None:
-        say(f"the sweep has no end; shown are its first {limit}: -n shows as many as you like")
+        say(f"the sweep has no end; these are its first {ENDLESS_SHOWN}: -n shows more or fewer")
+    return 0
+
+
+def _shown(sweep: Sweep) -> Iterable[Trial]:
+    """The trials that a plan shows: all, but of an endless sweep the first ones only."""
+    return itertools.islice(sweep.trials(), ENDLESS_SHOWN if sweep.size() is None else None)
 
 
 def _plan_row(item: PlannedTrial) -> dict[str, Any]:
@@ -278,18 +279,3 @@ def param_columns(names: Columns) -> list[Column]:
 
     short = short_names(names.names)
     return [param_column(name, short[name]) for name in names.varying[:PARAM_COLUMNS]]
-
-
-@contextmanager
-def _file(path: Path | None) -> Iterator[TextIO | None]:
-    """The CSV file to write; None if none was asked for."""
-    from sweeper.errors import UsageError
-
-    if path is None:
-        yield None
-        return
-    try:
-        with open(path, "w", newline="", encoding="utf-8") as stream:
-            yield stream
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error

@@ -4,37 +4,47 @@ from __future__ import annotations
 
 from typing import Any
 
-from sweeper.experiment import RunRecord
+from sweeper.experiment import RunRecord, diff
+from sweeper.experiment.compare import MISSING
 from sweeper.results.flat import flatten
 
-PROVENANCE = ("seed", "replicate", "versions", "git", "program", "python", "sweeper")
+PROVENANCE = ("seed", "replicate", "versions", "git", "program")
 
 
 def facts(record: RunRecord) -> dict[str, Any]:
-    """What can be compared of a run, by dotted name: ``params.…``, ``best.…``, ``versions.…``."""
+    """What can be compared of a run beside its parameters: ``best.…``, ``versions.…`` and so on."""
     provenance = {key: record.provenance.get(key) for key in PROVENANCE}
-    best = (record.performances or {}).get("best")
-    last = (record.performances or {}).get("last")
+    summary = record.performances or {}
+    epochs = {key: summary[key] for key in ("best", "last") if isinstance(summary.get(key), dict)}
     return {
-        **flatten(record.params, "params."),
         "status": record.status,
-        **flatten(best if isinstance(best, dict) else {}, "best."),
-        **flatten(last if isinstance(last, dict) else {}, "last."),
+        **flatten(epochs),
         "elapsed": record.elapsed,
         **flatten({key: value for key, value in provenance.items() if value is not None}),
     }
 
 
 def difference(left: RunRecord, right: RunRecord) -> list[dict[str, Any]]:
-    """One ``{"name", "left", "right"}`` per fact that differs; None where a run has none."""
+    """One ``{"name", "left", "right"}`` per fact that differs; None where a run has none.
+
+    Parameters come first, as ``params.<dotted name>``, those of the monitored groups before others.
+    """
+    rows = [
+        {"name": f"params.{found.key}", "left": _known(found.a), "right": _known(found.b)}
+        for found in diff(left, right)
+    ]
     facts_left, facts_right = facts(left), facts(right)
     names = [*facts_left, *(name for name in facts_right if name not in facts_left)]
-    return [
+    return rows + [
         {"name": name, "left": facts_left.get(name), "right": facts_right.get(name)}
         for name in names
         if _text(facts_left.get(name)) != _text(facts_right.get(name))
     ]
 
 
+def _known(value: Any) -> Any:
+    return None if value is MISSING else value
+
+
 def _text(value: Any) -> str:
-    return f"{type(value).__name__}:{value!r}"  # 1, 1.0 and True are not the same; NaN is NaN
+    return f"{type(value).__name__}:{value!r}"  # 1 and 1.0 are not the same; NaN is NaN

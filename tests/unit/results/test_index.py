@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweeper.experiment import Tree
+from sweeper.results import index_directory, index_sweep, outcome_exit_code
+from sweeper.spec import Sweep, load_sweep
+
+RunTrial = Callable[..., Path]
+ROWS = [{"loss": 2.0, "val_loss": 3.0}, {"loss": 1.0, "val_loss": 2.5}]
+
+
+def statuses(sweep: Sweep) -> list[str]:
+    return [entry.status for entry in index_sweep(sweep).entries]
+
+
+def test_nothing_run_yet_is_pending(grid: Sweep) -> None:
+    index = index_sweep(grid)
+    assert index.size == 4
+    assert index.counts() == {
+        "finished": 0, "running": 0, "interrupted": 0, "pending": 4, "failed": 0, "stopped": 0,
+    }  # fmt: skip
+
+
+def test_each_trial_has_the_status_its_files_tell(grid: Sweep, run_trial: RunTrial) -> None:
+    trials = list(grid.trials())
+    run_trial(grid, trials[0], rows=ROWS)
+    run_trial(grid, trials[1], rows=ROWS, outcome=None)
+    run_trial(grid, trials[2], outcome="out-of-memory")
+    assert statuses(grid) == ["finished", "interrupted", "out-of-memory", "pending"]
+    assert index_sweep(grid).counts()["out-of-memory"] == 1
+
+
+def test_a_finished_run_of_another_sweep_counts(grid: Sweep, run_trial: RunTrial) -> None:
+    trials = list(grid.trials())
+    run_trial(grid, trials[0], rows=ROWS, sweep="other")
+    run_trial(grid, trials[1], rows=ROWS, sweep="other", outcome="failed")
+    run_trial(grid, trials[2], rows=ROWS, sweep=None, trial=None)
+    assert statuses(grid) == ["finished", "pending", "finished", "pending"]
+
+
+def test_runs_that_the_file_no_longer_lists_stay_in_sight(
+    grid: Sweep, grid_file: Path, run_trial: RunTrial
+) -> None:
+    for trial in grid.trials():
+        run_trial(grid, trial, rows=ROWS)
+    smaller = load_sweep(grid_file, ["parameters.model.parameters.width.values=[8]"])
+    entries = index_sweep(smaller).entries
+    assert [entry.listed for entry in entries] == [True, True, False, False]
+    assert {entry.params["model"]["width"] for entry in entries[2:]} == {16}
+
+
+def test_a_retried_trial_is_one_entry(grid: Sweep, grid_file: Path, run_trial: RunTrial) -> None:
+    trial = next(grid.trials())
+    run_trial(grid, trial, rows=ROWS, outcome="failed")
+    run_trial(grid, trial, rows=ROWS, run="run--26-11-24--00-15-2")
+    gone = load_sweep(grid_file, ["parameters.training.parameters.rate.values=[0.5]"])
+    extras = [entry for entry in index_sweep(gone).entries if not entry.listed]
+    assert [entry.run for entry in extras] == ["run--26-11-24--00-15-2"]
+
+
+def test_an_endless_sweep_shows_what_was_run(tmp_path: Path, run_trial: RunTrial) -> None:
+    path = tmp_path / "random.yaml"
+    path.write_text(
+        f"program: t.py\nmethod: random\nstorage: {tmp_path}\n"
+        "parameters: {x: {min: 0.0, max: 1.0}}\n"
+    )
+    sweep = load_sweep(path)
+    trials = sweep.trials()
+    run_trial(sweep, next(trials), rows=ROWS)
+    next(trials)
+    run_trial(sweep, next(trials), rows=ROWS)
+    index = index_sweep(sweep)
+    assert index.size is None
+    assert [entry.status for entry in index.entries] == ["finished", "pending", "finished"]
+
+
+def test_a_directory_shows_all_its_runs_but_debug_ones(tmp_path: Path, make_run: Any) -> None:
+    make_run(tmp_path, {"model": {"x": 1}}, ["model"], rows=ROWS)
+    make_run(tmp_path, {"model": {"x": 1}}, ["model"], run="run--26-11-24--00-16", outcome=None)
+    make_run(tmp_path / "debug", {"model": {"x": 2}, "debug": True}, ["model"])
+    index = index_directory(Tree(tmp_path), "notes")
+    assert [entry.status for entry in index.entries] == ["finished", "interrupted"]
+
+
+@pytest.mark.parametrize("cut", range(0, 120, 7))
+def test_a_tree_cut_anywhere_is_read(grid: Sweep, run_trial: RunTrial, cut: int) -> None:
+    path = run_trial(grid, next(grid.trials()), rows=ROWS)
+    for file in path.iterdir():
+        if file.is_file():
+            file.write_bytes(file.read_bytes()[:cut])
+    index = index_sweep(grid)
+    assert len(index.entries) >= 4
+    assert set(index.torn()) <= set(path.iterdir())
+
+
+def test_the_last_line_of_the_exception_is_shown(grid: Sweep, run_trial: RunTrial) -> None:
+    traceback = ["Traceback (most recent call last):", "  …", "ValueError: no such layer"]
+    error = {"type": "ValueError", "message": "no such layer", "traceback": traceback}
+    run_trial(grid, next(grid.trials()), outcome="failed", error=error)
+    assert index_sweep(grid).entries[0].error == "ValueError: no such layer"
+
+
+def test_the_exit_code_comes_from_the_tree(grid: Sweep, run_trial: RunTrial) -> None:
+    trials = list(grid.trials())
+    outcomes = ["finished", "stopped", "pruned"]
+    for trial, outcome in zip(trials, outcomes, strict=False):
+        run_trial(grid, trial, rows=ROWS, outcome=outcome)
+    assert outcome_exit_code(index_sweep(grid).entries) == 3  # one is pending
+    assert outcome_exit_code(index_sweep(grid).entries, stopped=True) == 4
+    path = run_trial(grid, trials[3], outcome="failed")
+    assert outcome_exit_code(index_sweep(grid).entries) == 3
+    shutil.rmtree(path)
+    run_trial(grid, trials[3], rows=ROWS)
+    assert outcome_exit_code(index_sweep(grid).entries, stopped=True) == 0
