@@ -1,3 +1,21 @@
 """sweeper: distributed hyperparameter sweeps for Keras and TensorFlow on Ray Tune."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sweeper.experiment import ExperimentManager
+
 __version__ = "0.1.0"
+
+__all__ = ["ExperimentManager", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    # Importing the package must load nothing, so the public names come when they are asked for.
+    if name == "ExperimentManager":
+        from sweeper.experiment import ExperimentManager
+
+        return ExperimentManager
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

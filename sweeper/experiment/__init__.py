@@ -1,0 +1,37 @@
+"""One run's directory: identity, tree, manager, run, and the Keras callbacks.
+
+Importing this loads neither Keras nor TensorFlow nor numpy.
+"""
+
+from sweeper.experiment.compare import Difference, diff, explain
+from sweeper.experiment.identity import canonical, default_monitored, experiment_id
+from sweeper.experiment.lease import Lease, living_owner
+from sweeper.experiment.manager import ExperimentManager
+from sweeper.experiment.opening import close_run
+from sweeper.experiment.paths import RunPaths, TreePaths
+from sweeper.experiment.planning import PlannedTrial, plan_trials
+from sweeper.experiment.records import RunRecord
+from sweeper.experiment.retention import prune_checkpoints
+from sweeper.experiment.run import Run
+from sweeper.experiment.tree import Tree
+
+__all__ = [
+    "Difference",
+    "ExperimentManager",
+    "Lease",
+    "PlannedTrial",
+    "Run",
+    "RunPaths",
+    "RunRecord",
+    "Tree",
+    "TreePaths",
+    "canonical",
+    "close_run",
+    "default_monitored",
+    "diff",
+    "experiment_id",
+    "explain",
+    "living_owner",
+    "plan_trials",
+    "prune_checkpoints",
+]

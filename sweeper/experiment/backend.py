@@ -1,0 +1,266 @@
+"""What a process must do to Keras and TensorFlow: devices, seeds, a clean session, model state.
+
+Imports Keras, and TensorFlow where it is the backend; nothing in the package imports this module
+at its top.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import hashlib
+import os
+import random
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+Arrays = dict[str, "np.ndarray[Any, Any]"]
+
+_DEFAULTS: dict[str, Any] = {}
+
+
+class StateMismatch(Exception):
+    """A stored state does not fit the model; the message says where."""
+
+
+def configure_devices(cpus: float, gpus: float | list[str]) -> None:
+    """Fit TensorFlow to the trial's resources: threads from the CPUs, memory growth on GPUs.
+
+    ``cpus`` may be a fraction; ``gpus`` is a number or a list of names, of which only emptiness
+    counts: without any, no GPU is visible. Must run before TensorFlow's runtime starts; afterwards
+    it changes nothing.
+    """
+    if not gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    import tensorflow as tf
+
+    threads = max(1, int(cpus))
+    with contextlib.suppress(RuntimeError):  # the runtime has started: too late, not wrong
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    with contextlib.suppress(RuntimeError, ValueError):
+        if not gpus:
+            tf.config.set_visible_devices([], "GPU")
+        else:
+            for device in tf.config.list_physical_devices("GPU"):
+                tf.config.experimental.set_memory_growth(device, True)
+
+
+def remember_defaults() -> None:
+    """Remember the global settings of Keras as they are now, for reset_session; only once."""
+    if _DEFAULTS:
+        return
+    import keras
+
+    _DEFAULTS.update(
+        policy=keras.config.dtype_policy().name,
+        floatx=keras.config.floatx(),
+        image_data_format=keras.config.image_data_format(),
+        epsilon=keras.config.epsilon(),
+    )
+
+
+def reset_session(seed: int) -> None:
+    """Make the process as good as new for the next trial: session, settings and every seed."""
+    import keras
+
+    remember_defaults()
+    keras.backend.clear_session()
+    keras.config.set_dtype_policy(_DEFAULTS["policy"])
+    keras.config.set_floatx(_DEFAULTS["floatx"])
+    keras.config.set_image_data_format(_DEFAULTS["image_data_format"])
+    keras.config.set_epsilon(_DEFAULTS["epsilon"])
+    keras.config.enable_traceback_filtering()
+    keras.config.enable_interactive_logging()
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is not None:
+        tensorflow.config.run_functions_eagerly(False)
+        with contextlib.suppress(AttributeError):
+            tensorflow.data.experimental.disable_debug_mode()
+    gc.collect()
+    seed_everything(seed)
+
+
+def versions() -> dict[str, str]:
+    """The versions of what is loaded, and the backend of Keras."""
+    import keras
+
+    found = {"keras": str(keras.__version__), "backend": str(keras.config.backend())}
+    for name in ("tensorflow", "jax", "torch"):
+        module = sys.modules.get(name)
+        if module is not None and hasattr(module, "__version__"):
+            found[name] = str(module.__version__)
+    return found
+
+
+# -- seeds ----------------------------------------------------------------------------------
+
+
+def user_seed() -> int | None:
+    """The seed given to keras.utils.set_random_seed, if any."""
+    import keras
+
+    with contextlib.suppress(AttributeError):
+        seed = keras.utils.get_random_seed()
+        return None if seed is None else int(seed)
+    return None
+
+
+def derived_seed(seed: int, *parts: int) -> int:
+    """A seed below 2**31 that depends on all its arguments."""
+    text = "/".join(map(str, (seed, *parts)))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little") >> 1
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, numpy, Keras and its backend."""
+    import keras
+
+    keras.utils.set_random_seed(derived_seed(seed))
+
+
+def seed_epoch(model: Any, seed: int, epoch: int) -> None:
+    """Make the random numbers of an epoch depend on nothing but ``seed`` and ``epoch``.
+
+    Python's and numpy's generators, Keras's global one and every SeedGenerator of the model. Not
+    TensorFlow's own seed: setting it empties the cache of compiled kernels, which costs more than a
+    small epoch, and operations that are traced already would not heed it.
+    """
+    derived = derived_seed(seed, epoch)
+    random.seed(derived)
+    np.random.seed(derived)
+    torch = sys.modules.get("torch")
+    if torch is not None and hasattr(torch, "manual_seed"):
+        torch.manual_seed(derived)
+    for index, generator in enumerate(seed_generators(model)):
+        state = generator.state
+        state.assign(np.array([derived_seed(seed, epoch, index), 0], dtype=state.dtype))
+
+
+def seed_generators(model: Any) -> list[Any]:
+    """Keras's global generator, then every SeedGenerator of the model's layers, in order."""
+    found = []
+    with contextlib.suppress(ImportError, AttributeError):
+        from keras.src.random import seed_generator
+
+        # Made now if it is not there: a generator made in mid-epoch would escape the seeding.
+        found.append(seed_generator.global_seed_generator())
+    seen = {id(generator) for generator in found}
+    layers = list(model._flatten_layers()) if hasattr(model, "_flatten_layers") else []
+    for layer in layers:
+        for generator in getattr(layer, "_seed_generators", []):
+            if id(generator) not in seen:
+                seen.add(id(generator))
+                found.append(generator)
+    return found
+
+
+def random_state() -> tuple[dict[str, Any], Arrays]:
+    """The state of Python's and numpy's generators, as JSON values and arrays."""
+    version, words, gauss = random.getstate()
+    name, keys, position, has_gauss, cached = np.random.get_state()  # the legacy global generator
+    state = {
+        "python": [version, list(words), gauss],
+        "numpy": [name, int(position), int(has_gauss), float(cached)],
+    }
+    arrays: Arrays = {"random/numpy": np.asarray(keys)}
+    for index, generator in enumerate(seed_generators(None)):
+        arrays[f"random/keras/{index}"] = _read(generator.state)
+    torch = sys.modules.get("torch")
+    if torch is not None and hasattr(torch, "get_rng_state"):
+        arrays["random/torch"] = torch.get_rng_state().numpy()
+    return state, arrays
+
+
+def restore_random_state(state: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
+    """Put the generators back as random_state found them."""
+    version, words, gauss = state["python"]
+    random.setstate((version, tuple(words), gauss))
+    name, position, has_gauss, cached = state["numpy"]
+    np.random.set_state((name, arrays["random/numpy"], position, has_gauss, cached))
+    for index, generator in enumerate(seed_generators(None)):
+        if f"random/keras/{index}" in arrays:
+            generator.state.assign(arrays[f"random/keras/{index}"])
+    torch = sys.modules.get("torch")
+    if torch is not None and "random/torch" in arrays:
+        torch.set_rng_state(torch.from_numpy(np.array(arrays["random/torch"])))
+
+
+# -- the state of a model -------------------------------------------------------------------
+
+
+def _read(variable: Any) -> np.ndarray[Any, Any]:
+    import keras
+
+    return np.array(keras.ops.convert_to_numpy(variable.value))
+
+
+def _variables(model: Any, metrics: bool) -> dict[str, list[Any]]:
+    optimizer = getattr(model, "optimizer", None)
+    found = {"model": list(model.variables)}
+    found["optimizer"] = [] if optimizer is None else list(optimizer.variables)
+    if metrics:
+        found["metrics"] = list(model.metrics_variables)
+    return found
+
+
+def model_state(model: Any, *, metrics: bool = False) -> Arrays:
+    """Weights, seed generators and optimizer of a model, and its metrics on request."""
+    if hasattr(model, "jax_state_sync") and not getattr(model, "_jax_state_synced", True):
+        model.jax_state_sync()
+    return {
+        f"{kind}/{index:05d}/{variable.path}": _read(variable)
+        for kind, variables in _variables(model, metrics).items()
+        for index, variable in enumerate(variables)
+    }
+
+
+def restore_model(model: Any, arrays: Mapping[str, Any], *, metrics: bool = False) -> None:
+    """Put a model back as model_state found it. Raises StateMismatch, having changed nothing."""
+    if hasattr(model, "jax_state_sync") and not getattr(model, "_jax_state_synced", True):
+        model.jax_state_sync()
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is not None and not optimizer.built:
+        optimizer.build(model.trainable_variables)
+    assignments = []
+    for kind, variables in _variables(model, metrics).items():
+        stored = [name for name in arrays if name.startswith(f"{kind}/")]
+        if len(stored) != len(variables):
+            raise StateMismatch(
+                f"it holds {len(stored)} variables of the {kind}, which has {len(variables)}"
+            )
+        for name, variable in zip(stored, variables, strict=True):
+            array = arrays[name]
+            if tuple(array.shape) != tuple(variable.shape) or str(array.dtype) != variable.dtype:
+                raise StateMismatch(
+                    f"{name}: {array.dtype} {tuple(array.shape)} is stored for {variable.path}, "
+                    f"which is {variable.dtype} {tuple(variable.shape)}"
+                )
+            assignments.append((variable, array))
+    for variable, array in assignments:
+        variable.assign(array)
+
+
+def backend_name() -> str:
+    """``tensorflow``, ``jax`` or ``torch``."""
+    import keras
+
+    return str(keras.config.backend())
+
+
+def runtime_started() -> bool:
+    """Has the backend's runtime started in this process? Then it must not be forked.
+
+    TensorFlow, JAX and PyTorch have no public way to ask, so their private ones are asked.
+    """
+    context = sys.modules.get("tensorflow.python.eager.context")
+    if context is not None and getattr(context.context(), "_initialized", False):
+        return True
+    jax = sys.modules.get("jax._src.xla_bridge")
+    if jax is not None and jax.backends_are_initialized():
+        return True
+    torch = sys.modules.get("torch")
+    return torch is not None and torch.cuda.is_initialized()

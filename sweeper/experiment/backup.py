@@ -1,0 +1,248 @@
+"""What a run resumes from: directories that are whole or not there.
+
+``backup/epoch-000003/`` holds the state after epoch 3, ``backup/epoch-000003-batch-000120/`` the
+state 120 batches later; ``backup/state-000003/`` holds what a custom loop saved. Each is written
+beside, flushed and renamed. The newest and the one before it are kept.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweeper.errors import TreeError
+from sweeper.experiment import files
+
+if TYPE_CHECKING:
+    import numpy as np
+
+log = logging.getLogger("sweeper.experiment")
+
+FORMAT = 1
+KEPT = 2
+"""The newest backup, and the one before it in case the newest turns out to be torn."""
+
+_NAME = re.compile(r"(epoch|state)-(\d+)(?:-batch-(\d+))?")
+_STAGED = ".staged-"
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A whole backup: the state after ``epoch`` epochs and ``batch`` batches of the next."""
+
+    path: Path
+    epoch: int
+    batch: int
+    state: dict[str, Any]
+    arrays: dict[str, np.ndarray[Any, Any]]
+
+
+class BackupStore:
+    """The backups of one run, in its ``backup/`` directory."""
+
+    def __init__(self, root: Path, aside: Path, owner: str, guard: files.Guard | None) -> None:
+        self.root = root
+        self._aside = aside
+        self._owner = owner
+        self._guard = guard
+
+    def names(self, kind: str = "epoch") -> list[str]:
+        """The names of the backups, newest first."""
+        found = [m for m in map(_NAME.fullmatch, files.names(self.root)) if m and m[1] == kind]
+        return [m[0] for m in sorted(found, key=_order, reverse=True)]
+
+    def newest_epoch(self) -> int:
+        """How many epochs the newest backup says are done; 0 without a backup. Reads one name."""
+        return max((int(n.split("-")[1]) for k in ("epoch", "state") for n in self.names(k)[:1]),
+                   default=0)  # fmt: skip
+
+    def save(
+        self, epoch: int, batch: int, arrays: Mapping[str, Any], state: Mapping[str, Any]
+    ) -> Path:
+        """Keep ``arrays`` and ``state`` (JSON values), whole. Raises TreeError, LeaseLost."""
+        name = f"epoch-{epoch:06d}" + (f"-batch-{batch:06d}" if batch else "")
+        staged = self._stage()
+        try:
+            encoded, described = _encode(arrays)
+            _write_arrays(staged / "arrays.npz", encoded)
+            manifest = {
+                "format": FORMAT,
+                "owner": self._owner,
+                "epoch": epoch,
+                "batch": batch,
+                "bytes": (staged / "arrays.npz").stat().st_size,
+                "arrays": described,
+                "state": dict(state),
+            }
+            files.write_json(staged / "state.json", manifest)
+            return self._publish(staged, name, "epoch")
+        except OSError as error:
+            raise TreeError(f"{self.root}: cannot write a backup: {error}") from error
+        finally:
+            files.remove(staged)
+
+    def whole(self) -> Iterator[Backup]:
+        """The backups that can be used, newest first; the others are named and set aside."""
+        for name in self.names():
+            path = self.root / name
+            try:
+                yield self._read(path)
+            except files.TornFile as error:
+                self.reject(path, str(error))
+
+    def reject(self, path: Path, why: str) -> None:
+        """Set a backup aside that cannot be used, and say so."""
+        kept = files.set_aside(path, self._aside)
+        log.warning("backup %s is not used: %s; it was moved to %s", path, why, kept)
+
+    def _read(self, path: Path) -> Backup:
+        import numpy as np
+
+        manifest = files.read_json(path / "state.json")
+        if manifest is None:
+            raise files.TornFile(path / "state.json", "no file")
+        if manifest.get("format") != FORMAT or manifest.get("owner") != self._owner:
+            raise files.TornFile(
+                path, f"a backup of {manifest.get('owner')!r} (format {manifest.get('format')!r})"
+            )
+        try:
+            with np.load(path / "arrays.npz", allow_pickle=False) as stored:
+                encoded = {name: stored[name] for name in stored.files}
+            arrays = _decode(encoded, manifest["arrays"])
+            return Backup(
+                path, int(manifest["epoch"]), int(manifest["batch"]), manifest["state"], arrays
+            )
+        except Exception as error:  # zipfile, zlib, numpy and json each raise their own
+            raise files.TornFile(path / "arrays.npz", f"{type(error).__name__}: {error}") from error
+
+    def save_directory(self, source: Path, epoch: int) -> Path:
+        """Keep a copy of the directory ``source``, whole."""
+        latest = max((int(n.split("-")[1]) for n in self.names("state")), default=0)
+        staged = self._stage()
+        try:
+            shutil.copytree(source, staged / "data")
+            sums = {str(p.relative_to(staged / "data")): _sum(p) for p in _files(staged / "data")}
+            for path in _files(staged / "data"):
+                _sync(path)
+            manifest = {"format": FORMAT, "owner": self._owner, "epoch": epoch, "files": sums}
+            files.write_json(staged / "state.json", manifest)
+            return self._publish(staged, f"state-{latest + 1:06d}", "state")
+        except OSError as error:
+            raise TreeError(f"{self.root}: cannot keep {source}: {error}") from error
+        finally:
+            files.remove(staged)
+
+    def restore_directory(self) -> tuple[Path, int] | None:
+        """The newest whole saved directory and the epoch it was saved after; None without one."""
+        for name in self.names("state"):
+            path = self.root / name
+            try:
+                manifest = files.read_json(path / "state.json")
+                if manifest is None or manifest.get("owner") != self._owner:
+                    raise files.TornFile(path, "a saved state of another run")
+                data = path / "data"
+                found = {str(p.relative_to(data)): _sum(p) for p in _files(data)}
+                if found != manifest.get("files"):
+                    raise files.TornFile(path, "files that differ from those saved")
+                return data, int(manifest["epoch"])
+            except (files.TornFile, OSError, KeyError, ValueError) as error:
+                self.reject(path, str(error))
+        return None
+
+    def clear(self) -> None:
+        """Remove every backup: the run has ended."""
+        files.remove(self.root)
+
+    def _stage(self) -> Path:
+        files.make_directory(self.root)
+        staged = self.root / f"{_STAGED}{os.getpid()}-{os.urandom(4).hex()}"
+        files.make_directory(staged)
+        return staged
+
+    def _publish(self, staged: Path, name: str, kind: str) -> Path:
+        files.sync_directory(staged)
+        if self._guard is not None:
+            self._guard()
+        target = self.root / name
+        if not files.move(staged, target):  # the same epoch, trained again after an older backup
+            files.set_aside(target, self._aside)
+            files.move(staged, target)
+        files.sync_directory(self.root)
+        for old in self.names(kind)[KEPT:]:
+            files.remove(self.root / old)
+        return target
+
+    def remove_staged(self) -> None:
+        """Remove what a killed writer left half written."""
+        for name in files.names(self.root):
+            if name.startswith(_STAGED):
+                files.remove(self.root / name)
+
+
+def _order(match: re.Match[str]) -> tuple[int, int]:
+    return int(match[2]), int(match[3] or 0)
+
+
+def _write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    import numpy as np
+
+    with open(path, "xb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _encode(arrays: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Arrays that .npz can hold, and what they were: bfloat16 and its kin travel as bytes."""
+    import numpy as np
+
+    encoded, described = {}, {}
+    for index, (name, value) in enumerate(arrays.items()):
+        array = np.asarray(value)
+        key = f"{index:05d}"  # names of variables may hold anything; keys of a zip file may not
+        described[key] = {"name": name, "dtype": str(array.dtype), "shape": list(array.shape)}
+        if array.dtype.kind not in "biufcSU":
+            array = np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
+        encoded[key] = array
+    return encoded, described
+
+
+def _decode(encoded: Mapping[str, Any], described: Mapping[str, Any]) -> dict[str, Any]:
+    import numpy as np
+
+    if set(encoded) != set(described):
+        raise ValueError("arrays are missing")
+    arrays = {}
+    for key, what in described.items():
+        array = encoded[key]
+        if str(array.dtype) != what["dtype"]:
+            import ml_dtypes  # numpy knows bfloat16 only through it; Keras brings it
+
+            dtype = np.dtype(getattr(ml_dtypes, what["dtype"]))
+            array = np.frombuffer(array.tobytes(), dtype).reshape(what["shape"])
+        arrays[what["name"]] = array
+    return arrays
+
+
+def _files(root: Path) -> list[Path]:
+    return sorted(path for path in root.rglob("*") if path.is_file())
+
+
+def _sum(path: Path) -> list[int]:
+    data = path.read_bytes()
+    return [len(data), zlib.crc32(data)]
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

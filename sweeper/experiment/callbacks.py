@@ -1,0 +1,243 @@
+"""The Keras callbacks of a run: seed and restore, record, checkpoint, back up, report.
+
+Each epoch ends in this order, after every callback of the user's: the row is recorded, the model
+saved if it is worth keeping, the state backed up, the epoch reported. The user's ``model.fit``
+needs no change: as in Keras's BackupAndRestore, a resumed fit is told its first epoch by the model.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+from typing import Any
+
+import keras
+
+from sweeper.errors import UsageError
+from sweeper.experiment import files
+from sweeper.experiment.resuming import Fit
+from sweeper.experiment.run import Run
+
+log = logging.getLogger("sweeper.experiment")
+
+_DEPTH = 6  # frames between a callback and the fit that calls it, with some to spare
+
+
+def run_callbacks(run: Run) -> list[keras.callbacks.Callback]:
+    """The callbacks of ``run``, in the order in which they work. Seeds everything, as it is set."""
+    from sweeper.experiment import backend
+
+    if run.settings.reproducible and not run.closed:
+        backend.seed_everything(run.seed)
+    fit = Fit(run)
+    return [Opener(fit), Recorder(fit), Checkpoint(fit), _backup(fit), Reporter(fit)]
+
+
+class _RunCallback(keras.callbacks.Callback):  # type: ignore[misc]
+    """A callback of a run; works on every batch only where it must, which costs speed."""
+
+    def __init__(self, fit: Fit) -> None:
+        super().__init__()
+        self.fit = fit
+        self.run = fit.run
+
+
+class Opener(_RunCallback):
+    """Comes first: moves the others of ours to the end, and seeds each epoch."""
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        if self.run.closed and not self.run.reopened:
+            raise UsageError(
+                f"{self.run.path}: this run is over, and a run is written once: call prepare() "
+                "again for another run, or train several times within `with manager.run:`"
+            )
+        self.fit.begin(self.model, self.params)
+        others = _move_to_the_end(self)
+        for callback in others:
+            if isinstance(callback, Backup):
+                callback.others = [c for c in others if not isinstance(c, _OURS)]
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.fit.begin_epoch(epoch)
+
+
+class Recorder(_RunCallback):
+    """Writes the row of the epoch and performances.json."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.run.record(self.fit.total(epoch), logs or {})
+
+
+class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
+    """Saves the models worth keeping, each whole or not at all, named as in the seed."""
+
+    def __init__(self, fit: Fit) -> None:
+        self.fit = fit
+        self.run = fit.run
+        given = dict(self.run.settings.arguments)
+        self._template = given.pop("filepath", None)
+        self._threshold = given.pop("initial_value_threshold", None)
+        given.pop("save_best_only", None)
+        weights = bool(given.get("save_weights_only"))
+        self._suffix = ".weights.h5" if weights else f".{self.run.settings.format}"
+        name = self._template or f"model{self._suffix}"
+        super().__init__(str(self.run.paths.models / name), mode=self.run.monitor.goal, **given)
+        if self.save_freq == "epoch":
+            # Keras looks whether batches are listened to, and is slower if they are.
+            self.on_train_batch_end = keras.callbacks.Callback.on_train_batch_end.__get__(self)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        total = self.fit.total(epoch)
+        row = self.run.log.row(total) or {}
+        value = row.get(self.run.monitor.name or "")
+        if self.save_freq != "epoch" or not self._good_enough(value):
+            return
+        if self.fit.retention.wants(total, value):
+            name = self._name(total, value, row)
+            self._save(name)
+            self.fit.retention.add(total, name, value)
+
+    def _good_enough(self, value: float | None) -> bool:
+        return self._threshold is None or self.run.monitor.better(value, self._threshold)
+
+    def _name(self, total: int, value: float | None, row: dict[str, float]) -> str:
+        if self._template is not None:
+            try:
+                return str(self._template.format(**{**row, "epoch": total}))
+            except (KeyError, IndexError, ValueError) as error:
+                raise UsageError(
+                    f"checkpoint_params.filepath: {self._template!r} cannot be filled in: {error}; "
+                    f"there is {', '.join(row)}"
+                ) from error
+        return f"model.{total:02d}{'' if value is None else f'-{value:.4f}'}{self._suffix}"
+
+    def _save_model(self, epoch: int, batch: int | None, logs: Any) -> None:
+        # Reached with save_freq as a number of batches only.
+        self._save(f"model.{self.fit.total(epoch):02d}-batch-{(batch or 0) + 1:06d}{self._suffix}")
+
+    def _save(self, name: str) -> None:
+        """Save beside, flush, rename."""
+        models = self.run.paths.models
+        files.make_directory(models)
+        path = models / name
+        # Keras goes by the suffix, so the scratch file has the same one.
+        scratch = files.scratch_beside(path)
+        scratch = scratch.with_name(f"{scratch.name}{self._suffix}")
+        try:
+            with files.naming("save the model to", path):
+                self._write(scratch)
+            files.replace(scratch, path, guard=self.run.lease.check)
+        finally:
+            files.remove(scratch)
+        if self.verbose:
+            log.info("saved %s", path)
+
+    def _write(self, path: Any) -> None:
+        if not self.save_weights_only:
+            self.model.save(path)
+        else:
+            self.model.save_weights(path)
+
+
+class Backup(_RunCallback):
+    """Restores the state when training begins and backs it up after every epoch."""
+
+    others: list[keras.callbacks.Callback]
+
+    def __init__(self, fit: Fit) -> None:
+        super().__init__(fit)
+        self.others = []
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        if self.run.closed:
+            self.fit.skip()
+            _load_latest(self.model, self.run)
+        else:
+            self.fit.restore(self.others)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.fit.end_epoch(epoch)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self.model._initial_epoch = None
+        if not self.run.closed:
+            self.fit.retention.sweep_out(self.run.paths.models)
+
+
+class BatchBackup(Backup):
+    """Backs up every so many batches too."""
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._epoch = epoch
+        self._last = self.fit.batch_to_skip
+        self.fit.skip_batches()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.fit.after_batch(batch)
+        every = self.run.settings.backup_every or 1
+        if not self.fit.batch_to_skip and batch + 1 - self._last >= every:
+            self._last = batch + 1
+            self.fit.save(
+                fit_epoch=self._epoch, total=self.fit.total(self._epoch) - 1, batch=batch + 1,
+                logs=logs,
+            )  # fmt: skip
+
+
+def _backup(fit: Fit) -> Backup:
+    # A run that was backed up in mid-epoch is resumed there, whatever is asked for now.
+    partial = any("-batch-" in name for name in fit.run.backups.names())
+    return BatchBackup(fit) if fit.run.settings.backup_every or partial else Backup(fit)
+
+
+class Reporter(_RunCallback):
+    """Comes last: passes the epoch on, and ends the run that has no sweep to end it."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.run.forward(self.fit.total(epoch))
+
+    def on_train_end(self, logs: Any = None) -> None:
+        if self.run.ends_with_fit:
+            self.run.close("finished")
+
+
+_OURS = (_RunCallback, Checkpoint)
+
+
+def _move_to_the_end(first: Opener) -> list[Any]:
+    """Put our callbacks after all others in the list that fit works through; returns the list.
+
+    Ours must see what EarlyStopping and the like did in the same epoch, wherever the user put them.
+    Keras tells a callback nothing of its list, so it is looked up where on_train_begin is called
+    from; without it the callbacks still work, in the order given.
+    """
+    frame = sys._getframe(1)
+    for _ in range(_DEPTH):
+        caller = frame.f_back
+        if caller is None:
+            break
+        frame = caller
+        callbacks = getattr(frame.f_locals.get("self"), "callbacks", None)
+        if isinstance(callbacks, list) and any(c is first for c in callbacks):
+            place = next(i for i, c in enumerate(callbacks) if c is first) + 1
+            rest = callbacks[place:]
+            mine = [c for c in rest if isinstance(c, _OURS) and c.fit is first.fit]
+            # In place: the caller is in the middle of a loop over this very list.
+            callbacks[place:] = [c for c in rest if not any(c is m for m in mine)] + mine
+            return callbacks
+    log.warning(
+        "the list of callbacks was not found: the state of other callbacks (EarlyStopping, …) is "
+        "not backed up, so a resumed run may end differently"
+    )
+    return []
+
+
+def _load_latest(model: Any, run: Run) -> None:
+    from sweeper.experiment.records import RunRecord
+
+    path = run.path
+    checkpoint = RunRecord(path.parent.parent, path.parent.name, path.name).latest_checkpoint
+    log.warning("%s is over: nothing is trained again", path)
+    if checkpoint is not None:
+        with contextlib.suppress(Exception):  # another architecture: the user's model stays
+            model.load_weights(checkpoint)

@@ -1,0 +1,289 @@
+"""All file operations of a run: whole files or none, honouring the umask, naming what is torn.
+
+A file changes by being written beside, flushed to disk and renamed; a file that may appear only
+once is linked into place; a log grows by whole lines. A remote store would be put under this one
+module.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from sweeper.errors import TreeError
+
+_counter = itertools.count()
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+_INFINITY = "infinity-" + os.urandom(8).hex()  # no parameter is called that
+
+Guard = Callable[[], None]
+"""Called just before a change becomes visible; raises (LeaseLost) to forbid it."""
+
+
+class TornFile(TreeError):
+    """A file was cut or garbled; ``path`` names it."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        self.path = path
+        super().__init__(f"{path}: expected a whole file, found {why}")
+
+
+def _error(action: str, path: Path, error: OSError) -> TreeError:
+    reason = error.strerror or str(error)
+    mend = {
+        errno.ENOSPC: "free some space, then launch again: what was written is whole",
+        errno.EDQUOT: "raise the quota, then launch again: what was written is whole",
+        errno.EROFS: "the storage is read-only: choose another with --storage",
+        errno.EACCES: "mend the permissions, or choose another --storage",
+        errno.ENOENT: "was the directory removed or unmounted?",
+    }.get(error.errno or 0, "look at the storage")
+    return TreeError(f"{path}: cannot {action}: {reason}; {mend}")
+
+
+@contextlib.contextmanager
+def naming(action: str, path: Path) -> Iterator[None]:
+    """Within, an OSError becomes a TreeError that says what could not be done to which file."""
+    try:
+        yield
+    except OSError as error:
+        raise _error(action, path, error) from error
+
+
+def scratch_beside(path: Path) -> Path:
+    """A hidden name beside ``path`` that no other process or call uses."""
+    unique = f"{os.getpid()}-{next(_counter)}-{os.urandom(4).hex()}"
+    return path.parent / f".{path.name[:80]}.{unique}.tmp"
+
+
+def _write_new(path: Path, data: bytes, durable: bool) -> None:
+    # os.open, not mkstemp: the mode then follows the umask, and colleagues can read the file.
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+        if durable:
+            os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def sync_directory(path: Path) -> None:
+    """Flush a directory, so that a rename in it outlives a power cut."""
+    with contextlib.suppress(OSError):  # some file systems cannot; the rename is still atomic
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def write_bytes(
+    path: Path, data: bytes, *, guard: Guard | None = None, durable: bool = True
+) -> None:
+    """Replace ``path`` by ``data``, whole or not at all. Raises TreeError, or what guard raises."""
+    scratch = scratch_beside(path)
+    try:
+        with naming("write", path):
+            _write_new(scratch, data, durable)
+        if guard is not None:
+            guard()
+        with naming("write", path):
+            os.replace(scratch, path)
+    except BaseException:
+        remove(scratch)
+        raise
+
+
+def write_json(path: Path, value: Any, *, guard: Guard | None = None, durable: bool = True) -> None:
+    """Replace ``path`` by ``value`` as JSON; see :func:`dump_json` for NaN and infinity."""
+    write_bytes(path, dump_json(value).encode(), guard=guard, durable=durable)
+
+
+def create_once(
+    path: Path, data: bytes, *, guard: Guard | None = None, durable: bool = True
+) -> bool:
+    """Create ``path`` whole; False if it exists already: the first writer wins."""
+    scratch = scratch_beside(path)
+    try:
+        with naming("write", path):
+            _write_new(scratch, data, durable)
+        if guard is not None:
+            guard()
+        with naming("write", path):
+            try:
+                os.link(scratch, path)
+            except FileExistsError:
+                return False
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                try:
+                    _write_new(path, data, durable)  # exclusive still, but seen while it grows
+                except FileExistsError:
+                    return False
+    finally:
+        remove(scratch)
+    if durable:
+        sync_directory(path.parent)
+    return True
+
+
+def append(path: Path, data: bytes, *, guard: Guard | None = None, durable: bool = True) -> None:
+    """Add ``data`` (whole lines) to ``path`` in one write; nothing if it does not fit."""
+    if guard is not None:
+        guard()
+    with naming("append to", path):
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            size = os.fstat(fd).st_size
+            written = os.write(fd, data)
+            if written < len(data):  # a full disk takes a part: leave no torn line behind
+                os.ftruncate(fd, size)
+                os.write(fd, data)  # raises ENOSPC, or succeeds now that there is room
+            if durable:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def truncate(path: Path, size: int) -> None:
+    """Cut ``path`` to ``size`` bytes."""
+    with naming("cut", path):
+        os.truncate(path, size)
+
+
+def dump_json(value: Any) -> str:
+    """``value`` as valid JSON, indented, with a final newline.
+
+    JSON has no NaN and no infinity: NaN becomes ``null``, and the infinities become ``1e999`` and
+    ``-1e999``, which are valid JSON numbers beyond the range of a double, so that nearly every
+    reader (Python's and JavaScript's among them) gives infinity back.
+    """
+    text = json.dumps(_finite(value), indent=1, ensure_ascii=False, allow_nan=False)
+    if _INFINITY in text:
+        text = text.replace(f'"-{_INFINITY}"', "-1e999").replace(f'"{_INFINITY}"', "1e999")
+    return text + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        if math.isnan(value):
+            return None
+        return _INFINITY if value > 0 else "-" + _INFINITY
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
+
+
+def read_bytes(path: Path) -> bytes | None:
+    """The content of ``path``, or None where there is no such file. Raises TreeError."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise _error("read", path, error) from error
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The mapping in ``path``, None where there is no such file; raises TornFile for anything else.
+
+    Every JSON file of a tree is a mapping, so a file that was cut anywhere cannot be read as one.
+    """
+    data = read_bytes(path)
+    if data is None:
+        return None
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise TornFile(path, f"{len(data)} bytes that are not JSON") from error
+    if not isinstance(value, dict):
+        raise TornFile(path, f"JSON that is not a mapping ({type(value).__name__})")
+    return value
+
+
+def names(path: Path) -> list[str]:
+    """The names in a directory; none where there is no such directory. Raises TreeError."""
+    try:
+        return os.listdir(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise _error("list", path, error) from error
+
+
+def exists(path: Path) -> bool:
+    """Is there something at ``path``?"""
+    return os.path.lexists(path)
+
+
+def make_directory(path: Path) -> None:
+    """Make ``path`` and the directories above it, as the umask says."""
+    with naming("make the directory", path):
+        os.makedirs(path, exist_ok=True)
+
+
+def move(source: Path, target: Path) -> bool:
+    """Rename; False when ``target`` is a directory that holds something already."""
+    with naming("rename to", target):
+        try:
+            os.rename(source, target)
+        except OSError as error:
+            if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+                return False
+            raise
+    return True
+
+
+def replace(source: Path, target: Path, *, guard: Guard | None = None) -> None:
+    """Flush the file ``source`` and rename it over ``target``."""
+    with naming("write", target):
+        fd = os.open(source, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    if guard is not None:
+        guard()
+    with naming("write", target):
+        os.replace(source, target)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a whole directory, if it is there. Never raises: what stays is harmless."""
+    with contextlib.suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            os.unlink(path)
+
+
+def set_aside(path: Path, aside: Path) -> Path | None:
+    """Move ``path`` into the directory ``aside`` under a new name; None if it is not there."""
+    if not exists(path):
+        return None
+    make_directory(aside)
+    for number in itertools.count(1):
+        target = aside / f"{number:03d}-{path.name.lstrip('.')}"
+        if not exists(target) and move(path, target):
+            return target
+    return None
+
+
+def remove_scratch(directory: Path) -> None:
+    """Remove what a killed writer left half written in ``directory``."""
+    for name in names(directory):
+        if name.startswith(".") and name.endswith(".tmp"):
+            remove(directory / name)

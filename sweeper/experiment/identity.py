@@ -1,0 +1,125 @@
+"""What an experiment is: the digits of a parameter dict's monitored groups.
+
+A group is the value under one monitored key, or several keys hashed together. Its digits are the
+first decimal digits of the SHA-256 of its canonical JSON, read as one big integer: the same on
+every machine, in every version of Python, for ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sweeper.errors import UsageError
+from sweeper.spec.groups import default_monitored
+
+__all__ = [
+    "DIGITS",
+    "Monitored",
+    "canonical",
+    "default_monitored",
+    "experiment_id",
+    "group_canonicals",
+    "group_names",
+    "plain",
+]
+
+DIGITS = 8
+"""Digits per group, unless a collision asks for more."""
+
+Monitored = Sequence["str | Sequence[str]"]
+"""The monitored groups: a key, or several keys hashed together, each."""
+
+
+def plain(value: Any, where: str = "params", *, allow_nan: bool = False) -> Any:
+    """``value`` in the types of JSON: tuples become lists, numpy scalars Python numbers.
+
+    Raises UsageError, naming the place in the dict, for a key that is not a string, for a set, an
+    array or any other object, and (unless ``allow_nan``) for NaN and the infinities.
+    """
+    if value is None or isinstance(value, (bool, str, int)):
+        return _scalar(value)
+    if isinstance(value, float):
+        if not allow_nan and not math.isfinite(value):
+            raise UsageError(
+                f"{where}: expected a finite number, found {value!r}: NaN and infinity equal no "
+                "parameter, not even themselves; use a number, or null"
+            )
+        return float(value)
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise UsageError(
+                    f"{where}: expected keys that are strings, found {key!r} "
+                    f"({type(key).__name__}): write it as {str(key)!r}"
+                )
+        return {str(k): plain(v, f"{where}.{k}", allow_nan=allow_nan) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v, f"{where}[{i}]", allow_nan=allow_nan) for i, v in enumerate(value)]
+    if hasattr(value, "dtype") and hasattr(value, "item") and getattr(value, "shape", None) == ():
+        item = value.item()  # a numpy scalar, or an array without dimensions
+        if type(item) is not type(value):
+            return plain(item, where, allow_nan=allow_nan)
+    raise UsageError(
+        f"{where}: expected a number, string, boolean, null, list or mapping, found "
+        f"{type(value).__name__}: parameters are stored as JSON; convert it first"
+    )
+
+
+def _scalar(value: bool | str | int | None) -> bool | str | int | None:
+    # Subclasses (an IntEnum, numpy.str_) are stored as what they stand for.
+    if value is None or isinstance(value, bool):
+        return value
+    return str(value) if isinstance(value, str) else int(value)
+
+
+def canonical(value: Any, where: str = "params") -> str:
+    """The text that is hashed: JSON with sorted keys. Raises UsageError as :func:`plain` does."""
+    return json.dumps(plain(value, where), sort_keys=True)
+
+
+def group_names(monitored: Monitored) -> list[str]:
+    """A readable name per group: its key, or its keys joined with ``+``."""
+    return [group if isinstance(group, str) else "+".join(group) for group in monitored]
+
+
+def group_canonicals(params: Mapping[str, Any], monitored: Monitored) -> list[str]:
+    """The canonical text of every monitored group, in order.
+
+    Raises UsageError when a monitored key is missing or a value cannot be identified.
+    """
+    texts = []
+    for group in monitored:
+        keys = [group] if isinstance(group, str) else list(group)
+        missing = [key for key in keys if key not in params]
+        if missing:
+            raise UsageError(
+                f"monitored key {missing[0]!r}: expected one of the parameters' top-level keys "
+                f"({', '.join(sorted(map(str, params)))}): mend monitored_param_keys"
+            )
+        if isinstance(group, str):
+            texts.append(canonical(params[group], f"params.{group}"))
+        else:
+            texts.append(canonical({key: params[key] for key in keys}))
+    return texts
+
+
+def digits_of(text: str, digits: int = DIGITS) -> str:
+    """The first ``digits`` decimal digits of the SHA-256 of ``text``."""
+    return str(int(hashlib.sha256(text.encode()).hexdigest(), 16))[:digits]
+
+
+def id_of(canonicals: Sequence[str], digits: int = DIGITS) -> str:
+    """The experiment's name for these canonical groups."""
+    return "-".join(["exp", *(digits_of(text, digits) for text in canonicals)])
+
+
+def experiment_id(params: Mapping[str, Any], monitored: Monitored, digits: int = DIGITS) -> str:
+    """``exp-`` and the digits of every monitored group of ``params``.
+
+    Raises UsageError when a monitored key is missing or a value cannot be identified.
+    """
+    return id_of(group_canonicals(params, monitored), digits)

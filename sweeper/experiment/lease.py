@@ -1,0 +1,258 @@
+"""Who owns a directory: a lease file with a fencing number.
+
+``lease.NNNNNN.json`` names its owner. Its number never comes back: a process that takes a
+directory over creates the next number, then removes all lower ones, before it writes anything
+else. Whoever finds that its own lease file is gone has been replaced and must stop writing, however
+alive it is.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sweeper.errors import LeaseLost, RunBusy, TreeError
+from sweeper.experiment import files
+
+HEARTBEAT_SECONDS = 15.0
+"""How often an owner touches its lease."""
+
+SILENCE_SECONDS = 90.0
+"""An owner on another host that has been silent for this long is taken for gone."""
+
+_NAME = re.compile(r"lease\.(\d{6,})\.json")
+
+
+def lease_name(number: int) -> str:
+    """The file name of the lease ``number``."""
+    return f"lease.{number:06d}.json"
+
+
+def lease_numbers(directory: Path) -> list[int]:
+    """The numbers of the leases in ``directory``, ascending."""
+    matches = (_NAME.fullmatch(name) for name in files.names(directory))
+    return sorted(int(match[1]) for match in matches if match)
+
+
+@lru_cache(maxsize=1)
+def place() -> dict[str, str]:
+    """Where process numbers mean something: host, boot and process namespace of this process."""
+    found = {"host": socket.gethostname()}
+    with contextlib.suppress(OSError):
+        found["boot"] = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    with contextlib.suppress(OSError):
+        found["pidns"] = os.readlink("/proc/self/ns/pid")
+    return found
+
+
+def process_start(pid: int) -> float | None:
+    """When the process ``pid`` of this host started, in seconds since boot; None if it is gone.
+
+    Counted from boot, not from 1970, so that a clock that jumps changes nothing.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        if os.path.isdir("/proc/self"):
+            return None
+        return _process_start_portable(pid)
+    if fields[0] in (b"Z", b"X"):  # dead, waiting to be collected
+        return None
+    return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def _process_start_portable(pid: int) -> float | None:
+    import psutil
+
+    try:
+        return float(psutil.Process(pid).create_time())
+    except psutil.Error:
+        return None
+
+
+def is_alive(owner: dict[str, Any], mtime: float, now: float | None = None) -> bool:
+    """Does the owner that a lease names still live?
+
+    On the same host its process is looked for; elsewhere its lease must have been touched within
+    the last ``SILENCE_SECONDS``. ``now`` is the file system's time (the local clock by default).
+    """
+    here = place()
+    if all(owner.get(key) == value for key, value in here.items()):
+        try:
+            started = process_start(int(owner["pid"]))
+            return started is not None and abs(started - float(owner["started"])) < 0.02
+        except (KeyError, TypeError, ValueError):
+            return False
+    age = (time.time() if now is None else now) - mtime
+    # A touch from the future is no sign of life either: the clock has jumped since.
+    return abs(age) < SILENCE_SECONDS
+
+
+def living_owner(directory: Path, now: float | None = None) -> dict[str, Any] | None:
+    """The living owner of ``directory``, as its newest lease says; None if there is none."""
+    for number in reversed(lease_numbers(directory)):
+        path = directory / lease_name(number)
+        try:
+            owner = files.read_json(path)
+            mtime = path.stat().st_mtime
+        except (TreeError, OSError):
+            continue  # torn or just removed: no sign of life
+        if owner is not None:
+            return owner if is_alive(owner, mtime, now) else None
+    return None
+
+
+class Lease:
+    """The right to write into a directory, while this lease's file exists.
+
+    ``on_exit`` is called before the lease is released because the process ends.
+    """
+
+    def __init__(self, directory: Path, number: int) -> None:
+        self.directory = directory
+        self.number = number
+        self.pid = os.getpid()
+        self.on_exit: Callable[[], None] | None = None
+
+    @property
+    def path(self) -> Path:
+        """The lease's file."""
+        return self.directory / lease_name(self.number)
+
+    @classmethod
+    def acquire(cls, directory: Path, *, take_over: bool = False, at_least: int = 1) -> Lease:
+        """Own ``directory``. Raises RunBusy if a living process does and not ``take_over``.
+
+        A directory that this very process owns is always taken over: the older holder in it loses.
+        ``at_least`` is the lowest number that was never used here (numbers must not come back).
+        """
+        while True:
+            numbers = lease_numbers(directory)
+            owner = living_owner(directory) if numbers else None
+            if owner is not None and not take_over and not _is_self(owner):
+                raise RunBusy(
+                    f"{directory}: owned by process {owner.get('pid')} on {owner.get('host')}, "
+                    f"which is alive: wait for it to end, or stop it"
+                )
+            number = max([at_least, *(n + 1 for n in numbers)])
+            if _create(directory, number):
+                break
+        for lower in lease_numbers(directory):
+            if lower < number:
+                files.remove(directory / lease_name(lower))
+        lease = cls(directory, number)
+        lease.check()  # someone may have taken the next number meanwhile
+        _keeper.add(lease)
+        return lease
+
+    @classmethod
+    def create(cls, directory: Path) -> Lease:
+        """Own a directory that nobody else can see yet."""
+        if not _create(directory, 1, durable=False):
+            raise TreeError(f"{directory}: expected a new directory, found one that has an owner")
+        lease = cls(directory, 1)
+        _keeper.add(lease)
+        return lease
+
+    def check(self) -> None:
+        """Raise LeaseLost unless the directory is still ours. Called before every write."""
+        if not os.path.exists(self.path):
+            raise LeaseLost(
+                f"{self.directory}: this process (lease {self.number}) does not own it any more: "
+                "another process continues the work, or the directory is gone; stop writing"
+            )
+
+    @property
+    def held(self) -> bool:
+        """Is the directory still ours?"""
+        return os.path.exists(self.path)
+
+    def touch(self) -> None:
+        """Show that the owner lives."""
+        with contextlib.suppress(OSError):
+            os.utime(self.path)
+
+    def release(self) -> None:
+        """Give the directory back; no harm if it was lost."""
+        _keeper.discard(self)
+        if self.pid == os.getpid():  # a forked child must not give back its parent's
+            files.remove(self.path)
+
+
+def _is_self(owner: dict[str, Any]) -> bool:
+    return owner.get("pid") == os.getpid() and owner.get("host") == place()["host"]
+
+
+def _create(directory: Path, number: int, *, durable: bool = True) -> bool:
+    owner: dict[str, Any] = {
+        "number": number,
+        **place(),
+        "pid": os.getpid(),
+        "started": process_start(os.getpid()),
+        "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+    data = files.dump_json(owner).encode()
+    if not files.exists(directory):
+        raise TreeError(f"{directory}: expected a directory, found none; was it removed?")
+    return files.create_once(directory / lease_name(number), data, durable=durable)
+
+
+class _Keeper:
+    """Touches the leases of this process from one daemon thread, and releases them at exit."""
+
+    def __init__(self) -> None:
+        self._leases: set[Lease] = set()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def add(self, lease: Lease) -> None:
+        with self._lock:
+            self._leases.add(lease)
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._beat, name="sweeper-heartbeat", daemon=True
+                )
+                self._thread.start()
+
+    def discard(self, lease: Lease) -> None:
+        with self._lock:
+            self._leases.discard(lease)
+
+    def _beat(self) -> None:
+        while True:
+            time.sleep(HEARTBEAT_SECONDS)
+            with self._lock:
+                leases = list(self._leases)
+            for lease in leases:
+                lease.touch()
+
+    def forked(self) -> None:
+        # The thread and the right to write stay with the parent.
+        self._leases = set()
+        self._lock = threading.Lock()
+        self._thread = None
+
+    def release_all(self) -> None:
+        with self._lock:
+            leases = list(self._leases)
+        for lease in leases:
+            with contextlib.suppress(Exception):
+                if lease.on_exit is not None:
+                    lease.on_exit()
+            lease.release()
+
+
+_keeper = _Keeper()
+atexit.register(_keeper.release_all)
+os.register_at_fork(after_in_child=_keeper.forked)

@@ -1,0 +1,193 @@
+"""The experiment manager: from a parameter dict to a run's directory and its Keras callbacks."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sweeper.errors import UsageError
+from sweeper.experiment import opening, provenance
+from sweeper.experiment.compare import explain
+from sweeper.experiment.identity import Monitored
+from sweeper.experiment.opening import Origin
+from sweeper.experiment.records import RunRecord
+from sweeper.experiment.run import Report, Run
+from sweeper.experiment.settings import Settings
+from sweeper.experiment.tree import Tree
+from sweeper.spec.groups import default_monitored
+
+
+class ExperimentManager:
+    """Keeps a tidy tree of runs; see docs/experiment-manager.md.
+
+    ``monitored_param_keys``: the top-level keys whose values identify an experiment; an element may
+    be a tuple of keys that are hashed together. By default every key that holds a mapping.
+    ``checkpoint_params``: ``monitor``, ``mode``, ``format`` (``keras`` or ``h5``), ``keep``
+    (``best``, ``last``, ``all``, a number, or a list of them) and any argument of
+    ``ModelCheckpoint``. ``seed``: the seed of the runs; by default the one that
+    ``keras.utils.set_random_seed`` was given, else a new one for each run. ``reproducible``:
+    seed every epoch, so that a resumed run is exact. ``backup_every``: back up after so many
+    batches too, for long epochs. ``report`` receives
+    ``{"epoch": n, "metrics": {…}}`` after each epoch.
+    """
+
+    def __init__(
+        self,
+        exp_base_dir: str | os.PathLike[str] = "experiments",
+        monitored_param_keys: Monitored | None = None,
+        checkpoint_params: Mapping[str, Any] | None = None,
+        *,
+        seed: int | None = None,
+        reproducible: bool = True,
+        backup_every: int | None = None,
+        report: Report | None = None,
+        program: str | os.PathLike[str] | None = None,
+        cpus: float | None = None,
+        gpus: list[str] | None = None,
+    ) -> None:
+        if isinstance(monitored_param_keys, str):
+            raise UsageError(
+                f"monitored_param_keys: expected a list of keys, found the string "
+                f"{monitored_param_keys!r}: write [{monitored_param_keys!r}]"
+            )
+        if seed is not None and (not isinstance(seed, int) or not 0 <= seed < 2**32):
+            raise UsageError(f"seed: expected an integer from 0 to 2**32 - 1, found {seed!r}")
+        self.tree = Tree(Path(exp_base_dir))
+        self.monitored = None if monitored_param_keys is None else tuple(monitored_param_keys)
+        self.settings = Settings.parse(
+            checkpoint_params, reproducible=reproducible, backup_every=backup_every
+        )
+        self._seed = seed
+        self._report = report
+        self._program = str(program) if program is not None else provenance.main_program()
+        self._cpus = cpus
+        self._gpus = gpus
+        self._run: Run | None = None
+
+    # -- a script or a notebook -------------------------------------------------------------
+
+    def prepare(self, params: Mapping[str, Any]) -> list[Any]:
+        """Make a new run of ``params`` and return the callbacks for ``model.fit``.
+
+        Raises UsageError for parameters that cannot be identified or stored, TreeError when the
+        storage cannot be written.
+        """
+        self._leave()
+        origin = self._origin(self._seed if self._seed is not None else _user_seed())
+        monitored = self._monitored(params)
+        self._run = opening.new_run(self.tree.of(params), params, monitored, origin, self.settings)
+        return self.callbacks
+
+    def resume_run(self, experiment_id: str, run_id: str) -> Path | None:
+        """Continue a run; returns its latest checkpoint, None if it has none yet.
+
+        Then fit with ``callbacks``: training goes on after the last epoch backed up. Of a run that
+        is over nothing is trained again. Raises UsageError if there is no such run, RunBusy if a
+        living process owns it.
+        """
+        record = self._record(experiment_id, run_id)
+        self._leave()
+        origin = self._origin(0)
+        run = opening.continue_run(record, self.settings, origin=origin)
+        self._run = run if run is not None else opening.reopen(record, self.settings)
+        return record.latest_checkpoint
+
+    @property
+    def callbacks(self) -> list[Any]:
+        """The callbacks of the current run, for ``model.fit``."""
+        return self.run.callbacks(self._report)
+
+    # -- a sweep ----------------------------------------------------------------------------
+
+    def open(
+        self, params: Mapping[str, Any], *, sweep: str, trial: int, replicate: int = 0, seed: int,
+        take_over: bool = False,
+    ) -> Run:  # fmt: skip
+        """The run of a sweep's trial: its unfinished one goes on, else a new one is made.
+
+        Raises RunBusy if a living process owns it, unless ``take_over``: that process then loses
+        the run (its next write raises LeaseLost).
+        """
+        self._leave()
+        self._run = opening.open_trial(
+            self.tree.of(params),
+            params,
+            self._monitored(params),
+            self._origin(seed, sweep, trial, replicate),
+            self.settings,
+            take_over=take_over,
+        )
+        self._run.on_report(self._report)
+        return self._run
+
+    # -- what there is ----------------------------------------------------------------------
+
+    @property
+    def run(self) -> Run:
+        """The current run. Raises UsageError before prepare, resume_run or open."""
+        if self._run is None:
+            raise UsageError("no run yet: call prepare(params) or resume_run(…) first")
+        return self._run
+
+    @property
+    def run_path(self) -> Path:
+        """The directory of the current run."""
+        return self.run.path
+
+    @property
+    def experiment_id(self) -> str:
+        """The experiment of the current run."""
+        return self.run.path.parent.name
+
+    def explain(self, experiment_id: str) -> str:
+        """What identifies an experiment, and how its neighbours in the tree differ, as text.
+
+        Raises UsageError if there is no such experiment.
+        """
+        tree = self.tree if self.tree.runs(experiment_id) else self.tree.debug
+        return explain(tree, experiment_id)
+
+    # ---------------------------------------------------------------------------------------
+
+    def _origin(
+        self, seed: int, sweep: str | None = None, trial: int | None = None, replicate: int = 0
+    ) -> Origin:
+        return Origin(seed, sweep, trial, replicate, self._program, self._cpus, self._gpus)
+
+    def _monitored(self, params: Mapping[str, Any]) -> Monitored:
+        if not isinstance(params, Mapping):
+            raise UsageError(f"params: expected a mapping, found {type(params).__name__}")
+        return default_monitored(params) if self.monitored is None else self.monitored
+
+    def _record(self, experiment: str, run: str) -> RunRecord:
+        for name, what in ((experiment, "experiment"), (run, "run")):
+            if "/" in name or name.startswith("."):
+                raise UsageError(f"{what}: expected a directory's name, found {name!r}")
+        for tree in (self.tree, self.tree.debug):
+            for record in tree.runs(experiment):
+                if record.run == run:
+                    return record
+        known = [r.run for r in self.tree.runs(experiment)] or list(self.tree.experiments())
+        raise UsageError(
+            f"{self.tree.base}: no run {experiment}/{run}; there is "
+            f"{', '.join(known[-5:]) or 'nothing'}"
+        )
+
+    def _leave(self) -> None:
+        if self._run is not None and not self._run.closed and self._run.lease.held:
+            self._run.interrupt("left for another run")
+        self._run = None
+
+
+def _user_seed() -> int:
+    """The seed that the user gave Keras, if any; else one that nobody chose."""
+    if "keras" in sys.modules:
+        from sweeper.experiment.backend import user_seed
+
+        seed = user_seed()
+        if seed is not None:
+            return seed % 2**32
+    return int.from_bytes(os.urandom(4), "little")

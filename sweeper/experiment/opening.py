@@ -1,0 +1,265 @@
+"""Making new runs and opening existing ones, so that each has exactly one owner."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sweeper.errors import TreeError
+from sweeper.experiment import files, provenance
+from sweeper.experiment.identity import Monitored, group_canonicals, plain
+from sweeper.experiment.lease import Lease
+from sweeper.experiment.paths import RunPaths, next_run_name
+from sweeper.experiment.planning import trial_state
+from sweeper.experiment.records import RunRecord
+from sweeper.experiment.run import Run, close_attempt
+from sweeper.experiment.settings import Settings
+from sweeper.experiment.tree import STAGING, Tree
+
+log = logging.getLogger("sweeper.experiment")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Whose run it is, and on what it runs; a run of a script or notebook has no sweep."""
+
+    seed: int
+    sweep: str | None = None
+    trial: int | None = None
+    replicate: int = 0
+    program: str | None = None
+    cpus: float | None = None
+    gpus: list[str] | None = None
+
+
+def new_run(
+    tree: Tree, params: Mapping[str, Any], monitored: Monitored, origin: Origin, settings: Settings
+) -> Run:
+    """Make a run of ``params``; for a sweep's trial see :func:`open_trial`."""
+    with _staged(tree, params, monitored, origin) as staged:
+        while True:
+            experiment = tree.find(params, monitored)
+            with _locked(tree.paths.experiment(experiment)):
+                if tree.find(params, monitored) == experiment:
+                    return _publish(tree, experiment, staged, settings)
+
+
+def open_trial(
+    tree: Tree, params: Mapping[str, Any], monitored: Monitored, origin: Origin,
+    settings: Settings, *, take_over: bool = False,
+) -> Run:  # fmt: skip
+    """Continue the unfinished run of a sweep's trial, or make its first one.
+
+    Raises RunBusy if a living process owns it and not ``take_over``.
+    """
+    while True:
+        experiment = tree.find(params, monitored)
+        directory = tree.paths.experiment(experiment)
+        if files.exists(directory):
+            with _locked(directory):
+                record = _unfinished(tree, experiment, origin)
+                if record is not None:
+                    run = continue_run(
+                        record, settings, params=params, take_over=take_over, origin=origin
+                    )
+                    if run is not None:
+                        return run
+                    continue  # it ended in this very moment: look again
+        with _staged(tree, params, monitored, origin) as staged, _locked(directory):
+            if tree.find(params, monitored) != experiment:
+                continue
+            if _unfinished(tree, experiment, origin) is not None:
+                continue
+            run = _publish(tree, experiment, staged, settings)
+            rival = _unfinished(tree, experiment, origin, oldest=True)
+            if rival is None or rival.path == run.path:
+                return run
+            # Only where the storage has no locks: two made the trial's run, the older one stays.
+            run.lease.release()
+            files.remove(run.path)
+
+
+def continue_run(
+    record: RunRecord, settings: Settings, *, params: Mapping[str, Any] | None = None,
+    take_over: bool = False, origin: Origin | None = None, counts: bool = True,
+) -> Run | None:  # fmt: skip
+    """Own an existing run and start another attempt; None if it has an outcome.
+
+    Without ``counts`` no attempt is started: the run is only to be closed. Raises RunBusy, and
+    TreeError if its provenance cannot be read.
+    """
+    paths = record.paths
+    attempts = record.provenance.get("attempts")
+    if not isinstance(attempts, list):
+        raise TreeError(f"{paths.provenance}: expected the run's provenance, found a torn file")
+    numbers = [a.get("number", 0) for a in attempts if isinstance(a, dict)]
+    lease = Lease.acquire(paths.root, take_over=take_over, at_least=max(numbers, default=0) + 1)
+    try:
+        fresh = RunRecord(record.base, record.experiment, record.run)
+        if fresh.outcome is not None:
+            lease.release()
+            return None
+        _mend(fresh, params)
+        entry = dict(fresh.provenance)
+        if not counts:
+            return Run(paths, entry, fresh.params, lease, settings)
+        close_attempt(attempts)
+        attempt = provenance.attempt(
+            lease.number,
+            cpus=origin.cpus if origin else None,
+            gpus=origin.gpus if origin else None,
+            epoch=None,
+        )
+        entry["attempts"] = [*attempts, attempt]
+        run = Run(paths, entry, dict(params or fresh.params), lease, settings)
+        attempt["resumed_from_epoch"] = run.resumed_epoch
+        files.write_json(paths.provenance, entry, guard=lease.check)
+        return run
+    except BaseException:
+        lease.release()
+        raise
+
+
+def _mend(record: RunRecord, params: Mapping[str, Any] | None) -> None:
+    """Clear away what a killed owner left: scratch, staged backups, torn files (set aside)."""
+    paths = record.paths
+    for directory in (paths.root, paths.models):
+        files.remove_scratch(directory)
+    for name in files.names(paths.backup):
+        if name.startswith("."):
+            files.remove(paths.backup / name)
+    for path in record.torn:
+        if path == paths.training_logs or not files.exists(path):
+            continue  # its whole rows are used, and it is mended when the next row is written
+        log.warning("%s is torn; it was moved to %s", path, files.set_aside(path, paths.aside))
+    if not files.exists(paths.hyperparameters) and params is not None:
+        files.write_json(paths.hyperparameters, plain(params, allow_nan=True))
+        vars(record).pop("params", None)
+
+
+def _unfinished(
+    tree: Tree, experiment: str, origin: Origin, oldest: bool = False
+) -> RunRecord | None:
+    runs = [r for r in tree.runs(experiment) if r.replicate == origin.replicate]
+    if origin.sweep is None:
+        return None
+    if oldest:
+        ours = [r for r in runs if r.sweep == origin.sweep and r.outcome is None]
+        return ours[0] if ours else None
+    state, record = trial_state([r for r in runs if r.sweep == origin.sweep], origin.sweep, True)
+    return record if state == "resumed" else None
+
+
+@contextlib.contextmanager
+def _staged(
+    tree: Tree, params: Mapping[str, Any], monitored: Monitored, origin: Origin
+) -> Iterator[tuple[Path, dict[str, Any], dict[str, Any], Lease]]:
+    """A whole run in a hidden directory, owned by us; removed unless it is published."""
+    group_canonicals(params, monitored)  # complain before anything is written
+    stored = plain(params, allow_nan=True)
+    program = origin.program
+    git, diff = provenance.git_state(Path(program).parent if program else Path.cwd())
+    found = provenance.versions()
+    record: dict[str, Any] = {
+        "format": provenance.FORMAT,
+        "sweep": origin.sweep,
+        "trial": origin.trial,
+        "replicate": origin.replicate,
+        "seed": origin.seed,
+        "monitored": [g if isinstance(g, str) else list(g) for g in monitored],
+        "sweeper": found.get("sweeper"),
+        "python": found["python"],
+        "versions": {k: v for k, v in found.items() if k not in ("sweeper", "python")},
+        "git": git,
+        "program": provenance.program_state(program) if program else None,
+        "attempts": [provenance.attempt(1, cpus=origin.cpus, gpus=origin.gpus, epoch=None)],
+    }
+    files.make_directory(tree.base)
+    path = tree.base / f"{STAGING}{os.getpid()}-{os.urandom(6).hex()}"
+    files.make_directory(path)
+    lease: Lease | None = None
+    try:
+        lease = Lease.create(path)
+        paths = RunPaths(path)
+        files.write_json(paths.hyperparameters, stored)
+        files.write_json(paths.provenance, record)
+        if diff:
+            files.write_bytes(paths.git_diff, diff, durable=False)
+        yield path, record, dict(params), lease
+    finally:
+        if lease is not None and lease.directory == path:
+            lease.release()
+        files.remove(path)
+
+
+def _publish(
+    tree: Tree, experiment: str, staged: tuple[Path, dict[str, Any], dict[str, Any], Lease],
+    settings: Settings,
+) -> Run:  # fmt: skip
+    """Give the staged run its name: from now on others see it, and it is whole."""
+    path, record, params, lease = staged
+    directory = tree.paths.experiment(experiment)
+    files.sync_directory(path)
+    existing = files.names(directory)
+    while True:
+        name = next_run_name(existing, datetime.now())
+        files.make_directory(directory)
+        if files.move(path, directory / name):
+            break
+        existing.append(name)
+    files.sync_directory(directory)
+    lease.directory = directory / name
+    return Run(RunPaths(directory / name), record, params, lease, settings)
+
+
+@contextlib.contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """One process at a time decides what is new in an experiment.
+
+    The lock goes with the process, so a crash leaves nothing behind. Storage without locks works
+    too: leases and unique names still hold, and open_trial looks again.
+    """
+    files.make_directory(directory)
+    try:
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise TreeError(f"{directory}: cannot be opened: {error}") from error
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def reopen(record: RunRecord, settings: Settings) -> Run:
+    """A run that is over, to look at: its callbacks train nothing, and nothing is written."""
+    lease = Lease(record.path, 0)
+    run = Run(record.paths, dict(record.provenance), record.params, lease, settings)
+    run.closed = run.reopened = True
+    run.resumed_epoch = run.log.last_epoch
+    return run
+
+
+def close_run(
+    path: Path,
+    outcome: str,
+    error: BaseException | dict[str, Any] | None = None,
+    by: str = "driver",
+) -> bool:
+    """Give the run in ``path`` an outcome from outside, when its worker is gone or was stopped.
+
+    Takes the run over: a worker that lives on loses it. False if it has an outcome already.
+    """
+    record = RunRecord(path.parent.parent, path.parent.name, path.name)
+    if record.outcome is not None:
+        return False
+    run = continue_run(record, Settings(), take_over=True, counts=False)
+    return run is not None and run.close(outcome, error, by)

@@ -1,0 +1,41 @@
+"""The output of a run: everything that its process prints, C++ libraries included."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from sweeper.errors import TreeError
+
+
+@contextlib.contextmanager
+def redirected(path: Path) -> Iterator[None]:
+    """Within, file descriptors 1 and 2 append to ``path``; they are restored whatever happens.
+
+    Raises TreeError if the file cannot be opened.
+    """
+    try:
+        target = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise TreeError(f"{path}: cannot be opened for the run's output: {error}") from error
+    _flush()
+    saved = os.dup(1), os.dup(2)
+    try:
+        os.dup2(target, 1)
+        os.dup2(target, 2)
+        yield
+    finally:
+        _flush()
+        os.dup2(saved[0], 1)
+        os.dup2(saved[1], 2)
+        for fd in (*saved, target):
+            os.close(fd)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # a closed or replaced stream has nothing to lose
+            stream.flush()

@@ -1,0 +1,119 @@
+"""Every path of a run and of a tree, each a property with a name."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+_RUN_NAME = re.compile(r"run--(\d\d-\d\d-\d\d--\d\d-\d\d)(?:-(\d+))?")
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """The files of one run; ``root`` is its directory, absolute."""
+
+    root: Path
+
+    @property
+    def hyperparameters(self) -> Path:
+        """The whole parameter dict, as given."""
+        return self.root / "hyperparameters.json"
+
+    @property
+    def provenance(self) -> Path:
+        """Sweep, trial, seed, versions, attempts."""
+        return self.root / "run.json"
+
+    @property
+    def training_logs(self) -> Path:
+        """One row per epoch."""
+        return self.root / "training-logs.csv"
+
+    @property
+    def performances(self) -> Path:
+        """Best and last epoch, elapsed seconds."""
+        return self.root / "performances.json"
+
+    @property
+    def outcome(self) -> Path:
+        """How the run ended; absent while it has not."""
+        return self.root / "outcome.json"
+
+    @property
+    def models(self) -> Path:
+        """The saved models."""
+        return self.root / "models"
+
+    @property
+    def backup(self) -> Path:
+        """What the run resumes from; removed when it ends."""
+        return self.root / "backup"
+
+    @property
+    def output(self) -> Path:
+        """Standard output and error of the run."""
+        return self.root / "output.log"
+
+    @property
+    def git_diff(self) -> Path:
+        """The uncommitted changes of the working tree, when they are small."""
+        return self.root / "git.diff"
+
+    @property
+    def aside(self) -> Path:
+        """Where torn and foreign files are moved, never deleted."""
+        return self.root / "aside"
+
+
+@dataclass(frozen=True)
+class TreePaths:
+    """The directories of a tree; ``base`` is ``exp_base_dir``, absolute."""
+
+    base: Path
+
+    @property
+    def debug(self) -> Path:
+        """The tree of the runs whose parameters say ``debug: true``."""
+        return self.base / "debug"
+
+    @property
+    def sweeps(self) -> Path:
+        """One directory per sweep."""
+        return self.base / "sweeps"
+
+    def sweep(self, name: str) -> Path:
+        """What belongs to the sweep ``name`` as a whole."""
+        return self.sweeps / name
+
+    def experiment(self, experiment: str) -> Path:
+        """The directory of an experiment."""
+        return self.base / experiment
+
+    def run(self, experiment: str, run: str) -> RunPaths:
+        """The files of a run."""
+        return RunPaths(self.base / experiment / run)
+
+
+def is_run_name(name: str) -> bool:
+    """Is this how a run's directory is called?"""
+    return _RUN_NAME.fullmatch(name) is not None
+
+
+def run_order(name: str) -> tuple[str, int]:
+    """The key that sorts run names by age: ``-2`` comes before ``-10``."""
+    match = _RUN_NAME.fullmatch(name)
+    return (match[1], int(match[2] or 1)) if match else (name, 0)
+
+
+def next_run_name(existing: list[str], now: datetime) -> str:
+    """The name of a new run beside ``existing``: later than all of them, whatever the clock says.
+
+    A clock that jumped back would otherwise make the newest run look like an old one.
+    """
+    stamp = f"{now:%y-%m-%d--%H-%M}"
+    latest = max((run_order(name) for name in existing if is_run_name(name)), default=("", 0))
+    if latest[0] >= stamp:
+        return f"run--{latest[0]}-{latest[1] + 1}"
+    return f"run--{stamp}"

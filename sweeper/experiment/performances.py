@@ -1,0 +1,226 @@
+"""The training log and its summary: rows of metrics, the best and the last of them.
+
+``training-logs.csv`` holds every row exactly (``repr`` of the floats, ``nan`` and ``inf``
+included). ``performances.json`` holds the best and the last, as JSON can (see files.dump_json).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import math
+import numbers
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sweeper.errors import UsageError
+from sweeper.experiment import files
+
+log = logging.getLogger("sweeper.experiment")
+
+Row = dict[str, float]
+"""``epoch`` (from 1, an int) and the metrics of that epoch."""
+
+_UP = ("acc", "auc", "f1", "precision", "recall", "iou", "dice", "r2", "psnr", "ssim", "bleu",
+       "reward", "score", "cosine", "map", "ndcg")  # fmt: skip
+
+
+def mode_of(metric: str) -> str:
+    """``max`` for a metric whose name says that more is better (accuracy, auc, …), else ``min``."""
+    name = metric.lower().removeprefix("val_")
+    if "loss" in name or "error" in name:
+        return "min"
+    return "max" if any(word in name for word in _UP) else "min"
+
+
+def as_number(value: Any, name: str) -> float | None:
+    """A logged metric as a float; None, with a warning, for what is no single number.
+
+    Numpy scalars, tensors without dimensions and arrays of one element are single numbers.
+    """
+    if isinstance(value, numbers.Real):
+        return float(value)
+    try:
+        return float(value.numpy() if hasattr(value, "numpy") else value)
+    except (TypeError, ValueError):
+        log.warning("metric %r is not recorded: expected a number, found %.80r", name, value)
+        return None
+
+
+def as_row(epoch: int, metrics: Mapping[str, Any]) -> Row:
+    """The row of an epoch (from 1). Raises UsageError for an epoch that is not a positive int."""
+    if isinstance(epoch, bool) or not isinstance(epoch, numbers.Integral) or epoch < 1:
+        raise UsageError(f"epoch: expected an integer, counted from 1, found {epoch!r}")
+    row: Row = {"epoch": int(epoch)}
+    for name, value in metrics.items():
+        number = as_number(value, str(name))
+        if number is not None and name != "epoch":
+            row[str(name)] = number
+    # In the order of the log's columns: a row is then the same whether just made or read back.
+    return dict(sorted(row.items(), key=lambda item: (item[0] != "epoch", item[0])))
+
+
+@dataclass
+class Monitor:
+    """Which metric makes an epoch the best; ``val_loss`` if the run logs it, else ``loss``."""
+
+    name: str | None = None
+    mode: str | None = None
+    asked: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.asked = self.name is not None
+        if self.mode not in (None, "auto", "min", "max"):
+            raise UsageError(f"mode: expected min, max or auto, found {self.mode!r}")
+
+    def look_at(self, metrics: Iterable[str]) -> bool:
+        """Choose by the metrics of an epoch; True if another metric is monitored from now on.
+
+        With ``validation_freq`` above 1 the first epochs have no ``val_loss``.
+        """
+        names = [name for name in metrics if name != "epoch"]
+        if self.asked or not names or self.name == "val_loss":
+            return False
+        first = next((n for n in ("val_loss", "loss") if n in names), self.name or names[0])
+        changed, self.name = first != self.name, first
+        return changed
+
+    @property
+    def goal(self) -> str:
+        """``min`` or ``max``."""
+        return self.mode if self.mode in ("min", "max") else mode_of(self.name or "loss")
+
+    def better(self, new: float | None, old: float | None) -> bool:
+        """Is ``new`` better than ``old``? NaN is never better, and anything is better than it."""
+        if new is None or math.isnan(new):
+            return False
+        if old is None or math.isnan(old):
+            return True
+        return new < old if self.goal == "min" else new > old
+
+
+def read_rows(path: Path) -> tuple[list[Row], bool]:
+    """The rows of a training log and whether it is torn. A torn end is dropped, never an error.
+
+    Raises TreeError when the file cannot be read at all.
+    """
+    data = files.read_bytes(path)
+    if data is None:
+        return [], False
+    whole, _, rest = data.rpartition(b"\n")
+    torn = bool(rest) or not data
+    rows: dict[int, Row] = {}
+    lines = list(csv.reader(io.StringIO(whole.decode("utf-8", "replace"), newline="")))
+    header = lines[0] if lines else []
+    if whole and header[:1] != ["epoch"]:
+        return [], True
+    for line in lines[1:]:
+        try:
+            if len(line) != len(header):
+                raise ValueError(line)
+            row: Row = {"epoch": int(line[0])}
+            row |= {k: float(v) for k, v in zip(header[1:], line[1:], strict=True) if v != ""}
+            rows[int(row["epoch"])] = row
+        except ValueError:
+            torn = True
+    return [rows[epoch] for epoch in sorted(rows)], torn
+
+
+class TrainingLog:
+    """The rows of a run as they are written: appended, and rewritten only where they must be."""
+
+    def __init__(self, path: Path, guard: files.Guard | None = None) -> None:
+        self.path = path
+        self._guard = guard
+        rows, torn = read_rows(path)
+        self._columns = _columns(rows)
+        self._whole = not torn
+        self._rows = {int(row["epoch"]): row for row in rows}
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows, by epoch."""
+        return list(self._rows.values())
+
+    def row(self, epoch: int) -> Row | None:
+        """The row of an epoch."""
+        return self._rows.get(epoch)
+
+    @property
+    def last_epoch(self) -> int:
+        """The last epoch recorded; 0 if there is none."""
+        return next(reversed(self._rows), 0)
+
+    def cut(self, epoch: int) -> None:
+        """Forget the rows after ``epoch``."""
+        kept = {e: row for e, row in self._rows.items() if e <= epoch}
+        if len(kept) != len(self._rows) or not self._whole:
+            self._rows = kept
+            self._columns = _columns(self.rows)
+            self._rewrite()
+
+    def record(self, row: Row) -> None:
+        """Append a row; the row of the same epoch, if there is one, is replaced."""
+        epoch = int(row["epoch"])
+        before = self.last_epoch
+        new = [name for name in row if name != "epoch" and name not in self._columns]
+        self._rows[epoch] = row
+        if epoch < before:
+            self._rows = dict(sorted(self._rows.items()))
+        if new or epoch <= before or not self._whole:
+            self._columns = sorted({*self._columns, *new})
+            if not before and self._whole and not files.exists(self.path):
+                self._append(self._header() + self._line(row))
+            else:
+                self._rewrite()
+        else:
+            self._append(self._line(row))
+
+    def _append(self, text: str) -> None:
+        try:
+            files.append(self.path, text.encode(), guard=self._guard)
+        except BaseException:
+            self._whole = False
+            raise
+
+    def _rewrite(self) -> None:
+        text = self._header() + "".join(map(self._line, self.rows)) if self._rows else ""
+        if text:
+            files.write_bytes(self.path, text.encode(), guard=self._guard)
+        else:
+            if self._guard is not None:
+                self._guard()
+            files.remove(self.path)
+        self._whole = True
+
+    def _header(self) -> str:
+        return _csv_line(["epoch", *self._columns])
+
+    def _line(self, row: Row) -> str:
+        cells = [repr(row[name]) if name in row else "" for name in self._columns]
+        return _csv_line([str(int(row["epoch"])), *cells])
+
+
+def _columns(rows: Iterable[Row]) -> list[str]:
+    return sorted({name for row in rows for name in row} - {"epoch"})
+
+
+def _csv_line(cells: list[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue()
+
+
+def best_row(rows: Iterable[Row], monitor: Monitor) -> Row | None:
+    """The first of the best rows; None if none has a number for the monitored metric."""
+    best: Row | None = None
+    name = monitor.name
+    if name is None:
+        return None
+    for row in rows:
+        if monitor.better(row.get(name), None if best is None else best.get(name)):
+            best = row
+    return best

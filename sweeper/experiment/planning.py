@@ -1,0 +1,68 @@
+"""What a launch has to do: every trial of a sweep against what the tree holds already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sweeper.experiment.records import RunRecord
+from sweeper.experiment.tree import Tree
+
+if TYPE_CHECKING:
+    from sweeper.spec import Sweep, Trial
+
+_DONE_HERE = ("stopped", "pruned")
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """A trial and what is to become of it.
+
+    ``state``: ``new``; ``reused`` (``run`` is done, or an earlier trial of this plan does the same
+    work and ``run`` may be None); ``resumed`` (``run`` goes on); ``failed`` (``run`` stays failed).
+    """
+
+    trial: Trial
+    experiment: str
+    run: RunRecord | None
+    state: str
+
+
+def plan_trials(sweep: Sweep, tree: Tree, retry_failed: bool = False) -> Iterator[PlannedTrial]:
+    """Every trial of ``sweep`` in order, lazily; an endless sweep gives an endless plan.
+
+    Raises UsageError if the parameters cannot be identified, TreeError if the tree cannot be read.
+    """
+    seen: dict[tuple[str, str, int], RunRecord | None] = {}
+    trees = {False: tree, True: tree.debug}
+    for trial in sweep.trials():
+        place = trees[trial.params.get("debug") is True]
+        experiment = place.find(trial.params, sweep.monitored)
+        key = (str(place.base), experiment, trial.replicate)
+        if key in seen:
+            yield PlannedTrial(trial, experiment, seen[key], "reused")
+            continue
+        runs = [r for r in place.runs(experiment) if r.replicate == trial.replicate]
+        state, run = trial_state(runs, sweep.sweep_name, retry_failed)
+        seen[key] = run
+        yield PlannedTrial(trial, experiment, run, state)
+
+
+def trial_state(
+    runs: list[RunRecord], sweep_name: str, retry_failed: bool = False
+) -> tuple[str, RunRecord | None]:
+    """The state of a trial of ``sweep_name``, given the runs (oldest first) that could be its."""
+    usable = [run for run in runs if run.provenance]
+    for run in reversed(usable):
+        if run.status == "finished":
+            return "reused", run
+    ours = [run for run in usable if run.sweep == sweep_name]
+    if not ours:
+        return "new", None
+    latest = ours[-1]
+    if latest.outcome is None:
+        return "resumed", latest
+    if latest.status in _DONE_HERE:
+        return "reused", latest
+    return ("new", None) if retry_failed else ("failed", latest)

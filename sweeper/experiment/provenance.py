@@ -1,0 +1,119 @@
+"""Where a run comes from: versions, git, program, host. No environment variables, no secrets."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+import platform
+import shlex
+import socket
+import subprocess
+import sys
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+FORMAT = 1
+"""The format of run.json."""
+
+SMALL_DIFF_BYTES = 100_000
+"""A larger diff of the working tree is not saved."""
+
+_GIT_SECONDS = 5.0
+
+
+def now() -> str:
+    """This moment in UTC, as ISO 8601."""
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+
+
+@functools.lru_cache(maxsize=1)
+def versions() -> dict[str, str]:
+    """Python and the libraries whose versions matter, as installed; nothing is imported."""
+    found = {"python": platform.python_version()}
+    for name in ("sweeper", "tensorflow", "keras", "ray", "numpy", "jax", "torch"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
+
+
+@functools.lru_cache(maxsize=8)
+def git_state(directory: Path) -> tuple[dict[str, Any] | None, bytes]:
+    """Commit, branch and whether dirty, and the diff when it is small; (None, b"") without git."""
+    try:
+        head = _git(directory, "rev-parse", "HEAD").decode().strip()
+        branch = _git(directory, "rev-parse", "--abbrev-ref", "HEAD").decode().strip()
+        dirty = bool(_git(directory, "status", "--porcelain").strip())
+        diff = _git(directory, "diff", "HEAD", "--no-color", "--no-ext-diff") if dirty else b""
+    except (OSError, subprocess.SubprocessError):
+        return None, b""
+    state = {"commit": head, "branch": branch, "dirty": dirty}
+    return state, diff if len(diff) <= SMALL_DIFF_BYTES else b""
+
+
+def _git(directory: Path, *arguments: str) -> bytes:
+    return subprocess.run(
+        ["git", "-C", str(directory), *arguments],
+        check=True,
+        timeout=_GIT_SECONDS,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+    ).stdout
+
+
+@functools.lru_cache(maxsize=8)
+def program_state(path: str) -> dict[str, str]:
+    """The train module's path and the SHA-256 of its text."""
+    state = {"path": path}
+    with contextlib.suppress(OSError):
+        state["sha256"] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    return state
+
+
+def main_program() -> str | None:
+    """The script that this process runs; None in a notebook or an interactive session."""
+    file = getattr(sys.modules.get("__main__"), "__file__", None)
+    return str(Path(file).resolve()) if file and os.path.isfile(file) else None
+
+
+def gpu_names() -> list[str]:
+    """The GPUs that TensorFlow sees, if it is loaded already; asking loads nothing."""
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is None:
+        return []
+    names = []
+    with contextlib.suppress(Exception):  # provenance must never stop a run
+        for device in tensorflow.config.list_physical_devices("GPU"):
+            details = tensorflow.config.experimental.get_device_details(device)
+            names.append(str(details.get("device_name", device.name)))
+    return names
+
+
+def cpu_count() -> int:
+    """The CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def attempt(
+    number: int, *, cpus: float | None, gpus: list[str] | None, epoch: int | None
+) -> dict[str, Any]:
+    """The entry of run.json for an attempt that starts now."""
+    return {
+        "number": number,
+        "start": now(),
+        "end": None,
+        "ended": None,
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "cpus": cpu_count() if cpus is None else cpus,
+        "gpus": gpu_names() if gpus is None else gpus,
+        "resumed_from_epoch": epoch,
+        "command_line": shlex.join([sys.executable, *sys.argv]),
+    }

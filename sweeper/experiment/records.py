@@ -1,0 +1,179 @@
+"""A run as it is read back. Reading never raises: what is torn is named in ``torn``."""
+
+from __future__ import annotations
+
+import math
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sweeper.errors import TreeError
+from sweeper.experiment import files
+from sweeper.experiment.lease import living_owner
+from sweeper.experiment.paths import RunPaths
+from sweeper.experiment.performances import Row, read_rows
+
+OUTCOMES = ("finished", "stopped", "failed", "out-of-memory", "timed-out", "pruned")
+"""How a run can end."""
+
+_MODEL = re.compile(r"model\.(\d+)(?:-(.+?))?\.(?:weights\.)?(?:keras|h5)")
+
+
+def model_epoch(name: str) -> int | None:
+    """The epoch in a saved model's file name; None for another file."""
+    match = _MODEL.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+class RunRecord:
+    """One run on disk, read when asked and once; make a new record to read again.
+
+    ``base`` is the tree (absolute), ``experiment`` and ``run`` are directory names.
+    """
+
+    def __init__(self, base: Path, experiment: str, run: str) -> None:
+        self.base = base
+        self.experiment = experiment
+        self.run = run
+        self.path = base / experiment / run
+        self.paths = RunPaths(self.path)
+        self._torn: dict[Path, None] = {}
+
+    def __repr__(self) -> str:
+        return f"RunRecord({str(self.path)!r})"
+
+    def _json(self, path: Path) -> dict[str, Any] | None:
+        try:
+            return files.read_json(path)
+        except TreeError:
+            self._torn[path] = None
+            return None
+
+    @cached_property
+    def outcome(self) -> dict[str, Any] | None:
+        """outcome.json; None while the run has none, or if it is torn."""
+        found = self._json(self.paths.outcome)
+        if found is not None and found.get("outcome") not in OUTCOMES:
+            self._torn[self.paths.outcome] = None
+            return None
+        return found
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """run.json; empty if it is missing or torn."""
+        return self._required(self.paths.provenance)
+
+    @cached_property
+    def params(self) -> dict[str, Any]:
+        """hyperparameters.json; empty if it is missing or torn."""
+        return self._required(self.paths.hyperparameters)
+
+    def _required(self, path: Path) -> dict[str, Any]:
+        found = self._json(path)
+        if found is None:
+            self._torn[path] = None
+        return found or {}
+
+    @cached_property
+    def performances(self) -> dict[str, Any] | None:
+        """performances.json, with NaN where it says null; None before the first epoch.
+
+        A torn one is computed again from the training log, as far as that goes.
+        """
+        found = self._json(self.paths.performances)
+        if found is not None:
+            for key in ("best", "last"):
+                if isinstance(found.get(key), dict):
+                    found[key] = {k: math.nan if v is None else v for k, v in found[key].items()}
+        return found
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """The rows of the training log, by epoch; each has ``epoch`` and the metrics as floats."""
+        try:
+            rows, torn = read_rows(self.paths.training_logs)
+        except TreeError:
+            rows, torn = [], True
+        if torn:
+            self._torn[self.paths.training_logs] = None
+        return rows
+
+    @cached_property
+    def status(self) -> str:
+        """An outcome, or ``running``, or ``interrupted``: derived from evidence, never stored."""
+        if self.outcome is not None:
+            return str(self.outcome["outcome"])
+        try:
+            return "running" if living_owner(self.path) is not None else "interrupted"
+        except TreeError:
+            return "interrupted"
+
+    @property
+    def sweep(self) -> str | None:
+        """The sweep that the run belongs to; None for a run made in a script or notebook."""
+        name = self.provenance.get("sweep")
+        return name if isinstance(name, str) else None
+
+    @property
+    def trial(self) -> int | None:
+        """The trial's index in its sweep."""
+        index = self.provenance.get("trial")
+        return index if isinstance(index, int) else None
+
+    @property
+    def replicate(self) -> int:
+        """The replicate of the trial, from 0."""
+        number = self.provenance.get("replicate")
+        return number if isinstance(number, int) else 0
+
+    @property
+    def monitored(self) -> list[str | list[str]]:
+        """The monitored groups, as run.json has them."""
+        found = self.provenance.get("monitored")
+        return found if isinstance(found, list) else []
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds spent training, over all attempts."""
+        for found in (self.outcome, self.performances):
+            value = (found or {}).get("elapsed")
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                return float(value)
+        return 0.0
+
+    @cached_property
+    def models(self) -> dict[int, Path]:
+        """The saved models, by epoch."""
+        try:
+            names = files.names(self.paths.models)
+        except TreeError:
+            return {}
+        found = {model_epoch(name): self.paths.models / name for name in sorted(names)}
+        return {epoch: found[epoch] for epoch in sorted(e for e in found if e is not None)}
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """The saved model of the best epoch; the latest one where that is not known or not kept."""
+        if not self.models:
+            return None
+        best = (self.performances or {}).get("best")
+        epoch = best.get("epoch") if isinstance(best, dict) else None
+        return self.models.get(epoch) if epoch in self.models else self.latest_checkpoint
+
+    @property
+    def latest_checkpoint(self) -> Path | None:
+        """The saved model of the latest epoch."""
+        return self.models[max(self.models)] if self.models else None
+
+    @property
+    def torn(self) -> list[Path]:
+        """The files of this run that are cut, garbled, or missing though every run has them."""
+        for read in ("outcome", "provenance", "params", "performances", "rows"):
+            getattr(self, read)
+        last = (self.performances or {}).get("last")
+        recorded = last.get("epoch") if isinstance(last, dict) else None
+        # The row is written before the summary, so a summary that knows more means lost rows.
+        if isinstance(recorded, int) and recorded > (self.rows[-1]["epoch"] if self.rows else 0):
+            self._torn[self.paths.training_logs] = None
+        return sorted(self._torn)

@@ -1,0 +1,226 @@
+"""Backing up a fit and going on with it: the one place that knows what a run's state is.
+
+Used by the callbacks only. A fit is numbered from 1: a run may have several, one after the other.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from sweeper.experiment import backend, files
+from sweeper.experiment.backup import Backup
+from sweeper.experiment.callbackstate import CallbackStates
+from sweeper.experiment.retention import Retention
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sweeper.experiment.run import Run
+
+log = logging.getLogger("sweeper.experiment")
+
+CHEAP_EPOCH_SECONDS = 5.0
+"""The last epoch is backed up only if training it again would cost more than this."""
+
+
+class Fit:
+    """What the callbacks of a run share: which epoch it is, and how to save and restore it."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.retention = Retention(run.settings.keep, run.monitor)
+        self.number = 0
+        self.model: Any = None
+        self.epochs = 0
+        self.offset: int | None = None
+        self.batch_to_skip = 0
+        self.ended = False
+        self._states: CallbackStates | None = None
+        self._others: list[Any] = []
+        self._candidates: Iterator[Backup] | None = None
+        self._pending: Backup | None = None
+        self._epoch_started = time.monotonic()
+
+    # -- counting ---------------------------------------------------------------------------
+
+    def begin(self, model: Any, params: Mapping[str, Any]) -> None:
+        """A fit begins; nothing of it is restored yet."""
+        self.number += 1
+        self.model = model
+        self.epochs = int(params.get("epochs") or 0)
+        self.offset = None
+        self.ended = False
+
+    def begin_epoch(self, epoch: int) -> None:
+        """An epoch begins; ``epoch`` counts from 0 as Keras does."""
+        self.model._initial_epoch = None  # it was for this fit alone
+        if self.offset is None:
+            # A second fit that counts from 0 again goes on counting where the first one ended.
+            self.offset = max(0, self.run.log.last_epoch - epoch)
+        self._epoch_started = time.monotonic()
+        if self.run.settings.reproducible:
+            backend.seed_epoch(self.model, self.run.seed, self.total(epoch))
+
+    def total(self, epoch: int) -> int:
+        """The epoch of the run (from 1) for an epoch of Keras (from 0)."""
+        return epoch + 1 + (self.offset or 0)
+
+    def skip(self) -> None:
+        """This fit is done already: train nothing."""
+        self.model._initial_epoch = self.epochs
+        self.ended = True
+
+    # -- restoring --------------------------------------------------------------------------
+
+    def restore(self, others: list[Any]) -> None:
+        """Go on from the newest backup that can be used, if this fit is the one to continue."""
+        self._others = others
+        self._states = CallbackStates(_with_state(others))
+        if self.number == 1:
+            self._look_for_backup()
+        while (backup := self._pending) is not None:
+            if int(backup.state["fit"]) > self.number:
+                self.skip()
+                return
+            try:
+                self._apply(backup)
+                self._pending = self._candidates = None
+                return
+            except backend.StateMismatch as error:
+                self.run.backups.reject(backup.path, str(error))
+                self._next_candidate()
+                if self._pending is None:
+                    self._start_again()
+        if self.number > 1:
+            # The end of the fit before was not backed up, and its weights are where this begins.
+            self.save(fit_epoch=0, total=self.run.log.last_epoch)
+
+    def _look_for_backup(self) -> None:
+        there_was = bool(self.run.backups.names())
+        self._candidates = self.run.backups.whole()
+        self._next_candidate()
+        if self._pending is None and there_was:
+            self._start_again()
+        elif self._pending is None and self.run.log.rows:
+            # Stopped in its first epochs, before anything was backed up.
+            self.run.rewind(0)
+            self.retention.sweep_out(self.run.paths.models, after=0)
+
+    def _next_candidate(self) -> None:
+        self._pending = next(self._candidates, None) if self._candidates is not None else None
+
+    def _start_again(self) -> None:
+        log.warning(
+            "%s: no backup can be used; training starts again from epoch 1, and what the run had "
+            "recorded was moved to %s", self.run.path, self.run.paths.aside,
+        )  # fmt: skip
+        for path in (self.run.paths.training_logs, self.run.paths.models):
+            files.set_aside(path, self.run.paths.aside)
+        self.run.rewind(0)
+
+    def _apply(self, backup: Backup) -> None:
+        state, arrays = backup.state, backup.arrays
+        partial = backup.batch > 0
+        backend.restore_model(self.model, arrays, metrics=partial)
+        if self._states is not None:
+            self._states.restore(state["callbacks"], arrays)
+        self.run.rewind(backup.epoch)
+        self.retention.restore(state["checkpoints"])
+        self.retention.sweep_out(self.run.paths.models, after=backup.epoch)
+        self._refill_history(state)
+        self.offset = state["offset"]
+        if state["stopped"]:
+            self.skip()
+        elif not partial:
+            self.model._initial_epoch = state["fit_epoch"] or None
+            self.ended = state["fit_epoch"] >= self.epochs
+        else:
+            self.model._initial_epoch = state["fit_epoch"] or None
+            self.batch_to_skip = backup.batch
+            self._partial = backup
+
+    def _refill_history(self, state: Mapping[str, Any]) -> None:
+        first, rows = int(state["first"]), self.run.log.rows
+        for callback in self._others:
+            if type(callback).__name__ == "History":
+                for row in rows:
+                    epoch = int(row["epoch"])
+                    if epoch < first:
+                        continue
+                    callback.epoch.append(epoch - 1 - (state["offset"] or 0))
+                    for name, value in row.items():
+                        if name != "epoch":
+                            callback.history.setdefault(name, []).append(value)
+
+    # -- the batches of a partly trained epoch ----------------------------------------------
+
+    def skip_batches(self) -> None:
+        """At the start of an epoch that was backed up in its middle: pass over what is done."""
+        if not self.batch_to_skip:
+            return
+        model, logs = self.model, dict(self._partial.state["logs"])
+        trained = model.train_function
+        steps = int(getattr(model, "steps_per_execution", 1) or 1)
+        backend_name = backend.backend_name()
+
+        def pass_over(*arguments: Any) -> Any:
+            if backend_name == "jax":
+                return logs, arguments[0]
+            if backend_name == "tensorflow":
+                for _ in range(steps):
+                    next(arguments[0])
+            return logs
+
+        model.train_function = pass_over
+        self._trained = trained
+
+    def after_batch(self, batch: int) -> None:
+        """``batch`` (from 0) is done or passed over; at the last one passed over, restore."""
+        if not self.batch_to_skip or batch + 1 < self.batch_to_skip:
+            return
+        backup = self._partial
+        self.model.train_function = self._trained
+        backend.restore_model(self.model, backup.arrays, metrics=True)
+        backend.restore_random_state(backup.state["random"], backup.arrays)
+        self.batch_to_skip = 0
+        del self._partial, self._trained
+
+    # -- saving -----------------------------------------------------------------------------
+
+    def end_epoch(self, epoch: int) -> None:
+        """Back up after an epoch (from 0), unless it was the last and a cheap one."""
+        last = bool(self.model.stop_training) or epoch + 1 >= self.epochs
+        self.ended = last
+        seconds = time.monotonic() - self._epoch_started
+        if not last or seconds > CHEAP_EPOCH_SECONDS:
+            self.save(fit_epoch=epoch + 1, total=self.total(epoch))
+            self.retention.sweep_out(self.run.paths.models)
+
+    def save(
+        self, *, fit_epoch: int, total: int, batch: int = 0, logs: Mapping[str, Any] | None = None
+    ) -> None:
+        """Back up: ``fit_epoch`` epochs of this fit are done, ``total`` of the run."""
+        arrays = backend.model_state(self.model, metrics=batch > 0)
+        callbacks, more = self._states.capture() if self._states is not None else ([], {})
+        arrays |= more
+        state: dict[str, Any] = {
+            "fit": self.number,
+            "fit_epoch": fit_epoch,
+            "offset": self.offset,
+            "first": total - fit_epoch + 1,
+            "stopped": bool(self.model.stop_training) and batch == 0 and fit_epoch > 0,
+            "checkpoints": self.retention.state(),
+            "callbacks": callbacks,
+        }
+        if batch:
+            state["random"], more = backend.random_state()
+            arrays |= more
+            state["logs"] = {k: float(v) for k, v in (logs or {}).items()}
+        self.run.backups.save(total, batch, arrays, state)
+
+
+def _with_state(callbacks: list[Any]) -> list[Any]:
+    # History is filled from the training log, and the progress bar is for the eyes only.
+    return [c for c in callbacks if type(c).__name__ not in ("History", "ProgbarLogger")]

@@ -1,0 +1,105 @@
+"""Which saved models stay. What goes is removed only after what replaces it is on disk."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sweeper.experiment import files
+from sweeper.experiment.performances import Monitor
+from sweeper.experiment.records import RunRecord, model_epoch
+from sweeper.experiment.settings import Keep
+from sweeper.experiment.tree import Tree
+
+
+@dataclass
+class Entry:
+    """A saved model of a run: its epoch, file name and monitored value (None if there was none)."""
+
+    epoch: int
+    name: str
+    value: float | None
+
+
+@dataclass
+class Retention:
+    """The saved models of one run that are worth keeping, by the run's own rule."""
+
+    keep: Keep
+    monitor: Monitor
+    entries: list[Entry] = field(default_factory=list)
+
+    def wants(self, epoch: int, value: float | None) -> bool:
+        """Would a model saved now be kept?"""
+        candidate = Entry(epoch, "", value)
+        return candidate in self._kept([*self.entries, candidate])
+
+    def add(self, epoch: int, name: str, value: float | None) -> None:
+        """A model was saved; what it replaces stays on disk until sweep_out."""
+        self.entries = [e for e in self.entries if e.name != name]
+        self.entries = self._kept([*self.entries, Entry(epoch, name, value)])
+
+    def _kept(self, entries: list[Entry]) -> list[Entry]:
+        if self.keep.all or not entries:
+            return entries
+        ranked: list[Entry] = []
+        for entry in entries:  # an insertion sort that keeps the earlier of equals first
+            place = len(ranked)
+            while place and self.monitor.better(entry.value, ranked[place - 1].value):
+                place -= 1
+            ranked.insert(place, entry)
+        good = [e for e in ranked if self.monitor.better(e.value, None)]
+        kept = [e.epoch for e in good[: self.keep.top]]
+        if self.keep.last or not good:  # without a single number, the latest is as good as any
+            kept.append(entries[-1].epoch)
+        return [e for e in entries if e.epoch in kept]
+
+    def sweep_out(self, models: Path, after: int | None = None) -> None:
+        """Remove the saved models that are not kept, and those of epochs later than ``after``."""
+        names = {entry.name for entry in self.entries}
+        for name in files.names(models):
+            epoch = model_epoch(name)
+            if epoch is not None and (name not in names or (after is not None and epoch > after)):
+                files.remove(models / name)
+
+    def state(self) -> list[list[Any]]:
+        """As JSON values."""
+        return [[e.epoch, e.name, None if e.value is None else repr(e.value)] for e in self.entries]
+
+    def restore(self, state: Iterable[Iterable[Any]]) -> None:
+        """From what state gave."""
+        self.entries = [Entry(e, n, None if v is None else float(v)) for e, n, v in state]
+
+
+def prune_checkpoints(
+    tree: Tree, keep: int, *, metric: str | None = None, mode: str | None = None,
+    runs: Iterable[RunRecord] | None = None,
+) -> list[Path]:  # fmt: skip
+    """Remove the saved models of all but the ``keep`` best runs that are over; returns the removed.
+
+    Runs are ranked by the best value of ``metric`` (by default what each run monitored). ``runs``
+    limits it to some, such as those of one sweep. Runs without an outcome are left alone: they may
+    still become the best.
+    """
+    records = [r for r in (tree.all_runs() if runs is None else runs) if r.outcome is not None]
+    ranked = sorted(records, key=lambda r: _rank(r, metric, mode))
+    removed = []
+    for record in ranked[keep:]:
+        for path in record.models.values():
+            files.remove(path)
+            removed.append(path)
+    return removed
+
+
+def _rank(record: RunRecord, metric: str | None, mode: str | None) -> tuple[bool, float]:
+    summary = record.performances or {}
+    monitor = Monitor(metric or summary.get("monitor"), mode or summary.get("mode"))
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        values = [row[monitor.name or ""] for row in record.rows if monitor.name in row]
+        good = [v for v in values if v == v]
+        best = min(good) if monitor.goal == "min" else max(good)
+        return False, best if monitor.goal == "min" else -best
+    return True, 0.0

@@ -1,0 +1,298 @@
+"""One run: its directory while this process owns it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from sweeper.errors import TreeError, UsageError
+from sweeper.experiment import files, output, provenance
+from sweeper.experiment.backup import BackupStore
+from sweeper.experiment.lease import Lease
+from sweeper.experiment.paths import RunPaths
+from sweeper.experiment.performances import Monitor, Row, TrainingLog, as_row, best_row
+from sweeper.experiment.records import OUTCOMES
+from sweeper.experiment.settings import Settings
+
+log = logging.getLogger("sweeper.experiment")
+
+Report = Callable[[dict[str, Any]], None]
+"""Receives ``{"epoch": n, "metrics": {…}}`` once the epoch is recorded and backed up."""
+
+_TRACEBACK_LINES = 30
+
+
+class Run:
+    """A run that this process owns. Made by ExperimentManager, not directly.
+
+    ``seed`` is the run's seed, ``attempt`` counts from 1. Everything that writes raises LeaseLost
+    once another process continues the run, and TreeError when the storage fails.
+    """
+
+    def __init__(
+        self, paths: RunPaths, record: dict[str, Any], params: dict[str, Any], lease: Lease,
+        settings: Settings,
+    ) -> None:  # fmt: skip
+        self.paths = paths
+        self.path = paths.root
+        self.params = params
+        self.settings = settings
+        self.lease = lease
+        self.seed = int(record["seed"])
+        self.attempt = lease.number
+        self.closed = False
+        self.reopened = False
+        self.backups = BackupStore(
+            paths.backup, paths.aside, f"{paths.root.parent.name}/{paths.root.name}", lease.check
+        )
+        self.monitor = Monitor(settings.monitor, settings.mode)
+        self.log = TrainingLog(paths.training_logs, lease.check)
+        self._record = record
+        self._report: Report | None = None
+        self._entered = False
+        self._first = True  # no row was recorded in this attempt yet
+        self._started = time.monotonic()
+        self._elapsed_before = _elapsed_before(paths)
+        self._best: Row | None = None
+        self._recall()
+        self.resumed_epoch = self.backups.newest_epoch()
+        lease.on_exit = self._at_exit
+
+    @property
+    def sweep(self) -> str | None:
+        """The sweep that the run belongs to; None in a script or notebook."""
+        name = self._record.get("sweep")
+        return str(name) if name is not None else None
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of all attempts so far."""
+        return self._elapsed_before + time.monotonic() - self._started
+
+    # -- what the train function uses -------------------------------------------------------
+
+    def callbacks(self, report: Report | None = None) -> list[Any]:
+        """The Keras callbacks of this run, for ``model.fit(callbacks=…)``. Loads Keras.
+
+        ``report`` receives every epoch. Sets every random seed (unless ``reproducible=False``).
+        """
+        from sweeper.experiment.callbacks import run_callbacks
+
+        self.on_report(report)
+        return run_callbacks(self)
+
+    def on_report(self, report: Report | None) -> None:
+        """Give every epoch to ``report`` too."""
+        if report is not None:
+            self._report = report
+
+    def report(self, epoch: int | None = None, **metrics: Any) -> None:
+        """Record the metrics of an epoch (from 1; the next one by default) and pass them on.
+
+        For train functions that are not Keras. A repeated epoch replaces its row.
+        """
+        if epoch is None:
+            epoch = self.log.last_epoch + 1 if not self._first else self.resumed_epoch + 1
+        self.record(epoch, metrics)
+        self.forward(epoch)
+
+    def save(self, state_dir: str | os.PathLike[str]) -> None:
+        """Keep a copy of ``state_dir`` to resume from, whole or not at all.
+
+        Call it after ``report``: then at most the epoch in flight is trained again.
+        """
+        source = Path(state_dir)
+        if not source.is_dir():
+            raise UsageError(f"{source}: expected a directory with the state to save, found none")
+        self.backups.save_directory(source, self.log.last_epoch)
+
+    def restore(self) -> Path | None:
+        """The directory last saved, to be read and not changed; None if there is none.
+
+        ``resumed_epoch`` is then the epoch after which it was saved.
+        """
+        found = self.backups.restore_directory()
+        self.rewind(0 if found is None else found[1])
+        return None if found is None else found[0]
+
+    @contextmanager
+    def capture_output(self) -> Iterator[None]:
+        """Within, standard output and error of the process go to output.log, C code's too."""
+        with output.redirected(self.paths.output):
+            yield
+
+    def __enter__(self) -> Run:
+        """Within, the end of a ``fit`` does not end the run: it may have several."""
+        self._entered = True
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        self._entered = False
+        if not self.closed:
+            if error is None:
+                self.close("finished")
+            else:
+                self.interrupt(f"{type(error).__name__}: {error}")
+
+    # -- what the callbacks use -------------------------------------------------------------
+
+    @property
+    def ends_with_fit(self) -> bool:
+        """Does the end of ``fit`` finish this run? Not in a sweep, where the worker says so."""
+        return self.sweep is None and not self._entered and not self.closed
+
+    def record(self, epoch: int, metrics: Mapping[str, Any]) -> Row:
+        """Write the row of an epoch (from 1) and the summary."""
+        row = as_row(epoch, metrics)
+        if self._first:
+            self._first = False
+            if epoch <= self.log.last_epoch:  # this attempt trains them again
+                self.log.cut(epoch - 1)
+                self._recall()
+        replaces = epoch <= self.log.last_epoch
+        self.log.record(row)
+        if self.monitor.look_at(row) or replaces:
+            self._recall()
+        else:
+            name = self.monitor.name or ""
+            if self.monitor.better(row.get(name), (self._best or {}).get(name)):
+                self._best = row
+        self._write_performances()
+        return row
+
+    def rewind(self, epoch: int) -> None:
+        """Go on after ``epoch``: the rows after it are forgotten."""
+        self.resumed_epoch = epoch
+        self.log.cut(epoch)
+        self._recall()
+        if self.log.rows:
+            self._write_performances()
+        else:
+            self.lease.check()
+            files.remove(self.paths.performances)
+        self._record["attempts"][-1]["resumed_from_epoch"] = epoch
+        self._write_record()
+
+    def forward(self, epoch: int) -> None:
+        """Pass the recorded epoch on to the report function."""
+        if self._report is not None:
+            row = self.log.row(epoch) or {}
+            metrics = {name: value for name, value in row.items() if name != "epoch"}
+            self._report({"epoch": epoch, "metrics": metrics})
+
+    @property
+    def best(self) -> Row | None:
+        """The best row so far."""
+        return self._best
+
+    def _recall(self) -> None:
+        rows = self.log.rows
+        for row in rows:
+            self.monitor.look_at(row)
+        self._best = best_row(rows, self.monitor)
+
+    def _write_performances(self) -> None:
+        summary = {
+            "monitor": self.monitor.name,
+            "mode": self.monitor.goal,
+            "best": self._best,
+            "last": self.log.row(self.log.last_epoch),
+            "elapsed": round(self.elapsed, 3),
+        }
+        files.write_json(self.paths.performances, summary, guard=self.lease.check)
+
+    # -- the end ----------------------------------------------------------------------------
+
+    def close(
+        self, outcome: str, error: BaseException | dict[str, Any] | None = None, by: str = "worker"
+    ) -> bool:
+        """End the run; False if it had an outcome already, which then stays.
+
+        Raises UsageError for an unknown outcome, TreeError when the storage fails, LeaseLost.
+        """
+        if outcome not in OUTCOMES:
+            raise UsageError(f"outcome: expected one of {', '.join(OUTCOMES)}, found {outcome!r}")
+        ending: dict[str, Any] = {
+            "outcome": outcome,
+            "time": provenance.now(),
+            "elapsed": round(self.elapsed, 3),
+            "by": by,
+            "epochs": self.log.last_epoch,
+        }
+        if error is not None:
+            ending["error"] = describe_error(error)
+        data = files.dump_json(ending).encode()
+        first = files.create_once(self.paths.outcome, data, guard=self.lease.check)
+        ended = outcome if error is None else f"{outcome}: {_one_line(ending['error'])}"
+        self._end_attempt(ended)
+        self.backups.clear()
+        self.closed = True
+        self.lease.release()
+        return first
+
+    def interrupt(self, why: str = "interrupted") -> None:
+        """End this attempt without an outcome: the run can be continued. Never raises TreeError."""
+        if self.closed:
+            return
+        self.closed = True
+        try:
+            self._end_attempt(f"interrupted: {why}" if why != "interrupted" else why)
+        except TreeError as error:
+            log.warning("%s", error)
+        self.lease.release()
+
+    def _at_exit(self) -> None:
+        if not self.closed and self.lease.held:
+            error = getattr(sys, "last_value", None)
+            why = "the process ended" if error is None else f"{type(error).__name__}: {error}"
+            self.interrupt(why)
+
+    def _end_attempt(self, ended: str) -> None:
+        self._record["attempts"][-1] |= {"end": provenance.now(), "ended": ended[:500]}
+        self._write_record()
+
+    def _write_record(self) -> None:
+        files.write_json(self.paths.provenance, self._record, guard=self.lease.check, durable=False)
+
+
+def close_attempt(attempts: list[dict[str, Any]]) -> None:
+    """Note in the last of ``attempts`` that its process is gone, if it could not do so itself."""
+    if attempts and attempts[-1].get("ended") is None:
+        attempts[-1] = {**attempts[-1], "ended": "interrupted: the process is gone"}
+
+
+def _elapsed_before(paths: RunPaths) -> float:
+    try:
+        value = (files.read_json(paths.performances) or {}).get("elapsed")
+    except TreeError:
+        return 0.0
+    return float(value) if isinstance(value, (int, float)) else 0.0
+
+
+def describe_error(error: BaseException | dict[str, Any]) -> dict[str, Any]:
+    """Type, message and the last lines of the traceback, for outcome.json."""
+    if isinstance(error, dict):
+        return error
+    lines = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    return {
+        "type": type(error).__name__,
+        "message": str(error)[:2000],
+        "traceback": lines.strip().splitlines()[-_TRACEBACK_LINES:],
+    }
+
+
+def _one_line(error: dict[str, Any]) -> str:
+    lines = str(error.get("message", "")).strip().splitlines()
+    return ": ".join(part for part in (str(error.get("type", "")), lines[0] if lines else "")
+                     if part)  # fmt: skip

@@ -1,0 +1,101 @@
+"""How a run is kept: what is monitored, which checkpoints stay, how exactly it resumes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sweeper.errors import UsageError
+
+_FORMATS = ("keras", "h5")
+_ARGUMENTS = {
+    "filepath",
+    "verbose",
+    "save_best_only",
+    "save_weights_only",
+    "save_freq",
+    "initial_value_threshold",
+}
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Which checkpoints of a run stay: the ``top`` best ones, the last one, or all."""
+
+    top: int = 1
+    last: bool = False
+    all: bool = False
+
+    @classmethod
+    def parse(cls, value: Any) -> Keep:
+        """From ``best``, ``last``, ``all``, a number, or a list. Raises UsageError."""
+        items = list(value) if isinstance(value, (list, tuple)) else [value]
+        top, last, everything = 0, False, False
+        for item in items:
+            if item == "best":
+                top = max(top, 1)
+            elif item == "last":
+                last = True
+            elif item == "all":
+                everything = True
+            elif isinstance(item, int) and not isinstance(item, bool) and item > 0:
+                top = max(top, item)
+            else:
+                raise UsageError(
+                    f"keep: expected best, last, all, a positive number, or a list of them, "
+                    f"found {item!r}"
+                )
+        if not items:
+            raise UsageError("keep: expected best, last, all or a number, found an empty list")
+        return cls(top, last, everything)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a run needs to know besides its parameters."""
+
+    monitor: str | None = None
+    mode: str | None = None
+    format: str = "keras"
+    keep: Keep = field(default_factory=Keep)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    reproducible: bool = True
+    backup_every: int | None = None
+
+    @classmethod
+    def parse(
+        cls,
+        checkpoint: Mapping[str, Any] | None = None,
+        *,
+        reproducible: bool = True,
+        backup_every: int | None = None,
+    ) -> Settings:
+        """From ``checkpoint_params``: mode, monitor, format, keep, any ModelCheckpoint argument.
+
+        Raises UsageError, naming what is allowed.
+        """
+        given = dict(checkpoint or {})
+        monitor, mode = given.pop("monitor", None), given.pop("mode", None)
+        form, keep = given.pop("format", "keras"), given.pop("keep", None)
+        unknown = sorted(set(given) - _ARGUMENTS)
+        if unknown:
+            known = ", ".join(sorted({"monitor", "mode", "format", "keep", *_ARGUMENTS}))
+            raise UsageError(f"checkpoint_params: {unknown[0]!r} is unknown; expected {known}")
+        if form not in _FORMATS:
+            raise UsageError(f"checkpoint_params.format: expected keras or h5, found {form!r}")
+        if mode not in (None, "auto", "min", "max"):
+            raise UsageError(f"checkpoint_params.mode: expected min, max or auto, found {mode!r}")
+        if backup_every is not None and (not isinstance(backup_every, int) or backup_every < 1):
+            raise UsageError(
+                f"backup_every: expected a positive number of batches, found {backup_every!r}"
+            )
+        filepath = given.get("filepath")
+        if filepath is not None and ("/" in str(filepath) or str(filepath).startswith(".")):
+            raise UsageError(
+                f"checkpoint_params.filepath: expected a file name such as "
+                f"model.{{epoch:02d}}.keras (it goes into the run's models/), found {filepath!r}"
+            )
+        if keep is None:
+            keep = "all" if given.get("save_best_only") is False else "best"
+        return cls(monitor, mode, form, Keep.parse(keep), given, reproducible, backup_every)

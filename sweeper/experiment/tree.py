@@ -1,0 +1,105 @@
+"""A tree of experiments: what is in it, and which directory belongs to a parameter dict."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from sweeper.errors import SweeperError, TreeError
+from sweeper.experiment import files
+from sweeper.experiment.identity import DIGITS, Monitored, group_canonicals, id_of
+from sweeper.experiment.lease import lease_numbers, living_owner
+from sweeper.experiment.paths import TreePaths, is_run_name, run_order
+from sweeper.experiment.records import RunRecord
+
+STAGING = ".new-"
+"""How the name of a run that is being made begins."""
+
+_DAY = 86_400.0
+
+
+class Tree:
+    """The tree below ``base`` (made absolute). Reading it never raises for a torn file."""
+
+    def __init__(self, base: Path | str) -> None:
+        self.base = Path(base).absolute()
+        self.paths = TreePaths(self.base)
+        self._owners: dict[str, list[str] | None] = {}
+
+    def experiments(self) -> Iterator[str]:
+        """The names of the experiments, sorted. Raises TreeError if the base cannot be listed."""
+        yield from sorted(name for name in files.names(self.base) if name.startswith("exp-"))
+
+    def runs(self, experiment: str) -> list[RunRecord]:
+        """The runs of an experiment, oldest first; none if there is no such experiment."""
+        found = files.names(self.paths.experiment(experiment))
+        return [
+            RunRecord(self.base, experiment, name)
+            for name in sorted(filter(is_run_name, found), key=run_order)
+        ]
+
+    def all_runs(self) -> Iterator[RunRecord]:
+        """Every run, by experiment and age. Runs of the debug tree are not among them."""
+        for experiment in self.experiments():
+            yield from self.runs(experiment)
+
+    @property
+    def debug(self) -> Tree:
+        """The tree of the runs whose parameters say ``debug: true``."""
+        return Tree(self.paths.debug)
+
+    def of(self, params: Mapping[str, Any]) -> Tree:
+        """The tree that runs with these parameters belong to: this one, or the debug tree."""
+        return self.debug if params.get("debug") is True else self
+
+    def find(self, params: Mapping[str, Any], monitored: Monitored) -> str:
+        """The experiment that ``params`` belong to; its directory may not exist yet.
+
+        A directory with the same eight digits but other groups is another experiment: the digits
+        are then extended, one by one, until a directory is free or holds the same groups.
+        Raises UsageError if the monitored groups cannot be identified.
+        """
+        canonicals = group_canonicals(params, monitored)
+        for digits in itertools.count(DIGITS):
+            experiment = id_of(canonicals, digits)
+            owner = self._owner(experiment)
+            if owner is None or owner == canonicals or digits >= 70:
+                return experiment
+        raise AssertionError("unreachable: itertools.count ends never")
+
+    def _owner(self, experiment: str) -> list[str] | None:
+        """The canonical groups that the directory belongs to; None if nobody can tell."""
+        if experiment not in self._owners:
+            owner = stored_groups(self.runs(experiment))
+            if owner is None:
+                return None  # it may be made at any moment: look again next time
+            self._owners[experiment] = owner
+        return self._owners[experiment]
+
+    def remove_staging(self) -> None:
+        """Remove runs that were being made by processes that are gone."""
+        for name in files.names(self.base):
+            path = self.base / name
+            if name.startswith(STAGING):
+                try:
+                    # One without a lease yet may be younger than its maker's next step.
+                    ripe = lease_numbers(path) or time.time() - path.stat().st_mtime > _DAY
+                    if ripe and living_owner(path) is None:
+                        files.remove(path)
+                except (OSError, TreeError):
+                    continue
+
+
+def stored_groups(runs: list[RunRecord]) -> list[str] | None:
+    """The canonical monitored groups of the first of ``runs`` that can tell them."""
+    for record in runs:
+        monitored = record.monitored
+        if record.params and monitored:
+            try:
+                return group_canonicals(record.params, monitored)
+            except SweeperError:
+                continue
+    return None
