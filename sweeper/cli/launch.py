@@ -1,0 +1,140 @@
+"""``sweeper launch``: run what the tree says is not finished yet."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sweeper.cli import options
+from sweeper.cli.progress import Board, LiveDisplay, PlainDisplay
+from sweeper.experiment import PlannedTrial, Tree, plan_trials
+
+if TYPE_CHECKING:
+    from sweeper.raytune.launcher import Ending
+    from sweeper.results import Index
+    from sweeper.spec import Sweep
+
+LARGE = 1000  # trials: ask first
+TO_RUN = ("new", "resumed")
+
+
+@click.command()
+@options.spec_argument
+@options.overrides_argument
+@options.sweep_options
+@click.option("--address", metavar="HOST:PORT", help="A running Ray cluster's address, or `auto`.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and run nothing.")
+@click.option("--retry-failed", is_flag=True, help="Run the failed trials again, as new runs.")
+@click.option("-y", "--yes", is_flag=True, help=f"Do not ask before more than {LARGE} trials.")
+@click.option("-q", "--quiet", is_flag=True, help="Print the result only.")
+@options.verbose_option
+def launch(**given: Any) -> int:
+    """Run SPEC's trials on this machine or a Ray cluster; again = resume.
+
+    \b
+    sweeper launch sweep.yaml
+    sweeper launch sweep.yaml -j 4 --gpus-per-trial 0.25
+    sweeper launch sweep.yaml parameters.training.epochs.value=3 -n 10
+    """
+    sweep = options.load(given["spec"], **given)
+    plan: Iterable[PlannedTrial] = plan_trials(sweep, Tree(sweep.base_dir), given["retry_failed"])
+    if given["dry_run"]:
+        from sweeper.cli.reading import print_plan
+
+        return print_plan(sweep, plan)
+    sweep.check_launchable()
+    say = _Talk(given["quiet"])
+    for warning in sweep.warnings:
+        say(f"sweeper: {warning}")
+    counts: Counter[str] = Counter()
+    total = None
+    if sweep.size() is not None:
+        plan = list(plan)
+        counts.update(item.state for item in plan)
+        words = [f"{counts[s]} {s}" for s in ("new", "resumed", "reused", "failed") if counts[s]]
+        say(f"{sweep.name}: {len(plan)} trials: {', '.join(words)} -> {sweep.base_dir}")
+        total = counts["new"] + counts["resumed"]
+        if total > LARGE and not given["yes"] and sys.stdin.isatty():
+            click.confirm(f"Run {total} trials?", abort=True, err=True)
+    ending = None
+    if total != 0:
+        ending = _run(sweep, (item for item in plan if item.state in TO_RUN), total, given)
+    return _conclude(sweep, ending, say)
+
+
+class _Talk:
+    """Prints to stderr, unless the user wants quiet."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+
+    def __call__(self, line: str) -> None:
+        if not self._quiet:
+            print(line, file=sys.stderr, flush=True)
+
+
+def _run(
+    sweep: Sweep, todo: Iterable[PlannedTrial], total: int | None, given: dict[str, Any]
+) -> Ending:
+    from sweeper.raytune.launcher import launch as launch_sweep
+
+    display: Any
+    if given["quiet"]:
+        display = nullcontext(Board(sweep.metric))
+    elif sys.stderr.isatty() and not given["verbose"]:
+        display = LiveDisplay(sweep.metric, sys.stderr)
+    else:
+        display = nullcontext(PlainDisplay(sweep.metric, sys.stderr))
+    with display as listener:
+        return launch_sweep(
+            sweep,
+            iter(todo),
+            listener,
+            total=total,
+            address=given["address"],
+            verbose=given["verbose"],
+        )
+
+
+def _conclude(sweep: Sweep, ending: Ending | None, say: _Talk) -> int:
+    """Write the summaries, say how it went and what to do next; the exit code is the tree's."""
+    from sweeper.results import BAD, GOOD, index_sweep, outcome_exit_code, write_summary
+
+    index = index_sweep(sweep)
+    write_summary(index)
+    for entry in index.entries:
+        if entry.listed and entry.status in BAD:
+            say(f"trial {entry.trial} {entry.status}: {entry.error}\n    {entry.log}")
+    counts = ", ".join(f"{n} {status}" for status, n in index.counts().items() if n)
+    say(f"{counts or 'nothing run'}")
+    _print_best(index)
+    signum = ending.signum if ending else 0
+    if ending is not None and ending.reason:
+        say(f"stopped: {ending.reason}")
+    left = sum(entry.status not in GOOD and entry.status not in BAD for entry in index.entries)
+    if signum or left:
+        say(f"to go on: {shlex.join(['sweeper', *sys.argv[1:]])}")
+    if signum:
+        return 128 + signum
+    return outcome_exit_code(
+        (entry for entry in index.entries if entry.listed), ending is not None and ending.early
+    )
+
+
+def _print_best(index: Index) -> None:
+    from sweeper.results import rank
+
+    best = rank(index.entries, index.metric, top=1) if index.metric else []
+    for first in best:
+        assert index.metric is not None
+        where = first.checkpoint or first.entry.path
+        print(
+            f"best: trial {first.entry.trial}  {index.metric.name}={first.score.value:.5g} "
+            f"(epoch {first.score.epoch})  {where}"
+        )

@@ -1,0 +1,142 @@
+"""What a launch shows while it runs: one live display in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, TextIO
+
+from sweeper.spec import Metric
+
+BAD_ENDS = ("failed", "out-of-memory", "timed-out", "lost")
+
+
+class Board:
+    """What both displays know: the trials running, the counts, the best value so far."""
+
+    def __init__(self, metric: Metric | None) -> None:
+        self.metric = metric
+        self.total: int | None = None
+        self.ended = 0
+        self.bad = 0
+        self.running: dict[int, tuple[int, float | None]] = {}  # trial -> epoch, value
+        self.best: tuple[int, float] | None = None  # trial, value
+        self._began = time.monotonic()
+
+    def started(self, total: int | None) -> None:
+        self.total = total
+        self._began = time.monotonic()
+
+    def trial_started(self, trial: int) -> None:
+        self.running.setdefault(trial, (0, None))
+
+    def trial_reported(self, trial: int, epoch: int, value: float | None, run: str) -> None:
+        self.running[trial] = (epoch, value)
+        if value is not None and self._better(value):
+            self.best = (trial, value)
+
+    def trial_ended(self, trial: int, end: str, result: dict[str, Any]) -> None:
+        self.running.pop(trial, None)
+        self.ended += 1
+        self.bad += end in BAD_ENDS
+
+    def seconds_left(self) -> float | None:
+        """An estimate from the mean time of the trials that have ended; None before the first."""
+        if self.total is None or not self.ended:
+            return None
+        each = (time.monotonic() - self._began) / self.ended
+        return each * (self.total - self.ended)
+
+    def show(self, value: float | None) -> str:
+        if self.metric is None or value is None:
+            return ""
+        return f"{self.metric.name}={value:.5g}"
+
+    def _better(self, value: float) -> bool:
+        if value != value:
+            return False
+        if self.best is None:
+            return True
+        bigger = self.metric is not None and self.metric.goal == "maximize"
+        return value > self.best[1] if bigger else value < self.best[1]
+
+
+class PlainDisplay(Board):
+    """One line per trial when it ends; the line says when it is the best so far."""
+
+    def __init__(self, metric: Metric | None, stream: TextIO) -> None:
+        super().__init__(metric)
+        self._stream = stream
+
+    def trial_ended(self, trial: int, end: str, result: dict[str, Any]) -> None:
+        _, value = self.running.get(trial, (0, None))
+        super().trial_ended(trial, end, result)
+        words = [f"[{self.ended}/{self.total or '?'}]", f"trial {trial}", end]
+        if value is not None:
+            words.append(self.show(value))
+        if self.best is not None and self.best[0] == trial:
+            words.append("(best so far)")
+        if result.get("error"):
+            words.append(str(result["error"]).strip().splitlines()[-1])
+        print(" ".join(words), file=self._stream, flush=True)
+
+
+class LiveDisplay(Board):
+    """A bar with the time left, the running trials and the best so far, redrawn in place."""
+
+    ROWS = 12
+
+    def __init__(self, metric: Metric | None, stream: TextIO) -> None:
+        super().__init__(metric)
+        from rich.console import Console
+        from rich.live import Live
+
+        self._live = Live(
+            console=Console(file=stream), refresh_per_second=4, transient=True, get_renderable=self
+        )
+
+    def __enter__(self) -> LiveDisplay:
+        self._live.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._live.stop()
+
+    def trial_ended(self, trial: int, end: str, result: dict[str, Any]) -> None:
+        super().trial_ended(trial, end, result)
+        if end in BAD_ENDS:
+            message = str(result.get("error") or "").strip().splitlines()[-1:]
+            self._live.console.print(f"trial {trial} {end}: {''.join(message)}", markup=False)
+
+    def __call__(self) -> Any:
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        if self.total is None and not self.running and not self.ended:
+            return Text("starting Ray and importing the train module …", style="dim")
+        left = self.seconds_left()
+        head = Table.grid(padding=(0, 2))
+        head.add_row(
+            ProgressBar(total=self.total, completed=self.ended, width=36),
+            f"{self.ended}/{self.total or '?'} trials",
+            f"{clock(left)} left" if left is not None else "",
+            f"{self.bad} failed" if self.bad else "",
+        )
+        running = Table.grid(padding=(0, 2))
+        for trial, (epoch, value) in list(self.running.items())[: self.ROWS]:
+            where = f"epoch {epoch}" if epoch else "starting"
+            running.add_row("  trial", str(trial), where, self.show(value))
+        parts: list[Any] = [head, running]
+        if len(self.running) > self.ROWS:
+            parts.append(Text(f"  … and {len(self.running) - self.ROWS} more"))
+        if self.best is not None:
+            parts.append(Text(f"best: trial {self.best[0]}  {self.show(self.best[1])}", "bold"))
+        return Group(*parts)
+
+
+def clock(seconds: float) -> str:
+    """``75`` seconds as ``1:15``, ``4000`` as ``1:06:40``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,1 @@
+"""The only room that knows Ray: the launcher, the trainable, searchers, schedulers, the cluster."""

@@ -1,0 +1,140 @@
+"""Starting a quiet, private Ray on this machine, or joining a cluster; and leaving it clean."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from sweeper.errors import SweeperError, UsageError
+
+logger = logging.getLogger("sweeper.raytune")
+
+OBJECT_STORE_BYTES = 128 * 1024 * 1024  # only trial requests travel, a few kilobytes each
+
+# Read by Ray when it is imported or started.
+_SETTINGS = {
+    "RAY_AIR_NEW_OUTPUT": "0",  # with verbose=0 and log_to_driver=False: Tune prints nothing
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # a local Ray keeps to the loopback interface
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # no GPU asked for, none seen
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the launcher handles signals
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # the tree is the record; a snapshot costs 9 KB a trial
+    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "3600",
+}
+# The environment that training depends on and that Ray does not pass to other nodes.
+PASSED_ON = ("KERAS_BACKEND", "TF_", "XLA_", "JAX_", "CUDA_CACHE", "KERAS_", "SWEEPER_", "WANDB_")
+
+
+def passed_on() -> dict[str, str]:
+    """The variables of this process that trials on every node get too."""
+    return {k: v for k, v in os.environ.items() if k.startswith(PASSED_ON)}
+
+
+@contextmanager
+def ray_running(address: str | None, cpus: float | None, verbose: bool) -> Iterator[Any]:
+    """Ray for the length of a launch: ``address`` joins a cluster, None starts a private one.
+
+    ``cpus`` is the number of logical CPUs of a private one; None counts this machine's.
+    Raises ``UsageError`` if the cluster does not answer.
+    """
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    level = logging.INFO if verbose else logging.CRITICAL
+    options: dict[str, Any] = {
+        "log_to_driver": verbose,
+        "logging_level": level,
+        "configure_logging": True,
+    }
+    if address is None:
+        options |= {
+            "address": "local",
+            "include_dashboard": False,
+            "object_store_memory": OBJECT_STORE_BYTES,
+        }
+        if cpus is not None:
+            options["num_cpus"] = max(1, int(-(-cpus // 1)))
+    else:
+        options |= {"address": address, "runtime_env": {"env_vars": passed_on()}}
+    if not verbose:
+        for name in ("ray", "ray.tune", "ray.data", "ray.train"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        ray.init(**options)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        if address is None:
+            raise SweeperError(f"Ray does not start on this machine: {error}") from error
+        raise UsageError(
+            f"--address {address}: expected a running Ray cluster, found none: {error}"
+        ) from error
+    _tighten_token()
+    try:
+        yield ray
+    finally:
+        pids = local_processes()
+        with contextlib.suppress(Exception):
+            ray.shutdown()
+        _end(pids)
+
+
+def check_resources(ray: Any, cpu: float, gpu: float) -> int:
+    """How many trials of ``cpu`` CPUs and ``gpu`` GPUs the cluster runs at once.
+
+    Raises ``UsageError`` when no single node can hold even one: Tune would wait for ever.
+    """
+    slots, seen = 0, []
+    for node in ray.nodes():
+        if not node["Alive"]:
+            continue
+        has = node["Resources"]
+        cpus, gpus = float(has.get("CPU", 0)), float(has.get("GPU", 0))
+        seen.append(f"{node['NodeManagerHostname']}: {cpus:g} CPUs, {gpus:g} GPUs")
+        limits = [int(cpus / cpu + 1e-9)] if cpu else []
+        limits += [int(gpus / gpu + 1e-9)] if gpu else []
+        slots += min(limits) if limits else 1
+    if not slots:
+        raise UsageError(
+            f"resources: a trial asks for {cpu:g} CPUs and {gpu:g} GPUs, which no node can give\n"
+            + "\n".join(f"    found {line}" for line in seen)
+            + "\n    ask for less: --cpus-per-trial, --gpus-per-trial, or `resources:` in the file"
+        )
+    return slots
+
+
+def local_processes() -> list[int]:
+    """The processes of a private Ray: everything this process has started."""
+    with contextlib.suppress(psutil.Error):
+        return [process.pid for process in psutil.Process().children(recursive=True)]
+    return []
+
+
+def _end(pids: list[int]) -> None:
+    left = []
+    for pid in pids:
+        with contextlib.suppress(psutil.Error):
+            left.append(psutil.Process(pid))
+    _, alive = psutil.wait_procs(left, timeout=2)
+    for process in alive:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+
+
+def _tighten_token() -> None:
+    """Ray writes its authentication token readable by everybody (seen in 2.60)."""
+    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    with contextlib.suppress(OSError):
+        if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            path.chmod(0o600)

@@ -1,0 +1,80 @@
+"""Tune's callback hooks, told on to the launch's listener."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ray import tune
+
+from sweeper.experiment import close_run
+from sweeper.raytune.searchers import PlanSearcher
+
+if TYPE_CHECKING:
+    from sweeper.raytune.launcher import Listener, Progress
+
+logger = logging.getLogger("sweeper.raytune")
+
+
+def _harmless(hook: Callable[..., None]) -> Callable[..., None]:
+    """An exception in any hook would end the whole sweep: log it instead."""
+
+    @functools.wraps(hook)
+    def guarded(*args: Any, **kwargs: Any) -> None:
+        try:
+            hook(*args, **kwargs)
+        except Exception:
+            logger.exception("the listener of the launch failed")
+
+    return guarded
+
+
+class Events(tune.Callback):  # type: ignore[misc]
+    """Tells ``progress`` and ``listener`` of each trial's start, reports and end."""
+
+    def __init__(
+        self, searcher: PlanSearcher, progress: Progress, listener: Listener, base: Path
+    ) -> None:
+        self._base = base
+        self._searcher = searcher
+        self._progress = progress
+        self._listener = listener
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles its callbacks for a restore that we never do
+
+    @_harmless
+    def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        self._listener.trial_started(self._index(trial))
+
+    @_harmless
+    def on_trial_result(
+        self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        if "epoch" in result:
+            value = result.get("metric")
+            self._progress.reported(value)
+            self._listener.trial_reported(
+                self._index(trial), result["epoch"], value, result.get("run", "")
+            )
+
+    @_harmless
+    def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        result = trial.last_result or {}
+        end = result.get("end", "stopped")
+        if end == "stopped" and "run" in result:
+            # Our lease takes the run from the child, should it still be training.
+            close_run(self._base / result["experiment"] / result["run"], "stopped", by="driver")
+        self._progress.ended(end, result)
+        self._listener.trial_ended(self._index(trial), end, result)
+
+    @_harmless
+    def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        result = {"error": f"lost: {trial.error_file or 'its worker is gone'}"}
+        self._listener.trial_ended(self._index(trial), "lost", result)
+
+    def _index(self, trial: Any) -> int:
+        return self._searcher.index(trial.trial_id)

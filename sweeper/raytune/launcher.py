@@ -1,0 +1,375 @@
+"""Launching a sweep: ask the tree what is finished, hand the rest to Ray Tune."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import json
+import logging
+import os
+import secrets
+import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+from sweeper.errors import RunBusy, UsageError
+from sweeper.experiment import Lease, PlannedTrial, Tree, files, living_owner
+from sweeper.raytune import cluster
+from sweeper.spec import Metric, Sweep
+from sweeper.worker.client import ServerControl, Session
+
+logger = logging.getLogger("sweeper.raytune")
+
+LOST_NODE_RETRIES = 3
+
+
+class Listener(Protocol):
+    """Who is told how a launch goes, on the driver's main thread."""
+
+    def started(self, total: int | None) -> None:
+        """Trials are about to run: ``total`` of them, None if their number is not known."""
+
+    def trial_started(self, trial: int) -> None:
+        """A worker has taken the trial."""
+
+    def trial_reported(self, trial: int, epoch: int, value: float | None, run: str) -> None:
+        """The trial has ended an epoch, with this value of the sweep's metric."""
+
+    def trial_ended(self, trial: int, end: str, result: dict[str, Any]) -> None:
+        """The trial has ended: finished, stopped, failed, out-of-memory, timed-out or lost."""
+
+
+class Interrupted(BaseException):
+    """A signal arrived; not an ``Exception``, so that nothing on the way swallows it."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum
+
+
+@dataclass
+class Ending:
+    """How a launch ended, beyond what the tree tells.
+
+    ``reason`` says why no further trial was started (a budget, the breaker, the target), ``early``
+    whether that left trials undone, ``signum`` which signal ended it, 0 for none.
+    """
+
+    reason: str | None = None
+    early: bool = False
+    signum: int = 0
+
+
+class Progress:
+    """What the driver knows while trials run, and why no further one should start."""
+
+    def __init__(self, breaker: int | None, metric: Metric | None) -> None:
+        self.breaker = breaker
+        self.metric = metric
+        self.failures_in_a_row = 0
+        self.reason: str | None = None
+        self.early = False
+        self.fatal: str | None = None
+
+    def winding_down(self) -> bool:
+        return self.reason is not None or self.fatal is not None
+
+    def reported(self, value: float | None) -> None:
+        """Wind down when a value of the metric reaches the sweep's target."""
+        metric = self.metric
+        if value is None or metric is None or metric.target is None or self.reason:
+            return
+        if value >= metric.target if metric.goal == "maximize" else value <= metric.target:
+            self.reason = f"{metric.name} has reached its target of {metric.target:g}"
+
+    def ended(self, end: str, result: dict[str, Any]) -> None:
+        """Wind down when too many trials in a row fail, or when the request itself is wrong."""
+        if end == "no-metric":
+            self.fatal = _no_metric(self.metric, result)
+        elif end == "broken":
+            self.fatal = str(result.get("error"))
+        elif end in ("failed", "out-of-memory", "timed-out"):
+            self.failures_in_a_row += 1
+            if self.breaker and self.failures_in_a_row >= self.breaker and not self.reason:
+                self.early = True
+                self.reason = f"{self.breaker} trials in a row failed (retry.breaker)"
+        elif end != "lost":
+            self.failures_in_a_row = 0
+
+
+def _no_metric(metric: Metric | None, result: dict[str, Any]) -> str:
+    name = metric.name if metric else ""
+    reported = result.get("reported") or []
+    near = difflib.get_close_matches(name, reported, 1)
+    found = f"found {', '.join(reported)}" if reported else "found no report at all"
+    mend = (
+        f"did you mean {near[0]}?"
+        if near
+        else "pass `callbacks` to model.fit (with validation data for val_…), or call run.report"
+    )
+    return (
+        f"metric.name: trial {result.get('trial')} ended without reporting {name!r}: "
+        f"{found}; {mend}"
+    )
+
+
+def launch(
+    sweep: Sweep,
+    plan: Iterator[PlannedTrial],
+    listener: Listener,
+    *,
+    total: int | None = None,
+    address: str | None = None,
+    verbose: bool = False,
+) -> Ending:
+    """Run the new and resumed trials of ``plan`` on Ray Tune and return how it ended.
+
+    ``total`` is the number of trials that will run, if known; ``address`` is a running Ray
+    cluster's. Nothing is written before the train module, the resources and the storage are
+    known to be good.
+
+    Raises ``UsageError`` for a request that cannot be carried out, ``RunBusy`` when another
+    process is launching this sweep.
+    """
+    check_storage(sweep.base_dir)
+    tree = Tree(sweep.base_dir)
+    home = tree.paths.sweep(sweep.sweep_name)
+    refuse_if_launching(home)
+    session = _session(sweep)
+    progress = Progress(sweep.retry.breaker, sweep.metric)
+    with _signals() as stop, contextlib.ExitStack() as stack:
+        try:
+            with ThreadPoolExecutor(1) as pool:
+                # The train module is imported beside Ray's start: both take seconds.
+                starting = pool.submit(_start_server, session, stack)
+                ray = stack.enter_context(
+                    cluster.ray_running(address, _local_cpus(sweep, address), verbose)
+                )
+                stop.install()
+                control = starting.result()
+            control.guard(cluster.local_processes())
+            slots = cluster.check_resources(ray, sweep.resources.cpu, sweep.resources.gpu)
+            home.mkdir(parents=True, exist_ok=True)
+            stack.callback(_acquire(home).release)
+            files.write_bytes(home / "sweep.yaml", sweep.to_yaml().encode())
+            stop.after(sweep.budget.wall)
+            listener.started(total)
+            slots = min(slots, sweep.parallel or slots)
+            _tune(sweep, session, plan, progress, listener, slots, tree)
+        except Interrupted as interrupt:
+            if interrupt.signum != signal.SIGALRM:
+                return Ending(signum=interrupt.signum)
+            return Ending(f"the budget of {sweep.budget.wall:g} s is spent", early=True)
+    if progress.fatal:
+        raise UsageError(progress.fatal)
+    return Ending(progress.reason, progress.early)
+
+
+def refuse_if_launching(home: Path) -> None:
+    """Raise ``RunBusy`` if a living process launches the sweep of this directory."""
+    owner = living_owner(home)
+    if owner is not None:
+        raise RunBusy(
+            f"{home}: this sweep is being launched already, by process {owner.get('pid')} on "
+            f"{owner.get('host')}: wait for it, or stop it and launch again"
+        )
+
+
+def _acquire(home: Path) -> Lease:
+    try:
+        return Lease.acquire(home)
+    except RunBusy:
+        refuse_if_launching(home)
+        raise
+
+
+def check_storage(base: Path) -> None:
+    """Raise ``UsageError`` if the tree cannot be written below ``base``; writes nothing."""
+    place = base
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise UsageError(f"{place}: expected a directory to store the tree in, found a file")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"{place}: expected a directory that can be written, found that it cannot; "
+            "choose another with --storage or `storage:`"
+        )
+
+
+def _session(sweep: Sweep) -> Session:
+    program = sweep.program
+    if program is None:
+        raise UsageError(f"{sweep.path}: program: expected a train module, found none")
+    return Session(
+        token=secrets.token_hex(6),
+        path=str(program.path) if program.path else None,
+        module=program.module,
+        function=program.function,
+        cwd=os.getcwd(),
+        threads=max(1, int(sweep.resources.cpu)),
+        env=cluster.passed_on(),
+    )
+
+
+def _start_server(session: Session, stack: contextlib.ExitStack) -> ServerControl:
+    control = ServerControl(session)
+    stack.callback(control.close)
+    control.wait_ready()
+    return control
+
+
+def _local_cpus(sweep: Sweep, address: str | None) -> float | None:
+    """``-j 4`` on two cores means four at once, as it does for make."""
+    if address is not None or not sweep.parallel or sweep.resources.gpu:
+        return None
+    return max(sweep.parallel * sweep.resources.cpu, float(len(os.sched_getaffinity(0))))
+
+
+class _Stop:
+    """Signals for the length of a launch: the first ends it in order, the second at once."""
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+
+    def __init__(self) -> None:
+        self._received = False
+        self._main = threading.current_thread() is threading.main_thread()
+
+    def install(self) -> None:
+        """Take the signals over; again after ``ray.init``, which takes SIGTERM for itself."""
+        if self._main:
+            for signum in self.SIGNALS:
+                signal.signal(signum, self._handle)
+
+    def after(self, seconds: float | None) -> None:
+        """Interrupt the launch when its budget of wall-clock seconds is spent."""
+        if seconds is not None and self._main:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+
+    def _handle(self, signum: int, frame: FrameType | None) -> None:
+        if self._received and signum != signal.SIGALRM:
+            for pid in cluster.local_processes():
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+            os._exit(128 + signum)  # the fork server sees us go, and kills what is left
+        if not self._received:
+            self._received = True
+            raise Interrupted(signum)
+
+
+@contextmanager
+def _signals() -> Iterator[_Stop]:
+    stop = _Stop()
+    before = [signal.getsignal(signum) for signum in stop.SIGNALS]
+    stop.install()
+    try:
+        yield stop
+    finally:
+        if stop._main:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            for signum, handler in zip(stop.SIGNALS, before, strict=True):
+                signal.signal(signum, handler)
+
+
+def _tune(
+    sweep: Sweep,
+    session: Session,
+    plan: Iterator[PlannedTrial],
+    progress: Progress,
+    listener: Listener,
+    slots: int,
+    tree: Tree,
+) -> None:
+    from ray import tune
+
+    from sweeper.raytune.events import Events
+    from sweeper.raytune.schedulers import Hyperband, scheduler_for
+    from sweeper.raytune.searchers import PlanSearcher
+    from sweeper.raytune.trainable import SweepTrainable
+
+    scratch = tree.paths.sweep(sweep.sweep_name) / "ray"
+    searcher = PlanSearcher(plan, _request, progress.winding_down)
+    scheduler = scheduler_for(sweep.early_terminate, sweep.metric)
+    if isinstance(scheduler, Hyperband):
+        for values in _ended_values(sweep, tree):
+            scheduler.learn(values)
+    tuner = tune.Tuner(
+        tune.with_resources(
+            tune.with_parameters(
+                SweepTrainable, session=session.to_json(), sweep=json.dumps(_shared(sweep))
+            ),
+            {"CPU": sweep.resources.cpu, "GPU": sweep.resources.gpu},
+        ),
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            scheduler=scheduler,
+            num_samples=-1,
+            max_concurrent_trials=slots,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str(scratch),
+            verbose=0,
+            callbacks=[Events(searcher, progress, listener, tree.base)],
+            failure_config=tune.FailureConfig(max_failures=LOST_NODE_RETRIES),
+            checkpoint_config=tune.CheckpointConfig(
+                checkpoint_frequency=0, checkpoint_at_end=False
+            ),
+        ),
+    )
+    try:
+        tuner.fit()
+    except Exception as error:  # Tune's view is an opinion: the tree is the record
+        logger.warning("Ray Tune ended early: %s", error)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _ended_values(sweep: Sweep, tree: Tree) -> Iterator[list[float]]:
+    """The metric, report by report, of each run of the sweep that is over."""
+    assert sweep.metric is not None
+    for record in tree.all_runs():
+        if record.sweep == sweep.sweep_name and record.outcome is not None:
+            yield [row[sweep.metric.name] for row in record.rows if sweep.metric.name in row]
+
+
+def _shared(sweep: Sweep) -> dict[str, Any]:
+    """What every trial of the sweep has in common, as the trainable and its child read it."""
+    return {
+        "base": str(sweep.base_dir),
+        "sweep": sweep.sweep_name,
+        "monitored": sweep.monitored,
+        "checkpoint": checkpoint_params(sweep),
+        "metric": sweep.metric.name if sweep.metric else None,
+        "program": str(sweep.program.path or sweep.program.module) if sweep.program else None,
+        "cpus": sweep.resources.cpu,
+        "retries": sweep.retry.max,
+        "time_limit": sweep.budget.trial,
+        "every_report": sweep.early_terminate is not None,
+    }
+
+
+def _request(planned: PlannedTrial) -> dict[str, Any]:
+    trial = planned.trial
+    return {
+        "trial": trial.index,
+        "params": trial.params,
+        "replicate": trial.replicate,
+        "seed": trial.seed,
+    }
+
+
+def checkpoint_params(sweep: Sweep) -> dict[str, Any]:
+    """``checkpoint_params`` of the experiment manager: the sweep's metric unless it says other."""
+    params: dict[str, Any] = {}
+    if sweep.metric:
+        params = {"monitor": sweep.metric.name, "mode": sweep.metric.goal[:3]}
+    return params | dict(sweep.checkpoint)

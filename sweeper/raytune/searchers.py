@@ -1,0 +1,58 @@
+"""Searchers: what Tune asks for the next trial. Tune sees an opaque request, never a parameter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from sweeper.experiment import PlannedTrial
+
+
+class PlanSearcher(Searcher):  # type: ignore[misc]
+    """Hands out the trials of a plan in their order, until it ends or the launch winds down.
+
+    ``request`` turns a planned trial into the message for the trainable; ``winding_down`` tells
+    that no new trial is to start.
+    """
+
+    def __init__(
+        self,
+        plan: Iterator[PlannedTrial],
+        request: Callable[[PlannedTrial], dict[str, Any]],
+        winding_down: Callable[[], bool],
+    ) -> None:
+        super().__init__()
+        self._plan = plan
+        self._request = request
+        self._winding_down = winding_down
+        self._indices: dict[str, int] = {}
+
+    def suggest(self, trial_id: str) -> Any:
+        if self._winding_down():
+            return Searcher.FINISHED
+        item = next(self._plan, None)
+        if item is None:
+            return Searcher.FINISHED
+        self._indices[trial_id] = item.trial.index
+        return {"request": json.dumps(self._request(item))}
+
+    def index(self, trial_id: str) -> int:
+        """The sweep's number of the trial that Tune calls ``trial_id``."""
+        return self._indices[trial_id]
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Nothing to learn: the plan is fixed."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles its searcher for a restore that we never do
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save: a launch begins from the tree."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing to restore: a launch begins from the tree."""

@@ -1,0 +1,201 @@
+"""The Tune trainable: light, reused from trial to trial, with the training in a warm child.
+
+There is no TensorFlow in this process, so nothing that training does can hurt it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+
+from sweeper.errors import UsageError
+from sweeper.experiment import close_run
+from sweeper.worker.client import Child, ServerLost, Session
+from sweeper.worker.wire import Message
+
+logger = logging.getLogger("sweeper.raytune")
+
+GATHER_SECONDS = 0.02  # how long to wait for what follows a report
+CHILD_TRIALS = 200  # a child is replaced after so many trials
+CHILD_GROWTH_BYTES = 1 << 30  # or when it has grown by so much since its first
+
+
+class SweepTrainable(tune.Trainable):  # type: ignore[misc]
+    """Runs one trial of a sweep; ``config["request"]`` is the trial in JSON text.
+
+    Each ``step`` returns ``{"experiment", "run", "epoch", "metric", "done", …}``. The last one,
+    ``done``, says in ``end`` how the trial ended: ``finished``, ``failed``, ``out-of-memory``,
+    ``timed-out``, ``lost`` (someone else continues the run), or, for the whole sweep to stop on,
+    ``no-metric`` and ``broken``.
+    """
+
+    def setup(self, config: dict[str, Any], session: str = "", sweep: str = "") -> None:
+        self._session = Session.from_json(session)
+        self._sweep: Message = json.loads(sweep)
+        self._gpus = [str(gpu) for gpu in ray.get_gpu_ids()]
+        self._child: Child | None = None
+        self._first_rss = 0
+        self._running = False
+        self._oom_kills = 0
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self._abandon()
+        self._request: Message = {**self._sweep, **json.loads(new_config["request"])}
+        self._attempt = 0
+        self._started = 0.0
+        self._result: dict[str, Any] = {"trial": self._request["trial"]}
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """The trial's next report, or its end.
+
+        Without a scheduler, which must see every epoch, reports that have piled up become one.
+        Raises ``ServerLost`` when the node's fork server is gone: Tune tries the trial again.
+        """
+        reported = False
+        while True:
+            try:
+                if not self._running:
+                    self._start()
+            except UsageError as error:
+                return self._done("broken", {"type": "UsageError", "message": str(error)})
+            message = self._receive(GATHER_SECONDS if reported else None)
+            if message is None:
+                return dict(self._result)
+            if message["kind"] == "report":
+                self._note(message)
+                reported = True
+                if self._request["every_report"]:
+                    return dict(self._result)
+            elif message["kind"] == "run":
+                self._result |= {k: message[k] for k in ("experiment", "run", "resumed_epoch")}
+            else:
+                result = self._handle_end(message)
+                if result is not None:
+                    return result
+
+    def cleanup(self) -> None:
+        self._abandon()
+        if self._child is not None:
+            self._child.kill()
+            self._child = None
+
+    def _start(self) -> None:
+        if self._child is None:
+            # An empty list hides every GPU from a trial that asked for none.
+            gpus = {"CUDA_VISIBLE_DEVICES": ",".join(self._gpus)}
+            self._child = Child(self._session, gpus)
+            self._first_rss = 0
+        self._attempt += 1
+        self._started = time.monotonic()
+        last = self._attempt > self._request["retries"]
+        self._child.start({**self._request, "gpus": self._gpus, "last_attempt": last})
+        self._oom_kills = _oom_kills()
+        self._running = True
+
+    def _receive(self, timeout: float | None) -> Message | None:
+        assert self._child is not None
+        limit = self._request["time_limit"]
+        if limit is None:
+            return self._child.receive(timeout)
+        left = max(0.0, self._started + limit - time.monotonic())
+        message = self._child.receive(left if timeout is None else min(timeout, left))
+        if message is None and time.monotonic() - self._started >= limit:
+            return {"kind": "timeout"}
+        return message
+
+    def _note(self, report: Message) -> None:
+        self._result["epoch"] = report["epoch"]
+        metric = self._request["metric"]
+        if metric in report["metrics"]:
+            self._result["metric"] = report["metrics"][metric]
+            self._result["iteration"] = report["iteration"]
+
+    def _handle_end(self, message: Message) -> dict[str, Any] | None:
+        """The trial's final result, or None when it is to be tried again."""
+        if message["kind"] == "end":
+            self._running = False
+            self._keep_or_replace(message)
+            return self._ended(message["outcome"], message)
+        self._drop()
+        if message["kind"] == "timeout":
+            limit = self._request["time_limit"]
+            error = {"type": "TimeoutError", "message": f"ran for {limit:g} s, its budget"}
+            self._close("timed-out", error)
+            return self._done("timed-out", error)
+        if message["signal"] is None and message["code"] is None:
+            raise ServerLost("the fork server of this node is gone")
+        return self._ended(*self._crash(message))
+
+    def _ended(self, outcome: str, message: Message) -> dict[str, Any] | None:
+        retry = outcome in ("failed", "out-of-memory")
+        if retry and self._attempt <= self._request["retries"]:
+            logger.info("trial %s: %s; trying again", self._request["trial"], outcome)
+            return None
+        if retry and message.get("crashed"):
+            self._close(outcome, message["error"])
+        return self._done(outcome, message.get("error"), message.get("reported"))
+
+    def _crash(self, message: Message) -> tuple[str, Message]:
+        how = f"signal {message['signal']}" if message["signal"] else f"exit code {message['code']}"
+        killed = message["signal"] == 9 and _oom_kills() > self._oom_kills
+        return "out-of-memory" if killed else "failed", {
+            "crashed": True,
+            "error": {
+                "type": "ProcessDied",
+                "message": f"the training process died ({how})"
+                + (": the kernel's out-of-memory killer" if killed else ""),
+            },
+        }
+
+    def _done(
+        self, outcome: str, error: Message | None = None, reported: list[str] | None = None
+    ) -> dict[str, Any]:
+        self._result |= {"done": True, "end": outcome, "attempts": self._attempt}
+        if error:
+            self._result["error"] = f"{error['type']}: {error['message']}"
+        if reported is not None:
+            self._result["reported"] = reported
+        return dict(self._result)
+
+    def _close(self, outcome: str, error: Message | None = None) -> None:
+        if "run" in self._result:
+            run = Path(self._request["base"], self._result["experiment"], self._result["run"])
+            close_run(run, outcome, error=error, by="driver")
+
+    def _abandon(self) -> None:
+        """A scheduler stopped the trial in the middle: its child is not clean."""
+        if self._running:
+            self._drop()
+
+    def _drop(self) -> None:
+        self._running = False
+        if self._child is not None:
+            self._child.kill()
+            self._child = None
+
+    def _keep_or_replace(self, end: Message) -> None:
+        assert self._child is not None
+        rss = end["rss"]
+        self._first_rss = self._first_rss or rss
+        grown = rss - self._first_rss > CHILD_GROWTH_BYTES
+        if not end["clean"] or grown or self._child.trials >= CHILD_TRIALS:
+            self._drop()
+
+
+def _oom_kills() -> int:
+    """How many processes the kernel has killed for want of memory on this node so far."""
+    try:
+        for line in Path("/proc/vmstat").read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    except OSError:
+        pass
+    return 0

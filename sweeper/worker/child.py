@@ -1,0 +1,200 @@
+"""The warm child: runs one trial after another, each as if it were the first.
+
+Its owner throws it away whenever it is not surely clean; what it can judge of that itself (its
+memory, threads left running) it says at the end of each trial.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import ctypes
+import os
+import random
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import psutil
+
+from sweeper.errors import LeaseLost, SweeperError
+from sweeper.experiment import ExperimentManager, Run
+from sweeper.experiment.run import describe_error
+from sweeper.worker.loader import TrainFunction, load_train_function
+from sweeper.worker.wire import Connection, Message
+
+_PR_SET_PDEATHSIG = 1
+
+
+def uses_keras(train: TrainFunction) -> bool:
+    """Whether the train function wants Keras callbacks.
+
+    One with a third argument, ``run``, may do without Keras: it gets callbacks only if something
+    has imported Keras already.
+    """
+    return not train.takes_run or "keras" in sys.modules
+
+
+def prepare(train: TrainFunction) -> bool:
+    """Import, before any fork, what every child will need; return whether forking is safe."""
+    if uses_keras(train):
+        from sweeper.experiment import backend, callbacks  # noqa: F401
+
+        return not backend.runtime_started()
+    return True
+
+
+def serve(connection: Connection, train: TrainFunction) -> None:
+    """Say hello, then run the trials that the owner sends until it hangs up."""
+    _die_with_parent()
+    connection.send({"kind": "hello", "pid": os.getpid()})
+    while True:
+        try:
+            request = connection.receive()
+        except EOFError:
+            return
+        assert request is not None
+        end = run_trial(request, train, connection.send)
+        connection.send(end)
+
+
+def run_trial(request: Message, train: TrainFunction, send: Callable[[Message], None]) -> Message:
+    """Open the trial's run, train, close the run; return the ``end`` message.
+
+    ``request`` holds ``params``, ``sweep``, ``trial``, ``replicate``, ``seed``, ``base``,
+    ``monitored``, ``checkpoint``, ``metric`` (a name or None), ``cpus``, ``gpus`` and
+    ``last_attempt``. A failure leaves the run open unless it is the last attempt, for a retry to
+    continue it.
+    """
+    cwd, environ = os.getcwd(), dict(os.environ)
+    threads = threading.active_count()
+    run: Run | None = None
+    try:
+        run = _open(request)
+        send(
+            {
+                "kind": "run",
+                "experiment": run.path.parent.name,
+                "run": run.path.name,
+                "resumed_epoch": run.resumed_epoch,
+            }
+        )
+        with run.capture_output():
+            end = _train(run, request, train, send)
+    except LeaseLost as error:
+        end = {"kind": "end", "outcome": "lost", "error": describe_error(error)}
+    except (SweeperError, OSError) as error:
+        end = {"kind": "end", "outcome": "failed", "error": describe_error(error)}
+        if run is not None:
+            with contextlib.suppress(SweeperError, OSError):
+                run.interrupt(f"failed: {error}")
+    finally:
+        os.chdir(cwd)
+        os.environ.clear()
+        os.environ.update(environ)
+    end["rss"] = psutil.Process().memory_info().rss
+    end["clean"] = end["outcome"] == "finished" and threading.active_count() <= threads
+    return end
+
+
+def _open(request: Message) -> Run:
+    manager = ExperimentManager(
+        request["base"],
+        [tuple(key) if isinstance(key, list) else key for key in request["monitored"]],
+        request["checkpoint"],
+        program=request["program"],
+        cpus=request["cpus"],
+        gpus=request["gpus"],
+    )
+    return manager.open(
+        request["params"],
+        sweep=request["sweep"],
+        trial=request["trial"],
+        replicate=request["replicate"],
+        seed=request["seed"],
+        take_over=True,
+    )
+
+
+def _train(
+    run: Run, request: Message, train: TrainFunction, send: Callable[[Message], None]
+) -> Message:
+    metric = request["metric"]
+
+    def report(row: dict[str, Any]) -> None:
+        iteration = sum(metric in kept for kept in run.log.rows)
+        send({"kind": "report", "iteration": iteration, **row})
+
+    try:
+        random.seed(run.seed)
+        arguments: list[Any] = [copy.deepcopy(run.params)]
+        if uses_keras(train):
+            from sweeper.experiment import backend
+
+            backend.configure_devices(request["cpus"], request["gpus"])
+            backend.reset_session(run.seed)
+            arguments.append(run.callbacks(report))
+        else:
+            run.on_report(report)
+            arguments.append([])
+        if train.takes_run:
+            arguments.append(run)
+        train.call(*arguments)
+    except LeaseLost:
+        raise
+    except BaseException as error:
+        traceback.print_exc()
+        return _failed(run, error, request["last_attempt"])
+    names = {name for row in run.log.rows for name in row} - {"epoch"}
+    if metric is not None and metric not in names:
+        run.interrupt(f"trained to its end without reporting {metric}")
+        return {"kind": "end", "outcome": "no-metric", "reported": sorted(names)}
+    run.close("finished")
+    return {"kind": "end", "outcome": "finished"}
+
+
+def _failed(run: Run, error: BaseException, last_attempt: bool) -> Message:
+    outcome = "out-of-memory" if _is_out_of_memory(error) else "failed"
+    description = describe_error(error)
+    if last_attempt:
+        run.close(outcome, description)
+    else:
+        run.interrupt(f"{outcome}: {description['type']}: {description['message']}")
+    return {"kind": "end", "outcome": outcome, "error": description}
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    # TensorFlow's class cannot be named here: this module must not import TensorFlow.
+    return isinstance(error, MemoryError) or type(error).__name__ in (
+        "ResourceExhaustedError",
+        "OutOfMemoryError",
+    )
+
+
+def _die_with_parent() -> None:
+    """Linux: be killed should the fork server die; elsewhere its owner's hang-up ends us."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def main() -> NoReturn:
+    """A child in a fresh interpreter, for what cannot be forked; descriptor 0 is its owner."""
+    from sweeper.worker.client import Session
+
+    session = Session.from_json(sys.argv[1])
+    connection = Connection(socket.socket(fileno=os.dup(0)))
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    train = load_train_function(session.path, session.module, session.function)
+    prepare(train)
+    serve(connection, train)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+"""Reaching the fork server of a session, and owning one warm child of it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from sweeper.errors import SweeperError, UsageError
+from sweeper.worker.wire import Connection, Message
+
+START_SECONDS = 120.0  # a cold import of TensorFlow from a network disk takes a minute
+
+
+@dataclass(frozen=True)
+class Session:
+    """What every process of one launch must know to train: the same on every node.
+
+    ``threads`` is the number of threads that numerical libraries may start per trial.
+    """
+
+    token: str
+    path: str | None
+    module: str | None
+    function: str
+    cwd: str
+    threads: int = 1
+    env: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def directory(self) -> Path:
+        """The session's private directory on this node: socket, log and lock."""
+        root = Path(tempfile.gettempdir())
+        if len(str(root)) > 60:  # a socket's path has 108 bytes at most
+            root = Path("/tmp")
+        return root / f"sweeper-{os.getuid()}-{self.token}"
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_json(text: str) -> Session:
+        return Session(**json.loads(text))
+
+
+class ServerLost(SweeperError):
+    """The fork server does not answer: lost infrastructure, not the user's fault."""
+
+
+def connect(session: Session) -> Connection:
+    """A connection to this node's fork server, which is started if there is none.
+
+    Raises ``ServerLost`` if it cannot be started.
+    """
+    directory = session.directory
+    directory.mkdir(mode=0o700, exist_ok=True)
+    if directory.stat().st_uid != os.getuid():
+        raise ServerLost(f"{directory}: belongs to another user; remove it or set TMPDIR")
+    with open(directory / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            return _dial(directory)
+        except OSError:
+            _start(session)
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                return _dial(directory)
+            except OSError:
+                if time.monotonic() > deadline:
+                    log = _tail(directory / "server.log")
+                    raise ServerLost(f"the fork server did not start:\n{log}") from None
+                time.sleep(0.02)
+
+
+def _dial(directory: Path) -> Connection:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.connect(str(directory / "socket"))
+    except OSError:
+        sock.close()
+        raise
+    return Connection(sock)
+
+
+def _start(session: Session) -> None:
+    directory = session.directory
+    (directory / "socket").unlink(missing_ok=True)
+    threads = str(session.threads)
+    # Read when the libraries load, so they must be there before the server starts.
+    limits = {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
+    env = {**limits, **os.environ, **session.env}
+    with open(directory / "server.log", "ab") as log:
+        subprocess.run(
+            [sys.executable, "-m", "sweeper.worker.forkserver", session.to_json()],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=env,
+            cwd=session.cwd if os.path.isdir(session.cwd) else None,
+            start_new_session=True,
+            check=False,
+        )
+
+
+def _tail(path: Path, lines: int = 20) -> str:
+    try:
+        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+    except OSError:
+        return ""
+
+
+class ServerControl:
+    """The driver's hold on its own node's fork server: when it goes, the server goes too."""
+
+    def __init__(self, session: Session) -> None:
+        self._connection = connect(session)
+        self._connection.send({"kind": "control"})
+
+    def wait_ready(self) -> Message:
+        """What the server found when it imported the train module.
+
+        Raises ``UsageError`` with the traceback if the module does not import or its train
+        function cannot be called.
+        """
+        try:
+            answer = self._connection.receive(START_SECONDS)
+        except EOFError:
+            answer = None
+        if answer is None:
+            raise ServerLost("the process that imports the train module died or hangs")
+        if answer["kind"] == "broken":
+            raise UsageError(answer["message"])
+        return answer
+
+    def guard(self, pids: list[int]) -> None:
+        """Name processes that the server kills should this process die without ``close``."""
+        with contextlib.suppress(OSError):
+            self._connection.send({"kind": "guard", "pids": pids})
+
+    def close(self) -> None:
+        """End the server and every child of it, and wait until they are gone."""
+        with contextlib.suppress(OSError, EOFError):
+            self._connection.send({"kind": "bye"})
+            while self._connection.receive(5.0) is not None:
+                pass
+        self._connection.close()
+
+
+class Child:
+    """One warm child: runs trial after trial until it is not surely clean."""
+
+    def __init__(self, session: Session, env: dict[str, str]) -> None:
+        """Fork a child with ``env`` added to its environment.
+
+        Raises ``UsageError`` if the train module does not import on this node, ``ServerLost`` if
+        there is no server to fork from.
+        """
+        self._connection = connect(session)
+        self._connection.send({"kind": "fork", "env": env})
+        self.pid = 0
+        self.trials = 0
+        try:
+            hello = self._connection.receive(START_SECONDS)
+        except (EOFError, OSError) as error:
+            raise ServerLost(f"the fork server died before its child said hello: {error}") from None
+        if hello is not None and hello["kind"] == "broken":
+            raise UsageError(hello["message"])
+        if hello is None or hello["kind"] != "hello":
+            self.kill()
+            raise ServerLost(f"a forked child did not say hello, it said {hello}")
+        self.pid = int(hello["pid"])
+
+    def start(self, request: Message) -> None:
+        """Hand the child one trial; its messages follow until ``end`` or ``exit``."""
+        self.trials += 1
+        self._connection.send(request)
+
+    def receive(self, timeout: float | None = None) -> Message | None:
+        """The child's next message; ``{"kind": "exit", …}`` is its last, however it died."""
+        try:
+            return self._connection.receive(timeout)
+        except (EOFError, OSError):
+            return {"kind": "exit", "signal": None, "code": None}
+
+    def kill(self) -> None:
+        """Kill the child and everything it started, and wait until it is gone."""
+        if self.pid:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+        with contextlib.suppress(EOFError, OSError):
+            deadline = time.monotonic() + 10
+            while time.monotonic() < deadline:
+                message = self._connection.receive(1.0)
+                if message is not None and message["kind"] == "exit":
+                    break
+        self._connection.close()

@@ -1,0 +1,242 @@
+"""The fork server: imports the train module once on a node and forks every child from it.
+
+Single-threaded, runs no TensorFlow operation. A child's connection stands between the child and
+its owner; the server keeps a copy of it, to kill the child when the owner goes away and to say
+how the child died. Why not ``multiprocessing``'s: that one serves only the process that started
+it, so each worker of a node would import TensorFlow again, and it hides import errors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import traceback
+from types import FrameType
+from typing import NoReturn
+
+from sweeper.errors import UsageError
+from sweeper.worker import child
+from sweeper.worker.client import Session
+from sweeper.worker.loader import TrainFunction, load_train_function
+from sweeper.worker.wire import Connection, Message
+
+IDLE_SECONDS = 20.0  # without a client for so long, the launch is over
+_GONE = select.POLLHUP | getattr(select, "POLLRDHUP", 0) | select.POLLERR | select.POLLNVAL
+
+
+class ForkServer:
+    """Serves one session's socket until its driver, or its last client, is gone."""
+
+    def __init__(self, session: Session, listener: socket.socket) -> None:
+        self.session = session
+        self.listener = listener
+        self.control: Connection | None = None
+        self.guarded: list[int] = []
+        self.children: dict[int, Connection] = {}  # pid -> our copy of its owner's connection
+        self.train: TrainFunction | None = None
+        self.forkable = True
+        self.answer: Message = {}
+
+    def load(self) -> None:
+        """Import the train module; what went wrong is kept for those who ask."""
+        try:
+            self.train = load_train_function(
+                self.session.path, self.session.module, self.session.function
+            )
+            self.forkable = child.prepare(self.train)
+        except UsageError as error:
+            self.answer = {"kind": "broken", "message": str(error)}
+        except BaseException as error:
+            where = self.session.path or self.session.module
+            text = "".join(traceback.format_exception(error)[-6:]).rstrip()
+            self.answer = {
+                "kind": "broken",
+                "message": f"{where}: the train module does not import; mend it and launch again\n"
+                f"{text}",
+            }
+        else:
+            self.answer = {
+                "kind": "ready",
+                "takes_run": self.train.takes_run,
+                "forkable": self.forkable,
+            }
+        # What is shared with the children should stay shared: keep the collector's hands off it.
+        gc.collect()
+        gc.freeze()
+
+    def serve(self) -> None:
+        """Answer clients until the launch is over."""
+        wake, write = os.pipe()
+        os.set_blocking(write, False)
+        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, _ignore)
+        idle_since = time.monotonic()
+        while True:
+            poll = select.poll()
+            poll.register(self.listener, select.POLLIN)
+            poll.register(wake, select.POLLIN)
+            if self.control is not None:
+                poll.register(self.control, select.POLLIN)
+            for connection in self.children.values():
+                poll.register(connection, _GONE & ~(select.POLLERR | select.POLLNVAL))
+            ready = dict(poll.poll(1000))
+            if wake in ready:
+                os.read(wake, 4096)
+            self._reap()
+            for pid, connection in self.children.items():
+                if ready.get(connection.fileno(), 0) & _GONE:
+                    _kill(pid)
+            if self.control is not None and self.control.fileno() in ready and self._driver_left():
+                return
+            if self.listener.fileno() in ready:
+                self._accept()
+            if self.children or self.control is not None:
+                idle_since = time.monotonic()
+            elif time.monotonic() - idle_since > IDLE_SECONDS:
+                return
+
+    def _accept(self) -> None:
+        connection = Connection(self.listener.accept()[0])
+        try:
+            request = connection.receive(5.0)
+            if request is not None and request["kind"] == "control":
+                connection.send(self.answer)
+                self.control = connection
+                return
+            if request is not None and request["kind"] == "fork":
+                if self.train is None:
+                    connection.send(self.answer)
+                else:
+                    self._fork(connection, request["env"])
+                    return
+        except (OSError, EOFError):
+            pass
+        connection.close()
+
+    def _fork(self, connection: Connection, env: dict[str, str]) -> None:
+        if not self.forkable:
+            # Threads or a device are alive in here, which no fork survives: start afresh.
+            fresh = subprocess.Popen(
+                [sys.executable, "-m", "sweeper.worker.child", self.session.to_json()],
+                stdin=connection.sock,
+                env={**os.environ, **env},
+                start_new_session=True,
+            )
+            fresh.returncode = 0  # reaped in _reap
+            self.children[fresh.pid] = connection
+            return
+        pid = os.fork()
+        if pid:
+            self.children[pid] = connection
+            return
+        code = 1
+        try:
+            self._become_child(connection, env)
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+
+    def _become_child(self, connection: Connection, env: dict[str, str]) -> None:
+        os.setsid()
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self.listener.close()
+        if self.control is not None:
+            self.control.close()
+        for other in self.children.values():
+            other.close()
+        os.environ.update(env)
+        assert self.train is not None
+        child.serve(connection, self.train)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            connection = self.children.pop(pid, None)
+            if connection is None:
+                continue
+            _kill(pid)  # what the child started and left behind
+            code = os.waitstatus_to_exitcode(status)
+            with contextlib.suppress(OSError):
+                # The newline ends a message that the child, killed, left half written.
+                connection.sock.sendall(b"\n")
+                connection.send(
+                    {
+                        "kind": "exit",
+                        "signal": -code if code < 0 else None,
+                        "code": code if code >= 0 else None,
+                    }
+                )
+            connection.close()
+
+    def _driver_left(self) -> bool:
+        assert self.control is not None
+        try:
+            message = self.control.receive(0)
+        except (EOFError, OSError):
+            for pid in self.guarded:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+            return True
+        if message is not None and message["kind"] == "guard":
+            self.guarded = list(message["pids"])
+        return message is not None and message["kind"] == "bye"
+
+    def end(self) -> None:
+        """Kill every child and wait for it, then tell the driver by closing its connection."""
+        for pid in self.children:
+            _kill(pid)
+        deadline = time.monotonic() + 5
+        while self.children and time.monotonic() < deadline:
+            self._reap()
+            time.sleep(0.01)
+        shutil.rmtree(self.session.directory, ignore_errors=True)
+        if self.control is not None:
+            self.control.close()
+
+
+def _ignore(signum: int, frame: FrameType | None) -> None:
+    """A handler must be set for SIGCHLD to reach the wake-up descriptor."""
+
+
+def _kill(pid: int) -> None:
+    for send in (os.killpg, os.kill):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            send(pid, signal.SIGKILL)
+
+
+def main() -> NoReturn:
+    """Run one session's fork server; the argument is the session in JSON."""
+    session = Session.from_json(sys.argv[1])
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(session.directory / "socket"))
+    listener.listen(128)
+    if os.fork():  # the caller waits for this; the server belongs to no worker that may go
+        os._exit(0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    server = ForkServer(session, listener)
+    try:
+        server.load()
+        server.serve()
+    finally:
+        server.end()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Finding the user's train function and judging its signature."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sweeper.errors import UsageError
+
+
+@dataclass(frozen=True)
+class TrainFunction:
+    """The user's ``train(params, callbacks)`` or ``train(params, callbacks, run)``."""
+
+    call: Callable[..., Any]
+    takes_run: bool
+
+
+def load_train_function(path: str | None, module: str | None, function: str) -> TrainFunction:
+    """Import the train module and return its train function.
+
+    A file is imported under its own stem, with its directory on ``sys.path``, so that what it
+    defines can be found again by name in every process.
+
+    Raises ``UsageError`` if the function is missing or cannot be called as we will call it;
+    whatever the module itself raises while it is imported passes through.
+    """
+    loaded, where = _import(path, module)
+    found = getattr(loaded, function, None)
+    if found is None:
+        near = sorted(n for n, v in vars(loaded).items() if inspect.isfunction(v) and n[0] != "_")
+        raise UsageError(
+            f"{where}: expected a function {function}(params, callbacks), found "
+            + (f"only {', '.join(near)}" if near else "no function at all")
+            + f"; define {function}, or name another one: `program: {where}:NAME`"
+        )
+    return TrainFunction(found, takes_run=_takes_run(found, function, where))
+
+
+def _import(path: str | None, module: str | None) -> tuple[Any, str]:
+    if path is None:
+        if module is None:
+            raise UsageError("no program: the sweep names neither a file nor a module")
+        sys.path.insert(0, os.getcwd())
+        return importlib.import_module(module), module
+    file = Path(path)
+    sys.path.insert(0, str(file.parent))
+    name = file.stem if file.stem.isidentifier() else "sweeper_train_module"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{path}: expected a Python file (.py)")
+    loaded = importlib.util.module_from_spec(spec)
+    sys.modules[name] = loaded
+    spec.loader.exec_module(loaded)
+    return loaded, path
+
+
+def _takes_run(function: Any, name: str, where: str) -> bool:
+    expected = f"{where}: expected {name}(params, callbacks) or {name}(params, callbacks, run)"
+    if not callable(function):
+        raise UsageError(f"{expected}, found {type(function).__name__} {name!r}")
+    try:
+        signature = inspect.signature(function)
+    except ValueError:
+        return False
+    for count in (3, 2):
+        try:
+            signature.bind(*range(count))
+        except TypeError:
+            continue
+        return count == 3
+    raise UsageError(f"{expected}, found {name}{signature}")
