@@ -15,7 +15,7 @@ from sweeper.cli import options
 
 if TYPE_CHECKING:
     from sweeper.cli.formatting import Column
-    from sweeper.experiment import PlannedTrial
+    from sweeper.experiment import PlannedTrial, RunRecord
     from sweeper.results import Columns, Index
     from sweeper.results.ranking import Goal
     from sweeper.spec import Metric, Sweep, Trial
@@ -137,6 +137,7 @@ def status(target: Path, format_: str, **given: Any) -> None:
     from sweeper.results import trial_row
 
     index = open_target(target, given)
+    say_torn(index.records())
     metric = index.metric or _watched(index)
     rows = [trial_row(entry, metric) for entry in index.entries]
     counts = index.counts()
@@ -192,6 +193,7 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
     if not ranked:
         check_metric(metric, index.records())
         say(f"{index.name}: no run has recorded {metric.name} yet")
+    say_torn(item.entry.record for item in ranked if item.entry.record is not None)
     rows = [best_row(item) for item in ranked]
     names = names_of(index)
     columns = [formatting.column(key) for key in ("rank", "trial")]
@@ -225,7 +227,7 @@ def _print_best(row: dict[str, Any]) -> None:
 
 
 def open_target(target: Path, given: dict[str, Any]) -> Index:
-    """The index that a reading command's SPEC|DIR and options name; says what is torn."""
+    """The index that a reading command's SPEC|DIR and options name."""
     from sweeper.results import open_index
 
     index = open_index(
@@ -237,9 +239,14 @@ def open_target(target: Path, given: dict[str, Any]) -> Index:
     )
     for note in index.notes:
         say(f"sweeper: {note}")
-    for path in index.torn():
-        say(f"sweeper: torn: {path}")
     return index
+
+
+def say_torn(records: Iterable[RunRecord]) -> None:
+    """Name the files of these runs that are cut or garbled."""
+    for record in records:
+        for path in record.torn:
+            say(f"sweeper: torn: {path}")
 
 
 def _watched(index: Index) -> Metric | None:

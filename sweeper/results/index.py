@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,19 +137,26 @@ def index_sweep(sweep: Sweep, tree: Tree | None = None) -> Index:
     """
     tree = tree or Tree(sweep.base_dir)
     size = sweep.size()
-    made = [record for record in tree.all_runs() if record.sweep == sweep.sweep_name]
-    if sweep.adaptive:  # its trials are those that a searcher has made
-        return Index(sweep.sweep_name, tree.base, _newest(made, True), sweep, sweep.metric, size)
     plan = plan_trials(sweep, tree)
     if size is None:
-        plan = itertools.islice(plan, 1 + max((_trial(record) for record in made), default=-1))
+        last = max((_trial(record) for record in _made(sweep, tree)), default=-1)
+        plan = itertools.islice(plan, last + 1)
     entries = [
         Entry(p.trial.index, p.trial.replicate, p.trial.params, p.experiment, p.run) for p in plan
     ]
     known = {(entry.experiment, entry.replicate) for entry in entries}
-    rest = [r for r in made if (r.experiment, r.replicate) not in known]
-    entries += _newest(rest)
+    seen = {entry.path for entry in entries}
+    rest = (r for r in _made(sweep, tree, seen) if (r.experiment, r.replicate) not in known)
+    # The trials of an adaptive sweep are those that a searcher has made, so none is unlisted.
+    entries += _newest(rest, listed=sweep.adaptive)
     return Index(sweep.sweep_name, tree.base, entries, sweep, sweep.metric, size)
+
+
+def _made(sweep: Sweep, tree: Tree, but: Container[Path | None] = ()) -> Iterator[RunRecord]:
+    """The runs that the sweep made, without those at the paths in ``but``."""
+    for record in tree.all_runs():
+        if record.path not in but and record.sweep == sweep.sweep_name:
+            yield record
 
 
 def index_directory(tree: Tree, name: str, sweep_name: str | None = None) -> Index:
