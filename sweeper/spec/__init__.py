@@ -5,6 +5,8 @@ Pure: nothing here imports Ray, TensorFlow or Keras, runs the user's program, or
 
 from sweeper.errors import Problem, SpecError
 
+from .command import ScriptCall, script_call, wandb_param_file
+from .convert import to_wandb, to_wandb_yaml
 from .early import EarlyTerminate
 from .groups import default_monitored
 from .load import load_sweep
@@ -18,7 +20,9 @@ from .model import (
     Sweep,
     Trial,
 )
-from .program import Program, check_program
+from .program import Program, check_program, program_mode
+from .schema import schema, schema_json
+from .space import Space
 from .trialsfile import save_trials
 
 __all__ = [
@@ -31,11 +35,20 @@ __all__ = [
     "Program",
     "Resources",
     "Retry",
+    "ScriptCall",
+    "Space",
     "SpecError",
     "Sweep",
     "Trial",
     "check_program",
     "default_monitored",
     "load_sweep",
+    "program_mode",
     "save_trials",
+    "schema",
+    "schema_json",
+    "script_call",
+    "to_wandb",
+    "to_wandb_yaml",
+    "wandb_param_file",
 ]

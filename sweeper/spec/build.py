@@ -51,10 +51,14 @@ def build_space(
     example = _example(base, parameters, listed or ())
     varying = {parameter.path[0] for parameter in parameters if parameter.varies}
     varying |= {key for trial in listed or () for key in trial}
-    known = _known(example, parameters, listed or ())
+    known = _known(example, parameters, report.broken)
+    for path in report.broken.values():
+        if not has(example, path):
+            put(example, path, None)
     axes = _axes(report, data.get("zip"), parameters, method)
-    conditions = _conditions(report, parameters, known)
-    constraints = _constraints(report, data.get("constraints"), known)
+    keys: dict[str, KeyPath] = {}
+    conditions = _conditions(report, parameters, known, keys)
+    constraints = _constraints(report, data.get("constraints"), known, keys)
     if len(report.problems) > before:
         return None, example, sorted(varying)
     space = Space(
@@ -69,7 +73,7 @@ def build_space(
     if conditions or constraints:
         from .decide import refuse_the_impossible
 
-        refuse_the_impossible(report, space, data)
+        refuse_the_impossible(report, space, keys)
     return space, example, sorted(varying)
 
 
@@ -119,7 +123,7 @@ def _example(
 
 
 def _known(
-    example: Mapping[str, Any], parameters: Sequence[Parameter], listed: Sequence[dict[str, Any]]
+    example: Mapping[str, Any], parameters: Sequence[Parameter], broken: Mapping[str, Path]
 ) -> dict[str, Path]:
     """What expressions may name: dotted name → path."""
     known: dict[str, Path] = {}
@@ -130,6 +134,7 @@ def _known(
             if isinstance(value, Mapping):
                 add(value, (*path, key), f"{name}{key}.")
 
+    known.update(broken)
     for parameter in parameters:
         known[parameter.name] = parameter.path
     add(example, (), "")
@@ -231,7 +236,10 @@ def parse_expression(
 
 
 def _conditions(
-    report: Report, parameters: Sequence[Parameter], known: Mapping[str, Path]
+    report: Report,
+    parameters: Sequence[Parameter],
+    known: Mapping[str, Path],
+    keys: dict[str, KeyPath],
 ) -> dict[Path, tuple[Expression, ...]]:
     """Each conditional parameter's expressions, those first on which others depend."""
     found: dict[Path, tuple[Expression, ...]] = {}
@@ -240,9 +248,8 @@ def _conditions(
         expressions: list[Expression] = []
         for text in parameter.conditions:
             if text not in parsed:
-                parsed[text] = parse_expression(
-                    report, text, _when_key(parameter, text, report), known
-                )
+                keys[text] = _when_key(parameter, text, report)
+                parsed[text] = parse_expression(report, text, keys[text], known)
             expression = parsed[text]
             if expression is not None:
                 expressions.append(expression)
@@ -300,7 +307,9 @@ def _ordered(
     return ordered
 
 
-def _constraints(report: Report, raw: Any, known: Mapping[str, Path]) -> list[Expression]:
+def _constraints(
+    report: Report, raw: Any, known: Mapping[str, Path], keys: dict[str, KeyPath]
+) -> list[Expression]:
     if raw is None:
         return []
     key: KeyPath = ("constraints",)
@@ -313,6 +322,7 @@ def _constraints(report: Report, raw: Any, known: Mapping[str, Path]) -> list[Ex
         if not isinstance(text, str) or not text.strip():
             report.expected((*key, index), "a condition", text, 'for example  "model.a >= model.b"')
             continue
+        keys[text] = (*key, index)
         expression = parse_expression(report, text, (*key, index), known)
         if expression is not None:
             found.append(expression)

@@ -6,8 +6,10 @@ a searcher that cannot express a distribution works on [0, 1] and decodes; ``enc
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -185,54 +187,46 @@ class Distribution:
             return None
         return Steps(self.min, self.max, self.q) if self.kind == "q_uniform" else self.choices
 
-    def ppf(self, u: float) -> Any:
-        """The value at probability ``u`` in (0, 1)."""
-        kind = self.kind
-        if kind == "constant":
-            return self.value
-        if kind == "categorical":
-            return self.values[min(int(u * len(self.values)), len(self.values) - 1)]
-        if kind == "categorical_w_probabilities":
-            return self.values[self._position(u)]
-        if kind == "int_uniform":
-            count = int(self.max) - int(self.min) + 1
-            return int(self.min) + min(int(u * count), count - 1)
-        x = self._continuous(u)
-        if not self.is_quantised:
-            return x
-        count = round(x / self.q)
-        if kind in BOUNDED:
-            first, last = self._steps
-            count = min(max(count, first), last)
-        return self.multiple(count)
+    @cached_property
+    def ppf(self) -> Callable[[float], Any]:
+        """The function from a probability in (0, 1) to the value there."""
+        if self.kind == "constant":
+            return lambda u: self.value
+        if self.kind == "categorical":
+            return _nth(self.values, len(self.values))
+        if self.kind == "categorical_w_probabilities":
+            return _weighted(self.values, self.probabilities)
+        if self.kind == "int_uniform":
+            whole = range(int(self.min), int(self.max) + 1)
+            return _nth(whole, whole.stop - whole.start)
+        draw = self._continuous()
+        return self._rounded(draw) if self.is_quantised else draw
 
-    decode = ppf
+    def _rounded(self, draw: Callable[[float], float]) -> Callable[[float], float]:
+        if self.kind not in BOUNDED:
+            return lambda u: self.multiple(round(draw(u) / self.q))
+        first, last = self._steps
+        return lambda u: self.multiple(min(max(round(draw(u) / self.q), first), last))
 
-    def _position(self, u: float) -> int:
-        total = 0.0
-        for position, probability in enumerate(self.probabilities):
-            total += probability
-            if u < total:
-                return position
-        return max(i for i, probability in enumerate(self.probabilities) if probability > 0)
-
-    def _continuous(self, u: float) -> float:
+    def _continuous(self) -> Callable[[float], float]:
         kind = self.kind.removeprefix("q_")
         if kind == "uniform":
-            x = self.min + u * (self.max - self.min)
-            return min(max(x, float(self.min)), float(self.max))
+            low, high = float(self.min), float(self.max)
+            return lambda u: min(max(low + u * (high - low), low), high)
         if self.is_log:
-            low, high = self._logs
-            x = math.exp(low + u * (high - low))
-            return min(max(x, float(self.bounds[0])), float(self.bounds[1]))
+            start, stop = self._logs
+            least, most = map(float, self.bounds)
+            return lambda u: min(max(math.exp(start + u * (stop - start)), least), most)
         if kind == "beta":
             from scipy.special import betaincinv
 
-            return float(betaincinv(self.a, self.b, u))
+            return lambda u: float(betaincinv(self.a, self.b, u))
         from statistics import NormalDist
 
-        z = self.mu + self.sigma * NormalDist().inv_cdf(u)
-        return z if kind == "normal" else math.exp(z)
+        z = NormalDist().inv_cdf
+        if kind == "normal":
+            return lambda u: self.mu + self.sigma * z(u)
+        return lambda u: math.exp(self.mu + self.sigma * z(u))
 
     def encode(self, value: Any) -> float:
         """A number in [0, 1] that :meth:`ppf` takes back to ``value``.
@@ -293,6 +287,17 @@ class Distribution:
             value = getattr(self, key)
             body[key] = list(value) if isinstance(value, tuple) else value
         return body
+
+
+def _nth(values: Sequence[Any], count: int) -> Callable[[float], Any]:
+    return lambda u: values[min(int(u * count), count - 1)]
+
+
+def _weighted(values: Sequence[Any], weights: Sequence[float]) -> Callable[[float], Any]:
+    """By cumulative weights; a value of weight 0 never comes out."""
+    pairs = [(v, weight) for v, weight in zip(values, weights, strict=True) if weight > 0]
+    ends = list(itertools.accumulate(weight for _, weight in pairs))
+    return lambda u: pairs[min(bisect.bisect_right(ends, u), len(pairs) - 1)][0]
 
 
 def distinct(values: Sequence[Any]) -> tuple[Any, ...]:

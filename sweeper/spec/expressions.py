@@ -16,7 +16,7 @@ from sweeper.errors import UsageError
 from .grammar import ExpressionError, Node, Path, parse
 
 _MISSING = object()
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
     "<": operator.lt,
@@ -35,7 +35,7 @@ _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     "%": operator.mod,
     "**": operator.pow,
 }
-_CALLS: dict[str, Callable[..., Any]] = {"min": min, "max": max, "abs": abs, "len": len}
+CALLS: dict[str, Callable[..., Any]] = {"min": min, "max": max, "abs": abs, "len": len}
 _LARGEST = 10**300
 
 Function = Callable[[Mapping[str, Any]], Any]
@@ -140,9 +140,9 @@ def compiled(tree: Node) -> Function:
         left, right = parts
         return lambda params: arithmetic(value, left(params), right(params))
     if kind == "call":
-        call = _CALLS[value]
+        call = CALLS[value]
         return lambda params: call(*[part(params) for part in parts])
-    return _comparison([_COMPARE[sign] for sign in value], parts)
+    return _comparison([COMPARE[sign] for sign in value], parts)
 
 
 def _lookup(path: Path) -> Function:

@@ -11,6 +11,19 @@ from .report import Report, did_you_mean, nearest, one_of
 from .units import seconds, size_in_bytes
 from .yamlfile import KeyPath
 
+MACROS = (
+    "env",
+    "interpreter",
+    "program",
+    "args",
+    "args_no_equals",
+    "args_no_hyphens",
+    "args_append_hydra",
+    "args_override_hydra",
+    "args_no_boolean_flags",
+    "args_json",
+    "args_json_file",
+)
 KEYS = (
     "name",
     "program",
@@ -83,6 +96,17 @@ def top_level(report: Report, raw: dict[str, Any]) -> None:
         for index, word in enumerate(command):
             if isinstance(word, (list, dict)):
                 report.expected(("command", index), "a word", word)
+            elif isinstance(word, str) and word.startswith("${") and word.endswith("}"):
+                _check_macro(report, word[2:-1], ("command", index))
+
+
+def _check_macro(report: Report, macro: str, key: KeyPath) -> None:
+    if macro in MACROS or macro.startswith("envvar:"):
+        return
+    hint = did_you_mean(macro, MACROS).replace("`", "`${", 1)[:-2]
+    report.warn(
+        key, f"${{{macro}}} is no macro and vanishes, as in W&B" + (f"; {hint}}}`?" if hint else "")
+    )
 
 
 def method(report: Report, raw: dict[str, Any]) -> str | None:

@@ -36,8 +36,9 @@ def load_sweep(path: Path | str, overrides: Sequence[str] = (), **changes: Any) 
     """Read and validate a sweep file.
 
     ``overrides`` (``"parameters.lr.max=0.1"``) edit the file before it is validated; ``changes``
-    are options with the same effect: ``name``, ``storage``, ``seed``, ``max_trials`` (→ ``run_cap``),
-    ``parallel``, ``cpus_per_trial``, ``gpus_per_trial``; None leaves the file's value.
+    are options with the same effect: ``name``, ``storage``, ``seed``, ``max_trials``
+    (→ ``run_cap``), ``parallel``, ``cpus_per_trial``, ``gpus_per_trial``; None leaves
+    the file's value.
 
     Raises UsageError if the file cannot be read, SpecError with every problem if it is invalid. The
     program need not exist: see :func:`sweeper.spec.check_program`.

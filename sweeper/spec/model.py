@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,19 +34,55 @@ METHODS = ("grid", "random", "list", *ADAPTIVE_METHODS)
 MOST_LAUNCHED_TRIALS = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
 class Trial:
     """One parameter dict of a sweep.
 
     ``index`` counts from 0, replicates included; ``replicate`` counts from 0; ``seed`` is the
     run's, below 2**32. Trials share the parts of ``params`` that do not vary: treat it as
     read-only.
+
+    Not a dataclass: a million of them are made in seconds, and the seed is made when asked for.
     """
 
-    index: int
-    params: dict[str, Any]
-    replicate: int
-    seed: int
+    __slots__ = ("_root", "_seed", "index", "params", "replicate")
+
+    def __init__(self, index: int, params: dict[str, Any], replicate: int, seed: int) -> None:
+        self.index, self.params, self.replicate = index, params, replicate
+        self._seed: int | None = seed
+        self._root = 0
+
+    @classmethod
+    def of(cls, index: int, params: dict[str, Any], replicate: int, root: int) -> Trial:
+        """A trial of the sweep whose seed is ``root``."""
+        trial = cls.__new__(cls)
+        trial.index, trial.params, trial.replicate = index, params, replicate
+        trial._seed, trial._root = None, root
+        return trial
+
+    @property
+    def seed(self) -> int:
+        """The run's seed: it follows from the sweep's seed, the parameters and the replicate."""
+        if self._seed is None:
+            self._seed = run_seed(self._root, self.replicate, self.params)
+        return self._seed
+
+    def __repr__(self) -> str:
+        return (
+            f"Trial(index={self.index}, params={self.params!r}, "
+            f"replicate={self.replicate}, seed={self.seed})"
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Trial):
+            return NotImplemented
+        return (self.index, self.params, self.replicate, self.seed) == (
+            other.index,
+            other.params,
+            other.replicate,
+            other.seed,
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # params is a dict
 
 
 @dataclass(frozen=True)
@@ -160,15 +197,13 @@ class Sweep:
         """
         if self.adaptive:
             return
-        index, cap = 0, self.run_cap
-        if cap == 0:
-            return
-        for params in self._params():
-            for replicate in range(self.repeats):
-                yield self.trial_of(index, params, replicate)
-                index += 1
-                if index == cap:
-                    return
+        make, root, repeats = Trial.of, self.seed, self.repeats
+        trials = (
+            make(index * repeats + replicate, params, replicate, root)
+            for index, params in enumerate(self._params())
+            for replicate in range(repeats)
+        )
+        yield from trials if self.run_cap is None else itertools.islice(trials, self.run_cap)
 
     def _params(self) -> Iterator[dict[str, Any]]:
         if self.method == "random":
@@ -177,7 +212,7 @@ class Sweep:
 
     def trial_of(self, index: int, params: dict[str, Any], replicate: int = 0) -> Trial:
         """The trial with these parameters; its run's seed follows from them."""
-        return Trial(index, params, replicate, run_seed(self.seed, replicate, params))
+        return Trial.of(index, params, replicate, self.seed)
 
     def trial(self, index: int) -> Trial:
         """The trial of that index; at once in a grid or list without conditions, else by counting.

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .bodies import BODY_KEYS
 from .fields import KEYS, WANDB_KEYS
-from .parameters import BODY_KEYS, dotted_names, find_place
+from .parameters import dotted_names, find_place
 from .report import Report, nearest
 from .yamlfile import Document, KeyPath, parse_value
 

@@ -20,6 +20,8 @@ class Report:
         self.problems = list(document.problems)
         self.warnings: list[str] = []
         self.options: set[KeyPath] = set()
+        # Parameters that could not be read: other complaints should not pretend they are unknown.
+        self.broken: dict[str, tuple[str, ...]] = {}
 
     def add(self, key: KeyPath, message: str, mend: str = "", *, on_key: bool = False) -> None:
         """Complain about the value at ``key`` (or its name, with ``on_key``)."""

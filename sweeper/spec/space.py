@@ -24,7 +24,7 @@ from .parameters import Parameter
 from .shuffle import Permutation
 
 _MOST_VALUES_IN_MEMORY = 200_000
-_MOST_COUNTED = 2_000_000
+_MOST_COUNTED = 300_000
 Params = dict[str, Any]
 
 
@@ -126,24 +126,29 @@ class Space:
     def walk(self, shuffle: int | None = None) -> Iterator[Params]:
         """Every dict, in grid (or list) order, or shuffled by a seed."""
         if self.listed is not None:
-            for index in self._indices(shuffle):
-                params = self._listed(index)
-                if self.allows(params):
-                    yield params
+            yield from filter(self.allows, map(self._listed, self._indices(shuffle)))
             return
         if self.raw_size == 0:
             return
-        build, plain = self.assembler.build, self.is_plain
-        single = all(len(axis.parameters) == 1 for axis in self.axes)
-        if plain and single and shuffle is None and sum(self._lengths) <= _MOST_VALUES_IN_MEMORY:
-            for row in itertools.product(*[values or () for values in self._values]):
-                yield build(row)[0]
+        build, plain, row = self.assembler.build, self.is_plain, self._row
+        in_order = shuffle is None and sum(self._lengths) <= _MOST_VALUES_IN_MEMORY
+        if in_order and not self.conditions and self._is_single:
+            for values in itertools.product(*[values or () for values in self._values]):
+                params, _ = build(values)
+                if plain or self.allows(params):
+                    yield params
             return
-        for index in self._indices(shuffle):
-            digits = self._digits(index)
-            params, inactive = build(self._row(digits))
+        every: Iterator[Sequence[int]] = map(self._digits, self._indices(shuffle))
+        if in_order:
+            every = itertools.product(*map(range, self._lengths))
+        for digits in every:
+            params, inactive = build(row(digits))
             if plain or (self._is_first(digits, inactive) and self.allows(params)):
                 yield params
+
+    def walk_all(self) -> Iterator[Params]:
+        """The dicts of a list, those that break a constraint too."""
+        return map(self._listed, range(self.raw_size))
 
     def _indices(self, shuffle: int | None) -> Iterator[int]:
         total = self.raw_size
@@ -163,7 +168,13 @@ class Space:
             index, digits[place] = divmod(index, self._lengths[place])
         return digits
 
+    @cached_property
+    def _is_single(self) -> bool:
+        return all(len(axis.parameters) == 1 for axis in self.axes)
+
     def _row(self, digits: Sequence[int]) -> list[Any]:
+        if self._is_single:
+            return [(v or ())[digit] for v, digit in zip(self._values, digits, strict=True)]
         row: list[Any] = []
         for axis, values, digit in zip(self.axes, self._values, digits, strict=True):
             value = (values or ())[digit]

@@ -1,0 +1,282 @@
+"""What stands after a parameter's name: W&B's forms and distributions, validated."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from .distributions import BOUNDED, KINDS, Distribution
+from .report import Report, did_you_mean, one_of
+from .yamlfile import KeyPath
+
+BODY_KEYS = (
+    "value",
+    "values",
+    "probabilities",
+    "distribution",
+    "min",
+    "max",
+    "q",
+    "mu",
+    "sigma",
+    "a",
+    "b",
+    "parameters",
+    "when",
+)
+_NUMBERS = ("min", "max", "q", "mu", "sigma", "a", "b")
+
+
+def parse_body(report: Report, body: Any, key: KeyPath) -> Distribution | None:
+    """What stands after a parameter's name; None (and a complaint) if it makes no sense."""
+    if isinstance(body, list):
+        text = "[...]" if len(str(body)) > 40 else str(body)
+        report.expected(
+            key,
+            "a parameter",
+            body,
+            f"write `values: {text}` to try each, `value: {text}` to keep it",
+        )
+        return None
+    if body is None:
+        report.expected(key, "a parameter", body, "write `value: null` if null is meant")
+        return None
+    if not isinstance(body, dict):
+        return Distribution("constant", value=body)
+    if not body:
+        report.expected(key, f"one of {one_of(BODY_KEYS[:8])}", body, "for a group: `parameters:`")
+        return None
+    unknown = [name for name in body if name not in BODY_KEYS]
+    if unknown:
+        _unknown_keys(report, body, key, unknown)
+        return None
+    kind = _kind(report, body, key)
+    if kind is None or not _only_known(report, body, key, kind):
+        return None
+    return _typed(report, body, key, kind)
+
+
+def _unknown_keys(
+    report: Report, body: Mapping[str, Any], key: KeyPath, unknown: list[str]
+) -> None:
+    if len(unknown) == len(body):
+        hint = did_you_mean(unknown[0], BODY_KEYS)
+        report.add(
+            (*key, unknown[0]),
+            f"unknown key `{unknown[0]}`: `{key[-1]}` is neither a parameter nor a group",
+            hint
+            or "nest parameters below `parameters:`, or keep a mapping whole with `value: {...}`",
+            on_key=True,
+        )
+        return
+    for name in unknown:
+        report.unknown((*key, name), BODY_KEYS)
+
+
+def _kind(report: Report, body: Mapping[str, Any], key: KeyPath) -> str | None:
+    if "distribution" in body:
+        kind = body["distribution"]
+        if isinstance(kind, str) and kind in KINDS:
+            return kind
+        hint = did_you_mean(kind.replace("-", "_"), KINDS) if isinstance(kind, str) else ""
+        hint = hint or f"there are {one_of(KINDS)}"
+        report.expected((*key, "distribution"), "the name of a distribution", kind, hint)
+        return None
+    if "value" in body:
+        return "constant"
+    if "values" in body:
+        return "categorical_w_probabilities" if "probabilities" in body else "categorical"
+    if "min" in body and "max" in body:
+        whole = all(isinstance(body[end], int) for end in ("min", "max"))
+        return "int_uniform" if whole and "q" not in body else "uniform"
+    for one, other in (("min", "max"), ("max", "min")):
+        if one in body:
+            report.add(key, f"`{one}` without `{other}`", f"add `{other}:`", on_key=True)
+            return None
+    report.add(
+        key,
+        f"expected `value`, `values`, `min` and `max`, or `distribution`, found {one_of(body)}",
+        "name the `distribution`" if any(name in _NUMBERS for name in body) else "",
+        on_key=True,
+    )
+    return None
+
+
+def _only_known(report: Report, body: Mapping[str, Any], key: KeyPath, kind: str) -> bool:
+    required, optional = KINDS[kind]
+    allowed = (*required, *optional, "distribution", "when")
+    good = True
+    for name in body:
+        if name in allowed:
+            continue
+        good = False
+        mend = ""
+        if kind == "categorical" and name == "probabilities":
+            mend = "remove `distribution: categorical`"
+        elif name == "q" and f"q_{kind}" in KINDS:
+            mend = f"write `distribution: q_{kind}` to round to multiples of q"
+        elif name == "q":
+            mend = "write `distribution: q_uniform` to round to multiples of q"
+        elif name in ("min", "max") and "normal" in kind:
+            mend = "a normal distribution has `mu` and `sigma` and no bounds"
+        report.add(
+            (*key, name), f"`{name}` has no meaning in {_kind_words(body, kind)}", mend, on_key=True
+        )
+    for name in required:
+        if name not in body:
+            good = False
+            report.add(
+                key, f"{_kind_words(body, kind)} needs `{name}`", f"add `{name}:`", on_key=True
+            )
+    return good
+
+
+def _kind_words(body: Mapping[str, Any], kind: str) -> str:
+    if "distribution" in body:
+        return f"`distribution: {kind}`"
+    return {"constant": "a parameter with `value`", "categorical": "a parameter with `values`"}.get(
+        kind, f"a parameter that is {kind}"
+    )
+
+
+def _typed(report: Report, body: Mapping[str, Any], key: KeyPath, kind: str) -> Distribution | None:
+    if kind == "constant":
+        return Distribution(kind, value=body["value"])
+    if "values" in KINDS[kind][0]:
+        return _categorical(report, body, key, kind)
+    required, optional = KINDS[kind]
+    numbers: dict[str, Any] = {**optional}
+    good = True
+    for name in (*required, *optional):
+        if name not in body:
+            continue
+        value = body[name]
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            good = False
+            is_quoted = isinstance(value, str) and _looks_like_number(value)
+            mend = f"remove the quotes: {name}: {value}" if is_quoted else ""
+            report.expected((*key, name), "a number", value, mend)
+        elif kind == "int_uniform" and not isinstance(value, int):
+            good = False
+            mend = "use `distribution: uniform` for real numbers"
+            if value.is_integer():
+                mend = f"write {int(value)}, or {mend}"
+            report.expected((*key, name), "a whole number for int_uniform", value, mend)
+        numbers[name] = value
+    if not good:
+        return None
+    distribution = Distribution(kind, **numbers)
+    return distribution if _sensible(report, distribution, key) else None
+
+
+def _looks_like_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _categorical(
+    report: Report, body: Mapping[str, Any], key: KeyPath, kind: str
+) -> Distribution | None:
+    values = body["values"]
+    if not isinstance(values, list):
+        mend = (
+            "" if isinstance(values, dict) else f"write `values: [{values}]` or `value: {values}`"
+        )
+        report.expected((*key, "values"), "a list of values", values, mend)
+        return None
+    if not values:
+        report.add((*key, "values"), "expected at least one value, found an empty list")
+        return None
+    if kind == "categorical":
+        return Distribution(kind, values=tuple(values))
+    weights = body["probabilities"]
+    at = (*key, "probabilities")
+    if not isinstance(weights, list) or not all(
+        isinstance(weight, (int, float)) and not isinstance(weight, bool) and weight >= 0
+        for weight in weights
+    ):
+        report.expected(at, "a list of numbers from 0 to 1", weights)
+        return None
+    if len(weights) != len(values):
+        report.add(
+            at,
+            f"expected {len(values)} probabilities, one for each of `values`, found {len(weights)}",
+        )
+        return None
+    total = math.fsum(weights)
+    if abs(total - 1) > 1e-5:
+        mend = ""
+        if total > 0:
+            shares = ", ".join(f"{weight / total:.4g}" for weight in weights[:8])
+            mend = (
+                f"in these proportions they would be [{shares}{', …' if len(weights) > 8 else ''}]"
+            )
+        report.add(at, f"expected probabilities that sum to 1, found a sum of {total:.6g}", mend)
+        return None
+    return Distribution(kind, values=tuple(values), probabilities=tuple(map(float, weights)))
+
+
+def _sensible(report: Report, of: Distribution, key: KeyPath) -> bool:
+    """Bounds and shapes that make a distribution."""
+    kind = of.kind
+    if kind in BOUNDED:
+        if not of.min < of.max:
+            swap = of.max < of.min
+            report.add(
+                (*key, "min"),
+                f"expected min < max, found min {of.min!r} and max {of.max!r}",
+                "swap the two" if swap else f"for one value write `value: {of.min!r}`",
+            )
+            return False
+        if kind.endswith("_values") and of.min <= 0:
+            mend = "a logarithm has no zero; use a small number, or `distribution: uniform`"
+            report.expected((*key, "min"), "a number above 0", of.min, mend)
+            return False
+        if not _fits(of):
+            real = kind + "_values"
+            mend = f"min and max are exponents of e here; for the values themselves use `{real}`"
+            report.add((*key, "max"), f"e to the power of {of.max!r} is no number", mend)
+            return False
+    for name in ("q", "a", "b"):
+        if name in KINDS[kind][1] and getattr(of, name) <= 0:
+            report.expected((*key, name), "a number above 0", getattr(of, name))
+            return False
+    if "sigma" in KINDS[kind][1] and of.sigma < 0:
+        report.expected((*key, "sigma"), "a number of 0 or more", of.sigma)
+        return False
+    if of.has_no_value:
+        report.add((*key, "q"), f"no multiple of {of.q!r} lies between {of.low_high}")
+        return False
+    if of.clips:
+        report.warn(
+            key,
+            f"values are multiples of {of.q!r} from {of.low!r} to {of.high!r}: "
+            "rounded ones that would leave the bounds are clipped (W&B lets them leave)",
+        )
+    if kind in ("log_uniform", "q_log_uniform", "inv_log_uniform"):
+        _warn_of_exponents(report, of, key)
+    return True
+
+
+def _fits(of: Distribution) -> bool:
+    try:
+        low, high = of.bounds
+    except OverflowError:
+        return False
+    return math.isfinite(low) and math.isfinite(high) and low < high
+
+
+def _warn_of_exponents(report: Report, of: Distribution, key: KeyPath) -> None:
+    """Say so where exponents look as if the values themselves had been meant."""
+    if of.min < 0 or 1 < of.max <= 30:
+        return
+    low, high = of.bounds
+    report.warn(
+        key,
+        f"`{of.kind}` takes natural-log exponents: these bounds give values from {low:.4g} to "
+        f"{high:.4g}; if {of.min!r} and {of.max!r} are the values themselves, "
+        f"use `{of.kind}_values`",
+    )
