@@ -11,9 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from sweeper.errors import SweeperError, UsageError
+from sweeper.worker.processes import MARK, end_marked
 
 logger = logging.getLogger("sweeper.raytune")
 
@@ -34,7 +33,7 @@ _SETTINGS = {
     "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "3600",
 }
 # The environment that training depends on and that Ray does not pass to other nodes.
-PASSED_ON = ("KERAS_BACKEND", "TF_", "XLA_", "JAX_", "CUDA_CACHE", "KERAS_", "SWEEPER_", "WANDB_")
+PASSED_ON = ("KERAS_BACKEND", "TF_", "XLA_", "JAX_", "CUDA_CACHE", "KERAS_", "WANDB_")
 
 
 def passed_on() -> dict[str, str]:
@@ -43,14 +42,18 @@ def passed_on() -> dict[str, str]:
 
 
 @contextmanager
-def ray_running(address: str | None, cpus: float | None, verbose: bool) -> Iterator[Any]:
+def ray_running(
+    token: str, address: str | None, cpus: float | None, verbose: bool
+) -> Iterator[Any]:
     """Ray for the length of a launch: ``address`` joins a cluster, None starts a private one.
 
-    ``cpus`` is the number of logical CPUs of a private one; None counts this machine's.
+    ``token`` marks the processes of a private one; ``cpus`` is its number of logical CPUs, None
+    counts this machine's.
     Raises ``UsageError`` if the cluster does not answer.
     """
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
+    os.environ[MARK] = token
     import ray
 
     level = logging.INFO if verbose else logging.CRITICAL
@@ -84,10 +87,11 @@ def ray_running(address: str | None, cpus: float | None, verbose: bool) -> Itera
     try:
         yield ray
     finally:
-        pids = local_processes()
         with contextlib.suppress(Exception):
             ray.shutdown()
-        _end(pids)
+        if address is None:
+            end_marked(token, grace=2)
+        os.environ.pop(MARK, None)
 
 
 def check_resources(ray: Any, cpu: float, gpu: float) -> int:
@@ -112,24 +116,6 @@ def check_resources(ray: Any, cpu: float, gpu: float) -> int:
             + "\n    ask for less: --cpus-per-trial, --gpus-per-trial, or `resources:` in the file"
         )
     return slots
-
-
-def local_processes() -> list[int]:
-    """The processes of a private Ray: everything this process has started."""
-    with contextlib.suppress(psutil.Error):
-        return [process.pid for process in psutil.Process().children(recursive=True)]
-    return []
-
-
-def _end(pids: list[int]) -> None:
-    left = []
-    for pid in pids:
-        with contextlib.suppress(psutil.Error):
-            left.append(psutil.Process(pid))
-    _, alive = psutil.wait_procs(left, timeout=2)
-    for process in alive:
-        with contextlib.suppress(psutil.Error):
-            process.kill()
 
 
 def _tighten_token() -> None:

@@ -11,8 +11,7 @@ import secrets
 import shutil
 import signal
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,12 +45,8 @@ class Listener(Protocol):
         """The trial has ended: finished, stopped, failed, out-of-memory, timed-out or lost."""
 
 
-class Interrupted(BaseException):
-    """A signal arrived; not an ``Exception``, so that nothing on the way swallows it."""
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(signum)
-        self.signum = signum
+class Interrupted(KeyboardInterrupt):
+    """A signal arrived; not an ``Exception``, so that little on the way swallows it."""
 
 
 @dataclass
@@ -146,15 +141,14 @@ def launch(
     progress = Progress(sweep.retry.breaker, sweep.metric)
     with _signals() as stop, contextlib.ExitStack() as stack:
         try:
-            with ThreadPoolExecutor(1) as pool:
-                # The train module is imported beside Ray's start: both take seconds.
-                starting = pool.submit(_start_server, session, stack)
-                ray = stack.enter_context(
-                    cluster.ray_running(address, _local_cpus(sweep, address), verbose)
-                )
-                stop.install()
-                control = starting.result()
-            control.guard(cluster.local_processes())
+            # The server imports the train module beside Ray's start: both take seconds.
+            server = ServerControl(session)
+            stack.callback(server.close)
+            cpus = _local_cpus(sweep, address)
+            ray = stack.enter_context(cluster.ray_running(session.token, address, cpus, verbose))
+            stack.callback(server.close)  # before Ray goes: training stops at once
+            stop.install()
+            server.wait_ready()
             slots = cluster.check_resources(ray, sweep.resources.cpu, sweep.resources.gpu)
             home.mkdir(parents=True, exist_ok=True)
             stack.callback(_acquire(home).release)
@@ -162,11 +156,15 @@ def launch(
             stop.after(sweep.budget.wall)
             listener.started(total)
             slots = min(slots, sweep.parallel or slots)
-            _tune(sweep, session, plan, progress, listener, slots, tree)
-        except Interrupted as interrupt:
-            if interrupt.signum != signal.SIGALRM:
-                return Ending(signum=interrupt.signum)
-            return Ending(f"the budget of {sweep.budget.wall:g} s is spent", early=True)
+            _tune(sweep, session, plan, progress, listener, slots, tree, lambda: stop.received)
+        except BaseException:
+            # Ray's native code may turn what a signal handler raises into an error of its own.
+            if not stop.received:
+                raise
+    if stop.received == signal.SIGALRM:
+        return Ending(f"the budget of {sweep.budget.wall:g} s is spent", early=True)
+    if stop.received:
+        return Ending(signum=stop.received)
     if progress.fatal:
         raise UsageError(progress.fatal)
     return Ending(progress.reason, progress.early)
@@ -219,13 +217,6 @@ def _session(sweep: Sweep) -> Session:
     )
 
 
-def _start_server(session: Session, stack: contextlib.ExitStack) -> ServerControl:
-    control = ServerControl(session)
-    stack.callback(control.close)
-    control.wait_ready()
-    return control
-
-
 def _local_cpus(sweep: Sweep, address: str | None) -> float | None:
     """``-j 4`` on two cores means four at once, as it does for make."""
     if address is not None or not sweep.parallel or sweep.resources.gpu:
@@ -239,7 +230,7 @@ class _Stop:
     SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
 
     def __init__(self) -> None:
-        self._received = False
+        self.received = 0  # the number of the first signal
         self._main = threading.current_thread() is threading.main_thread()
 
     def install(self) -> None:
@@ -254,13 +245,10 @@ class _Stop:
             signal.setitimer(signal.ITIMER_REAL, seconds)
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
-        if self._received and signum != signal.SIGALRM:
-            for pid in cluster.local_processes():
-                with contextlib.suppress(OSError):
-                    os.kill(pid, signal.SIGKILL)
+        if self.received and signum != signal.SIGALRM:
             os._exit(128 + signum)  # the fork server sees us go, and kills what is left
-        if not self._received:
-            self._received = True
+        if not self.received:
+            self.received = signum
             raise Interrupted(signum)
 
 
@@ -286,6 +274,7 @@ def _tune(
     listener: Listener,
     slots: int,
     tree: Tree,
+    stopping: Callable[[], object],
 ) -> None:
     from ray import tune
 
@@ -328,7 +317,8 @@ def _tune(
     try:
         tuner.fit()
     except Exception as error:  # Tune's view is an opinion: the tree is the record
-        logger.warning("Ray Tune ended early: %s", error)
+        if not stopping():
+            logger.warning("Ray Tune ended early: %s", error)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

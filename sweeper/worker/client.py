@@ -142,13 +142,10 @@ class ServerControl:
             raise UsageError(answer["message"])
         return answer
 
-    def guard(self, pids: list[int]) -> None:
-        """Name processes that the server kills should this process die without ``close``."""
-        with contextlib.suppress(OSError):
-            self._connection.send({"kind": "guard", "pids": pids})
-
     def close(self) -> None:
         """End the server and every child of it, and wait until they are gone."""
+        if self._connection.sock.fileno() < 0:
+            return
         with contextlib.suppress(OSError, EOFError):
             self._connection.send({"kind": "bye"})
             while self._connection.receive(5.0) is not None:

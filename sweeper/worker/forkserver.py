@@ -26,6 +26,7 @@ from sweeper.errors import UsageError
 from sweeper.worker import child
 from sweeper.worker.client import Session
 from sweeper.worker.loader import TrainFunction, load_train_function
+from sweeper.worker.processes import end_marked
 from sweeper.worker.wire import Connection, Message
 
 IDLE_SECONDS = 20.0  # without a client for so long, the launch is over
@@ -39,7 +40,7 @@ class ForkServer:
         self.session = session
         self.listener = listener
         self.control: Connection | None = None
-        self.guarded: list[int] = []
+        self.abandoned = False  # the driver died without a word
         self.children: dict[int, Connection] = {}  # pid -> our copy of its owner's connection
         self.train: TrainFunction | None = None
         self.forkable = True
@@ -126,7 +127,7 @@ class ForkServer:
             # Threads or a device are alive in here, which no fork survives: start afresh.
             fresh = subprocess.Popen(
                 [sys.executable, "-m", "sweeper.worker.child", self.session.to_json()],
-                stdin=connection.sock,
+                stdin=connection.sock.fileno(),
                 env={**os.environ, **env},
                 start_new_session=True,
             )
@@ -189,12 +190,8 @@ class ForkServer:
         try:
             message = self.control.receive(0)
         except (EOFError, OSError):
-            for pid in self.guarded:
-                with contextlib.suppress(OSError):
-                    os.kill(pid, signal.SIGKILL)
+            self.abandoned = True
             return True
-        if message is not None and message["kind"] == "guard":
-            self.guarded = list(message["pids"])
         return message is not None and message["kind"] == "bye"
 
     def end(self) -> None:
@@ -205,6 +202,8 @@ class ForkServer:
         while self.children and time.monotonic() < deadline:
             self._reap()
             time.sleep(0.01)
+        if self.abandoned:
+            end_marked(self.session.token)  # what is left of a private Ray
         shutil.rmtree(self.session.directory, ignore_errors=True)
         if self.control is not None:
             self.control.close()
