@@ -12,7 +12,7 @@ import hashlib
 import os
 import random
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ import numpy as np
 Arrays = dict[str, "np.ndarray[Any, Any]"]
 
 _DEFAULTS: dict[str, Any] = {}
+_ATTRIBUTES: dict[str, Any] = {}
 
 
 class StateMismatch(Exception):
@@ -122,10 +123,11 @@ def seed_everything(seed: int) -> None:
     keras.utils.set_random_seed(derived_seed(seed))
 
 
-def seed_epoch(model: Any, seed: int, epoch: int) -> None:
+def seed_epoch(model: Any, seed: int, epoch: int, loose: Sequence[Any] = ()) -> None:
     """Make the random numbers of an epoch depend on nothing but ``seed`` and ``epoch``.
 
-    Python's and numpy's generators, Keras's global one and every SeedGenerator of the model. Not
+    Python's and numpy's generators, Keras's global one, every SeedGenerator of the model and the
+    ``loose`` ones. Not
     TensorFlow's own seed: setting it empties the cache of compiled kernels, which costs more than a
     small epoch, and operations that are traced already would not heed it.
     """
@@ -138,6 +140,19 @@ def seed_epoch(model: Any, seed: int, epoch: int) -> None:
     for index, generator in enumerate(seed_generators(model)):
         state = generator.state
         state.assign(np.array([derived_seed(seed, epoch, index), 0], dtype=state.dtype))
+    for generator in loose:
+        number = int.from_bytes(str(generator.name).encode(), "little")
+        state = generator.state
+        state.assign(np.array([derived_seed(seed, epoch, -1, number), 0], dtype=state.dtype))
+
+
+def loose_generators(model: Any) -> list[Any]:
+    """Every living SeedGenerator that does not belong to ``model``."""
+    import keras
+
+    known = {id(generator) for generator in seed_generators(model)}
+    kind = keras.random.SeedGenerator
+    return [o for o in gc.get_objects() if type(o) is kind and id(o) not in known]
 
 
 def seed_generators(model: Any) -> list[Any]:
@@ -242,6 +257,37 @@ def restore_model(model: Any, arrays: Mapping[str, Any], *, metrics: bool = Fals
             assignments.append((variable, array))
     for variable, array in assignments:
         variable.assign(array)
+
+
+def build(model: Any, signature: Any, *, metrics: bool = False) -> None:
+    """Make the variables of a model that fit has not built yet, from the signature of a batch.
+
+    With TensorFlow, Keras builds a subclassed model and the metrics on the first batch only.
+    """
+    unbuilt = not all(layer.built for layer in model._flatten_layers())
+    if (unbuilt or metrics) and signature is not None:
+        model._symbolic_build(data_batch=signature)
+
+
+@contextlib.contextmanager
+def quick_saving() -> Iterator[None]:
+    """Within, saving models makes no reference objects anew.
+
+    Keras keeps what it needs of them under one name and looks it up under another (a slip in
+    saving_lib.get_attr_skipset), so every save builds layers and optimizers just to list their
+    attributes: a third of the cost of saving a small model.
+    """
+    try:
+        from keras.src.backend.common.global_state import GLOBAL_STATE_TRACKER as tracker
+    except ImportError:
+        yield
+        return
+    for kind, names in _ATTRIBUTES.items():
+        setattr(tracker, f"saving_attr_skiplist_{kind}", names)
+    yield
+    for name, value in list(vars(tracker).items()):
+        if name.startswith("saving_attr_skipset_"):
+            _ATTRIBUTES[name.removeprefix("saving_attr_skipset_")] = value
 
 
 def backend_name() -> str:

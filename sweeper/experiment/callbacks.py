@@ -15,7 +15,7 @@ from typing import Any
 import keras
 
 from sweeper.errors import UsageError
-from sweeper.experiment import files
+from sweeper.experiment import backend, files
 from sweeper.experiment.resuming import Fit
 from sweeper.experiment.run import Run
 
@@ -26,8 +26,6 @@ _DEPTH = 6  # frames between a callback and the fit that calls it, with some to 
 
 def run_callbacks(run: Run) -> list[keras.callbacks.Callback]:
     """The callbacks of ``run``, in the order in which they work. Seeds everything, as it is set."""
-    from sweeper.experiment import backend
-
     if run.settings.reproducible and not run.closed:
         backend.seed_everything(run.seed)
     fit = Fit(run)
@@ -52,8 +50,8 @@ class Opener(_RunCallback):
                 f"{self.run.path}: this run is over, and a run is written once: call prepare() "
                 "again for another run, or train several times within `with manager.run:`"
             )
-        self.fit.begin(self.model, self.params)
-        others = _move_to_the_end(self)
+        others, epoch_iterator = _look_around(self)
+        self.fit.begin(self.model, self.params, epoch_iterator)
         for callback in others:
             if isinstance(callback, Backup):
                 callback.others = [c for c in others if not isinstance(c, _OURS)]
@@ -135,7 +133,8 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
 
     def _write(self, path: Any) -> None:
         if not self.save_weights_only:
-            self.model.save(path)
+            with backend.quick_saving():
+                self.model.save(path)
         else:
             self.model.save_weights(path)
 
@@ -204,32 +203,36 @@ class Reporter(_RunCallback):
 _OURS = (_RunCallback, Checkpoint)
 
 
-def _move_to_the_end(first: Opener) -> list[Any]:
-    """Put our callbacks after all others in the list that fit works through; returns the list.
+def _look_around(first: Opener) -> tuple[list[Any], Any]:
+    """The callbacks that fit works through, ours moved to the end, and its epoch iterator.
 
     Ours must see what EarlyStopping and the like did in the same epoch, wherever the user put them.
     Keras tells a callback nothing of its list, so it is looked up where on_train_begin is called
     from; without it the callbacks still work, in the order given.
     """
     frame = sys._getframe(1)
+    found: list[Any] = []
     for _ in range(_DEPTH):
         caller = frame.f_back
         if caller is None:
             break
         frame = caller
+        if found and "epoch_iterator" in frame.f_locals:
+            return found, frame.f_locals["epoch_iterator"]
         callbacks = getattr(frame.f_locals.get("self"), "callbacks", None)
-        if isinstance(callbacks, list) and any(c is first for c in callbacks):
+        if not found and isinstance(callbacks, list) and any(c is first for c in callbacks):
             place = next(i for i, c in enumerate(callbacks) if c is first) + 1
             rest = callbacks[place:]
             mine = [c for c in rest if isinstance(c, _OURS) and c.fit is first.fit]
             # In place: the caller is in the middle of a loop over this very list.
             callbacks[place:] = [c for c in rest if not any(c is m for m in mine)] + mine
-            return callbacks
-    log.warning(
-        "the list of callbacks was not found: the state of other callbacks (EarlyStopping, …) is "
-        "not backed up, so a resumed run may end differently"
-    )
-    return []
+            found = callbacks
+    if not found:
+        log.warning(
+            "the list of callbacks was not found: the state of other callbacks (EarlyStopping, …) "
+            "is not backed up, so a resumed run may end differently"
+        )
+    return found, None
 
 
 def _load_latest(model: Any, run: Run) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sweeper.experiment import backend, files
 from sweeper.experiment.backup import Backup
 from sweeper.experiment.callbackstate import CallbackStates
+from sweeper.experiment.inputs import InputPosition, stateful_random_operations
 from sweeper.experiment.retention import Retention
 
 if TYPE_CHECKING:
@@ -36,22 +37,25 @@ class Fit:
         self.epochs = 0
         self.offset: int | None = None
         self.batch_to_skip = 0
-        self.ended = False
         self._states: CallbackStates | None = None
         self._others: list[Any] = []
         self._candidates: Iterator[Backup] | None = None
         self._pending: Backup | None = None
         self._epoch_started = time.monotonic()
+        self._input = InputPosition(None)
+        self._loose: list[Any] | None = None
+        self._inexact: list[str] | None = None
 
     # -- counting ---------------------------------------------------------------------------
 
-    def begin(self, model: Any, params: Mapping[str, Any]) -> None:
+    def begin(self, model: Any, params: Mapping[str, Any], epoch_iterator: Any) -> None:
         """A fit begins; nothing of it is restored yet."""
+        self._input = InputPosition(epoch_iterator)
+        self._loose = None
         self.number += 1
         self.model = model
         self.epochs = int(params.get("epochs") or 0)
         self.offset = None
-        self.ended = False
 
     def begin_epoch(self, epoch: int) -> None:
         """An epoch begins; ``epoch`` counts from 0 as Keras does."""
@@ -60,8 +64,13 @@ class Fit:
             # A second fit that counts from 0 again goes on counting where the first one ended.
             self.offset = max(0, self.run.log.last_epoch - epoch)
         self._epoch_started = time.monotonic()
+        self._input.begin_epoch()
         if self.run.settings.reproducible:
-            backend.seed_epoch(self.model, self.run.seed, self.total(epoch))
+            if self._loose is None:
+                # Layers that augment within a pipeline belong to no model.
+                arrays = self._input.adapter in ("ArrayDataAdapter", "NoneType")
+                self._loose = [] if arrays else backend.loose_generators(self.model)
+            backend.seed_epoch(self.model, self.run.seed, self.total(epoch), self._loose)
 
     def total(self, epoch: int) -> int:
         """The epoch of the run (from 1) for an epoch of Keras (from 0)."""
@@ -70,7 +79,6 @@ class Fit:
     def skip(self) -> None:
         """This fit is done already: train nothing."""
         self.model._initial_epoch = self.epochs
-        self.ended = True
 
     # -- restoring --------------------------------------------------------------------------
 
@@ -123,7 +131,15 @@ class Fit:
     def _apply(self, backup: Backup) -> None:
         state, arrays = backup.state, backup.arrays
         partial = backup.batch > 0
+        backend.build(self.model, self._input.signature, metrics=partial)
         backend.restore_model(self.model, arrays, metrics=partial)
+        self._input.restore(state["input"])
+        if state["inexact"]:
+            log.warning(
+                "%s: the model draws random numbers with %s, whose state cannot be stored: the "
+                "resumed run is not exactly what it would have been; use keras.random with a "
+                "SeedGenerator", self.run.path, ", ".join(state["inexact"]),
+            )  # fmt: skip
         if self._states is not None:
             self._states.restore(state["callbacks"], arrays)
         self.run.rewind(backup.epoch)
@@ -133,11 +149,10 @@ class Fit:
         self.offset = state["offset"]
         if state["stopped"]:
             self.skip()
-        elif not partial:
-            self.model._initial_epoch = state["fit_epoch"] or None
-            self.ended = state["fit_epoch"] >= self.epochs
-        else:
-            self.model._initial_epoch = state["fit_epoch"] or None
+            return
+        # Keras takes 0 for "not given": the fit's own initial_epoch, which is right then.
+        self.model._initial_epoch = state["fit_epoch"]
+        if partial:
             self.batch_to_skip = backup.batch
             self._partial = backup
 
@@ -192,7 +207,6 @@ class Fit:
     def end_epoch(self, epoch: int) -> None:
         """Back up after an epoch (from 0), unless it was the last and a cheap one."""
         last = bool(self.model.stop_training) or epoch + 1 >= self.epochs
-        self.ended = last
         seconds = time.monotonic() - self._epoch_started
         if not last or seconds > CHEAP_EPOCH_SECONDS:
             self.save(fit_epoch=epoch + 1, total=self.total(epoch))
@@ -202,6 +216,8 @@ class Fit:
         self, *, fit_epoch: int, total: int, batch: int = 0, logs: Mapping[str, Any] | None = None
     ) -> None:
         """Back up: ``fit_epoch`` epochs of this fit are done, ``total`` of the run."""
+        if self._inexact is None and fit_epoch + batch > 0:
+            self._inexact = stateful_random_operations(self.model.train_function)
         arrays = backend.model_state(self.model, metrics=batch > 0)
         callbacks, more = self._states.capture() if self._states is not None else ([], {})
         arrays |= more
@@ -211,6 +227,8 @@ class Fit:
             "offset": self.offset,
             "first": total - fit_epoch + 1,
             "stopped": bool(self.model.stop_training) and batch == 0 and fit_epoch > 0,
+            "input": self._input.state(mid_epoch=batch > 0),
+            "inexact": self._inexact,
             "checkpoints": self.retention.state(),
             "callbacks": callbacks,
         }

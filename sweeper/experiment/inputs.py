@@ -1,0 +1,99 @@
+"""Where a fit is in its input, and how to get there again.
+
+Keras makes its batches with an "epoch iterator" that it tells nobody about; the callbacks find it
+where they are called from. Arrays need nothing of this: their order depends on the seeds alone. A
+``tf.data`` pipeline that reshuffles draws its next order whenever it is iterated over, and an
+endless one (``steps_per_epoch``) goes on where it was, so both are brought to where they were.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+
+class InputPosition:
+    """Counts what a fit takes from its input. Works on nothing if there is no epoch iterator."""
+
+    def __init__(self, epoch_iterator: Any) -> None:
+        self._iterator = epoch_iterator
+        self.made = 0
+        self._at_epoch_begin = {"made": 0, "taken": 0}
+        if epoch_iterator is None:
+            return
+        make = epoch_iterator._get_iterator
+
+        def counting() -> Any:
+            self.made += 1
+            return make()
+
+        self._make = make
+        epoch_iterator._get_iterator = counting
+
+    @property
+    def adapter(self) -> str:
+        """The kind of input, as Keras calls it: ArrayDataAdapter, TFDatasetAdapter, …"""
+        return type(getattr(self._iterator, "data_adapter", None)).__name__
+
+    @property
+    def signature(self) -> Any:
+        """Shapes and types of a batch of a tf.data pipeline; None if they are not known."""
+        dataset = getattr(self._iterator, "_distributed_dataset", None)
+        return getattr(dataset, "element_spec", None)
+
+    def begin_epoch(self) -> None:
+        """An epoch begins, and nothing of it was taken yet."""
+        self._at_epoch_begin = self._now()
+
+    def _now(self) -> dict[str, Any]:
+        return {
+            "made": self.made,
+            "taken": int(getattr(self._iterator, "_steps_seen", 0) or 0),
+            "batches": getattr(self._iterator, "_num_batches", None),
+        }
+
+    def state(self, *, mid_epoch: bool) -> dict[str, Any]:
+        """The position at the start of this epoch (``mid_epoch``), or now, at its end."""
+        return self._at_epoch_begin if mid_epoch else self._now()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Bring the input to where it was; costs the reading of an endless input so far."""
+        source = self._iterator
+        if source is None or self.adapter == "ArrayDataAdapter":
+            return
+        if getattr(source, "_num_batches", None) is None:
+            source._num_batches = state.get("batches")
+        wanted, taken = int(state["made"]), int(state["taken"])
+        endless = getattr(source, "steps_per_epoch", None) is not None
+        with contextlib.suppress(StopIteration):
+            for _ in range(self.made, wanted - 1 if endless else wanted):
+                iter(self._make())
+            if endless and wanted:
+                iterator = iter(self._make())
+                for _ in range(taken):
+                    next(iterator)
+                source._current_iterator, source._steps_seen = iterator, taken
+        self.made = wanted
+
+
+def stateful_random_operations(train_function: Any) -> list[str]:
+    """TensorFlow operations in a train function that hold a random state nobody can store.
+
+    ``tf.random.normal`` and its kin, used in a layer of the user's; ``keras.random`` with a
+    SeedGenerator has none. Found once the function was traced; [] for other backends.
+    """
+    found: set[str] = set()
+    for cell in getattr(train_function, "__closure__", None) or ():
+        functions = getattr(cell.cell_contents, "_list_all_concrete_functions", None)
+        if functions is None:
+            continue
+        with contextlib.suppress(Exception):  # a private way in: knowing less is no failure
+            for function in functions():
+                graph = function.graph.as_graph_def()
+                found |= {node.op for node in graph.node}
+                found |= {n.op for f in graph.library.function for n in f.node_def}
+    return sorted(
+        op for op in found
+        if op.startswith(("Random", "TruncatedNormal", "Multinomial", "ParameterizedTruncated"))
+        and "Dataset" not in op
+    )  # fmt: skip
