@@ -1,7 +1,7 @@
 """Every error that sweeper raises on purpose.
 
     SweeperError                 exit code 1
-     ├── UsageError              exit code 2: the request is wrong (a file, an option, a name, a value)
+     ├── UsageError              exit code 2: the request is wrong (file, option, name, value)
      │    └── SpecError          exit code 2: the sweep file is wrong; carries every problem found
      └── TreeError               exit code 1: the tree cannot be read or written
           ├── RunBusy            a living process owns this run or this sweep
@@ -32,7 +32,7 @@ class UsageError(SweeperError):
 class Problem:
     """One complaint about a sweep file.
 
-    ``line`` and ``column`` count from 1; 0 means that the place is not known (an option, not a file).
+    ``line`` and ``column`` count from 1; 0: the place is not known (an option, not a file).
     """
 
     message: str
