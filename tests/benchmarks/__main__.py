@@ -1,0 +1,43 @@
+"""``python -m tests.benchmarks [NAME …]``, from the root of the repository."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+
+from tests.benchmarks.memory import measure_memory
+from tests.benchmarks.points import measure_points
+from tests.benchmarks.race import race_keras, race_noop
+
+TRIALS = {"keras": 32, "noop": 1000, "memory": 200, "points": 1_000_000}
+
+
+def main() -> None:
+    """Run the benchmarks that are asked for and print what they found."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(TRIALS)} [keras noop]"
+    )
+    parser.add_argument("--repeats", type=int, default=1, help="rounds of keras and noop [1]")
+    parser.add_argument("--trials", type=int, help="trials (or points) instead of the full number")
+    given = parser.parse_args()
+    unknown = [name for name in given.names if name not in TRIALS]
+    if unknown:
+        parser.error(f"no benchmark {unknown[0]!r}: expected {', '.join(TRIALS)}")
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    print(f"Python {platform.python_version()}, {os.cpu_count()} CPUs, load {load}")
+    for name in given.names or ["keras", "noop"]:
+        trials = given.trials or TRIALS[name]
+        if name == "keras":
+            race_keras(trials, given.repeats)
+        elif name == "noop":
+            race_noop(trials, given.repeats)
+        elif name == "memory":
+            measure_memory(trials)
+        else:
+            measure_points(trials)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Contenders in turn, round after round, and the table of how they did."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+from tests.benchmarks import sweeps
+from tests.benchmarks.contenders import command
+from tests.benchmarks.measure import Measured, measure, scratch
+
+
+@dataclass
+class Contender:
+    """A way to run ``trials`` trials; ``commands`` are started together in a fresh directory."""
+
+    name: str
+    trials: int
+    commands: Callable[[Path], list[list[str]]]
+    measured: list[Measured] = field(default_factory=list)
+
+    @property
+    def seconds_per_trial(self) -> float:
+        """The median over the rounds."""
+        return median(m.wall for m in self.measured) / self.trials
+
+
+def race(contenders: list[Contender], repeats: int, unit: float, title: str) -> None:
+    """Run all ``contenders`` ``repeats`` times, in turn, and print the table.
+
+    The first is ours: the others are compared with it. Seconds per trial are printed divided by
+    ``unit``: 1 for seconds, 0.001 for milliseconds.
+    """
+    print(f"\n{title}\n")
+    for turn in range(repeats):
+        # Back and forth, so that a machine that gets slower is fair to all.
+        for contender in contenders if turn % 2 == 0 else reversed(contenders):
+            with scratch() as directory:
+                measured = measure(contender.commands(directory), directory)
+                contender.measured.append(measured)
+                per_trial = measured.wall / contender.trials / unit
+                print(
+                    f"  round {turn + 1}: {contender.name}: {measured.wall:.1f} s, "
+                    f"{per_trial:.4g} per trial; load {os.getloadavg()[0]:.1f}",
+                    flush=True,
+                )
+                if contender is contenders[0]:
+                    print(f"    {sweeps.phases(directory, measured)}", flush=True)
+                for left in measured.left:
+                    print(f"    left running: {left}", flush=True)
+    print_table(contenders, unit)
+
+
+def print_table(contenders: list[Contender], unit: float) -> None:
+    """Medians over the rounds; the peak is the highest of them."""
+    name = "s/trial" if unit == 1 else "ms/trial"
+    ours = contenders[0].seconds_per_trial
+    print(f"\n  {'contender':<34}{'trials':>7}{name:>10}{'sweeper/it':>12}{'CPU s':>8}{'MB':>7}")
+    for contender in contenders:
+        print(
+            f"  {contender.name:<34}{contender.trials:>7}"
+            f"{contender.seconds_per_trial / unit:>10.3f}"
+            f"{ours / contender.seconds_per_trial:>12.2f}"
+            f"{median(m.cpu for m in contender.measured):>8.1f}"
+            f"{max(m.peak for m in contender.measured) / 1e6:>7.0f}"
+        )
+    print("  CPU s and MB: all processes of the contender; MB is the peak of their summed PSS")
+
+
+def race_keras(trials: int, repeats: int) -> None:
+    """Two-epoch Keras trials: ours, Ray Tune as documented and by hand, one loop, two loops."""
+    documented = max(1, trials // 2)
+    contenders = [
+        Contender(
+            "sweeper launch",
+            trials,
+            lambda d: [sweeps.launch_command(sweeps.digits_spec(d, trials), d)],
+        ),
+        Contender(
+            "Ray Tune as documented",
+            documented,
+            lambda d: [command("ray-as-documented", documented, d)],
+        ),
+        Contender("Ray Tune by hand", trials, lambda d: [command("ray-by-hand", trials, d)]),
+        Contender("a loop in one process", trials, lambda d: [command("loop", trials, d)]),
+        Contender(
+            "two loops at once (the limit)",
+            trials,
+            lambda d: [command("loop", trials, d, offset, 2) for offset in range(2)],
+        ),
+    ]
+    race(contenders, repeats, 1, f"{trials} Keras trials of two epochs on digits, two at once")
+
+
+def race_noop(trials: int, repeats: int) -> None:
+    """Trials that do nothing: ours, which write the whole tree, and Ray Tune by hand."""
+    contenders = [
+        Contender(
+            "sweeper launch",
+            trials,
+            lambda d: [sweeps.launch_command(sweeps.noop_spec(d, trials), d)],
+        ),
+        Contender("Ray Tune by hand", trials, lambda d: [command("ray-by-hand-noop", trials, d)]),
+    ]
+    race(contenders, repeats, 0.001, f"{trials} trials that do nothing, two at once")
