@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -59,7 +60,7 @@ class Axis:
     def decode(self, u: float) -> tuple[Any, ...]:
         """The value at ``u`` in (0, 1)."""
         if len(self.parameters) > 1:
-            return self.rows[min(int(u * len(self.rows)), len(self.rows) - 1)]
+            return self.rows[min(max(math.ceil(u * len(self.rows)), 1), len(self.rows)) - 1]
         return (self.parameters[0].distribution.ppf(u),)
 
     def encode(self, values: Sequence[Any]) -> float:

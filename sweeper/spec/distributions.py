@@ -41,6 +41,7 @@ KINDS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "beta": ((), {"a": 1, "b": 1}),
     "q_beta": ((), {"a": 1, "b": 1, "q": 1}),
 }
+_SMALLEST = 2.0**-53
 GRID_KINDS = ("constant", "categorical", "int_uniform", "q_uniform")
 
 
@@ -229,7 +230,7 @@ class Distribution:
         return lambda u: math.exp(self.mu + self.sigma * z(u))
 
     def encode(self, value: Any) -> float:
-        """A number in [0, 1] that :meth:`ppf` takes back to ``value``.
+        """A number in (0, 1) that :meth:`ppf` takes back to ``value``.
 
         Raises ValueError if the distribution cannot give the value.
         """
@@ -249,7 +250,12 @@ class Distribution:
         if self.kind == "int_uniform":
             count = int(self.max) - int(self.min) + 1
             return min(max((value - self.min + 0.5) / count, 0.0), 1.0)
-        return self.cdf(float(value))
+        x = float(value)
+        if self.is_quantised:  # the middle of what rounds to it
+            u = (self.cdf(x - self.q / 2) + self.cdf(x + self.q / 2)) / 2
+        else:
+            u = self.cdf(x)
+        return min(max(u, _SMALLEST), 1 - _SMALLEST)
 
     def cdf(self, x: float) -> float:
         """The probability of a value up to ``x``, before rounding to multiples of ``q``."""
@@ -264,15 +270,13 @@ class Distribution:
 
             u = float(betainc(self.a, self.b, min(max(x, 0.0), 1.0)))
         else:
-            from statistics import NormalDist
-
             if kind == "log_normal":
                 if x <= 0:
                     return 0.0
                 x = math.log(x)
             if self.sigma == 0:
                 return 0.5
-            u = NormalDist(self.mu, self.sigma).cdf(x)
+            u = math.erfc((self.mu - x) / (self.sigma * math.sqrt(2))) / 2
         return min(max(u, 0.0), 1.0)
 
     def as_written(self) -> dict[str, Any]:
@@ -290,7 +294,8 @@ class Distribution:
 
 
 def _nth(values: Sequence[Any], count: int) -> Callable[[float], Any]:
-    return lambda u: values[min(int(u * count), count - 1)]
+    """The k-th value for u in ((k-1)/count, k/count], as SciPy's ``randint`` has it."""
+    return lambda u: values[min(max(math.ceil(u * count), 1), count) - 1]
 
 
 def _weighted(values: Sequence[Any], weights: Sequence[float]) -> Callable[[float], Any]:
