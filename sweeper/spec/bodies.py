@@ -25,6 +25,27 @@ BODY_KEYS = (
     "parameters",
     "when",
 )
+# What other tools call these keys.
+_SYNONYMS = {
+    "step": "q",
+    "mean": "mu",
+    "std": "sigma",
+    "stddev": "sigma",
+    "scale": "sigma",
+    "low": "min",
+    "lower": "min",
+    "high": "max",
+    "upper": "max",
+    "choices": "values",
+    "options": "values",
+    "list": "values",
+    "type": "distribution",
+    "dist": "distribution",
+    "default": "value",
+    "weights": "probabilities",
+    "condition": "when",
+    "if": "when",
+}
 _NUMBERS = ("min", "max", "q", "mu", "sigma", "a", "b")
 
 
@@ -61,7 +82,7 @@ def _unknown_keys(
     report: Report, body: Mapping[str, Any], key: KeyPath, unknown: list[str]
 ) -> None:
     if len(unknown) == len(body):
-        hint = did_you_mean(unknown[0], BODY_KEYS)
+        hint = _hint(unknown[0])
         report.add(
             (*key, unknown[0]),
             f"unknown key `{unknown[0]}`: `{key[-1]}` is neither a parameter nor a group",
@@ -71,7 +92,20 @@ def _unknown_keys(
         )
         return
     for name in unknown:
-        report.unknown((*key, name), BODY_KEYS)
+        report.add(
+            (*key, name),
+            f"unknown key `{name}`: expected {one_of(BODY_KEYS)}",
+            _hint(name),
+            on_key=True,
+        )
+
+
+def _hint(name: str) -> str:
+    if name.lower() in _SYNONYMS:
+        return f"did you mean `{_SYNONYMS[name.lower()]}`?"
+    if name.lower() == "log":
+        return "write `distribution: log_uniform_values`"
+    return did_you_mean(name, BODY_KEYS)
 
 
 def _kind(report: Report, body: Mapping[str, Any], key: KeyPath) -> str | None:
@@ -120,6 +154,8 @@ def _only_known(report: Report, body: Mapping[str, Any], key: KeyPath, kind: str
             mend = "write `distribution: q_uniform` to round to multiples of q"
         elif name in ("min", "max") and "normal" in kind:
             mend = "a normal distribution has `mu` and `sigma` and no bounds"
+        elif name in ("value", "values"):
+            mend = f"keep one of `{name}` and {one_of(f'`{k}`' for k in body if k != name)}"
         report.add(
             (*key, name), f"`{name}` has no meaning in {_kind_words(body, kind)}", mend, on_key=True
         )
@@ -188,7 +224,11 @@ def _categorical(
         report.expected((*key, "values"), "a list of values", values, mend)
         return None
     if not values:
-        report.add((*key, "values"), "expected at least one value, found an empty list")
+        report.add(
+            (*key, "values"),
+            "expected at least one value, found an empty list",
+            "list the values to try, or remove the parameter",
+        )
         return None
     if kind == "categorical":
         return Distribution(kind, values=tuple(values))
@@ -242,13 +282,19 @@ def _sensible(report: Report, of: Distribution, key: KeyPath) -> bool:
             return False
     for name in ("q", "a", "b"):
         if name in KINDS[kind][1] and getattr(of, name) <= 0:
-            report.expected((*key, name), "a number above 0", getattr(of, name))
+            mend = "q is the step between two values" if name == "q" else ""
+            report.expected((*key, name), "a number above 0", getattr(of, name), mend)
             return False
     if "sigma" in KINDS[kind][1] and of.sigma < 0:
-        report.expected((*key, "sigma"), "a number of 0 or more", of.sigma)
+        mend = "sigma is a standard deviation"
+        report.expected((*key, "sigma"), "a number of 0 or more", of.sigma, mend)
         return False
     if of.has_no_value:
-        report.add((*key, "q"), f"no multiple of {of.q!r} lies between {of.low_high}")
+        report.add(
+            (*key, "q"),
+            f"no multiple of {of.q!r} lies between {of.low_high}",
+            "make q smaller or the bounds wider",
+        )
         return False
     if of.clips:
         report.warn(

@@ -8,6 +8,7 @@ from typing import Any
 from .assemble import get, has, put
 from .axes import Axis, columns_of, count_of
 from .expressions import Expression
+from .fields import is_there
 from .grammar import ExpressionError
 from .parameters import Parameter, dotted_names, find_place, parse_parameters
 from .report import Report, describe, nearest, one_of
@@ -19,7 +20,7 @@ Path = tuple[str, ...]
 
 def build_space(
     report: Report,
-    data: Mapping[str, Any],
+    data: dict[str, Any],
     method: str | None,
     base: dict[str, Any] | None,
     trials: Sequence[Any] | None,
@@ -32,7 +33,7 @@ def build_space(
     parameters: list[Parameter] = []
     if "parameters" in data:
         parameters = parse_parameters(report, data["parameters"], base, method)
-    elif trials is None and base is None and method != "list":
+    elif trials is None and base is None and method != "list" and not is_there(data, "parameters"):
         report.add(
             (),
             "`parameters` is missing: there is nothing to try",

@@ -58,7 +58,11 @@ def refuse_the_impossible(report: Report, space: Space, keys: Mapping[str, KeyPa
     if report.problems or not space.constraints or too_many:
         return
     if space.size() == 0:
-        report.add(("constraints",), "no point of the space satisfies all of them together")
+        report.add(
+            ("constraints",),
+            "no point of the space satisfies all of them together",
+            "each can hold alone: relax one of them",
+        )
 
 
 def _overlap(one: Path, other: Path) -> bool:

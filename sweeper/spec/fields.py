@@ -76,7 +76,7 @@ def top_level(report: Report, raw: dict[str, Any]) -> None:
             report.add((key,), "unknown key `metrics`", mend, on_key=True)
             continue
         mend = did_you_mean(key, KEYS)
-        if not mend and isinstance(raw[key], dict) and "method" in raw[key]:
+        if wraps(raw[key]):
             mend = f"the keys below `{key}:` belong at the top level of the file"
         report.add(
             (key,), f"unknown key `{key}`", mend or f"the keys are {', '.join(KEYS)}", on_key=True
@@ -100,6 +100,19 @@ def top_level(report: Report, raw: dict[str, Any]) -> None:
                 _check_macro(report, word[2:-1], ("command", index))
 
 
+def wraps(value: Any) -> bool:
+    """Whether a value looks like a whole sweep, one level too deep."""
+    return isinstance(value, dict) and ("method" in value or "parameters" in value)
+
+
+def is_there(raw: dict[str, Any], key: str) -> bool:
+    """Whether ``key`` is in the file, be it misspelled or one level too deep."""
+    return key in raw or any(
+        wraps(value) or (name not in KEYS and nearest(name, KEYS) == [key])
+        for name, value in raw.items()
+    )
+
+
 def _check_macro(report: Report, macro: str, key: KeyPath) -> None:
     if macro in MACROS or macro.startswith("envvar:"):
         return
@@ -114,6 +127,8 @@ def method(report: Report, raw: dict[str, Any]) -> str | None:
     if isinstance(value, str) and value in METHODS:
         return value
     if value is None:
+        if "method" not in raw and is_there(raw, "method"):
+            return None
         at: KeyPath = ("method",) if "method" in raw else ()
         report.add(at, "`method` is missing", f"add `method:` with one of {one_of(METHODS)}")
         return None
@@ -152,6 +167,7 @@ def metric(report: Report, raw: Any) -> Metric | None:
         hint = f"did you mean `{guess}`?" if guess else ""
         if not hint and isinstance(goal, str):
             hint = did_you_mean(goal, ("minimize", "maximize"))
+        hint = hint or "minimize if smaller is better, maximize if larger is"
         report.expected((*key, "goal"), "minimize or maximize", goal, hint)
         good = False
     target = raw.get("target")
@@ -184,6 +200,8 @@ def whole(report: Report, value: Any, key: KeyPath, least: int | None = 1) -> in
     mend = ""
     if isinstance(value, str) and value.strip().lstrip("-").isdigit():
         mend = f"remove the quotes: {key[-1]}: {value}"
+    if is_number and value == 0 and least == 1:
+        mend = f"leave `{key[-1]}` out, or give 1 or more"
     what = "a whole number" if least is None else f"a whole number of {least} or more"
     report.expected(key, what, value, mend)
     return None
@@ -204,7 +222,9 @@ def resources(report: Report, raw: Any) -> Resources:
     cpu = number(report, raw.get("cpu", 1), (*key, "cpu"), above_zero=True)
     gpu = number(report, raw.get("gpu", 0), (*key, "gpu"), above_zero=False)
     if gpu is not None and gpu > 1 and not float(gpu).is_integer():
-        report.expected((*key, "gpu"), "a fraction of one GPU, or whole GPUs", gpu)
+        report.expected(
+            (*key, "gpu"), "a fraction of one GPU, or whole GPUs", gpu, f"like {round(gpu) or 1}"
+        )
     return Resources(cpu or 1, gpu or 0)
 
 

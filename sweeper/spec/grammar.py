@@ -132,11 +132,11 @@ class _Parser:
         # A leaf's name alone is not enough, but it is often what was meant.
         leaves = [full for full in self.known if full.endswith(f".{name}")]
         close = leaves[:3] or nearest(name, self.known, 3)
-        mend = f"did you mean {one_of(f'`{one}`' for one in close)}?" if close else ""
-        if not close and len(self.known) <= 8:
-            mend = f"the parameters are {one_of(self.known)}" if self.known else ""
-        quoted = f"'{name}'"
-        mend = mend or f"write {quoted} if it is text"
+        mend = f"did you mean {one_of([f'`{one}`' for one in close])}?"
+        if not close:
+            mend = f"write '{name}' if text is meant"
+            if len(self.known) <= 8:
+                mend += f"; the parameters are {one_of(self.known)}" if self.known else ""
         raise ExpressionError(f"`{name}` is no parameter", position, mend)
 
     @property

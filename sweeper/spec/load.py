@@ -231,7 +231,8 @@ class _Loading:
         if raw is None:
             return None
         if not isinstance(raw, str) or not raw.strip():
-            self.report.expected(("program",), "a file or a dotted module", raw)
+            example = "for example `program: train.py`"
+            self.report.expected(("program",), "a file or a dotted module", raw, example)
             return None
         try:
             has_command = bool(self.data.get("command"))

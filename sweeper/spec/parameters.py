@@ -33,6 +33,8 @@ def parse_parameters(
 ) -> list[Parameter]:
     """Every parameter of ``raw`` in written order; complaints go to ``report``."""
     key: KeyPath = ("parameters",)
+    if raw == {} and any(problem.key == "parameters" for problem in report.problems):
+        return []  # its names were refused
     if not isinstance(raw, dict) or not raw:
         report.expected(
             key, "at least one parameter", raw, "for example  lr: {min: 0.001, max: 0.1}"

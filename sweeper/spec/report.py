@@ -111,13 +111,13 @@ def describe(value: Any) -> str:
 def one_of(names: Iterable[str]) -> str:
     """``a, b or c``."""
     words = [str(name) for name in names]
-    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " or " + words[-1]
+    return "".join(words) if len(words) < 2 else ", ".join(words[:-1]) + " or " + words[-1]
 
 
 def nearest(word: str, names: Iterable[str], count: int = 1) -> list[str]:
     """The names closest to ``word``, best first; may be empty."""
     by_lower = {str(name).lower(): str(name) for name in names}
-    close = difflib.get_close_matches(word.lower(), list(by_lower), count, 0.6)
+    close = difflib.get_close_matches(word.lower(), list(by_lower), count, 0.65)
     return [by_lower[name] for name in close]
 
 

@@ -37,6 +37,7 @@ _PLAIN = (
 )
 # Aliases may repeat a node; a file whose aliases blow up beyond this is an attack, not a sweep.
 _MOST_NODES_FROM_ALIASES = 200_000
+_DEEPEST = 100
 
 
 class PythonLoader(yaml.SafeLoader):
@@ -101,8 +102,13 @@ def parse(text: str, name: str) -> Document:
     text = text.removeprefix("\ufeff")
     document = Document(name, _LINES.split(text))
     try:
+        if _nests_too_deeply(text):
+            raise RecursionError
         node = yaml.compose(text, Loader=Loader)
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except RecursionError:
+        document.problem((1, 1), f"the file nests more than {_DEEPEST} levels deep")
+        return document
+    except (yaml.YAMLError, ValueError):
         node = _compose_slowly(text, document)
     if node is not None:
         try:
@@ -110,6 +116,21 @@ def parse(text: str, name: str) -> Document:
         except RecursionError:
             document.problem((1, 1), "the file nests too deeply")
     return document
+
+
+def _nests_too_deeply(text: str) -> bool:
+    """Whether building the nodes, which recurses in C, could exhaust the stack."""
+    if sum(map(text.count, ("[", "{", "- ", "? "))) <= _DEEPEST:
+        return False
+    depth = 0
+    for event in yaml.parse(text, Loader=Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _DEEPEST:
+            return True
+    return False
 
 
 def parse_value(text: str, name: str = "") -> Document:
@@ -123,8 +144,8 @@ def _compose_slowly(text: str, document: Document) -> yaml.Node | None:
     except yaml.reader.ReaderError as error:
         where = _LINES.split(text[: error.position])
         place = (len(where), len(where[-1]) + 1)
-        character = f"U+{ord(error.character):04X}" if isinstance(error.character, str) else "?"
-        document.problem(place, f"the character {character} is not allowed in YAML")
+        code = text[error.position]
+        document.problem(place, f"the character U+{ord(code):04X} is not allowed in YAML")
     except yaml.MarkedYAMLError as error:
         _explain(error, document)
     except RecursionError:
