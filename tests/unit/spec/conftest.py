@@ -34,7 +34,8 @@ def complaints(load: Load) -> Callable[..., list[str]]:
         with pytest.raises(SpecError) as caught:
             load(text, overrides)
         return [
-            str(problem).replace(problem.path, "sweep.yaml") for problem in caught.value.problems
+            str(problem).replace(problem.path or "?", "sweep.yaml")
+            for problem in caught.value.problems
         ]
 
     return of

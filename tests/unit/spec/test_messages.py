@@ -1,4 +1,4 @@
-"""Every complaint, word for word: ``messages.txt`` holds sweep files and what is said about them."""
+"""Every complaint, word for word: ``messages.txt`` holds files and what is said about them."""
 
 from __future__ import annotations
 

@@ -156,8 +156,11 @@ def test_deep_nesting_is_a_complaint_and_no_crash() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["1e-4", "010", "no", "on", "y", "12:30:00", "2026-11-24", "", "~", "null", "1_000", "true"]
-    + ["0x1F", "0o7", "=", "<<", "- a", "a: b", "#x", " lead", "tail ", "a\nb", "ü\u2028", "0b11"],
+    [
+        *("1e-4", "010", "no", "on", "y", "12:30:00", "2026-11-24", "", "~", "null", "1_000"),
+        *("true", "0x1F", "0o7", "=", "<<", "- a", "a: b", "#x", " lead", "tail ", "a\nb"),
+        *("ü\u2028", "0b11"),
+    ],
 )
 def test_text_that_looks_like_a_value_is_written_so_that_it_stays_text(text: str) -> None:
     import yaml
