@@ -137,6 +137,21 @@ def create_once(
     return True
 
 
+_shared: dict[bytes, Path] = {}
+
+
+def write_shared(path: Path, data: bytes) -> None:
+    """Write a file that never changes; many runs with the same content share the space of one."""
+    earlier = _shared.get(data)
+    if earlier is not None:
+        with contextlib.suppress(OSError):
+            os.link(earlier, path)
+            return
+    write_bytes(path, data, durable=False)
+    _shared.clear()
+    _shared[data] = path
+
+
 def append(path: Path, data: bytes, *, guard: Guard | None = None, durable: bool = True) -> None:
     """Add ``data`` (whole lines) to ``path`` in one write; nothing if it does not fit."""
     if guard is not None:

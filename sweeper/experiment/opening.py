@@ -39,6 +39,17 @@ class Origin:
     gpus: list[str] | None = None
 
 
+@dataclass(frozen=True)
+class Staged:
+    """A whole run that nobody sees yet, in a hidden directory."""
+
+    path: Path
+    record: dict[str, Any]
+    params: dict[str, Any]
+    lease: Lease
+    diff: bytes
+
+
 def new_run(
     tree: Tree, params: Mapping[str, Any], monitored: Monitored, origin: Origin, settings: Settings
 ) -> Run:
@@ -160,11 +171,13 @@ def _unfinished(
 @contextlib.contextmanager
 def _staged(
     tree: Tree, params: Mapping[str, Any], monitored: Monitored, origin: Origin
-) -> Iterator[tuple[Path, dict[str, Any], dict[str, Any], Lease]]:
+) -> Iterator[Staged]:
     """A whole run in a hidden directory, owned by us; removed unless it is published."""
     group_canonicals(params, monitored)  # complain before anything is written
     stored = plain(params, allow_nan=True)
     program = origin.program
+    if origin.sweep is None:  # a notebook lives long; a sweep's worker asks once
+        provenance.git_state.cache_clear()
     git, diff = provenance.git_state(Path(program).parent if program else Path.cwd())
     found = provenance.versions()
     record: dict[str, Any] = {
@@ -190,33 +203,30 @@ def _staged(
         paths = RunPaths(path)
         files.write_json(paths.hyperparameters, stored)
         files.write_json(paths.provenance, record)
-        if diff:
-            files.write_bytes(paths.git_diff, diff, durable=False)
-        yield path, record, dict(params), lease
+        yield Staged(path, record, dict(params), lease, diff)
     finally:
         if lease is not None and lease.directory == path:
             lease.release()
         files.remove(path)
 
 
-def _publish(
-    tree: Tree, experiment: str, staged: tuple[Path, dict[str, Any], dict[str, Any], Lease],
-    settings: Settings,
-) -> Run:  # fmt: skip
+def _publish(tree: Tree, experiment: str, staged: Staged, settings: Settings) -> Run:
     """Give the staged run its name: from now on others see it, and it is whole."""
-    path, record, params, lease = staged
     directory = tree.paths.experiment(experiment)
-    files.sync_directory(path)
+    files.sync_directory(staged.path)
     existing = files.names(directory)
     while True:
         name = next_run_name(existing, datetime.now())
         files.make_directory(directory)
-        if files.move(path, directory / name):
+        if files.move(staged.path, directory / name):
             break
         existing.append(name)
     files.sync_directory(directory)
-    lease.directory = directory / name
-    return Run(RunPaths(directory / name), record, params, lease, settings)
+    staged.lease.directory = directory / name
+    paths = RunPaths(directory / name)
+    if staged.diff:
+        files.write_shared(paths.git_diff, staged.diff)
+    return Run(paths, staged.record, staged.params, staged.lease, settings)
 
 
 @contextlib.contextmanager

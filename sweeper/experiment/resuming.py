@@ -147,6 +147,8 @@ class Fit:
         self.retention.sweep_out(self.run.paths.models, after=backup.epoch)
         self._refill_history(state)
         self.offset = state["offset"]
+        if backup.epoch:
+            self.run.forward(backup.epoch)  # a kill may have come before it was heard
         if state["stopped"]:
             self.skip()
             return

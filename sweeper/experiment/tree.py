@@ -79,8 +79,19 @@ class Tree:
             self._owners[experiment] = owner
         return self._owners[experiment]
 
-    def remove_staging(self) -> None:
-        """Remove runs that were being made by processes that are gone."""
+    def tidy(self) -> None:
+        """Remove what killed processes left: runs half made, backups and leases of ended runs.
+
+        Harmless if it is never called; a launch calls it once.
+        """
+        self._remove_staging()
+        for record in self.all_runs():
+            left = [n for n in files.names(record.path) if n == "backup" or n.startswith("lease.")]
+            if left and record.outcome is not None and living_owner(record.path) is None:
+                for name in left:
+                    files.remove(record.path / name)
+
+    def _remove_staging(self) -> None:
         for name in files.names(self.base):
             path = self.base / name
             if name.startswith(STAGING):

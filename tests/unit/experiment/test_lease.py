@@ -1,0 +1,148 @@
+"""One owner, a number that never comes back, and a sign of life."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from sweeper.errors import LeaseLost, RunBusy, TreeError
+from sweeper.experiment import lease as leases
+from sweeper.experiment.lease import Lease, is_alive, lease_numbers, living_owner, place
+
+
+def pretend(directory, number, **changes):
+    """A lease of somebody else's."""
+    owner = {"number": number, **place(), "pid": os.getppid(), "started": None, **changes}
+    if owner["started"] is None:
+        owner["started"] = leases.process_start(owner["pid"])
+    path = directory / leases.lease_name(number)
+    path.write_text(json.dumps(owner))
+    return path
+
+
+def test_acquire_check_release(tmp_path):
+    lease = Lease.acquire(tmp_path)
+    lease.check()
+    assert lease.number == 1
+    assert living_owner(tmp_path)["pid"] == os.getpid()
+    lease.release()
+    assert os.listdir(tmp_path) == []
+    with pytest.raises(LeaseLost, match="does not own it any more"):
+        lease.check()
+
+
+def test_a_living_owner_is_named(tmp_path):
+    pretend(tmp_path, 4)
+    with pytest.raises(RunBusy, match=rf"process {os.getppid()} on {place()['host']}"):
+        Lease.acquire(tmp_path)
+
+
+def test_a_take_over_fences_the_old_owner(tmp_path):
+    path = pretend(tmp_path, 4)
+    lease = Lease.acquire(tmp_path, take_over=True)
+    assert lease.number == 5
+    assert not path.exists()
+    lease.release()
+
+
+def test_numbers_do_not_come_back(tmp_path):
+    lease = Lease.acquire(tmp_path, at_least=7)
+    assert lease.number == 7
+    lease.release()
+
+
+def test_the_same_process_may_take_over_from_itself(tmp_path):
+    first = Lease.acquire(tmp_path)
+    second = Lease.acquire(tmp_path)
+    with pytest.raises(LeaseLost):
+        first.check()
+    second.check()
+    first.release()  # harmless
+    second.check()
+    second.release()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"pid": 2**22 + 1, "started": 1.0},  # no such process
+        {"started": 1.0},  # the number was given to another process since
+        {"pid": "x"},
+    ],
+)
+def test_the_dead_of_this_host_are_known_at_once(tmp_path, changes):
+    pretend(tmp_path, 1, **{"started": 1.0, **changes})
+    Lease.acquire(tmp_path).release()
+
+
+def test_a_zombie_is_dead(tmp_path):
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    deadline = time.monotonic() + 10
+    while leases.process_start(child.pid) is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert leases.process_start(child.pid) is None
+    child.wait()
+
+
+def test_other_hosts_live_by_their_heartbeat(tmp_path):
+    path = pretend(tmp_path, 1, host="elsewhere")
+    assert living_owner(tmp_path) is not None
+    for seconds in (-100, 100):  # silent for long; or touched before the clock jumped back
+        at = time.time() + seconds
+        os.utime(path, (at, at))
+        assert living_owner(tmp_path) is None
+
+
+def test_a_container_beside_us_lives_by_its_heartbeat():
+    owner = {**place(), "pidns": "pid:[1]", "pid": 1, "started": 0.0}
+    assert is_alive(owner, time.time())
+    assert not is_alive(owner, time.time() - 100)
+
+
+def test_a_torn_lease_is_no_sign_of_life(tmp_path):
+    (tmp_path / leases.lease_name(3)).write_text('{"pid"')
+    lease = Lease.acquire(tmp_path)
+    assert lease.number == 4
+    assert lease_numbers(tmp_path) == [4]
+    lease.release()
+
+
+def test_a_vanished_directory(tmp_path):
+    with pytest.raises(TreeError, match="was it removed"):
+        Lease.acquire(tmp_path / "gone")
+
+
+def test_a_jumping_clock_changes_nothing(tmp_path, monkeypatch):
+    lease = Lease.acquire(tmp_path)
+    monkeypatch.setattr(time, "time", lambda: 1.0)
+    assert living_owner(tmp_path)["pid"] == os.getpid()
+    lease.release()
+
+
+def test_the_heartbeat_touches(tmp_path, monkeypatch):
+    lease = Lease.acquire(tmp_path)
+    os.utime(lease.path, (1, 1))
+    lease.touch()
+    assert lease.path.stat().st_mtime > 1
+    lease.release()
+    lease.touch()  # harmless
+
+
+def test_leases_go_with_their_process_and_not_with_its_child(tmp_path):
+    code = (
+        "import os, sys\nfrom pathlib import Path\nfrom sweeper.experiment import Lease\n"
+        "lease = Lease.acquire(Path(sys.argv[1]))\n"
+        "if os.fork() == 0:\n    lease.release()\n    sys.exit(0)\n"
+        "os.wait()\nassert lease.held\nraise KeyError\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert "KeyError" in done.stderr
+    assert "Assertion" not in done.stderr
+    assert os.listdir(tmp_path) == []
