@@ -21,6 +21,13 @@ def main() -> None:
     )
     parser.add_argument("--repeats", type=int, default=1, help="rounds of keras and noop [1]")
     parser.add_argument("--trials", type=int, help="trials (or points) instead of the full number")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="WORD",
+        help="of keras and noop, only ours and the contenders whose name holds WORD",
+    )
     given = parser.parse_args()
     unknown = [name for name in given.names if name not in TRIALS]
     if unknown:
@@ -30,9 +37,9 @@ def main() -> None:
     for name in given.names or ["keras", "noop"]:
         trials = given.trials or TRIALS[name]
         if name == "keras":
-            race_keras(trials, given.repeats)
+            race_keras(trials, given.repeats, given.only)
         elif name == "noop":
-            race_noop(trials, given.repeats)
+            race_noop(trials, given.repeats, given.only)
         elif name == "memory":
             measure_memory(trials)
         else:

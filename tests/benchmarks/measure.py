@@ -18,7 +18,7 @@ from tests.benchmarks.processes import MARK, Process, Watched
 
 ROOT = Path(__file__).resolve().parents[2]
 LOOK_SECONDS = 0.2
-MEMORY_EVERY = 3  # looks: reading PSS makes the kernel walk every page table
+MEMORY_EVERY = 5  # looks: reading PSS makes the kernel walk every page table
 LEFT_SECONDS = 10.0  # what a contender leaves behind may end by itself for so long
 LIMIT_SECONDS = 1800.0
 
@@ -53,7 +53,7 @@ def measure(
 ) -> Measured:
     """Run ``commands`` at once until all have ended; ``directory`` takes what they write.
 
-    ``on_look`` is given the living processes, memory read, a few times a second. Raises
+    ``on_look`` is given the living processes, memory read, once a second. Raises
     ``SystemExit`` with the end of its output if a command fails or takes longer than half an hour.
     """
     token = secrets.token_hex(8)

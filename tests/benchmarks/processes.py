@@ -15,6 +15,7 @@ from pathlib import Path
 
 MARK = "BENCHMARK_MARK"
 PROC = Path("/proc")
+FORGET_EVERY = 10  # looks
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -41,27 +42,30 @@ class Watched:
     def __init__(self, token: str) -> None:
         self._sign = f"{MARK}={token}".encode()
         self._seen: dict[tuple[int, int], Process] = {}
-        self._foreign: set[tuple[int, int]] = set()
+        self._foreign: set[int] = set()
+        self._looks = 0
 
     def look(self, memory: bool) -> list[Process]:
         """The living processes that count; ``memory`` is read only if asked: it is slow."""
+        if self._looks % FORGET_EVERY == 0:
+            self._foreign.clear()  # a number may be given to another process
+        self._looks += 1
         living = []
         ours: dict[int, Process] = {}
         # In the order of their start, so that a parent is known before its children.
-        for start, pid, parent, cpu in sorted(_processes()):
+        for start, pid, parent, cpu in sorted(_processes(self._foreign)):
             key = (pid, start)
-            if key in self._foreign:
-                continue
             process = self._seen.get(key)
             if process is None:
                 if parent not in ours and not self._marked(pid):
-                    self._foreign.add(key)
+                    self._foreign.add(pid)
                     continue
                 process = self._seen[key] = Process(pid, start, parent, "")
             ours[pid] = process
             process.parent = parent
             process.cpu = max(process.cpu, cpu)
-            process.command = _command(pid) or process.command
+            if memory or not process.command:
+                process.command = _command(pid) or process.command
             if memory:
                 process.rss, process.pss = _memory(pid)
             living.append(process)
@@ -86,11 +90,11 @@ class Watched:
             return False
 
 
-def _processes() -> list[tuple[int, int, int, float]]:
-    """Start, pid, parent and CPU seconds of every process that is not a zombie."""
+def _processes(besides: set[int]) -> list[tuple[int, int, int, float]]:
+    """Start, pid, parent and CPU seconds of every process that is no zombie and not ``besides``."""
     found = []
     for name in os.listdir(PROC):
-        if not name.isdigit():
+        if not name.isdigit() or int(name) in besides:
             continue
         with contextlib.suppress(OSError):
             fields = (PROC / name / "stat").read_text().rpartition(")")[2].split()

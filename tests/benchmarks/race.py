@@ -70,7 +70,16 @@ def print_table(contenders: list[Contender], unit: float) -> None:
     print("  CPU s and MB: all processes of the contender; MB is the peak of their summed PSS")
 
 
-def race_keras(trials: int, repeats: int) -> None:
+def _only(contenders: list[Contender], words: list[str]) -> list[Contender]:
+    """Ours, and those whose name holds one of ``words``; all if there are no words."""
+    return [
+        contender
+        for contender in contenders
+        if contender is contenders[0] or not words or any(w in contender.name for w in words)
+    ]
+
+
+def race_keras(trials: int, repeats: int, only: list[str]) -> None:
     """Two-epoch Keras trials: ours, Ray Tune as documented and by hand, one loop, two loops."""
     documented = max(1, trials // 2)
     contenders = [
@@ -92,10 +101,15 @@ def race_keras(trials: int, repeats: int) -> None:
             lambda d: [command("loop", trials, d, offset, 2) for offset in range(2)],
         ),
     ]
-    race(contenders, repeats, 1, f"{trials} Keras trials of two epochs on digits, two at once")
+    race(
+        _only(contenders, only),
+        repeats,
+        1,
+        f"{trials} Keras trials of two epochs on digits, two at once",
+    )
 
 
-def race_noop(trials: int, repeats: int) -> None:
+def race_noop(trials: int, repeats: int, only: list[str]) -> None:
     """Trials that do nothing: ours, which write the whole tree, and Ray Tune by hand."""
     contenders = [
         Contender(
@@ -105,4 +119,4 @@ def race_noop(trials: int, repeats: int) -> None:
         ),
         Contender("Ray Tune by hand", trials, lambda d: [command("ray-by-hand-noop", trials, d)]),
     ]
-    race(contenders, repeats, 0.001, f"{trials} trials that do nothing, two at once")
+    race(_only(contenders, only), repeats, 0.001, f"{trials} trials that do nothing, two at once")
