@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,6 +72,7 @@ def ray_running(
         if cpus is not None:
             options["num_cpus"] = max(1, int(-(-cpus // 1)))
     else:
+        _check_address(address)
         options |= {"address": address, "runtime_env": {"env_vars": passed_on()}}
     if not verbose:
         for name in ("ray", "ray.tune", "ray.data", "ray.train"):
@@ -80,9 +82,7 @@ def ray_running(
     except (ConnectionError, RuntimeError, ValueError) as error:
         if address is None:
             raise SweeperError(f"Ray does not start on this machine: {error}") from error
-        raise UsageError(
-            f"--address {address}: expected a running Ray cluster, found none: {error}"
-        ) from error
+        raise _no_cluster(address, error) from error
     _tighten_token()
     try:
         yield ray
@@ -92,6 +92,28 @@ def ray_running(
         if address is None:
             end_marked(token, grace=2)
         os.environ.pop(MARK, None)
+
+
+def _check_address(address: str) -> None:
+    """Ray waits for minutes for a cluster that is not there: knock first."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if address.startswith("ray://"):
+        raise UsageError(
+            f"--address {address}: Ray Client ends the work when its connection breaks: give the "
+            "cluster's own address, HOST:6379, or launch on one of its nodes with `auto`"
+        )
+    if colon and port.isdigit():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+        except OSError as error:
+            raise _no_cluster(address, error) from error
+
+
+def _no_cluster(address: str, error: Exception) -> UsageError:
+    return UsageError(
+        f"--address {address}: expected a running Ray cluster, found none: {error}; start one "
+        "with `ray start --head`, or leave --address out to use this machine"
+    )
 
 
 def check_resources(ray: Any, cpu: float, gpu: float) -> int:

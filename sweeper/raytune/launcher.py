@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from sweeper.errors import RunBusy, UsageError
 from sweeper.experiment import Lease, PlannedTrial, Tree, files, living_owner
 from sweeper.raytune import cluster
-from sweeper.spec import Metric, Sweep
+from sweeper.spec import Metric, Sweep, check_program
 from sweeper.worker.client import ServerControl, Session
 
 logger = logging.getLogger("sweeper.raytune")
@@ -133,7 +133,13 @@ def launch(
     Raises ``UsageError`` for a request that cannot be carried out, ``RunBusy`` when another
     process is launching this sweep.
     """
+    check_program(sweep)
     check_storage(sweep.base_dir)
+    if sweep.adaptive:
+        raise UsageError(
+            f"{sweep.path}: method: expected grid, random or list, found {sweep.method}: "
+            "this version has no adaptive searcher"
+        )
     tree = Tree(sweep.base_dir)
     home = tree.paths.sweep(sweep.sweep_name)
     refuse_if_launching(home)
@@ -150,7 +156,6 @@ def launch(
             stop.install()
             server.wait_ready()
             slots = cluster.check_resources(ray, sweep.resources.cpu, sweep.resources.gpu)
-            home.mkdir(parents=True, exist_ok=True)
             stack.callback(_acquire(home).release)
             files.write_bytes(home / "sweep.yaml", sweep.to_yaml().encode())
             stop.after(sweep.budget.wall)
@@ -182,7 +187,10 @@ def refuse_if_launching(home: Path) -> None:
 
 def _acquire(home: Path) -> Lease:
     try:
+        home.mkdir(parents=True, exist_ok=True)
         return Lease.acquire(home)
+    except OSError as error:
+        raise _unwritable(home) from error
     except RunBusy:
         refuse_if_launching(home)
         raise
@@ -196,10 +204,14 @@ def check_storage(base: Path) -> None:
     if not place.is_dir():
         raise UsageError(f"{place}: expected a directory to store the tree in, found a file")
     if not os.access(place, os.W_OK | os.X_OK):
-        raise UsageError(
-            f"{place}: expected a directory that can be written, found that it cannot; "
-            "choose another with --storage or `storage:`"
-        )
+        raise _unwritable(place)
+
+
+def _unwritable(place: Path) -> UsageError:
+    return UsageError(
+        f"{place}: expected a directory that can be written, found that it cannot; "
+        "choose another with --storage or `storage:`"
+    )
 
 
 def _session(sweep: Sweep) -> Session:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import os
 import select
 import shutil
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import time
 import traceback
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -57,12 +59,8 @@ class ForkServer:
             self.answer = {"kind": "broken", "message": str(error)}
         except BaseException as error:
             where = self.session.path or self.session.module
-            text = "".join(traceback.format_exception(error)[-6:]).rstrip()
-            self.answer = {
-                "kind": "broken",
-                "message": f"{where}: the train module does not import; mend it and launch again\n"
-                f"{text}",
-            }
+            message = f"{where}: the train module does not import; mend it and launch again"
+            self.answer = {"kind": "broken", "message": f"{message}\n{_users_traceback(error)}"}
         else:
             self.answer = {
                 "kind": "ready",
@@ -207,6 +205,15 @@ class ForkServer:
         shutil.rmtree(self.session.directory, ignore_errors=True)
         if self.control is not None:
             self.control.close()
+
+
+def _users_traceback(error: BaseException) -> str:
+    """The traceback without the frames, ours and the import system's, that led to the user's."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = ("<frozen importlib", str(Path(__file__).parent), importlib.__file__)
+    first = next((n for n, f in enumerate(frames) if not f.filename.startswith(ours)), 0)
+    lines = traceback.format_list(frames[first:]) + traceback.format_exception_only(error)
+    return "".join(lines).rstrip()
 
 
 def _ignore(signum: int, frame: FrameType | None) -> None:
