@@ -39,6 +39,9 @@ def open_index(
 
         given = {"storage": storage, "name": name, "seed": seed}
         changes = {key: value for key, value in given.items() if value is not None}
+        home = target.resolve().parent
+        if target.name == STORED and _is_home(home) and not (changes or overrides):
+            return _stored(home.parent.parent, home)
         return index_sweep(load_sweep(target, overrides, **changes))
     if overrides or name is not None or seed is not None:
         what = "KEY=VALUE" if overrides else "--name" if name is not None else "--seed"
@@ -54,9 +57,7 @@ def open_index(
 
 def open_directory(directory: Path) -> Index:
     """Read a base directory or a ``sweeps/<name>`` directory in one; see :func:`open_index`."""
-    if directory.parent.name == "sweeps" and (
-        (directory / STORED).is_file() or not _is_base(directory)
-    ):
+    if _is_home(directory):
         return _stored(directory.parent.parent, directory)
     if not _is_base(directory):
         raise UsageError(
@@ -73,6 +74,13 @@ def open_directory(directory: Path) -> Index:
             f"alone: {', '.join(str(path) for path in stored)}"
         )
     return index
+
+
+def _is_home(directory: Path) -> bool:
+    """Is this ``sweeps/<name>`` of a base directory?"""
+    if directory.parent.name != "sweeps" or not _is_base(directory.parent.parent):
+        return False
+    return (directory / STORED).is_file() or not _is_base(directory)
 
 
 def _is_base(directory: Path) -> bool:

@@ -53,6 +53,7 @@ def test_a_tree_that_was_moved_is_read_where_it_is(base: Path, tmp_path: Path) -
     moved.parent.mkdir()
     base.rename(moved)
     assert facts(open_index(moved)) == before
+    assert facts(open_index(moved / "sweeps" / "grid" / "sweep.yaml")) == before
     assert open_index(moved).base == moved
 
 
