@@ -72,7 +72,7 @@ def ray_running(
         if cpus is not None:
             options["num_cpus"] = max(1, int(-(-cpus // 1)))
     else:
-        _check_address(address)
+        address = _resolve(address)
         options |= {"address": address, "runtime_env": {"env_vars": passed_on()}}
     if not verbose:
         for name in ("ray", "ray.tune", "ray.data", "ray.train"):
@@ -94,22 +94,32 @@ def ray_running(
         os.environ.pop(MARK, None)
 
 
-def _check_address(address: str) -> None:
-    """Ray waits for minutes for a cluster that is not there: knock first."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
+def _resolve(address: str) -> str:
+    """The cluster's address, once something answers there: Ray itself would wait for minutes.
+
+    ``auto`` is RAY_ADDRESS, or the cluster that ``ray start`` noted on this machine.
+    """
     if address.startswith("ray://"):
         raise UsageError(
             f"--address {address}: Ray Client ends the work when its connection breaks: give the "
             "cluster's own address, HOST:6379, or launch on one of its nodes with `auto`"
         )
-    if colon and port.isdigit():
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
-        except OSError as error:
-            raise _no_cluster(address, error) from error
+    if address == "auto":
+        noted = Path(os.environ.get("RAY_TMPDIR") or "/tmp", "ray", "ray_current_cluster")
+        address = os.environ.get("RAY_ADDRESS") or (noted.read_text() if noted.exists() else "")
+        if not address:
+            raise _no_cluster("auto", f"neither RAY_ADDRESS nor {noted} names one")
+    host, colon, port = address.strip().rpartition(":")
+    if not colon or not port.isdigit():
+        raise _no_cluster(address, "an address has the form HOST:PORT")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except OSError as error:
+        raise _no_cluster(address, error) from error
+    return address.strip()
 
 
-def _no_cluster(address: str, error: Exception) -> UsageError:
+def _no_cluster(address: str, error: object) -> UsageError:
     return UsageError(
         f"--address {address}: expected a running Ray cluster, found none: {error}; start one "
         "with `ray start --head`, or leave --address out to use this machine"
