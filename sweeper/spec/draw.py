@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # So many draws in a row that give nothing new, and the rest is walked through (or given up).
 _PATIENCE = 2_000
-_MORE_PATIENCE = 200_000
+_MORE_PATIENCE = 100_000
 _SMALLEST = 2.0**-54
 
 

@@ -16,8 +16,10 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
-    style = "" if reads_as_text(text) else "'"
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style or None)
+    style = None if reads_as_text(text) else "'"
+    if not text.isprintable():  # line ends of all kinds survive as escapes only
+        style = '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _Dumper.add_representer(str, _text)

@@ -27,14 +27,14 @@ def load(tmp_path: Path) -> Load:
 
 
 @pytest.fixture
-def complaints(load: Load) -> Callable[..., list[str]]:
+def complaints(load: Load, tmp_path: Path) -> Callable[..., list[str]]:
     """The problems of a text, without their directory."""
 
     def of(text: str, overrides: tuple[str, ...] = ()) -> list[str]:
         with pytest.raises(SpecError) as caught:
             load(text, overrides)
         return [
-            str(problem).replace(problem.path or "?", "sweep.yaml")
+            str(problem).replace(str(tmp_path / "sweep.yaml"), "sweep.yaml")
             for problem in caught.value.problems
         ]
 

@@ -1,0 +1,332 @@
+"""Every key of a sweep file, what it becomes, and that a stored sweep loads back equal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweeper.errors import UsageError
+from sweeper.spec import (
+    Budget,
+    EarlyTerminate,
+    Metric,
+    Resources,
+    Retry,
+    Sweep,
+    check_program,
+    load_sweep,
+    program_mode,
+    save_trials,
+)
+
+Load = Callable[..., Sweep]
+MINIMAL = "method: grid\nparameters: {a: {values: [1, 2]}}\n"
+
+FULL = """
+name: notedetection
+sweep_name: first
+program: notedetection.py
+method: bayes
+metric: {name: val_loss, goal: minimize, target: 0.02, mode: last}
+run_cap: 200
+seed: 17
+description: all of it
+project: ours
+base: hyperparameters.json
+parameters:
+  training:
+    parameters:
+      optimizer: {values: [sgd, adam]}
+      batch_size: {values: [64, 128, 256]}
+      epochs: {value: 12}
+      learning-rate: {distribution: log_uniform_values, min: 1e-4, max: 1e-1}
+      momentum: {min: 0.0, max: 0.99, when: "training.optimizer == 'sgd'"}
+  model.dropout_0: {min: 0.0, max: 0.5}
+  model.conv_0: {values: [16, 32]}
+  model.conv_1: {values: [32, 64]}
+  comment: VGG net
+monitored: [training, [processing, model]]
+constraints: ["model.conv_1 >= model.conv_0"]
+zip: [[model.conv_0, model.conv_1]]
+repeats: 3
+early_terminate: {type: hyperband, min_iter: 3, eta: 2}
+resources: {cpu: 2, gpu: 0.25}
+parallel: 4
+budget: {wall: 12h, trial: 90m, trials: 200, disk: 50GB}
+retry: {max: 2, breaker: 5}
+checkpoint: {keep: best, format: h5, monitor: val_accuracy, mode: max}
+storage: store
+"""
+HYPERPARAMETERS = {
+    "debug": False,
+    "training": {"batch_size": 128, "epochs": 5, "learning-rate": 0.008},
+    "processing": {"width": 128},
+    "model": {"conv_0": 32, "conv_1": 64, "dropout_0": 0.25, "kernel": [3, 3]},
+    "comment": "",
+    "author": "john doe",
+}
+
+
+@pytest.fixture
+def full(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sweep:
+    (tmp_path / "hyperparameters.json").write_text(json.dumps(HYPERPARAMETERS))
+    monkeypatch.chdir(tmp_path)
+    return load(FULL)
+
+
+def test_every_key_is_typed(full: Sweep, tmp_path: Path) -> None:
+    assert full.name == "notedetection"
+    assert full.sweep_name == "first"
+    assert full.program is not None
+    assert full.program.path == tmp_path / "notedetection.py"
+    assert full.program.function == "train"
+    assert full.metric == Metric("val_loss", "minimize", 0.02, "last")
+    assert (full.method, full.run_cap, full.seed, full.repeats) == ("bayes", 200, 17, 3)
+    assert full.monitored == ("training", ("processing", "model"))
+    assert full.resources == Resources(2, 0.25)
+    assert full.parallel == 4
+    assert full.budget == Budget(43200, 5400, 200, 50 * 10**9)
+    assert full.retry == Retry(2, 5)
+    assert full.checkpoint == {
+        "keep": ["best"],
+        "format": "h5",
+        "monitor": "val_accuracy",
+        "mode": "max",
+    }
+    assert full.storage == tmp_path / "store"
+    assert full.base_dir == tmp_path / "store/notedetection"
+    assert full.early_terminate == EarlyTerminate("hyperband", min_iter=3, eta=2)
+    assert full.zip == (("model.conv_0", "model.conv_1"),)
+    assert full.constraints == ("model.conv_1 >= model.conv_0",)
+    assert full.description == "all of it"
+    assert len(full.warnings) == 1
+    assert "project" in full.warnings[0]
+
+
+def test_defaults(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    sweep = load(MINIMAL)
+    assert (sweep.name, sweep.sweep_name, sweep.seed, sweep.repeats) == ("sweep", "sweep", 0, 1)
+    assert sweep.storage == tmp_path / "experiments"
+    assert (sweep.program, sweep.command, sweep.metric, sweep.parallel) == (None,) * 4
+    assert (sweep.resources, sweep.retry, sweep.budget) == (Resources(1, 0), Retry(1, 10), Budget())
+    assert sweep.warnings == ()
+
+
+def test_a_stored_sweep_stands_alone_and_loads_back_equal(full: Sweep, tmp_path: Path) -> None:
+    stored = tmp_path / "elsewhere" / "copy.yaml"
+    stored.parent.mkdir()
+    stored.write_text(full.to_yaml(), encoding="utf-8")
+    (tmp_path / "hyperparameters.json").unlink()
+    again = load_sweep(stored)
+    assert again == full
+    assert again.to_yaml() == full.to_yaml()
+    assert again.document["project"] == "ours"
+
+
+def test_overrides_and_options_are_part_of_what_is_stored(load: Load, tmp_path: Path) -> None:
+    sweep = load(
+        MINIMAL,
+        ("parameters.a.values=[5, 1e-3]", "metric={name: loss}", "metric.goal=maximize"),
+        name="other",
+        storage=tmp_path / "s",
+        seed=3,
+        max_trials=7,
+        parallel=2,
+        cpus_per_trial=2,
+        gpus_per_trial=0.5,
+    )
+    assert [t.params for t in sweep.trials()] == [{"a": 5}, {"a": 1e-3}]
+    assert (sweep.name, sweep.storage, sweep.seed) == ("other", tmp_path / "s", 3)
+    assert (sweep.run_cap, sweep.parallel, sweep.resources) == (7, 2, Resources(2, 0.5))
+    assert sweep.metric == Metric("loss", "maximize")
+    path = tmp_path / "stored.yaml"
+    path.write_text(sweep.to_yaml())
+    assert load_sweep(path) == sweep
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("parameters.training.epochs.value=3", {"epochs": 3, "opt": {"lr": 1}}),
+        ("parameters.training.epochs=3", {"epochs": 3, "opt": {"lr": 1}}),
+        ("parameters.training.opt.lr.value=0.5", {"epochs": 1, "opt": {"lr": 0.5}}),
+        ("parameters.training.parameters.epochs.value=9", {"epochs": 9, "opt": {"lr": 1}}),
+        ("parameters.training.opt.lr.values=[7]", {"epochs": 1, "opt": {"lr": 7}}),
+    ],
+)
+def test_an_override_finds_nested_parameters(load: Load, override: str, expected: Any) -> None:
+    text = """
+        method: grid
+        parameters:
+          training:
+            parameters:
+              epochs: {values: [1]}
+              opt: {parameters: {lr: {value: 1}}}
+        """
+    assert next(load(text, (override,)).trials()).params == {"training": expected}
+
+
+def test_an_override_may_address_base(load: Load) -> None:
+    text = "method: grid\nbase: {training: {epochs: 5}, b: 1}\nparameters: {b: {values: [2]}}\n"
+    sweep = load(text, ("parameters.training.epochs.value=3", "base.c=4"))
+    assert next(sweep.trials()).params == {"training": {"epochs": 3}, "b": 2, "c": 4}
+
+
+def test_a_value_ends_what_the_parameter_was(load: Load) -> None:
+    text = "method: random\nparameters: {lr: {distribution: log_uniform_values, min: 1, max: 2}}"
+    assert next(load(text, ("parameters.lr.value=1",)).trials()).params == {"lr": 1}
+    assert load(text, ("parameters.lr.max=3",)).space.parameters[0].distribution.high == 3
+
+
+def test_storage_and_names(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load(MINIMAL, storage="../up").storage == tmp_path.parent / "up"
+    assert load(MINIMAL, name="EST (FAN1VS3) only 500 epochs").name.startswith("EST (FAN")
+    for bad in ("../x", "a/../../x", "/x", "", "  ", ".", "a\nb", "~/x", "x" * 300):
+        with pytest.raises(UsageError):
+            load(MINIMAL, name=bad)
+
+
+def test_monitored_by_default(load: Load) -> None:
+    nested = MINIMAL + "base: {model: {w: 1}, training: {e: 1}, comment: x, debug: false}\n"
+    assert load(nested).monitored == ("model", "training", ("a",))
+    assert load("method: grid\nparameters: {b: 1, debug: true, a: {values: [1]}}").monitored == (
+        ("a", "b"),
+    )
+    listed = "method: list\ntrials: [{m: {w: 1}, lr: 1}, {m: {w: 2}, lr: 1}]"
+    assert load(listed).monitored == ("m", ("lr",))
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "digits.yaml").write_text(MINIMAL)
+    with pytest.raises(UsageError, match=r"there is no such file: did you mean .*digits\.yaml\?"):
+        load_sweep(tmp_path / "digit.yaml")
+    with pytest.raises(UsageError, match="found a directory"):
+        load_sweep(tmp_path)
+    for data, words in ((b"a: \xff\n", "not UTF-8"), ("a: 1".encode("utf-16"), "UTF-16")):
+        (tmp_path / "bad.yaml").write_bytes(data)
+        with pytest.raises(UsageError, match=words):
+            load_sweep(tmp_path / "bad.yaml")
+    (tmp_path / "empty.yaml").write_text("# nothing\n")
+    with pytest.raises(UsageError, match="the file is empty"):
+        load_sweep(tmp_path / "empty.yaml")
+
+
+def test_windows_files_load(tmp_path: Path) -> None:
+    path = tmp_path / "w.yaml"
+    path.write_bytes(b"\xef\xbb\xbf---\r\n" + MINIMAL.replace("\n", "\r\n").encode())
+    assert load_sweep(path).size() == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "function", "mode"),
+    [
+        ("train.py", "path", "train", None),
+        ("sub/train.py:fit", "path", "fit", "function"),
+        ("pkg.mod", "module", "train", None),
+        ("pkg.mod:fit", "module", "fit", "function"),
+        ("algonauts-train", "path", "train", None),
+        ("platalea\\\\x.py", "path", "train", None),
+        ("../up/train.py", "path", "train", None),
+    ],
+)
+def test_programs(load: Load, text: str, kind: str, function: str, mode: str | None) -> None:
+    program = load(MINIMAL + f'program: "{text}"\n').program
+    assert program is not None
+    assert (program.path is not None) == (kind == "path")
+    assert (program.module is not None) == (kind == "module")
+    assert (program.function, program.mode) == (function, mode)
+
+
+def test_a_program_is_checked_apart(load: Load, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="`program` is missing"):
+        check_program(load(MINIMAL))
+    (tmp_path / "train.py").write_text("def train(params, callbacks):\n    raise SystemExit\n")
+    check_program(load(MINIMAL + "program: train.py\n"))
+    with pytest.raises(UsageError, match=r"there is no file .*; did you mean train\.py\?"):
+        check_program(load(MINIMAL + "program: trian.py\n"))
+    check_program(load(MINIMAL + "program: train\n"))
+    check_program(load(MINIMAL + "program: json.decoder\n"))
+    with pytest.raises(UsageError, match=r"there is no module nowhere\.at_all"):
+        check_program(load(MINIMAL + "program: nowhere.at_all\n"))
+    check_program(load(MINIMAL + "command: [python, main.py]\n"))
+
+
+@pytest.mark.parametrize(
+    ("source", "mode"),
+    [
+        ("def train(params, callbacks): ...\n", "function"),
+        ("from mine import train\n", "function"),
+        ("import mine as train\n", "function"),
+        ("train = make()\n", "function"),
+        ("if True:\n    def train(p, c): ...\n", "function"),
+        ("try:\n    import x\nexcept ImportError:\n    train = None\n", "function"),
+        ("import argparse\nprint('train')\n", "script"),
+        ("class A:\n    def train(self): ...\n", "script"),
+        ("not python at all (\n", "script"),
+    ],
+)
+def test_a_file_with_the_function_is_no_script(
+    load: Load, tmp_path: Path, source: str, mode: str
+) -> None:
+    (tmp_path / "train.py").write_text(source)
+    assert program_mode(load(MINIMAL + "program: train.py\n")) == mode
+    assert program_mode(load(MINIMAL + "program: train.py\ncommand: ['${program}']\n")) == "script"
+
+
+TRIALS = [
+    {"a": 1, "s": "text", "g": {"lr": 1e-5, "on": True, "deep": {"x": None}}, "l": [1, [2]]},
+    {"a": 2.5, "s": "1e-4", "g": {"lr": 0.1, "on": False, "deep": {"x": "y, z\n"}}, "l": []},
+    {"a": 3, "s": "", "g": {"lr": 1, "deep": {"x": "ü"}}, "flat.name": "dot", "e": {}},
+]
+
+
+@pytest.mark.parametrize("ending", ["csv", "json", "yaml"])
+def test_saved_trials_are_read_back_as_they_were(load: Load, tmp_path: Path, ending: str) -> None:
+    assert save_trials(tmp_path / f"trials.{ending}", TRIALS) == 3
+    sweep = load(f"method: list\ntrials: trials.{ending}\n")
+    assert [trial.params for trial in sweep.trials()] == TRIALS
+    (tmp_path / "stored.yaml").write_text(sweep.to_yaml(), encoding="utf-8")
+    assert load_sweep(tmp_path / "stored.yaml") == sweep
+
+
+def test_trials_of_a_plan_in_json(load: Load, tmp_path: Path) -> None:
+    plan = {"sweep": "x", "size": 1, "trials": [{"trial": 0, "params": {"a": 1}, "state": "new"}]}
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    assert next(load("method: list\ntrials: plan.json\n").trials()).params == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("t.csv", "", "expected a header"),
+        ("t.csv", "a,a\n1,2\n", "stands twice in the header"),
+        ("t.csv", "a,b\n1\n", r"t\.csv:2: expected 2 cells, found 1"),
+        ("t.csv", "a,a.b\n1,2\n", "is a value and a group at once"),
+        ("t.json", "[1, ", r"t\.json:1:5: not valid JSON"),
+        ("t.json", '[{"a": NaN}]', "NaN is no JSON number"),
+        ("t.json", '[{"a": 1, "a": 2}]', "`a` stands twice"),
+        ("t.json", "3", "expected a list of parameter dicts"),
+        ("t.yaml", "- a: 1\n  a: 2\n", r"t\.yaml:2:3"),
+        ("t.txt", "x", "expected a name ending in"),
+    ],
+)
+def test_trials_that_cannot_be_read(
+    load: Load, tmp_path: Path, name: str, text: str, words: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError, match=words):
+        load(f"method: list\ntrials: {name}\n")
+
+
+def test_a_base_in_yaml_beside_the_sweep_file(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text("model: {lr: 1e-4}\n")
+    assert next(load(MINIMAL + "base: base.yaml\n").trials()).params["model"] == {"lr": 1e-4}
+    (tmp_path / "base.yaml").write_text("- 1\n")
+    with pytest.raises(UsageError, match="expected a parameter dict, found list"):
+        load(MINIMAL + "base: base.yaml\n")

@@ -1,0 +1,30 @@
+"""Reading a sweep file loads nothing heavy, and is quick."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+HEAVY = ("numpy", "scipy", "ray", "tensorflow", "keras", "pandas", "wandb")
+CODE = f"""
+import sys, time
+import yaml
+begin = time.perf_counter()
+import sweeper.spec
+took = time.perf_counter() - begin
+loaded = [name for name in {HEAVY!r} if name in sys.modules]
+print(took, *loaded)
+"""
+
+
+def test_importing_the_room_is_light() -> None:
+    answers = []
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-c", CODE], capture_output=True, text=True, check=True
+        )
+        took, *loaded = done.stdout.split()
+        assert loaded == []
+        answers.append(float(took))
+    # 0.04 s on a quiet machine; the test machine is shared.
+    assert min(answers) < 0.3
