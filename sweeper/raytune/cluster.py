@@ -73,7 +73,9 @@ def ray_running(
             options["num_cpus"] = max(1, int(-(-cpus // 1)))
     else:
         address = _resolve(address)
-        options |= {"address": address, "runtime_env": {"env_vars": passed_on()}}
+        options["address"] = address
+        if passed_on():
+            options["runtime_env"] = {"env_vars": passed_on()}
     if not verbose:
         for name in ("ray", "ray.tune", "ray.data", "ray.train"):
             logging.getLogger(name).setLevel(logging.CRITICAL)

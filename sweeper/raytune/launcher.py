@@ -10,6 +10,7 @@ import os
 import secrets
 import shutil
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -224,6 +225,7 @@ def _session(sweep: Sweep) -> Session:
         module=program.module,
         function=program.function,
         cwd=os.getcwd(),
+        argv=tuple(sys.argv),
         threads=max(1, int(sweep.resources.cpu)),
         env=cluster.passed_on(),
     )

@@ -185,7 +185,7 @@ def main() -> NoReturn:
     """A child in a fresh interpreter, for what cannot be forked; descriptor 0 is its owner."""
     from sweeper.worker.client import Session
 
-    session = Session.from_json(sys.argv[1])
+    session = Session.enter(sys.argv[1])
     connection = Connection(socket.socket(fileno=os.dup(0)))
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)

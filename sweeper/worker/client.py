@@ -25,7 +25,8 @@ START_SECONDS = 120.0  # a cold import of TensorFlow from a network disk takes a
 class Session:
     """What every process of one launch must know to train: the same on every node.
 
-    ``threads`` is the number of threads that numerical libraries may start per trial.
+    ``argv`` is the launch's own command line; ``threads`` is the number of threads that numerical
+    libraries may start per trial; ``env`` is added to the environment.
     """
 
     token: str
@@ -33,6 +34,7 @@ class Session:
     module: str | None
     function: str
     cwd: str
+    argv: tuple[str, ...] = ()
     threads: int = 1
     env: dict[str, str] = field(default_factory=dict)
 
@@ -44,12 +46,24 @@ class Session:
             root = Path("/tmp")
         return root / f"sweeper-{os.getuid()}-{self.token}"
 
+    @property
+    def file(self) -> Path:
+        """Where the fork server finds the session: its environment is no one else's business."""
+        return self.directory / "session.json"
+
     def to_json(self) -> str:
         return json.dumps(asdict(self))
 
     @staticmethod
     def from_json(text: str) -> Session:
         return Session(**json.loads(text))
+
+    @staticmethod
+    def enter(file: str) -> Session:
+        """Read the session of a process of it, and take on the launch's command line."""
+        session = Session.from_json(Path(file).read_text())
+        sys.argv = list(session.argv)
+        return session
 
 
 class ServerLost(SweeperError):
@@ -99,9 +113,10 @@ def _start(session: Session) -> None:
     # Read when the libraries load, so they must be there before the server starts.
     limits = {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
     env = {**limits, **os.environ, **session.env}
+    session.file.write_text(session.to_json())
     with open(directory / "server.log", "ab") as log:
         subprocess.run(
-            [sys.executable, "-m", "sweeper.worker.forkserver", session.to_json()],
+            [sys.executable, "-m", "sweeper.worker.forkserver", str(session.file)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

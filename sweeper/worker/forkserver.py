@@ -124,7 +124,7 @@ class ForkServer:
         if not self.forkable:
             # Threads or a device are alive in here, which no fork survives: start afresh.
             fresh = subprocess.Popen(
-                [sys.executable, "-m", "sweeper.worker.child", self.session.to_json()],
+                [sys.executable, "-m", "sweeper.worker.child", str(self.session.file)],
                 stdin=connection.sock.fileno(),
                 env={**os.environ, **env},
                 start_new_session=True,
@@ -227,8 +227,8 @@ def _kill(pid: int) -> None:
 
 
 def main() -> NoReturn:
-    """Run one session's fork server; the argument is the session in JSON."""
-    session = Session.from_json(sys.argv[1])
+    """Run one session's fork server; the argument is the session's file."""
+    session = Session.enter(sys.argv[1])
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(session.directory / "socket"))
     listener.listen(128)
