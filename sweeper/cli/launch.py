@@ -13,6 +13,7 @@ import click
 
 from sweeper.cli import options
 from sweeper.cli.progress import Board, LiveDisplay, PlainDisplay
+from sweeper.errors import TreeError
 from sweeper.experiment import PlannedTrial, Tree, plan_trials
 
 if TYPE_CHECKING:
@@ -63,9 +64,17 @@ def launch(**given: Any) -> int:
         if total > LARGE and not given["yes"] and sys.stdin.isatty():
             click.confirm(f"Run {total} trials?", abort=True, err=True)
     ending = None
-    if total != 0:
+    if total != 0 and not _target_reached(sweep):
         ending = _run(sweep, (item for item in plan if item.state in TO_RUN), total, given)
     return _conclude(sweep, ending, say)
+
+
+def _target_reached(sweep: Sweep) -> bool:
+    if sweep.metric is None or sweep.metric.target is None:
+        return False
+    from sweeper.results import index_sweep, target_reached
+
+    return target_reached(index_sweep(sweep).entries, sweep.metric)
 
 
 class _Talk:
@@ -104,27 +113,37 @@ def _run(
 
 def _conclude(sweep: Sweep, ending: Ending | None, say: _Talk) -> int:
     """Write the summaries, say how it went and what to do next; the exit code is the tree's."""
-    from sweeper.results import BAD, GOOD, index_sweep, outcome_exit_code, write_summary
+    from sweeper.results import (
+        BAD,
+        GOOD,
+        index_sweep,
+        outcome_exit_code,
+        target_reached,
+        write_summary,
+    )
 
     index = index_sweep(sweep)
-    write_summary(index)
+    try:
+        write_summary(index)
+    except TreeError as error:  # on storage that can only be read, all else is still told
+        say(f"sweeper: {error}")
     for entry in index.entries:
         if entry.listed and entry.status in BAD:
             say(f"trial {entry.trial} {entry.status}: {entry.error}\n    {entry.log}")
     counts = ", ".join(f"{n} {status}" for status, n in index.counts().items() if n)
-    say(f"{counts or 'nothing run'}")
+    say(counts or "nothing run")
     _print_best(index)
-    signum = ending.signum if ending else 0
     if ending is not None and ending.reason:
         say(f"stopped: {ending.reason}")
-    left = sum(entry.status not in GOOD and entry.status not in BAD for entry in index.entries)
-    if signum or left:
+    asked = [entry for entry in index.entries if entry.listed]
+    if target_reached(index.entries, index.metric):
+        asked = [entry for entry in asked if entry.status in GOOD + BAD]
+    signum = ending.signum if ending is not None else 0
+    if signum or any(entry.status not in GOOD + BAD for entry in asked):
         say(f"to go on: {shlex.join(['sweeper', *sys.argv[1:]])}")
     if signum:
         return 128 + signum
-    return outcome_exit_code(
-        (entry for entry in index.entries if entry.listed), ending is not None and ending.early
-    )
+    return outcome_exit_code(asked, stopped=ending is not None and ending.early)
 
 
 def _print_best(index: Index) -> None:

@@ -29,6 +29,7 @@ from sweeper.results.ranking import (
     named_metric,
     rank,
     score,
+    target_reached,
 )
 from sweeper.results.summary import (
     best_row,
@@ -72,6 +73,7 @@ __all__ = [
     "stored_sweep",
     "summary",
     "summary_csv",
+    "target_reached",
     "trial_row",
     "write_summary",
 ]

@@ -150,3 +150,14 @@ def monitored_metric(records: Iterable[RunRecord]) -> Metric | None:
     if not isinstance(name, str) or goal is None:
         return None
     return Metric(name, goal)
+
+
+def target_reached(entries: Iterable[Entry], metric: Metric | None) -> bool:
+    """Whether a run has reached the metric's target: then a launch starts no further trial."""
+    if metric is None or metric.target is None:
+        return False
+    for best in rank(entries, metric, top=1):
+        if metric.goal == "maximize":
+            return best.score.value >= metric.target
+        return best.score.value <= metric.target
+    return False

@@ -1,0 +1,110 @@
+"""Launching as a user does: the installed command, real Ray, real processes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+from sweeper.experiment import RunRecord, Tree
+from sweeper.worker.processes import MARK
+
+TRAINEE = Path(__file__).with_name("trainee.py")
+CLUSTER = """
+import sys
+from ray.cluster_utils import Cluster
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+print(cluster.address, flush=True)
+sys.stdin.read()
+"""
+
+
+class Launcher:
+    """One sweep in a directory of its own, and the commands on it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.file = directory / "case.yaml"
+        self.base = directory / "experiments" / "case"
+
+    def write(self, do: Mapping[str, Any], trials: int = 4, **keys: Any) -> None:
+        parameters = {"x": {"values": list(range(1, trials + 1))}, "do": {"value": dict(do)}}
+        sweep = {
+            "program": str(TRAINEE),
+            "method": "grid",
+            "metric": {"name": "loss", "goal": "minimize"},
+            "parameters": parameters,
+            **keys,
+        }
+        self.file.write_text(yaml.safe_dump(sweep))
+
+    def start(self, *words: str, command: str = "launch") -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "sweeper", command, str(self.file), *words],
+            cwd=self.directory,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(
+        self, *words: str, command: str = "launch", timeout: float = 120
+    ) -> subprocess.CompletedProcess[str]:
+        process = self.start(*words, command=command)
+        out, err = process.communicate(timeout=timeout)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def read(self, command: str) -> Any:
+        return json.loads(self.run("--json", command=command).stdout)
+
+    def records(self) -> list[RunRecord]:
+        return list(Tree(self.base).all_runs())
+
+    def wait_for(self, what: Callable[[list[RunRecord]], bool], timeout: float = 90) -> None:
+        deadline = time.monotonic() + timeout
+        while not (self.base.is_dir() and what(self.records())):
+            assert time.monotonic() < deadline, "what the test waits for did not happen"
+            time.sleep(0.05)
+
+    def left(self) -> list[str]:
+        """The command lines of this launch's processes that still live, after a short grace."""
+        for _ in range(40):
+            found = []
+            for process in psutil.process_iter():
+                try:
+                    if MARK in process.environ() and process.cwd() == str(self.directory):
+                        found.append(" ".join(process.cmdline()))
+                except psutil.Error:
+                    continue
+            if not found:
+                break
+            time.sleep(0.25)
+        return found
+
+
+@pytest.fixture
+def launcher(tmp_path: Path) -> Launcher:
+    return Launcher(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    """The address of a Ray cluster that all tests share which need no private one."""
+    with subprocess.Popen(
+        [sys.executable, "-c", CLUSTER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.kill()

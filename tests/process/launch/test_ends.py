@@ -1,0 +1,129 @@
+"""However trials end, the sweep goes on and the tree tells: on a running Ray cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.process.launch.conftest import Launcher
+
+
+def outcomes(launcher: Launcher) -> dict[int, str]:
+    return {record.params["x"]: record.status for record in launcher.records()}
+
+
+def test_a_good_sweep_and_what_is_on_the_terminal(launcher: Launcher, address: str) -> None:
+    launcher.write({"epochs": 3})
+    done = launcher.run("--address", address)
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.splitlines()
+    # Ray and Tune print nothing of their own.
+    assert lines[0].startswith("case: 4 trials: 4 new -> ")
+    assert sorted(line.split("trial ")[1].split()[0] for line in lines[1:5]) == list("0123")
+    assert lines[5:] == ["4 finished"]
+    assert done.stdout.startswith("best: trial 0  loss=0.33333 (epoch 3)")
+    assert outcomes(launcher) == {1: "finished", 2: "finished", 3: "finished", 4: "finished"}
+    for record in launcher.records():
+        assert [row["epoch"] for row in record.rows] == [1, 2, 3]
+        x = record.params["x"]
+        assert record.paths.output.read_text() == "".join(
+            f"trial {x} epoch {epoch}\n" for epoch in (1, 2, 3)
+        )
+    assert {path.name for path in (launcher.base / "sweeps" / "case").iterdir()} == {
+        "sweep.yaml",
+        "summary.json",
+        "summary.csv",
+    }
+    again = launcher.run("--address", address)
+    assert again.returncode == 0
+    assert again.stderr.startswith("case: 4 trials: 4 reused")
+    launcher.write({"epochs": 3}, trials=5)
+    grown = launcher.run("--address", address)
+    assert grown.stderr.startswith("case: 5 trials: 1 new, 4 reused")
+    assert len(launcher.records()) == 5
+
+
+def test_failures_cost_their_trial_only(launcher: Launcher, address: str) -> None:
+    launcher.write({"raises": [2], "dies": [3], "dies_once": [4]}, trials=5, retry={"max": 1})
+    done = launcher.run("--address", address)
+    assert done.returncode == 3, done.stderr
+    assert outcomes(launcher) == {
+        1: "finished", 2: "failed", 3: "failed", 4: "finished", 5: "finished",
+    }  # fmt: skip
+    assert "ValueError: trial 2 was told to fail" in done.stderr
+    assert "the training process died (signal 11)" in done.stderr
+    by_x = {record.params["x"]: record for record in launcher.records()}
+    assert str(by_x[2].paths.output) in done.stderr
+    assert "ValueError: trial 2 was told to fail" in by_x[2].paths.output.read_text()
+    for x in (2, 3, 4):
+        assert len(by_x[x].provenance["attempts"]) == 2
+    assert [row["epoch"] for row in by_x[4].rows] == [1, 2, 3]
+
+    again = launcher.run("--address", address)
+    assert again.returncode == 3
+    assert again.stderr.startswith("case: 5 trials: 3 reused, 2 failed")
+    assert len(launcher.records()) == 5
+    retried = launcher.run("--address", address, "--retry-failed")
+    assert retried.returncode == 3
+    assert retried.stderr.startswith("case: 5 trials: 2 new, 3 reused")
+    assert len(launcher.records()) == 7
+
+
+def test_the_breaker_stops_a_hopeless_sweep(launcher: Launcher, address: str) -> None:
+    launcher.write(
+        {"raises": list(range(1, 9))}, trials=8, retry={"max": 0, "breaker": 3}, parallel=1
+    )
+    done = launcher.run("--address", address)
+    assert done.returncode == 4, done.stderr
+    assert "stopped: 3 trials in a row failed" in done.stderr
+    assert list(outcomes(launcher).values()) == ["failed"] * 3
+
+
+def test_a_trial_over_its_time_is_ended(launcher: Launcher, address: str) -> None:
+    launcher.write({"hangs": [1]}, trials=3, budget={"trial": "3s"})
+    done = launcher.run("--address", address)
+    assert done.returncode == 3, done.stderr
+    assert outcomes(launcher) == {1: "timed-out", 2: "finished", 3: "finished"}
+
+
+def test_a_metric_that_is_never_reported(launcher: Launcher, address: str) -> None:
+    launcher.write({}, trials=2, metric={"name": "los"})
+    done = launcher.run("--address", address)
+    assert done.returncode == 2
+    assert "without reporting 'los': found loss; did you mean loss?" in done.stderr
+    launcher.write({}, trials=2)
+    mended = launcher.run("--address", address)
+    assert mended.returncode == 0, mended.stderr
+    assert all(record.status == "finished" for record in launcher.records())
+
+
+def test_the_target_ends_the_sweep(launcher: Launcher, address: str) -> None:
+    launcher.write({"delay": 0.1}, trials=6, metric={"name": "loss", "target": 0.5}, parallel=1)
+    done = launcher.run("--address", address)
+    assert "loss has reached its target of 0.5" in done.stderr
+    ran = len(launcher.records())
+    assert ran < 6
+    assert done.returncode == 0
+    assert launcher.run("--address", address).returncode == 0
+    assert len(launcher.records()) == ran
+
+
+def test_hyperband_stops_what_does_badly(launcher: Launcher, address: str) -> None:
+    early = {"type": "hyperband", "min_iter": 2, "eta": 3}
+    launcher.write({"epochs": 6, "delay": 0.1}, trials=5, early_terminate=early, parallel=1)
+    done = launcher.run("--address", address)
+    assert done.returncode == 0, done.stderr
+    stopped = {x for x, status in outcomes(launcher).items() if status == "stopped"}
+    # One at a time, best first: whoever comes later is worse at the first band.
+    assert stopped == {2, 3, 4, 5}
+    by_x = {record.params["x"]: record for record in launcher.records()}
+    assert [row["epoch"] for row in by_x[1].rows] == [1, 2, 3, 4, 5, 6]
+    assert all(len(by_x[x].rows) < 6 for x in stopped)
+    assert launcher.run("--address", address).stderr.startswith("case: 5 trials: 5 reused")
+
+
+def test_resources_that_no_node_can_give(launcher: Launcher, address: str) -> None:
+    launcher.write({}, resources={"cpu": 64})
+    done = launcher.run("--address", address)
+    assert done.returncode == 2
+    assert "a trial asks for 64 CPUs and 0 GPUs, which no node can give" in done.stderr
+    assert not Path(launcher.base).exists()

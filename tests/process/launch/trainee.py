@@ -1,0 +1,38 @@
+"""Train functions for the launch tests: no TensorFlow, and they do as their parameters say."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def train(params: Mapping[str, Any], callbacks: list[Any], run: Any) -> None:
+    """Report ``epochs`` epochs, one each ``delay`` seconds, continuing where a backup ends."""
+    do = params["do"]
+    saved = run.restore()
+    state = Path(run.path / "aside-state")
+    state.mkdir(exist_ok=True)
+    first = 1 + (int((saved / "epoch").read_text()) if saved else 0)
+    for epoch in range(first, do.get("epochs", 3) + 1):
+        time.sleep(do.get("delay", 0))
+        if epoch == 3:
+            _misbehave(params["x"], do, run)
+        print(f"trial {params['x']} epoch {epoch}", flush=True)
+        run.report(epoch=epoch, loss=float(params["x"]) / epoch)
+        (state / "epoch").write_text(str(epoch))
+        run.save(state)
+
+
+def _misbehave(x: int, do: Mapping[str, Any], run: Any) -> None:
+    if x in do.get("raises", ()):
+        raise ValueError(f"trial {x} was told to fail")
+    if x in do.get("dies_once", ()) and run.attempt == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if x in do.get("dies", ()):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if x in do.get("hangs", ()):
+        time.sleep(1000)
