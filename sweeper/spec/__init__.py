@@ -7,6 +7,7 @@ from sweeper.errors import Problem, SpecError
 
 from .command import ScriptCall, script_call, wandb_param_file
 from .convert import to_wandb, to_wandb_yaml
+from .corners import corners
 from .early import EarlyTerminate
 from .groups import default_monitored
 from .load import load_sweep
@@ -41,6 +42,7 @@ __all__ = [
     "Sweep",
     "Trial",
     "check_program",
+    "corners",
     "default_monitored",
     "load_sweep",
     "program_mode",

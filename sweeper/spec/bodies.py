@@ -156,15 +156,16 @@ def _only_known(report: Report, body: Mapping[str, Any], key: KeyPath, kind: str
             mend = "a normal distribution has `mu` and `sigma` and no bounds"
         elif name in ("value", "values"):
             mend = f"keep one of `{name}` and {one_of(f'`{k}`' for k in body if k != name)}"
+            if "distribution" in body:
+                mend = f"remove `distribution: {kind}` to have these values, or give its numbers"
         report.add(
             (*key, name), f"`{name}` has no meaning in {_kind_words(body, kind)}", mend, on_key=True
         )
-    for name in required:
-        if name not in body:
-            good = False
-            report.add(
-                key, f"{_kind_words(body, kind)} needs `{name}`", f"add `{name}:`", on_key=True
-            )
+    missing = [f"`{name}`" for name in required if name not in body]
+    if missing and good:
+        good = False
+        needs = " and ".join(missing)
+        report.add(key, f"{_kind_words(body, kind)} needs {needs}", f"add {needs}", on_key=True)
     return good
 
 

@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from .canonical import value_key
+from .sequences import Multiples, Steps, distinct
 
 BOUNDED = (
     "uniform",
@@ -168,9 +169,9 @@ class Distribution:
         if self.kind == "int_uniform":
             return range(int(self.min), int(self.max) + 1)
         if self.is_quantised and self.kind in BOUNDED:
-            return Multiples(self, *self._steps)
+            return Multiples(self.multiple, *self._steps)
         if self.kind == "q_beta":
-            return Multiples(self, 0, round(1 / self.q))
+            return Multiples(self.multiple, 0, round(1 / self.q))
         return None
 
     @cached_property
@@ -303,49 +304,3 @@ def _weighted(values: Sequence[Any], weights: Sequence[float]) -> Callable[[floa
     pairs = [(v, weight) for v, weight in zip(values, weights, strict=True) if weight > 0]
     ends = list(itertools.accumulate(weight for _, weight in pairs))
     return lambda u: pairs[min(bisect.bisect_right(ends, u), len(pairs) - 1)][0]
-
-
-def distinct(values: Sequence[Any]) -> tuple[Any, ...]:
-    """``values`` without those that are equal to an earlier one."""
-    kept: dict[str, Any] = {}
-    for value in values:
-        kept.setdefault(value_key(value), value)
-    return tuple(kept.values())
-
-
-class Multiples(Sequence[Any]):
-    """The multiples of a distribution's ``q`` from ``first`` to ``last``, made when asked for."""
-
-    def __init__(self, distribution: Distribution, first: int, last: int) -> None:
-        self._of, self._first, self._count = distribution, first, max(0, last - first + 1)
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, index: Any) -> Any:
-        if not 0 <= index < self._count:
-            raise IndexError(index)
-        return self._of.multiple(self._first + index)
-
-
-class Steps(Sequence[Any]):
-    """``start``, ``start + step``, … as NumPy's ``arange`` counts, and ``stop`` where it is a
-    step.
-    """
-
-    def __init__(self, start: float, stop: float, step: float) -> None:
-        self._start, self._stop = start, stop
-        self._delta = (start + step) - start  # the same rounding as arange's
-        exact = (stop - start) / step
-        self._keeps_stop = abs(exact - round(exact)) < 1e-9 * max(1.0, exact)
-        self._count = round(exact) + 1 if self._keeps_stop else math.ceil(exact)
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, index: Any) -> Any:
-        if not 0 <= index < self._count:
-            raise IndexError(index)
-        if self._keeps_stop and index == self._count - 1:
-            return self._stop
-        return self._start + index * self._delta

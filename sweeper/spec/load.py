@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from sweeper.errors import UsageError
 
-from . import fields
+from . import fields, names
 from .build import build_space
 from .early import parse_early_terminate
 from .groups import default_monitored
@@ -62,8 +62,8 @@ def _text(path: Path) -> str:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        names = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        close = nearest(path.name, names)
+        files = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        close = nearest(path.name, files)
         hint = f": did you mean {path.parent / close[0]}?" if close else ""
         raise UsageError(f"{path}: there is no such file{hint}") from None
     except IsADirectoryError:
@@ -99,7 +99,7 @@ class _Loading:
         method = fields.method(report, data)
         base = data.get("base") if isinstance(data.get("base"), dict) else None
         trials = self.trials(method)
-        space, names, varying = build_space(report, data, method, base, trials)
+        space, example, varying = build_space(report, data, method, base, trials)
         metric = fields.metric(report, data["metric"]) if "metric" in data else None
         early_terminate = None
         if data.get("early_terminate") is not None:
@@ -107,9 +107,9 @@ class _Loading:
         self.need_metric(method)
         program = self.program()
         values = self.values()
-        monitored = default_monitored(names, varying)
+        monitored = default_monitored(example, varying)
         if "monitored" in data:
-            monitored = fields.monitored(report, data["monitored"], list(names))
+            monitored = names.monitored(report, data["monitored"], list(example))
         if report.problems or space is None:
             return None
         sweep = Sweep(
@@ -121,7 +121,7 @@ class _Loading:
             monitored=monitored,
             early_terminate=early_terminate,
             space=space,
-            description=data.get("description"),
+            description=str(data["description"]) if data.get("description") else None,
             warnings=tuple(report.warnings),
             **values,
         )
@@ -156,8 +156,8 @@ class _Loading:
         if beside.exists() or not (Path.cwd() / given).exists():
             if not beside.exists():
                 directory = beside.parent
-                names = [p.name for p in directory.iterdir()] if directory.is_dir() else []
-                close = nearest(beside.name, names)
+                files = [p.name for p in directory.iterdir()] if directory.is_dir() else []
+                close = nearest(beside.name, files)
                 hint = f"; did you mean {close[0]}?" if close else ""
                 raise UsageError(f"there is no file {beside}{hint}")
             return beside
@@ -247,10 +247,10 @@ class _Loading:
         """The keys that stand alone."""
         report, data = self.report, self.data
         stem = self.path.stem
-        name = fields.directory_name(report, data["name"], ("name",)) if "name" in data else stem
+        name = names.directory_name(report, data["name"], ("name",)) if "name" in data else stem
         sweep_name = data.get("sweep_name", stem)
         if "sweep_name" in data:
-            sweep_name = fields.directory_name(report, sweep_name, ("sweep_name",))
+            sweep_name = names.directory_name(report, sweep_name, ("sweep_name",))
         cap = data.get("run_cap")
         seed = data.get("seed", 0)
         repeats = data.get("repeats", 1)
@@ -272,7 +272,7 @@ class _Loading:
             "order": order,
             "resources": self.given("resources", fields.resources, Resources()),
             "parallel": fields.parallel(report, data.get("parallel")),
-            "storage": fields.storage(report, data.get("storage")),
+            "storage": names.storage(report, data.get("storage")),
             "retry": self.given("retry", fields.retry, Retry()),
             "checkpoint": self.given("checkpoint", fields.checkpoint, {}),
             "budget": self.given("budget", fields.budget, Budget()),

@@ -483,3 +483,29 @@ def test_conditional_dicts_are_not_drawn_twice(load: Load) -> None:
     found = params(load(text), 30)
     assert found.count({"opt": "adam"}) == 1
     assert len(found) == 30
+
+
+# ---------------------------------------------------------------------------- corners
+
+
+def test_corners_are_the_ends_of_every_parameter(load: Load) -> None:
+    from sweeper.spec import corners
+
+    text = """
+        method: random
+        parameters:
+          a: {min: 1, max: 9}
+          b: {values: [x, y, z]}
+          c: {value: 5}
+        constraints: ["a < 9 or b == 'x'"]
+        """
+    assert list(corners(load(text).space)) == [
+        {"a": 1, "b": "x", "c": 5},
+        {"a": 1, "b": "z", "c": 5},
+        {"a": 9, "b": "x", "c": 5},
+    ]
+    lines = [f"  p{i}: {{min: 1, max: 9}}\n" for i in range(9)]
+    many = "method: random\nparameters:\n" + "".join(lines)
+    found = list(corners(load(many).space))
+    assert len(found) == 2 + 2 * 9
+    assert {value for params in found for value in params.values()} == {1, 9}

@@ -15,13 +15,11 @@ from sweeper.spec.canonical import value_key
 from sweeper.spec.dump import to_yaml
 from sweeper.spec.yamlfile import parse
 
-settings.register_profile(
-    "spec",
+thorough = settings(
     max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-settings.load_profile("spec")
 
 names = st.from_regex(r"[a-z][a-z0-9_.-]{0,5}", fullmatch=True)
 scalars = (
@@ -79,6 +77,7 @@ def by_hand(parameters: dict[str, Any]) -> list[tuple[tuple[str, ...], list[Any]
     return leaves
 
 
+@thorough
 @given(values)
 def test_what_is_written_is_read_back(value: Any) -> None:
     document = parse(to_yaml({"k": value}), "x")
@@ -86,6 +85,7 @@ def test_what_is_written_is_read_back(value: Any) -> None:
     assert json.dumps(document.data) == json.dumps({"k": value})
 
 
+@thorough
 @given(spaces)
 def test_a_grid_is_the_product_of_its_leaves_in_order(
     tmp_path: Path, space: dict[str, Any]
@@ -110,6 +110,7 @@ def test_a_grid_is_the_product_of_its_leaves_in_order(
     assert sweep.trial(len(trials) - 1) == trials[-1]
 
 
+@thorough
 @given(spaces, st.integers(0, 2**40))
 def test_a_shuffled_grid_has_the_same_points(
     tmp_path: Path, space: dict[str, Any], seed: int
@@ -123,6 +124,7 @@ def test_a_shuffled_grid_has_the_same_points(
     )
 
 
+@thorough
 @given(spaces, st.integers(0, 2**40))
 def test_a_finite_space_is_drawn_once_through_in_a_stable_order(
     tmp_path: Path, space: dict[str, Any], seed: int
@@ -136,6 +138,7 @@ def test_a_finite_space_is_drawn_once_through_in_a_stable_order(
     assert [key(t.params) for t in again.trials()] == found[:7]
 
 
+@thorough
 @given(spaces, st.integers(1, 3), st.integers(1, 9))
 def test_a_stored_sweep_loads_back_equal(
     tmp_path: Path, space: dict[str, Any], repeats: int, cap: int
@@ -148,6 +151,7 @@ def test_a_stored_sweep_loads_back_equal(
     assert len(list(sweep.trials())) == sweep.size()
 
 
+@thorough
 @given(spaces, st.integers(0, 2**32), st.data())
 def test_a_searcher_can_go_there_and_back(
     tmp_path: Path, space: dict[str, Any], seed: int, data: st.DataObject
