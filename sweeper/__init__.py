@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sweeper.experiment import ExperimentManager
+    from sweeper.worker.inside import callbacks, params, report
 
 __version__ = "0.1.0"
 
-__all__ = ["ExperimentManager", "__version__"]
+__all__ = ["ExperimentManager", "__version__", "callbacks", "params", "report"]
 
 
 def __getattr__(name: str) -> Any:
@@ -18,4 +19,8 @@ def __getattr__(name: str) -> Any:
         from sweeper.experiment import ExperimentManager
 
         return ExperimentManager
+    if name in ("callbacks", "params", "report"):
+        from sweeper.worker import inside
+
+        return getattr(inside, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

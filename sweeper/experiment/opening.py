@@ -249,6 +249,23 @@ def _locked(directory: Path) -> Iterator[None]:
         os.close(fd)
 
 
+def adopt_run(path: Path, lease: Lease | int, settings: Settings, *, elapsed: float) -> Run:
+    """The run that this trial has opened already, as it is now; no new attempt is started.
+
+    Two processes of a trial take turns in writing into its run. The one that opened it keeps the
+    lease alive and takes the run back with its ``lease``; the other one writes with the lease's
+    number only. ``elapsed``: seconds of all attempts so far. Raises LeaseLost.
+    """
+    if isinstance(lease, int):
+        lease = Lease(path, lease)
+        lease.pid = 0  # not ours to give back
+    lease.check()
+    record = RunRecord(path.parent.parent, path.parent.name, path.name)
+    run = Run(record.paths, dict(record.provenance), record.params, lease, settings)
+    run._elapsed_before = elapsed
+    return run
+
+
 def reopen(record: RunRecord, settings: Settings) -> Run:
     """A run that is over, to look at: its callbacks train nothing, and nothing is written."""
     lease = Lease(record.path, 0)

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
@@ -22,8 +23,8 @@ from typing import Any, Protocol
 from sweeper.errors import RunBusy, UsageError
 from sweeper.experiment import Lease, PlannedTrial, Tree, files, living_owner
 from sweeper.raytune import cluster
-from sweeper.spec import Metric, Sweep, check_program
-from sweeper.worker.client import ServerControl, Session
+from sweeper.spec import Metric, Sweep, check_program, program_mode, script_call
+from sweeper.worker.client import INTERPRETER, JSON_FILE, ServerControl, Session
 
 logger = logging.getLogger("sweeper.raytune")
 
@@ -66,9 +67,10 @@ class Ending:
 class Progress:
     """What the driver knows while trials run, and why no further one should start."""
 
-    def __init__(self, breaker: int | None, metric: Metric | None) -> None:
+    def __init__(self, breaker: int | None, metric: Metric | None, script: bool = False) -> None:
         self.breaker = breaker
         self.metric = metric
+        self.script = script
         self.failures_in_a_row = 0
         self.reason: str | None = None
         self.early = False
@@ -88,7 +90,7 @@ class Progress:
     def ended(self, end: str, result: dict[str, Any]) -> None:
         """Wind down when too many trials in a row fail, or when the request itself is wrong."""
         if end == "no-metric":
-            self.fatal = _no_metric(self.metric, result)
+            self.fatal = _no_metric(self.metric, result, self.script)
         elif end == "broken":
             self.fatal = str(result.get("error"))
         elif end in ("failed", "out-of-memory", "timed-out"):
@@ -100,16 +102,20 @@ class Progress:
             self.failures_in_a_row = 0
 
 
-def _no_metric(metric: Metric | None, result: dict[str, Any]) -> str:
+def _no_metric(metric: Metric | None, result: dict[str, Any], script: bool) -> str:
     name = metric.name if metric else ""
     reported = result.get("reported") or []
     near = difflib.get_close_matches(name, reported, 1)
     found = f"found {', '.join(reported)}" if reported else "found no report at all"
-    mend = (
-        f"did you mean {near[0]}?"
-        if near
-        else "pass `callbacks` to model.fit (with validation data for val_…), or call run.report"
-    )
+    if near:
+        mend = f"did you mean {near[0]}?"
+    elif script:
+        mend = (
+            "log it in the script with sweeper.report, sweeper.callbacks() or wandb.log, "
+            "or define train(params, callbacks)"
+        )
+    else:
+        mend = "pass `callbacks` to model.fit (with validation data for val_…), or call run.report"
     return (
         f"metric.name: trial {result.get('trial')} ended without reporting {name!r}: "
         f"{found}; {mend}"
@@ -145,7 +151,7 @@ def launch(
     home = tree.paths.sweep(sweep.sweep_name)
     refuse_if_launching(home)
     session = _session(sweep)
-    progress = Progress(sweep.retry.breaker, sweep.metric)
+    progress = Progress(sweep.retry.breaker, sweep.metric, session.mode == "script")
     with _signals() as stop, contextlib.ExitStack() as stack:
         try:
             # The server imports the train module beside Ray's start: both take seconds.
@@ -216,15 +222,18 @@ def _unwritable(place: Path) -> UsageError:
 
 
 def _session(sweep: Sweep) -> Session:
-    program = sweep.program
-    if program is None:
+    program, mode = sweep.program, program_mode(sweep)
+    if mode == "script":
+        script_call(sweep, {})  # is there a command at all?
+    elif program is None:
         raise UsageError(f"{sweep.path}: program: expected a train module, found none")
     return Session(
         token=secrets.token_hex(6),
-        path=str(program.path) if program.path else None,
-        module=program.module,
-        function=program.function,
+        path=str(program.path) if program and program.path else None,
+        module=program.module if program else None,
+        function=program.function if program else "",
         cwd=os.getcwd(),
+        mode=mode,
         argv=tuple(sys.argv),
         threads=max(1, int(sweep.resources.cpu)),
         env=cluster.passed_on(),
@@ -298,7 +307,7 @@ def _tune(
     from sweeper.raytune.trainable import SweepTrainable
 
     scratch = tree.paths.sweep(sweep.sweep_name) / "ray"
-    searcher = PlanSearcher(plan, _request, progress.winding_down)
+    searcher = PlanSearcher(plan, partial(_request, sweep, session.mode), progress.winding_down)
     scheduler = scheduler_for(sweep.early_terminate, sweep.metric)
     if isinstance(scheduler, Hyperband):
         for values in _ended_values(sweep, tree):
@@ -353,7 +362,7 @@ def _shared(sweep: Sweep) -> dict[str, Any]:
         "monitored": sweep.monitored,
         "checkpoint": checkpoint_params(sweep),
         "metric": sweep.metric.name if sweep.metric else None,
-        "program": str(sweep.program.path or sweep.program.module) if sweep.program else None,
+        "program": _program(sweep),
         "cpus": sweep.resources.cpu,
         "retries": sweep.retry.max,
         "time_limit": sweep.budget.trial,
@@ -361,14 +370,31 @@ def _shared(sweep: Sweep) -> dict[str, Any]:
     }
 
 
-def _request(planned: PlannedTrial) -> dict[str, Any]:
+def _program(sweep: Sweep) -> str:
+    """What runs, for the record: the program, else the first file that the command names."""
+    if sweep.program is not None:
+        return str(sweep.program.path or sweep.program.module)
+    words = [str(word) for word in sweep.command or ()]
+    return next((str(Path(word).resolve()) for word in words if Path(word).is_file()), words[0])
+
+
+def _request(sweep: Sweep, mode: str, planned: PlannedTrial) -> dict[str, Any]:
     trial = planned.trial
-    return {
+    request: dict[str, Any] = {
         "trial": trial.index,
         "params": trial.params,
         "replicate": trial.replicate,
         "seed": trial.seed,
     }
+    if mode == "script":
+        request["argv"] = script_call(
+            sweep,
+            trial.params,
+            json_path=JSON_FILE,
+            environ=os.environ,
+            interpreter=INTERPRETER,
+        ).argv
+    return request
 
 
 def checkpoint_params(sweep: Sweep) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from ray import tune
 from sweeper.errors import UsageError
 from sweeper.experiment import close_run
 from sweeper.worker.client import Child, ServerLost, Session
+from sweeper.worker.processes import oom_kills
 from sweeper.worker.wire import Message
 
 logger = logging.getLogger("sweeper.raytune")
@@ -83,9 +84,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
 
     def cleanup(self) -> None:
         self._abandon()
-        if self._child is not None:
-            self._child.kill()
-            self._child = None
+        self._drop()
 
     def _start(self) -> None:
         if self._child is None:
@@ -97,7 +96,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         self._started = time.monotonic()
         last = self._attempt > self._request["retries"]
         self._child.start({**self._request, "gpus": self._gpus, "last_attempt": last})
-        self._oom_kills = _oom_kills()
+        self._oom_kills = oom_kills()
         self._running = True
 
     def _receive(self, timeout: float | None) -> Message | None:
@@ -124,7 +123,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
             self._running = False
             self._keep_or_replace(message)
             return self._ended(message["outcome"], message)
-        self._drop()
+        self._drop(training=message["kind"] == "timeout")
         if message["kind"] == "timeout":
             limit = self._request["time_limit"]
             error = {"type": "TimeoutError", "message": f"ran for {limit:g} s, its budget"}
@@ -145,7 +144,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
 
     def _crash(self, message: Message) -> tuple[str, Message]:
         how = f"signal {message['signal']}" if message["signal"] else f"exit code {message['code']}"
-        killed = message["signal"] == 9 and _oom_kills() > self._oom_kills
+        killed = message["signal"] == 9 and oom_kills() > self._oom_kills
         return "out-of-memory" if killed else "failed", {
             "crashed": True,
             "error": {
@@ -173,12 +172,15 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
     def _abandon(self) -> None:
         """A scheduler stopped the trial in the middle: its child is not clean."""
         if self._running:
-            self._drop()
+            self._drop(training=True)
 
-    def _drop(self) -> None:
+    def _drop(self, *, training: bool = False) -> None:
         self._running = False
         if self._child is not None:
-            self._child.kill()
+            if training:
+                self._child.stop()
+            else:
+                self._child.kill()
             self._child = None
 
     def _keep_or_replace(self, end: Message) -> None:
@@ -188,14 +190,3 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         grown = rss - self._first_rss > CHILD_GROWTH_BYTES
         if not end["clean"] or grown or self._child.trials >= CHILD_TRIALS:
             self._drop()
-
-
-def _oom_kills() -> int:
-    """How many processes the kernel has killed for want of memory on this node so far."""
-    try:
-        for line in Path("/proc/vmstat").read_text().splitlines():
-            if line.startswith("oom_kill "):
-                return int(line.split()[1])
-    except OSError:
-        pass
-    return 0

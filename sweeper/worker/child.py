@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import ctypes
 import os
 import random
 import signal
@@ -24,10 +23,10 @@ import psutil
 from sweeper.errors import LeaseLost, SweeperError
 from sweeper.experiment import ExperimentManager, Run
 from sweeper.experiment.run import describe_error
+from sweeper.worker import inside
 from sweeper.worker.loader import TrainFunction, load_train_function
+from sweeper.worker.processes import die_with_parent
 from sweeper.worker.wire import Connection, Message
-
-_PR_SET_PDEATHSIG = 1
 
 
 def uses_keras(train: TrainFunction) -> bool:
@@ -50,7 +49,7 @@ def prepare(train: TrainFunction) -> bool:
 
 def serve(connection: Connection, train: TrainFunction) -> None:
     """Say hello, then run the trials that the owner sends until it hangs up."""
-    _die_with_parent()
+    die_with_parent(signal.SIGKILL)  # elsewhere than on Linux our owner's hang-up ends us
     connection.send({"kind": "hello", "pid": os.getpid()})
     while True:
         try:
@@ -74,15 +73,8 @@ def run_trial(request: Message, train: TrainFunction, send: Callable[[Message], 
     threads = threading.active_count()
     run: Run | None = None
     try:
-        run = _open(request)
-        send(
-            {
-                "kind": "run",
-                "experiment": run.path.parent.name,
-                "run": run.path.name,
-                "resumed_epoch": run.resumed_epoch,
-            }
-        )
+        run = open_run(request)
+        send(run_message(run))
         with run.capture_output():
             end = _train(run, request, train, send)
     except LeaseLost as error:
@@ -93,6 +85,7 @@ def run_trial(request: Message, train: TrainFunction, send: Callable[[Message], 
             with contextlib.suppress(SweeperError, OSError):
                 run.interrupt(f"failed: {error}")
     finally:
+        inside.enter(None)
         os.chdir(cwd)
         os.environ.clear()
         os.environ.update(environ)
@@ -101,7 +94,8 @@ def run_trial(request: Message, train: TrainFunction, send: Callable[[Message], 
     return end
 
 
-def _open(request: Message) -> Run:
+def open_run(request: Message) -> Run:
+    """The run of the trial in ``request``, continued or new."""
     manager = ExperimentManager(
         request["base"],
         [tuple(key) if isinstance(key, list) else key for key in request["monitored"]],
@@ -120,6 +114,16 @@ def _open(request: Message) -> Run:
     )
 
 
+def run_message(run: Run) -> Message:
+    """Which run a trial has opened."""
+    return {
+        "kind": "run",
+        "experiment": run.path.parent.name,
+        "run": run.path.name,
+        "resumed_epoch": run.resumed_epoch,
+    }
+
+
 def _train(
     run: Run, request: Message, train: TrainFunction, send: Callable[[Message], None]
 ) -> Message:
@@ -130,6 +134,7 @@ def _train(
         send({"kind": "report", "iteration": iteration, **row})
 
     try:
+        inside.enter(run)
         random.seed(run.seed)
         arguments: list[Any] = [copy.deepcopy(run.params)]
         if uses_keras(train):
@@ -148,7 +153,13 @@ def _train(
         raise
     except BaseException as error:
         traceback.print_exc()
-        return _failed(run, error, request["last_attempt"])
+        outcome = "out-of-memory" if _is_out_of_memory(error) else "failed"
+        return conclude_failed(run, outcome, describe_error(error), request["last_attempt"])
+    return conclude(run, metric)
+
+
+def conclude(run: Run, metric: str | None) -> Message:
+    """Close the run of a trial that came to its end; it must have reported ``metric``."""
     names = {name for row in run.log.rows for name in row} - {"epoch"}
     if metric is not None and metric not in names:
         run.interrupt(f"trained to its end without reporting {metric}")
@@ -157,14 +168,13 @@ def _train(
     return {"kind": "end", "outcome": "finished"}
 
 
-def _failed(run: Run, error: BaseException, last_attempt: bool) -> Message:
-    outcome = "out-of-memory" if _is_out_of_memory(error) else "failed"
-    description = describe_error(error)
+def conclude_failed(run: Run, outcome: str, error: dict[str, Any], last_attempt: bool) -> Message:
+    """Close the run of a trial that failed, or leave it open for a retry to continue."""
     if last_attempt:
-        run.close(outcome, description)
+        run.close(outcome, error)
     else:
-        run.interrupt(f"{outcome}: {description['type']}: {description['message']}")
-    return {"kind": "end", "outcome": outcome, "error": description}
+        run.interrupt(f"{outcome}: {error['type']}: {error['message']}")
+    return {"kind": "end", "outcome": outcome, "error": error}
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
@@ -173,12 +183,6 @@ def _is_out_of_memory(error: BaseException) -> bool:
         "ResourceExhaustedError",
         "OutOfMemoryError",
     )
-
-
-def _die_with_parent() -> None:
-    """Linux: be killed should the fork server die; elsewhere its owner's hang-up ends us."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def main() -> NoReturn:

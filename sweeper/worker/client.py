@@ -19,14 +19,21 @@ from sweeper.errors import SweeperError, UsageError
 from sweeper.worker.wire import Connection, Message
 
 START_SECONDS = 120.0  # a cold import of TensorFlow from a network disk takes a minute
+GRACE_SECONDS = 10.0  # what a script that is stopped has to end by itself
+HURRY_SECONDS = 3.0  # the same when somebody waits at the keyboard
+
+# Words of a script's command that only the worker's machine knows; no argument has a NUL.
+INTERPRETER = "\0interpreter"
+JSON_FILE = "\0params.json"
 
 
 @dataclass(frozen=True)
 class Session:
     """What every process of one launch must know to train: the same on every node.
 
-    ``argv`` is the launch's own command line; ``threads`` is the number of threads that numerical
-    libraries may start per trial; ``env`` is added to the environment.
+    ``mode`` is ``function`` or ``script``; ``argv`` is the launch's own command line; ``threads``
+    is the number of threads that numerical libraries may start per trial; ``env`` is added to the
+    environment.
     """
 
     token: str
@@ -34,6 +41,7 @@ class Session:
     module: str | None
     function: str
     cwd: str
+    mode: str = "function"
     argv: tuple[str, ...] = ()
     threads: int = 1
     env: dict[str, str] = field(default_factory=dict)
@@ -163,7 +171,7 @@ class ServerControl:
             return
         with contextlib.suppress(OSError, EOFError):
             self._connection.send({"kind": "bye"})
-            while self._connection.receive(5.0) is not None:
+            while self._connection.receive(10.0) is not None:
                 pass
         self._connection.close()
 
@@ -178,6 +186,7 @@ class Child:
         there is no server to fork from.
         """
         self._connection = connect(session)
+        self._gentle = session.mode == "script"
         self._connection.send({"kind": "fork", "env": env})
         self.pid = 0
         self.trials = 0
@@ -204,15 +213,29 @@ class Child:
         except (EOFError, OSError):
             return {"kind": "exit", "signal": None, "code": None}
 
+    def stop(self) -> None:
+        """End the child in the middle of a trial; a script gets SIGTERM and its grace first."""
+        if self._gentle:
+            with contextlib.suppress(OSError):
+                self._connection.send({"kind": "stop", "grace": GRACE_SECONDS})
+            if self._exited(GRACE_SECONDS + 2):
+                self._connection.close()
+                return
+        self.kill()
+
     def kill(self) -> None:
         """Kill the child and everything it started, and wait until it is gone."""
         if self.pid:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
-        with contextlib.suppress(EOFError, OSError):
-            deadline = time.monotonic() + 10
-            while time.monotonic() < deadline:
-                message = self._connection.receive(1.0)
-                if message is not None and message["kind"] == "exit":
-                    break
+        self._exited(10)
         self._connection.close()
+
+    def _exited(self, seconds: float) -> bool:
+        """Wait for the end of the child, or of the server: true if it came in time."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            message = self.receive(1.0)
+            if message is not None and message["kind"] == "exit":
+                return True
+        return False

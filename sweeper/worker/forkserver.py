@@ -1,5 +1,6 @@
 """The fork server: imports the train module once on a node and forks every child from it.
 
+For scripts there is no module to import; what its children need is there all the same.
 Single-threaded, runs no TensorFlow operation. A child's connection stands between the child and
 its owner; the server keeps a copy of it, to kill the child when the owner goes away and to say
 how the child died. Why not ``multiprocessing``'s: that one serves only the process that started
@@ -11,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import math
 import os
 import select
 import shutil
@@ -25,8 +27,8 @@ from types import FrameType
 from typing import NoReturn
 
 from sweeper.errors import UsageError
-from sweeper.worker import child
-from sweeper.worker.client import Session
+from sweeper.worker import child, script
+from sweeper.worker.client import GRACE_SECONDS, HURRY_SECONDS, Session
 from sweeper.worker.loader import TrainFunction, load_train_function
 from sweeper.worker.processes import end_marked
 from sweeper.worker.wire import Connection, Message
@@ -44,12 +46,19 @@ class ForkServer:
         self.control: Connection | None = None
         self.abandoned = False  # the driver died without a word
         self.children: dict[int, Connection] = {}  # pid -> our copy of its owner's connection
+        self.ended_by: dict[int, float] = {}  # pid -> when a script that was stopped is killed
         self.train: TrainFunction | None = None
+        self.script = session.mode == "script"
         self.forkable = True
         self.answer: Message = {}
 
     def load(self) -> None:
         """Import the train module; what went wrong is kept for those who ask."""
+        if self.script:
+            self.answer = {"kind": "ready"}
+            gc.collect()
+            gc.freeze()
+            return
         try:
             self.train = load_train_function(
                 self.session.path, self.session.module, self.session.function
@@ -84,14 +93,17 @@ class ForkServer:
             poll.register(wake, select.POLLIN)
             if self.control is not None:
                 poll.register(self.control, select.POLLIN)
-            for connection in self.children.values():
-                poll.register(connection, _GONE & ~(select.POLLERR | select.POLLNVAL))
+            for pid, connection in self.children.items():
+                if pid not in self.ended_by:
+                    poll.register(connection, _GONE & ~(select.POLLERR | select.POLLNVAL))
             ready = dict(poll.poll(1000))
             if wake in ready:
                 os.read(wake, 4096)
             self._reap()
             for pid, connection in self.children.items():
                 if ready.get(connection.fileno(), 0) & _GONE:
+                    self._stop(pid, signal.SIGTERM, GRACE_SECONDS)
+                if self.ended_by.get(pid, math.inf) < time.monotonic():
                     _kill(pid)
             if self.control is not None and self.control.fileno() in ready and self._driver_left():
                 return
@@ -111,11 +123,10 @@ class ForkServer:
                 self.control = connection
                 return
             if request is not None and request["kind"] == "fork":
-                if self.train is None:
-                    connection.send(self.answer)
-                else:
+                if self.train is not None or self.script:
                     self._fork(connection, request["env"])
                     return
+                connection.send(self.answer)
         except (OSError, EOFError):
             pass
         connection.close()
@@ -155,8 +166,10 @@ class ForkServer:
         for other in self.children.values():
             other.close()
         os.environ.update(env)
-        assert self.train is not None
-        child.serve(connection, self.train)
+        if self.train is not None:
+            child.serve(connection, self.train)
+        else:
+            script.serve(connection, self.session)
 
     def _reap(self) -> None:
         while True:
@@ -167,6 +180,7 @@ class ForkServer:
             if not pid:
                 return
             connection = self.children.pop(pid, None)
+            self.ended_by.pop(pid, None)
             if connection is None:
                 continue
             _kill(pid)  # what the child started and left behind
@@ -192,19 +206,35 @@ class ForkServer:
             return True
         return message is not None and message["kind"] == "bye"
 
-    def end(self) -> None:
-        """Kill every child and wait for it, then tell the driver by closing its connection."""
-        for pid in self.children:
+    def _stop(self, pid: int, signum: int, grace: float) -> None:
+        """End a child that nobody owns; one that keeps a script has a grace to end that first."""
+        if not self.script:
             _kill(pid)
-        deadline = time.monotonic() + 5
-        while self.children and time.monotonic() < deadline:
-            self._reap()
-            time.sleep(0.01)
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signum)
+        self.ended_by[pid] = time.monotonic() + grace + 1
+
+    def end(self) -> None:
+        """End every child and wait for it, then tell the driver by closing its connection."""
+        for pid in self.children:
+            self._stop(pid, signal.SIGINT, HURRY_SECONDS)
+        if self.script:
+            self._await_children(HURRY_SECONDS + 1)
+            for pid in self.children:
+                _kill(pid)
+        self._await_children(5)
         if self.abandoned:
             end_marked(self.session.token)  # what is left of a private Ray
         shutil.rmtree(self.session.directory, ignore_errors=True)
         if self.control is not None:
             self.control.close()
+
+    def _await_children(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while self.children and time.monotonic() < deadline:
+            self._reap()
+            time.sleep(0.01)
 
 
 def _users_traceback(error: BaseException) -> str:

@@ -1,13 +1,44 @@
-"""Finding and ending every process of a launch on this machine, whoever its parent is now."""
+"""Processes of a launch on this machine: finding and ending them, whoever their parent is now."""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
+from pathlib import Path
 
 import psutil
 
 MARK = "SWEEPER_LAUNCH"  # an environment variable that all processes of a launch inherit
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def die_with_parent(signum: int) -> None:
+    """Linux: be sent ``signum`` should the parent die."""
+    _prctl(_PR_SET_PDEATHSIG, signum)
+
+
+def adopt_orphans() -> None:
+    """Linux: be the parent of every process below this one whose own parent is gone."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _prctl(option: int, value: int) -> None:
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(option, value)
+
+
+def oom_kills() -> int:
+    """How many processes the kernel has killed for want of memory on this machine so far."""
+    try:
+        for line in Path("/proc/vmstat").read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    except OSError:
+        pass
+    return 0
 
 
 def marked(token: str) -> list[psutil.Process]:

@@ -1,0 +1,1 @@
+"""A directory for ``PYTHONPATH``: its ``sitecustomize`` runs inside the user's scripts."""

@@ -1,0 +1,125 @@
+"""What a script calls from inside a sweep: its parameters, its reports, its Keras callbacks.
+
+Outside a sweep each of these does nothing. Exported by ``sweeper`` itself.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweeper.errors import SweeperError
+from sweeper.worker.reports import MARK
+
+if TYPE_CHECKING:
+    from sweeper.experiment import Run
+
+log = logging.getLogger("sweeper.worker")
+
+REPORT_FILE = "SWEEPER_REPORT_FILE"
+PARAMS_FILE = "SWEEPER_PARAMS_FILE"
+ADOPT = "SWEEPER_ADOPT"  # what a process needs to write into the run itself, in JSON
+ADOPT_SECONDS = 30.0
+
+_run: Run | None = None  # the run that this process writes into
+
+
+def enter(run: Run | None) -> None:
+    """Let what follows be about ``run``: a train function's, or none."""
+    global _run
+    _run = run
+
+
+def params(defaults: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The trial's parameters, over ``defaults``; outside a sweep the defaults alone."""
+    path = os.environ.get(PARAMS_FILE)
+    given = dict(_run.params) if _run is not None else {}
+    if not given and path:
+        given = json.loads(Path(path).read_text())
+    return {**(defaults or {}), **given}
+
+
+def report(epoch: int | None = None, **metrics: Any) -> None:
+    """Report an epoch's metrics (from 1; the next one by default). Nothing outside a sweep.
+
+    Raises ``UsageError`` for an epoch that is not a positive integer.
+    """
+    path = os.environ.get(REPORT_FILE)
+    if _run is not None:
+        _run.report(epoch, **metrics)
+    elif path:
+        from sweeper.experiment.performances import as_row
+
+        row: dict[str, Any] = as_row(1 if epoch is None else epoch, metrics)
+        if epoch is None:
+            del row["epoch"]
+        append(path, row)
+    else:
+        log.debug("no sweep, so nobody hears of %s", metrics)
+
+
+def callbacks() -> list[Any]:
+    """The Keras callbacks of the trial's run: records, checkpoints, exact resume. Loads Keras.
+
+    Outside a sweep there are none. Call it before the model is made, so that its weights are drawn
+    from the run's seed. Of several processes of a trial the first gets them, the others none.
+    """
+    if _run is not None:
+        return _run.callbacks()
+    text = os.environ.get(ADOPT)
+    if not text:
+        return []
+    path = os.environ[REPORT_FILE]
+    if not _may_write(path):
+        log.warning("another process of this trial records its run: no callbacks here")
+        return []
+    from sweeper.experiment import backend
+    from sweeper.experiment.opening import adopt_run
+    from sweeper.experiment.settings import Settings
+
+    given = json.loads(text)
+    elapsed = given["elapsed"] + time.time() - given["time"]
+    run = adopt_run(
+        Path(given["run"]), given["lease"], Settings.parse(given["checkpoint"]), elapsed=elapsed
+    )
+    backend.configure_devices(given["cpus"], given["gpus"])
+    enter(run)
+
+    def forward(row: dict[str, Any]) -> None:
+        append(path, {MARK: "recorded", "epoch": row["epoch"], **row["metrics"]})
+
+    return run.callbacks(forward)
+
+
+def _may_write(path: str) -> bool:
+    """Ask the process that watches over this one to leave the recording to us."""
+    append(path, {MARK: "adopt", "pid": os.getpid()})
+    deadline = time.monotonic() + ADOPT_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            writer = Path(adopter_file(path)).read_text()
+        except FileNotFoundError:
+            writer = ""
+        if writer:
+            return int(writer) == os.getpid()
+        time.sleep(0.01)
+    raise SweeperError(f"{path}: nobody reads what this script reports: is its sweep still there?")
+
+
+def adopter_file(path: str | Path) -> str:
+    """Where the number of the process stands that may write into the run."""
+    return f"{path}.adopter"
+
+
+def append(path: str, line: Mapping[str, Any]) -> None:
+    """Add a line to a report file, whole: those of several processes do not mix."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(descriptor, json.dumps(line).encode() + b"\n")
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,148 @@
+"""What a script reports: JSON lines that become the rows of its run."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+READ_BYTES = 1 << 20
+MARK = "sweeper"  # the key of what sweeper's own functions say in a line
+
+
+@dataclass(frozen=True)
+class Report:
+    """One report of a script.
+
+    ``row``: to be recorded, as the next epoch if ``epoch`` is None. ``recorded``: the script has
+    recorded it already. ``adopt``: the process ``pid`` asks to do the recording.
+    """
+
+    kind: Literal["row", "recorded", "adopt"]
+    metrics: dict[str, float] = field(default_factory=dict)
+    epoch: int | None = None
+    pid: int = 0
+
+
+class Reports:
+    """Reads a report file as it grows and makes rows of its lines.
+
+    With a ``metric`` a row is made when that metric arrives; what else was reported since the last
+    row goes into it with its last value. Without one, every line is a row. Lines of the same
+    ``step`` that arrive together are one line. ``complain`` gets one sentence per kind of mistake.
+    """
+
+    def __init__(self, path: Path, metric: str | None, complain: Callable[[str], None]) -> None:
+        self.path = path
+        self._metric = metric
+        self._complain = complain
+        self._complaints: set[str] = set()
+        self._place = 0
+        self._tail = b""
+        self._pending: dict[str, float] = {}
+        self._epoch: int | None = None
+        self._step: Any = None
+        self._due = False  # the metric has arrived
+
+    def read(self, *, last: bool = False) -> Iterator[Report]:
+        """What was reported since the last call; ``last`` takes a line without its end too."""
+        while data := self._bytes():
+            *lines, self._tail = (self._tail + data).split(b"\n")
+            for line in lines:
+                yield from self._take(line)
+        if last and self._tail:
+            line, self._tail = self._tail, b""
+            yield from self._take(line)
+        if self._due:
+            yield self._row()
+
+    def leftover(self) -> dict[str, float]:
+        """The metrics that went into no row yet."""
+        return dict(self._pending)
+
+    def _bytes(self) -> bytes:
+        try:
+            with open(self.path, "rb") as file:
+                if os.fstat(file.fileno()).st_size < self._place:  # written anew, not appended
+                    self._place, self._tail = 0, b""
+                file.seek(self._place)
+                data = file.read(READ_BYTES)
+        except FileNotFoundError:
+            return b""
+        self._place += len(data)
+        return data
+
+    def _take(self, text: bytes) -> Iterator[Report]:
+        if not text.strip():
+            return
+        try:
+            line = json.loads(text)
+        except (ValueError, RecursionError):
+            line = None
+        if not isinstance(line, dict):
+            shown = text[:80].decode(errors="replace")
+            self._mistake("line", f"expected a JSON object in a line, found {shown!r}")
+            return
+        if line.get(MARK) == "adopt" and isinstance(line.get("pid"), int):
+            if self._due:
+                yield self._row()
+            yield Report("adopt", pid=line["pid"])
+            return
+        metrics, epoch, step = self._parse(line)
+        if line.get(MARK) == "recorded":
+            yield Report("recorded", metrics, epoch)
+            return
+        if self._due and (step is None or step != self._step):
+            yield self._row()
+        self._step = step
+        self._pending |= metrics
+        self._epoch = self._epoch if epoch is None else epoch
+        self._due |= bool(metrics) if self._metric is None else self._metric in metrics
+        if self._due and step is None:
+            yield self._row()
+
+    def _row(self) -> Report:
+        report = Report("row", self._pending, self._epoch)
+        self._pending, self._epoch, self._due = {}, None, False
+        return report
+
+    def _parse(self, line: Mapping[str, Any]) -> tuple[dict[str, float], int | None, Any]:
+        metrics = dict(self._flat(line, ""))
+        epoch: int | None = None
+        given = line.get("epoch")
+        if given is not None:
+            whole = isinstance(given, float) and given.is_integer()
+            if (whole or type(given) is int) and given >= 1:
+                epoch = int(given)
+            else:
+                self._mistake(
+                    "epoch",
+                    f"epoch: expected an integer, counted from 1, found {given!r}; "
+                    "the rows are numbered as they come",
+                )
+        return metrics, epoch, line.get("step")
+
+    def _flat(self, group: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, float]]:
+        for key, value in group.items():
+            name = prefix + key
+            if name in ("epoch", "step", MARK):
+                continue
+            if isinstance(value, dict):
+                yield from self._flat(value, f"{name}.")
+                continue
+            try:
+                number = float(value) if isinstance(value, (int, float)) else None
+            except OverflowError:
+                number = None
+            if number is not None:
+                yield name, number
+            else:
+                self._mistake(name, f"{name}: expected a number, found {value!r:.80}")
+
+    def _mistake(self, kind: str, sentence: str) -> None:
+        if kind not in self._complaints and len(self._complaints) < 20:
+            self._complaints.add(kind)
+            self._complain(f"sweeper: report file: {sentence}")
