@@ -56,7 +56,7 @@ def parse_program(text: str, directory: Path, *, has_command: bool) -> Program:
         raise ValueError("it names no file or module")
     mode: Mode | None = "script" if has_command else "function" if function else None
     is_module = _MODULE.match(place) and not place.endswith(".py")
-    if is_module and "." not in place and _find(place, directory).is_file():
+    if is_module and _find(place, directory).is_file():  # `job.sh`, `train` are files
         is_module = None
     if is_module:
         return Program(None, place, function or "train", mode)
