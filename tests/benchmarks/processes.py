@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +24,9 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 class Process:
     """One process, as last seen.
 
-    ``cpu`` is in seconds, ``rss`` and ``pss`` in bytes; PSS counts a page that n processes share
-    as a n-th of it for each, so that a sum over processes counts it once.
+    ``cpu`` is in seconds, ``waited`` too: all that the children it has waited for used. ``rss`` and
+    ``pss`` are in bytes; PSS counts a page that n processes share as a n-th of it for each, so that
+    a sum over processes counts it once.
     """
 
     pid: int
@@ -32,6 +34,7 @@ class Process:
     parent: int
     command: str
     cpu: float = 0.0
+    waited: float = 0.0
     rss: int = 0
     pss: int = 0
 
@@ -42,6 +45,7 @@ class Watched:
     def __init__(self, token: str) -> None:
         self._sign = f"{MARK}={token}".encode()
         self._seen: dict[tuple[int, int], Process] = {}
+        self._parents: dict[tuple[int, int], tuple[int, int] | None] = {}
         self._foreign: set[int] = set()
         self._looks = 0
 
@@ -53,7 +57,7 @@ class Watched:
         living = []
         ours: dict[int, Process] = {}
         # In the order of their start, so that a parent is known before its children.
-        for start, pid, parent, cpu in sorted(_processes(self._foreign)):
+        for start, pid, parent, cpu, waited in sorted(_processes(self._foreign)):
             key = (pid, start)
             process = self._seen.get(key)
             if process is None:
@@ -62,8 +66,11 @@ class Watched:
                     continue
                 process = self._seen[key] = Process(pid, start, parent, "")
             ours[pid] = process
+            above = ours.get(parent)
+            self._parents[key] = (above.pid, above.start) if above else None
             process.parent = parent
             process.cpu = max(process.cpu, cpu)
+            process.waited = max(process.waited, waited)
             if memory or not process.command:
                 process.command = _command(pid) or process.command
             if memory:
@@ -72,8 +79,19 @@ class Watched:
         return living
 
     def cpu_seconds(self) -> float:
-        """CPU seconds of all processes that count, the ended ones as they were last seen."""
-        return sum(process.cpu for process in self._seen.values())
+        """CPU seconds of all processes that count, the ended ones as they were last seen.
+
+        Those that came and went between two looks count by what their parent was told of them.
+        """
+        children: dict[tuple[int, int] | None, list[Process]] = defaultdict(list)
+        for process in self._seen.values():
+            children[self._parents.get((process.pid, process.start))].append(process)
+
+        def total(process: Process) -> float:
+            seen = sum(map(total, children[process.pid, process.start]))
+            return process.cpu + max(process.waited, seen)
+
+        return sum(map(total, children[None]))
 
     def kill(self) -> list[Process]:
         """Kill those that are left; returns them."""
@@ -90,8 +108,8 @@ class Watched:
             return False
 
 
-def _processes(besides: set[int]) -> list[tuple[int, int, int, float]]:
-    """Start, pid, parent and CPU seconds of every process that is no zombie and not ``besides``."""
+def _processes(besides: set[int]) -> list[tuple[int, int, int, float, float]]:
+    """Start, pid, parent, CPU seconds and those waited for, of every process but ``besides``."""
     found = []
     for name in os.listdir(PROC):
         if not name.isdigit() or int(name) in besides:
@@ -100,7 +118,8 @@ def _processes(besides: set[int]) -> list[tuple[int, int, int, float]]:
             fields = (PROC / name / "stat").read_text().rpartition(")")[2].split()
             if fields[0] not in "ZX":
                 cpu = (int(fields[11]) + int(fields[12])) / _TICKS
-                found.append((int(fields[19]), int(name), int(fields[1]), cpu))
+                waited = (int(fields[13]) + int(fields[14])) / _TICKS
+                found.append((int(fields[19]), int(name), int(fields[1]), cpu, waited))
     return found
 
 
