@@ -40,8 +40,14 @@ def build_space(
             "add `parameters:`, for example  lr: {min: 0.001, max: 0.1}",
         )
     listed = _listed(report, trials, base) if trials is not None else None
-    if method == "list":
+    if method == "list" or listed is not None:
         for parameter in parameters:
+            if parameter.conditions:
+                report.add(
+                    (*parameter.key, "when"),
+                    "`when` has no meaning in `method: list`",
+                    "leave the parameter out of the trials that should not have it",
+                )
             if parameter.varies:
                 report.add(
                     parameter.key,

@@ -210,7 +210,8 @@ class Space:
     @cached_property
     def _count(self) -> tuple[int, bool]:
         if self.listed is not None:
-            return sum(1 for _ in self.walk()), False
+            kept = sum(1 for _ in self.walk()) if self.constraints else len(self.listed)
+            return kept, False
         if not self.is_finite:
             raise ValueError("the space is not finite")
         if not self.axes:

@@ -17,6 +17,9 @@ from sweeper.errors import UsageError
 from .yamlfile import parse, parse_value, reads_as_text
 
 FORMATS = (".csv", ".json", ".yaml", ".yml")
+# Cells that need no YAML parser.
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:e[-+][0-9]{1,2})?\Z")
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*\Z")
 _DOT = re.compile(r"(?<!\\)\.")
 
 
@@ -117,6 +120,10 @@ def _nested(paths: list[tuple[str, ...]], row: list[str], where: str) -> dict[st
 
 def cell_value(cell: str) -> Any:
     """A cell as YAML 1.2 reads it, or as text where that is no value."""
+    if _NUMBER.match(cell):
+        return int(cell) if cell.lstrip("-").isdigit() else float(cell)
+    if _WORD.match(cell) and reads_as_text(cell):
+        return cell
     document = parse_value(cell)
     return cell if document.problems else document.data
 
