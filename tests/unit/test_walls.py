@@ -22,7 +22,7 @@ MAY_KNOW = {
     "raytune": {"errors", "spec", "experiment", "worker"},
     "cli": {"errors", "spec", "experiment", "results", "worker", "raytune"},
     "__main__": {"cli"},
-    "__init__": {"errors", "spec", "experiment"},
+    "__init__": {"errors", "spec", "experiment", "worker"},
 }
 KNOWS_KERAS = {"experiment/callbacks.py", "experiment/backend.py"}
 CODE_FROM_DATA = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
