@@ -185,21 +185,31 @@ class Child:
         Raises ``UsageError`` if the train module does not import on this node, ``ServerLost`` if
         there is no server to fork from.
         """
-        self._connection = connect(session)
         self._gentle = session.mode == "script"
-        self._connection.send({"kind": "fork", "env": env})
-        self.pid = 0
         self.trials = 0
+        # A child forked from libraries that do not bear it hangs: a fresh process does not.
+        for fresh in (False, True):
+            self._connection = connect(session)
+            hello = self._greet(env, fresh)
+            if hello is not None:
+                self.pid = int(hello["pid"])
+                return
+            self._connection.close()  # the server kills whoever is at its other end
+        raise ServerLost(
+            "neither a forked nor a fresh child started; what they said last:\n"
+            + _tail(session.directory / "server.log")
+        )
+
+    def _greet(self, env: dict[str, str], fresh: bool) -> Message | None:
         try:
+            self._connection.send({"kind": "fork", "env": env, "fresh": fresh})
             hello = self._connection.receive(START_SECONDS)
-        except (EOFError, OSError) as error:
-            raise ServerLost(f"the fork server died before its child said hello: {error}") from None
+        except (EOFError, OSError):
+            return None
         if hello is not None and hello["kind"] == "broken":
+            self._connection.close()
             raise UsageError(hello["message"])
-        if hello is None or hello["kind"] != "hello":
-            self.kill()
-            raise ServerLost(f"a forked child did not say hello, it said {hello}")
-        self.pid = int(hello["pid"])
+        return hello if hello is not None and hello["kind"] == "hello" else None
 
     def start(self, request: Message) -> None:
         """Hand the child one trial; its messages follow until ``end`` or ``exit``."""
@@ -225,9 +235,10 @@ class Child:
 
     def kill(self) -> None:
         """Kill the child and everything it started, and wait until it is gone."""
-        if self.pid:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)
+        if self._connection.sock.fileno() < 0:
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
         self._exited(10)
         self._connection.close()
 

@@ -124,24 +124,24 @@ class ForkServer:
                 return
             if request is not None and request["kind"] == "fork":
                 if self.train is not None or self.script:
-                    self._fork(connection, request["env"])
+                    self._fork(connection, request["env"], request["fresh"])
                     return
                 connection.send(self.answer)
         except (OSError, EOFError):
             pass
         connection.close()
 
-    def _fork(self, connection: Connection, env: dict[str, str]) -> None:
-        if not self.forkable:
+    def _fork(self, connection: Connection, env: dict[str, str], fresh: bool) -> None:
+        if fresh or not self.forkable:
             # Threads or a device are alive in here, which no fork survives: start afresh.
-            fresh = subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-m", "sweeper.worker.child", str(self.session.file)],
                 stdin=connection.sock.fileno(),
                 env={**os.environ, **env},
                 start_new_session=True,
             )
-            fresh.returncode = 0  # reaped in _reap
-            self.children[fresh.pid] = connection
+            process.returncode = 0  # reaped in _reap
+            self.children[process.pid] = connection
             return
         pid = os.fork()
         if pid:

@@ -21,6 +21,8 @@ class Connection:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self._pending = b""
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
 
     def fileno(self) -> int:
         return self.sock.fileno()
@@ -43,8 +45,8 @@ class Connection:
                 if isinstance(message, dict):
                     return message
                 continue
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            if not select.select([self.sock], [], [], left)[0]:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
+            if not self._poll.poll(left):
                 return None
             try:
                 data = self.sock.recv(65536)

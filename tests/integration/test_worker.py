@@ -1,0 +1,236 @@
+"""The fork server and its warm children, without Ray."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from sweeper.errors import UsageError
+from sweeper.experiment import RunRecord, Tree
+from sweeper.worker.client import Child, ServerControl, Session
+
+PLAIN = """
+import os
+def train(params, callbacks, run):
+    if params.get("chdir"):
+        os.chdir("/"); os.environ["LEFT"] = "behind"
+    run.report(epoch=1, loss=params["x"], pid=os.getpid(), left="LEFT" in os.environ)
+    if params.get("kill"):
+        os.kill(os.getpid(), 9)
+    if params.get("sleep"):
+        os.system("sleep 1000")
+"""
+KERAS = """
+import keras
+import numpy as np
+{extra}
+def train(params, callbacks):
+    if params["model"].get("mixed"):
+        keras.config.set_dtype_policy("mixed_float16")
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(64, 8)).astype("float32")
+    y = (x.sum(axis=1) > 0).astype("float32")
+    model = keras.Sequential([
+        keras.layers.Input((8,)), keras.layers.Dense(params["model"]["units"], "relu"),
+        keras.layers.Dropout(0.3), keras.layers.Dense(1, "sigmoid", dtype="float32")])
+    model.compile("adam", "binary_crossentropy")
+    model.fit(x, y, batch_size=16, epochs=3, callbacks=callbacks, verbose=2)
+"""
+
+
+class Bench:
+    """A session of a train module in ``directory``, its server held by this process."""
+
+    def __init__(self, directory: Path, source: str) -> None:
+        program = directory / "trainee.py"
+        program.write_text(source)
+        self.base = directory / "base"
+        self.session = Session(
+            secrets.token_hex(6), str(program), None, "train", cwd=str(directory)
+        )
+        self.control = ServerControl(self.session)
+        self._children: list[Child] = []
+
+    def child(self, **env: str) -> Child:
+        self._children.append(Child(self.session, {"CUDA_VISIBLE_DEVICES": "", **env}))
+        return self._children[-1]
+
+    def close(self) -> None:
+        for child in self._children:
+            child.kill()
+        self.control.close()
+
+    def request(self, trial: int, params: dict[str, Any], **more: Any) -> dict[str, Any]:
+        return {
+            "trial": trial,
+            "params": params,
+            "replicate": 0,
+            "seed": 7,
+            "base": str(self.base),
+            "sweep": "bench",
+            "monitored": [list(params)],
+            "checkpoint": {},
+            "metric": "loss",
+            "cpus": 1,
+            "gpus": [],
+            "program": self.session.path,
+            "last_attempt": True,
+            **more,
+        }
+
+    def run(self, child: Child, trial: int, params: dict[str, Any]) -> list[dict[str, Any]]:
+        child.start(self.request(trial, params))
+        messages = []
+        while not messages or messages[-1]["kind"] not in ("end", "exit"):
+            message = child.receive(120)
+            assert message is not None, "the child says nothing"
+            messages.append(message)
+        return messages
+
+    def record(self, trial: int) -> RunRecord:
+        (record,) = (r for r in Tree(self.base).all_runs() if r.trial == trial)
+        return record
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Callable[[str], Bench]]:
+    made: list[Bench] = []
+
+    def make(source: str) -> Bench:
+        made.append(Bench(tmp_path, source))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+        assert not one.session.directory.exists()
+
+
+def test_one_child_runs_many_trials_and_none_leaves_a_trace(bench: Callable[[str], Bench]) -> None:
+    here = bench(PLAIN)
+    assert here.control.wait_ready()["takes_run"] is True
+    child = here.child()
+    first = here.run(child, 0, {"x": 1.0, "chdir": True})
+    second = here.run(child, 1, {"x": 2.0})
+    assert [m["kind"] for m in first] == ["run", "report", "end"]
+    assert first[-1]["outcome"] == second[-1]["outcome"] == "finished"
+    assert first[1]["metrics"]["pid"] == second[1]["metrics"]["pid"] == child.pid
+    assert second[1]["metrics"]["left"] == 0
+    record = here.record(1)
+    assert record.status == "finished"
+    assert f"{record.experiment}/{record.run}" == f"{second[0]['experiment']}/{second[0]['run']}"
+    child.kill()
+    assert not psutil.pid_exists(child.pid)
+
+
+def test_a_child_that_dies_says_how(bench: Callable[[str], Bench]) -> None:
+    here = bench(PLAIN)
+    child = here.child()
+    messages = here.run(child, 0, {"x": 1.0, "kill": True})
+    assert messages[-1] == {"kind": "exit", "signal": signal.SIGKILL, "code": None}
+    assert here.record(0).status == "interrupted"
+    assert here.record(0).rows == [{"epoch": 1, **messages[1]["metrics"]}]
+
+
+def test_a_child_goes_when_its_owner_hangs_up(bench: Callable[[str], Bench]) -> None:
+    here = bench(PLAIN)
+    child = here.child()
+    child.start(here.request(0, {"x": 1.0, "sleep": True}))
+    while child.receive(30)["kind"] != "report":  # type: ignore[index]
+        pass
+    family = [psutil.Process(child.pid)]
+    family += family[0].children(recursive=True)
+    child._connection.sock.shutdown(socket.SHUT_RDWR)
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert not alive
+
+
+def test_a_server_goes_with_its_driver(bench: Callable[[str], Bench]) -> None:
+    here = bench(PLAIN)
+    child = here.child()
+    family = [psutil.Process(child.pid)]
+    server = family[0].parent()
+    assert server is not None
+    family.append(server)
+    here.control._connection.sock.shutdown(socket.SHUT_RDWR)
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert not alive
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("import not_to_be_found", "ModuleNotFoundError: No module named 'not_to_be_found'"),
+        ("def train(params): pass", "found train(params)"),
+        ("train = 3", "found int 'train'"),
+        ("def other(a, b): pass", "found only other"),
+        ("raise SystemExit(3)", "the train module does not import"),
+    ],
+)
+def test_a_module_that_cannot_train(
+    bench: Callable[[str], Bench], source: str, message: str
+) -> None:
+    here = bench(source)
+    with pytest.raises(UsageError) as caught:
+        here.control.wait_ready()
+    assert message in str(caught.value)
+    assert "trainee.py" in str(caught.value)
+    assert "loader.py" not in str(caught.value)
+    with pytest.raises(UsageError):
+        here.child()
+
+
+def test_what_is_in_the_environment_of_a_trial(bench: Callable[[str], Bench]) -> None:
+    here = bench(
+        "import os, json\ndef train(params, callbacks, run):\n"
+        "    run.report(loss=1)\n    print(json.dumps(dict(os.environ)))\n"
+    )
+    child = here.child(CUDA_VISIBLE_DEVICES="3,1")
+    here.run(child, 0, {"x": 1})
+    seen = json.loads(here.record(0).paths.output.read_text())
+    assert seen["CUDA_VISIBLE_DEVICES"] == "3,1"
+    assert seen["OMP_NUM_THREADS"] == os.environ.get("OMP_NUM_THREADS", "1")
+
+
+def training_log(record: RunRecord) -> str:
+    return record.paths.training_logs.read_text()
+
+
+def test_a_result_does_not_depend_on_what_ran_before(bench: Callable[[str], Bench]) -> None:
+    here = bench(KERAS.format(extra=""))
+    assert here.control.wait_ready()["forkable"] is True
+    params = {"model": {"units": 4}}
+    alone = here.child()
+    assert here.run(alone, 0, params)[-1]["outcome"] == "finished"
+    expected = training_log(here.record(0))
+    here.base = here.base.with_name("warm")
+    warm = here.child()
+    here.run(warm, 1, {"model": {"units": 7, "mixed": True}})
+    here.run(warm, 2, {"model": {"units": 5}})
+    end = here.run(warm, 3, params)[-1]
+    assert end["outcome"] == "finished"
+    assert end["clean"] is True
+    assert warm.trials == 3
+    assert training_log(here.record(3)) == expected
+
+
+def test_a_module_that_starts_tensorflow_is_not_forked(bench: Callable[[str], Bench]) -> None:
+    here = bench(KERAS.format(extra="import tensorflow as tf; tf.constant(1) + 1"))
+    assert here.control.wait_ready()["forkable"] is False
+    began = time.monotonic()
+    child = here.child()
+    assert here.run(child, 0, {"model": {"units": 4}})[-1]["outcome"] == "finished"
+    assert time.monotonic() - began < 300
+    assert here.run(child, 1, {"model": {"units": 5}})[-1]["outcome"] == "finished"
+    child.kill()
+    assert not psutil.pid_exists(child.pid)
