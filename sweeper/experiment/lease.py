@@ -30,6 +30,9 @@ HEARTBEAT_SECONDS = 15.0
 SILENCE_SECONDS = 90.0
 """An owner on another host that has been silent for this long is taken for gone."""
 
+HEARTBEAT = "sweeper-heartbeat"
+"""The name of the thread that touches a process's leases."""
+
 _NAME = re.compile(r"lease\.(\d{6,})\.json")
 
 
@@ -221,7 +224,7 @@ class _Keeper:
             self._leases.add(lease)
             if self._thread is None:
                 self._thread = threading.Thread(
-                    target=self._beat, name="sweeper-heartbeat", daemon=True
+                    target=self._beat, name=HEARTBEAT, daemon=True
                 )
                 self._thread.start()
 

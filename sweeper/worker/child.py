@@ -22,6 +22,7 @@ import psutil
 
 from sweeper.errors import LeaseLost, SweeperError
 from sweeper.experiment import ExperimentManager, Run
+from sweeper.experiment.lease import HEARTBEAT
 from sweeper.experiment.run import describe_error
 from sweeper.worker import inside
 from sweeper.worker.loader import TrainFunction, load_train_function
@@ -70,7 +71,7 @@ def run_trial(request: Message, train: TrainFunction, send: Callable[[Message], 
     continue it.
     """
     cwd, environ = os.getcwd(), dict(os.environ)
-    threads = threading.active_count()
+    threads = set(threading.enumerate())
     run: Run | None = None
     try:
         run = open_run(request)
@@ -90,7 +91,8 @@ def run_trial(request: Message, train: TrainFunction, send: Callable[[Message], 
         os.environ.clear()
         os.environ.update(environ)
     end["rss"] = psutil.Process().memory_info().rss
-    end["clean"] = end["outcome"] == "finished" and threading.active_count() <= threads
+    left = [t for t in threading.enumerate() if t not in threads and t.name != HEARTBEAT]
+    end["clean"] = end["outcome"] == "finished" and not left
     return end
 
 
@@ -129,8 +131,14 @@ def _train(
 ) -> Message:
     metric = request["metric"]
 
+    iteration = 0
+
     def report(row: dict[str, Any]) -> None:
-        iteration = sum(metric in kept for kept in run.log.rows)
+        nonlocal iteration
+        if not iteration:  # the rows that a resumed run had already count too
+            iteration = sum(metric in kept for kept in run.log.rows)
+        else:
+            iteration += metric in row["metrics"]
         send({"kind": "report", "iteration": iteration, **row})
 
     try:

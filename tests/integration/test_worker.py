@@ -215,11 +215,13 @@ def test_a_result_does_not_depend_on_what_ran_before(bench: Callable[[str], Benc
     expected = training_log(here.record(0))
     here.base = here.base.with_name("warm")
     warm = here.child()
-    here.run(warm, 1, {"model": {"units": 7, "mixed": True}})
-    here.run(warm, 2, {"model": {"units": 5}})
-    end = here.run(warm, 3, params)[-1]
-    assert end["outcome"] == "finished"
-    assert end["clean"] is True
+    ends = [
+        here.run(warm, 1, {"model": {"units": 7, "mixed": True}})[-1],
+        here.run(warm, 2, {"model": {"units": 5}})[-1],
+        here.run(warm, 3, params)[-1],
+    ]
+    assert [end["outcome"] for end in ends] == ["finished"] * 3
+    assert [end["clean"] for end in ends] == [True] * 3
     assert warm.trials == 3
     assert training_log(here.record(3)) == expected
 
