@@ -38,7 +38,8 @@ class Program:
     def text(self) -> str:
         """The program as a sweep file names it."""
         place = str(self.path) if self.path is not None else str(self.module)
-        return f"{place}:{self.function}" if self.mode == "function" else place
+        named = self.mode == "function" or self.function != "train"
+        return f"{place}:{self.function}" if named else place
 
 
 def parse_program(text: str, directory: Path, *, has_command: bool) -> Program:

@@ -241,6 +241,9 @@ def test_programs(load: Load, text: str, kind: str, function: str, mode: str | N
     assert (program.path is not None) == (kind == "path")
     assert (program.module is not None) == (kind == "module")
     assert (program.function, program.mode) == (function, mode)
+    for more in ("", "command: [x]\n"):
+        sweep = load(MINIMAL + more + f'program: "{text}"\n')
+        assert load(sweep.to_yaml()) == sweep
 
 
 def test_a_program_is_checked_apart(load: Load, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -21,7 +22,11 @@ def test_importing_the_room_is_light() -> None:
     answers = []
     for _ in range(3):
         done = subprocess.run(
-            [sys.executable, "-c", CODE], capture_output=True, text=True, check=True
+            [sys.executable, "-c", CODE],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"},
         )
         took, *loaded = done.stdout.split()
         assert loaded == []
