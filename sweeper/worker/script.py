@@ -348,7 +348,7 @@ class Script:
         killed = code in (-signal.SIGKILL, 128 + signal.SIGKILL) and oom_kills() > kills
         if killed:
             how += ": the kernel's out-of-memory killer"
-        elif lines:
+        elif lines and code > 0:
             how += f": {lines[-1].strip()[:500]}"
         memory = killed or bool(lines and _OUT_OF_MEMORY.match(lines[-1].strip()))
         error = {"type": "ScriptFailed", "message": how, "traceback": lines}

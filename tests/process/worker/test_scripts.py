@@ -1,0 +1,272 @@
+"""Scripts in their keeper: parameters in, reports out as they come, and every kind of end."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from typing import Any
+
+import pytest
+
+from sweeper.experiment import RunRecord
+from sweeper.worker import client
+from tests.process.worker.conftest import Stage
+
+SHELL = """
+[ "$1" = lr=0.5 ] && [ "$2" = width=8 ] || exit 9
+grep -q '"lr": 0.5' "$SWEEPER_PARAMS_FILE" || exit 8
+echo '{"loss": 1.5, "acc": 0.1}' >> "$SWEEPER_REPORT_FILE"
+while [ ! -e go ]; do sleep 0.05; done
+echo '{"acc": 0.2}' >> "$SWEEPER_REPORT_FILE"
+echo 'not json' >> "$SWEEPER_REPORT_FILE"
+echo 'nor this' >> "$SWEEPER_REPORT_FILE"
+echo '{"acc": 0.3, "name": "x", "group": {"deep": 1}}' >> "$SWEEPER_REPORT_FILE"
+echo '{"loss": 0.5, "epoch": 4}' >> "$SWEEPER_REPORT_FILE"
+echo '{"loss": 0.25}' >> "$SWEEPER_REPORT_FILE"
+printf '{"final": 7}' >> "$SWEEPER_REPORT_FILE"
+echo done
+"""
+
+
+def rows(stage: Stage) -> list[dict[str, Any]]:
+    return stage.record.rows
+
+
+def test_a_shell_script_with_json_lines(stage: Stage) -> None:
+    stage.write("job.sh", SHELL, command=["sh", "${program}", "${args_no_hyphens}"])
+    stage.start()
+    run = stage.next()
+    assert run["kind"] == "run"
+    first = stage.next("report")  # while the script waits for us
+    assert (first["epoch"], first["iteration"]) == (1, 1)
+    assert first["metrics"] == {"acc": 0.1, "loss": 1.5}
+    assert rows(stage) == [{"epoch": 1, "acc": 0.1, "loss": 1.5}]
+    assert stage.record.status == "running"
+    (stage.directory / "go").touch()
+    assert [stage.next("report")["iteration"] for _ in range(2)] == [2, 3]
+    end = stage.next()
+    assert (end["kind"], end["outcome"], end["clean"]) == ("end", "finished", False)
+    assert rows(stage) == [
+        {"epoch": 1, "acc": 0.1, "loss": 1.5},
+        {"epoch": 4, "acc": 0.3, "group.deep": 1.0, "loss": 0.5},
+        {"epoch": 5, "final": 7.0, "loss": 0.25},
+    ]
+    output = stage.output
+    assert output.count("expected a JSON object in a line, found 'not json'") == 1
+    assert "nor this" not in output
+    assert "name: expected a number, found 'x'" in output
+    assert "done\n" in output
+    assert stage.record.outcome is not None
+    assert stage.record.outcome["outcome"] == "finished"
+
+
+HELPERS = """
+import json, os, sys
+import sweeper
+from pathlib import Path
+assert sweeper.params({"lr": 1, "other": 2}) == {"lr": 0.25, "width": 8, "other": 2}
+assert json.loads(Path(sys.argv[1]).read_text()) == sweeper.params()
+assert os.getcwd() == str(Path(__file__).parent)
+assert Path(os.environ["SWEEPER_RUN"], "hyperparameters.json").is_file()
+assert "tensorflow" not in sys.modules and "keras" not in sys.modules
+sweeper.report(loss=float("nan"), noise=1)
+sweeper.report(noise=2)
+sweeper.report(3, loss=0.5)
+try:
+    sweeper.report(0, loss=0.5)
+except Exception as error:
+    print(error)
+print(os.environ["SWEEPER_SEED"], sys.executable, flush=True)
+"""
+
+
+def test_what_sweeper_offers_to_a_script(stage: Stage) -> None:
+    stage.write("job.py", HELPERS, command=["${interpreter}", "${program}", "${args_json_file}"])
+    reports, end = stage.run(1)
+    assert end["outcome"] == "finished", stage.output
+    assert [r["epoch"] for r in reports] == [1, 3]
+    first, second = rows(stage)
+    assert math.isnan(first["loss"])
+    assert second == {"epoch": 3, "loss": 0.5, "noise": 2.0}
+    assert "epoch: expected an integer, counted from 1, found 0" in stage.output
+    assert f"{stage.record.provenance['seed']} {sys.executable}" in stage.output
+    assert list(stage.session.directory.glob("trial-*")) == []
+
+
+def test_without_a_metric_every_line_is_a_row(stage: Stage) -> None:
+    text = "import sweeper\nfor i in range(3): sweeper.report(a=i)\n"
+    stage.write("job.py", text, metric=None)
+    reports, end = stage.run()
+    assert end["outcome"] == "finished", stage.output
+    assert [r["metrics"] for r in reports] == [{"a": 0.0}, {"a": 1.0}, {"a": 2.0}]
+
+
+def test_a_metric_that_never_comes(stage: Stage) -> None:
+    stage.write("job.py", "import sweeper\nfor i in range(3): sweeper.report(los=i, a=i)\n")
+    _, end = stage.run()
+    assert (end["outcome"], end["reported"]) == ("no-metric", ["a", "los"])
+    assert rows(stage) == [{"epoch": 1, "a": 2.0, "los": 2.0}]
+    assert stage.record.status == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("text", "outcome", "message"),
+    [
+        ("raise ValueError('no such layer')", "failed", "exit code 1: ValueError: no such layer"),
+        ("import os; os.kill(os.getpid(), 11)", "failed", "killed by SIGSEGV"),
+        ("raise SystemExit(5)", "failed", "exit code 5: working"),
+        ("class ResourceExhaustedError(Exception): pass\nraise ResourceExhaustedError('GPU')",
+         "out-of-memory", "exit code 1: ResourceExhaustedError: GPU"),
+    ],
+    ids=["raises", "signal", "exit", "memory"],
+)  # fmt: skip
+def test_a_script_that_fails(stage: Stage, text: str, outcome: str, message: str) -> None:
+    stage.write("job.py", f"import sweeper\nsweeper.report(loss=1)\nprint('working')\n{text}\n")
+    reports, end = stage.run(last=False)
+    assert (end["outcome"], end["error"]["message"]) == (outcome, message)
+    assert len(reports) == 1
+    assert stage.record.status == "interrupted"
+    _, end = stage.run(last=True)  # the same run again, and its last attempt
+    assert end["outcome"] == outcome
+    ending = stage.record.outcome
+    assert ending is not None
+    assert (ending["outcome"], ending["by"]) == (outcome, "worker")
+    assert ending["error"]["type"] == "ScriptFailed"
+    assert ending["error"]["traceback"][0] == "working"
+    assert rows(stage) == [{"epoch": 1, "loss": 1.0}]
+    assert len(stage.record.provenance["attempts"]) == 2
+
+
+def test_a_command_that_does_not_start(stage: Stage) -> None:
+    stage.write("job.py", "", command=["./no-such-program", "${args}"])
+    _, end = stage.run()
+    assert end["outcome"] == "broken"
+    assert "./no-such-program" in end["error"]["message"]
+    assert stage.record.status == "interrupted"
+
+
+# A parent that ends politely, a child that will not, and one in a session of its own.
+STUBBORN = """
+import signal, subprocess, sys, time
+import sweeper
+ignore = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+def leave(*_):
+    print("asked to end", flush=True)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, leave)
+subprocess.Popen([sys.executable, "-c", ignore])
+subprocess.Popen([sys.executable, "-c", ignore], start_new_session=True)
+time.sleep(1)
+sweeper.report(loss=1)
+time.sleep(600)
+"""
+
+
+def started(stage: Stage, text: str = STUBBORN) -> None:
+    stage.write("job.py", text)
+    stage.start()
+    stage.next("report")
+    assert len(stage.living()) == (3 if text == STUBBORN else 1)
+
+
+def test_stopping_asks_first_then_kills(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "GRACE_SECONDS", 1.5)
+    started(stage)
+    assert stage.child is not None
+    began = time.monotonic()
+    stage.child.stop()
+    assert 1.4 < time.monotonic() - began < 3.4  # not killed from outside
+    assert stage.living() == []
+    assert "asked to end" in stage.output
+    assert stage.record.provenance["attempts"][0]["ended"] == "interrupted: stopped"
+    assert stage.record.status == "interrupted"
+
+
+POLITE = "import sweeper, time\nsweeper.report(loss=1)\ntime.sleep(600)\n"
+
+
+def test_stopping_takes_no_longer_than_the_script(stage: Stage) -> None:
+    started(stage, POLITE)
+    assert stage.child is not None
+    began = time.monotonic()
+    stage.child.stop()
+    assert time.monotonic() - began < 2
+    assert stage.living() == []
+
+
+def test_an_owner_that_is_gone(stage: Stage) -> None:
+    started(stage, POLITE)
+    assert stage.child is not None
+    stage.child._connection.close()
+    assert stage.await_gone(5) < 5
+    assert stage.record.status == "interrupted"
+
+
+def test_a_driver_that_is_gone(stage: Stage) -> None:
+    started(stage)
+    assert stage.control is not None
+    stage.control._connection.close()
+    assert stage.await_gone(8) > 2  # a short grace
+
+
+def test_the_end_of_the_launch(stage: Stage) -> None:
+    started(stage)
+    assert stage.control is not None
+    began = time.monotonic()
+    stage.control.close()
+    assert 2 < time.monotonic() - began < 7
+    assert stage.living() == []
+
+
+KERAS = """
+import os, sys
+import sweeper
+callbacks = sweeper.callbacks()
+import keras, numpy as np
+x = np.linspace(0, 1, 64).reshape(-1, 2).astype("float32")
+model = keras.Sequential([keras.layers.Dense(4, "relu"), keras.layers.Dense(1)])
+model.compile(keras.optimizers.Adam(sweeper.params()["lr"] / 100), "mse")
+class Die(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 2 and os.path.exists("die"):
+            os.remove("die")
+            os.kill(os.getpid(), 9)
+model.fit(x, x.sum(1), epochs=4, batch_size=8, verbose=0, callbacks=[*callbacks, Die()])
+sweeper.report(5, loss=9.0)
+"""
+
+
+def killed_and_resumed(stage: Stage) -> RunRecord:
+    stage.write("job.py", KERAS)
+    (stage.directory / "die").touch()
+    reports, end = stage.run(last=False)
+    assert (end["outcome"], [r["iteration"] for r in reports]) == ("failed", [1, 2]), stage.output
+    assert [row["epoch"] for row in rows(stage)] == [1, 2]
+    reports, end = stage.run()
+    assert end["outcome"] == "finished", stage.output
+    # A kill may have come before the last epoch backed up was heard of: it is told again.
+    assert [(r["epoch"], r["iteration"]) for r in reports] == [(2, 2), (3, 3), (4, 4), (5, 5)]
+    return stage.record
+
+
+def test_keras_callbacks_in_a_script(stage: Stage) -> None:
+    record = killed_and_resumed(stage)
+    first, second = record.provenance["attempts"]
+    assert first["ended"] == "interrupted: failed: ScriptFailed: killed by SIGKILL"
+    assert (second["ended"], second["resumed_from_epoch"]) == ("finished", 2)
+    assert record.checkpoint is not None
+    assert not record.paths.backup.exists()
+    assert record.outcome is not None
+    assert record.performances is not None
+    assert record.outcome["epochs"] == 5
+    assert record.outcome["elapsed"] > record.performances["elapsed"] - 0.01
+
+
+@pytest.mark.slow
+def test_keras_in_a_script_resumes_exactly(stage: Stage) -> None:
+    resumed = killed_and_resumed(stage).paths.training_logs.read_text()
+    stage.write("job.py", KERAS, storage=str(stage.directory / "again"))
+    assert stage.run()[1]["outcome"] == "finished"
+    (whole,) = (stage.directory / "again" / "case").glob("exp-*/run--*/training-logs.csv")
+    assert whole.read_text() == resumed
