@@ -89,21 +89,21 @@ def group_names(monitored: Monitored) -> list[str]:
 def group_canonicals(params: Mapping[str, Any], monitored: Monitored) -> list[str]:
     """The canonical text of every monitored group, in order.
 
+    Of a group of several keys those count that are there: a parameter may have a condition.
     Raises UsageError when a monitored key is missing or a value cannot be identified.
     """
     texts = []
     for group in monitored:
-        keys = [group] if isinstance(group, str) else list(group)
-        missing = [key for key in keys if key not in params]
-        if missing:
+        present = [key for key in ([group] if isinstance(group, str) else group) if key in params]
+        if not present:
             raise UsageError(
-                f"monitored key {missing[0]!r}: expected one of the parameters' top-level keys "
+                f"monitored key {group!r}: expected one of the parameters' top-level keys "
                 f"({', '.join(sorted(map(str, params)))}): mend monitored_param_keys"
             )
         if isinstance(group, str):
             texts.append(canonical(params[group], f"params.{group}"))
         else:
-            texts.append(canonical({key: params[key] for key in keys}))
+            texts.append(canonical({key: params[key] for key in present}))
     return texts
 
 

@@ -34,12 +34,17 @@ _SETTINGS = {
     "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "3600",
 }
 # The environment that training depends on and that Ray does not pass to other nodes.
+SECRET = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")  # set them on the nodes themselves
 PASSED_ON = ("KERAS_BACKEND", "TF_", "XLA_", "JAX_", "CUDA_CACHE", "KERAS_", "WANDB_")
 
 
 def passed_on() -> dict[str, str]:
-    """The variables of this process that trials on every node get too."""
-    return {k: v for k, v in os.environ.items() if k.startswith(PASSED_ON)}
+    """The variables of this process that trials on every node get too; never a secret."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(PASSED_ON) and not any(word in name for word in SECRET)
+    }
 
 
 @contextmanager
