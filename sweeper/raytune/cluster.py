@@ -33,8 +33,8 @@ _SETTINGS = {
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # the tree is the record; a snapshot costs 9 KB a trial
     "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "3600",
 }
-# The environment that training depends on and that Ray does not pass to other nodes.
 SECRET = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")  # set them on the nodes themselves
+# The environment that training depends on and that Ray does not pass to other nodes.
 PASSED_ON = ("KERAS_BACKEND", "TF_", "XLA_", "JAX_", "CUDA_CACHE", "KERAS_", "WANDB_")
 
 
