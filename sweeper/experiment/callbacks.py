@@ -159,9 +159,7 @@ class Backup(_RunCallback):
         self.fit.end_epoch(epoch)
 
     def on_train_end(self, logs: Any = None) -> None:
-        self.model._initial_epoch = None
-        if not self.run.closed:
-            self.fit.retention.sweep_out(self.run.paths.models)
+        self.fit.end()
 
 
 class BatchBackup(Backup):

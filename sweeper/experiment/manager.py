@@ -182,12 +182,21 @@ class ExperimentManager:
         self._run = None
 
 
-def _user_seed() -> int:
-    """The seed that the user gave Keras, if any; else one that nobody chose."""
-    if "keras" in sys.modules:
-        from sweeper.experiment.backend import user_seed
+_chosen: dict[str, int] = {}
 
-        seed = user_seed()
-        if seed is not None:
-            return seed % 2**32
-    return int.from_bytes(os.urandom(4), "little")
+
+def _user_seed() -> int:
+    """The seed that the user gave Keras; for further runs one that follows from it; else a new one.
+
+    So a script that seeds once gives the same runs each time, different from each other.
+    """
+    if "keras" not in sys.modules:
+        return int.from_bytes(os.urandom(4), "little")
+    from sweeper.experiment.backend import derived_seed, user_seed
+
+    seed = user_seed()
+    if seed is not None:
+        _chosen["seed"] = seed % 2**32
+    elif "seed" in _chosen:
+        _chosen["seed"] = derived_seed(_chosen["seed"], 1)
+    return _chosen.get("seed", int.from_bytes(os.urandom(4), "little"))

@@ -80,6 +80,12 @@ class Fit:
         """This fit is done already: train nothing."""
         self.model._initial_epoch = self.epochs
 
+    def end(self) -> None:
+        """The fit is over; what was saved and is not kept can go, unless nothing was restored."""
+        self.model._initial_epoch = None
+        if self._pending is None and not self.run.closed:
+            self.retention.sweep_out(self.run.paths.models)
+
     # -- restoring --------------------------------------------------------------------------
 
     def restore(self, others: list[Any]) -> None:

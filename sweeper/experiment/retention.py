@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sweeper.experiment import files
-from sweeper.experiment.performances import Monitor
+from sweeper.experiment.performances import Monitor, best_row
 from sweeper.experiment.records import RunRecord, model_epoch
 from sweeper.experiment.settings import Keep
 from sweeper.experiment.tree import Tree
@@ -62,7 +61,8 @@ class Retention:
         names = {entry.name for entry in self.entries}
         for name in files.names(models):
             epoch = model_epoch(name)
-            if epoch is not None and (name not in names or (after is not None and epoch > after)):
+            unwanted = name not in names and not self.keep.all
+            if epoch is not None and (unwanted or (after is not None and epoch > after)):
                 files.remove(models / name)
 
     def state(self) -> list[list[Any]]:
@@ -81,25 +81,23 @@ def prune_checkpoints(
     """Remove the saved models of all but the ``keep`` best runs that are over; returns the removed.
 
     Runs are ranked by the best value of ``metric`` (by default what each run monitored). ``runs``
-    limits it to some, such as those of one sweep. Runs without an outcome are left alone: they may
-    still become the best.
+    limits it to some, such as those of one sweep. Runs without an outcome are left alone, as they
+    may still become the best, and so are runs that never logged the metric.
     """
     records = [r for r in (tree.all_runs() if runs is None else runs) if r.outcome is not None]
-    ranked = sorted(records, key=lambda r: _rank(r, metric, mode))
+    ranked = [(rank, r) for r in records if (rank := _rank(r, metric, mode)) is not None]
     removed = []
-    for record in ranked[keep:]:
+    for _, record in sorted(ranked, key=lambda pair: pair[0])[keep:]:
         for path in record.models.values():
             files.remove(path)
             removed.append(path)
     return removed
 
 
-def _rank(record: RunRecord, metric: str | None, mode: str | None) -> tuple[bool, float]:
+def _rank(record: RunRecord, metric: str | None, mode: str | None) -> float | None:
     summary = record.performances or {}
     monitor = Monitor(metric or summary.get("monitor"), mode or summary.get("mode"))
-    with contextlib.suppress(ValueError, TypeError, KeyError):
-        values = [row[monitor.name or ""] for row in record.rows if monitor.name in row]
-        good = [v for v in values if v == v]
-        best = min(good) if monitor.goal == "min" else max(good)
-        return False, best if monitor.goal == "min" else -best
-    return True, 0.0
+    best = best_row(record.rows, monitor)
+    if best is None or monitor.name is None:
+        return None
+    return best[monitor.name] if monitor.goal == "min" else -best[monitor.name]

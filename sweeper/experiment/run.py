@@ -58,6 +58,7 @@ class Run:
         self._record = record
         self._report: Report | None = None
         self._entered = False
+        self._missed = False
         self._first = True  # no row was recorded in this attempt yet
         self._started = time.monotonic()
         self._elapsed_before = _elapsed_before(paths)
@@ -168,6 +169,12 @@ class Run:
             name = self.monitor.name or ""
             if self.monitor.better(row.get(name), (self._best or {}).get(name)):
                 self._best = row
+        if self.monitor.name not in row and self.monitor.asked and not self._missed:
+            self._missed = True
+            log.warning(
+                "%s: epoch %d has no %r, which is monitored; there is %s", self.path, epoch,
+                self.monitor.name, ", ".join(n for n in row if n != "epoch") or "nothing",
+            )  # fmt: skip
         self._write_performances()
         return row
 

@@ -1,0 +1,158 @@
+"""Which models stay, what they are called, and that they are whole."""
+
+from __future__ import annotations
+
+import math
+import os
+
+import keras
+import pytest
+
+from sweeper.errors import UsageError
+from sweeper.experiment import files
+
+LOSSES = [3.0, 1.0, 2.0, 0.5, 4.0]
+
+
+class Say(keras.callbacks.Callback):
+    """Puts the losses of our choice into the logs."""
+
+    def __init__(self, losses=LOSSES, name="val_loss"):
+        super().__init__()
+        self.losses = losses
+        self.named = name
+
+    def on_epoch_end(self, epoch, logs=None):
+        value = self.losses[epoch]
+        if value is not None:
+            logs[self.named] = value
+
+
+def train(problem, checkpoint=None, say=None, **options):
+    run = problem.open("tree", checkpoint_params=checkpoint)
+    say = say or Say()
+    problem.fit(run, others=lambda: [say], epochs=len(say.losses), validation_data=None, **options)
+    return problem.record("tree")
+
+
+def epochs(record):
+    return list(record.models)
+
+
+@pytest.mark.parametrize(
+    ("keep", "expected"),
+    [
+        (None, [4]),
+        ("best", [4]),
+        ("last", [5]),
+        (["best", "last"], [4, 5]),
+        ("all", [1, 2, 3, 4, 5]),
+        (2, [2, 4]),
+        ([3, "last"], [2, 3, 4, 5]),
+    ],
+)
+def test_keep(problem, keep, expected):
+    record = train(problem, None if keep is None else {"keep": keep})
+    assert epochs(record) == expected
+    assert record.checkpoint.name == ("model.05-4.0000.keras" if keep == "last"
+                                      else "model.04-0.5000.keras")  # fmt: skip
+
+
+def test_the_higher_the_better(problem):
+    record = train(problem, {"mode": "max", "keep": 2})
+    assert epochs(record) == [1, 5]
+    assert record.performances["best"]["epoch"] == 5
+
+
+def test_nan_is_never_the_best(problem):
+    record = train(problem, say=Say([math.nan, 2.0, math.nan, 3.0]))
+    assert epochs(record) == [2]
+    assert record.performances["best"]["epoch"] == 2
+    assert math.isnan(record.rows[0]["val_loss"])
+
+
+def test_infinity_is_a_number(problem):
+    record = train(problem, say=Say([math.nan, math.nan, math.inf]), checkpoint={"mode": "max"})
+    assert epochs(record) == [3]
+
+
+def test_all_nan(problem):
+    record = train(problem, say=Say([math.nan, math.nan]))
+    assert [p.name for p in record.models.values()] == ["model.02-nan.keras"]
+    assert record.performances["best"] is None
+
+
+def test_a_metric_that_is_not_in_every_epoch(problem):
+    record = train(problem, say=Say([None, 2.0, None, 1.0, None]))
+    assert record.performances["monitor"] == "val_loss"
+    assert epochs(record) == [4]
+
+
+def test_a_metric_that_never_comes(problem, caplog):
+    record = train(problem, {"monitor": "val_auc"}, say=Say([1.0, 2.0]))
+    assert record.performances["best"] is None
+    assert [p.name for p in record.models.values()] == ["model.02.keras"]
+    assert "val_auc" in caplog.text
+
+
+def test_a_threshold(problem):
+    record = train(problem, {"initial_value_threshold": 0.1})
+    assert epochs(record) == []
+
+
+def test_a_template_that_cannot_be_filled_in(problem):
+    with pytest.raises(UsageError, match="filled in"):
+        train(problem, {"filepath": "m-{auc}.keras"})
+
+
+def test_the_old_one_goes_after_the_new_one_is_there(problem, monkeypatch):
+    seen = []
+    remove = files.remove
+
+    def watch(path):
+        if path.parent.name == "models" and not path.name.startswith("."):
+            seen.append((path.name, sorted(n for n in os.listdir(path.parent) if n[0] != ".")))
+        remove(path)
+
+    monkeypatch.setattr(files, "remove", watch)
+    train(problem)
+    assert [name for name, _ in seen] == ["model.01-3.0000.keras", "model.02-1.0000.keras"]
+    assert all(len(there) == 2 for _, there in seen)
+
+
+def test_a_save_that_fails_leaves_nothing(problem, monkeypatch):
+    run = problem.open("tree")
+    callbacks = run.callbacks()
+    model = problem.model()
+
+    def save(path):
+        with open(path, "w") as file:
+            file.write("half")
+        raise OSError(28, "No space left on device")
+
+    model.save = save
+    with pytest.raises(files.TreeError, match="free some space"):
+        model.fit(problem.x, problem.y, verbose=0, callbacks=callbacks)
+    assert os.listdir(run.paths.models) == []
+    run.interrupt()
+
+
+def test_a_model_that_cannot_be_serialised_keeps_its_weights(problem, caplog):
+    class Odd(keras.layers.Layer):
+        def __init__(self, function):
+            super().__init__()
+            self.function = function
+
+        def call(self, x):
+            return self.function(x)
+
+    def build():
+        model = keras.Sequential(
+            [keras.Input((8,)), Odd(lambda x: x * 2), keras.layers.Dense(1)]
+        )
+        model.compile("sgd", "mse", run_eagerly=True)
+        return model
+
+    problem.fit(problem.open("tree"), build=build, epochs=2)
+    record = problem.record("tree")
+    assert record.checkpoint is not None

@@ -1,0 +1,334 @@
+"""The tree: names, collisions, reading back, and cuts at every byte."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+from datetime import datetime
+from types import SimpleNamespace
+
+import pytest
+
+from sweeper.errors import LeaseLost, UsageError
+from sweeper.experiment import (
+    ExperimentManager,
+    Tree,
+    close_run,
+    diff,
+    experiment_id,
+    explain,
+    plan_trials,
+    prune_checkpoints,
+)
+from sweeper.experiment.identity import canonical, digits_of
+from sweeper.experiment.paths import next_run_name, run_order
+from sweeper.spec import Trial
+
+PARAMS = {"debug": False, "training": {"rate": 0.1}, "model": {"units": 8}, "comment": "x"}
+
+
+@pytest.fixture
+def base(tmp_path):
+    return tmp_path / "tree"
+
+
+def finished(base, params=PARAMS, outcome="finished", sweep="s", replicate=0, values=(3.0, 1.0)):
+    run = ExperimentManager(base).open(params, sweep=sweep, trial=0, replicate=replicate, seed=1)
+    for value in values:
+        run.report(val_loss=value)
+    run.paths.models.mkdir()
+    (run.paths.models / f"model.02-{values[-1]:.4f}.keras").write_text("weights")
+    run.close(outcome)
+    return run
+
+
+def sweep_of(*params, name="s", repeats=1):
+    trials = [
+        Trial(i * repeats + r, p, r, 1) for i, p in enumerate(params) for r in range(repeats)
+    ]
+    return SimpleNamespace(
+        trials=lambda: iter(trials), monitored=("model", "training"), sweep_name=name
+    )
+
+
+def plan(base, *params, retry=False, **options):
+    return [
+        (p.state, p.run.run if p.run else None)
+        for p in plan_trials(sweep_of(*params, **options), Tree(base), retry)
+    ]
+
+
+def test_the_files_of_a_run(base):
+    run = finished(base)
+    found = sorted(str(p.relative_to(run.path)) for p in run.path.rglob("*"))
+    assert [name for name in found if name != "git.diff"] == [
+        "hyperparameters.json",
+        "models",
+        "models/model.02-1.0000.keras",
+        "outcome.json",
+        "performances.json",
+        "run.json",
+        "training-logs.csv",
+    ]
+    assert sorted(os.listdir(base)) == [run.path.parent.name]
+    assert json.loads(run.paths.hyperparameters.read_text()) == PARAMS
+    record = json.loads(run.paths.provenance.read_text())
+    assert sorted(record) == [
+        "attempts", "format", "git", "monitored", "program", "python", "replicate", "seed",
+        "sweep", "sweeper", "trial", "versions",
+    ]  # fmt: skip
+    assert sorted(record["attempts"][0]) == [
+        "command_line", "cpus", "end", "ended", "gpus", "host", "number", "pid",
+        "resumed_from_epoch", "start",
+    ]  # fmt: skip
+    assert json.loads(run.paths.performances.read_text())["best"] == {"epoch": 2, "val_loss": 1.0}
+    assert run.paths.training_logs.read_text() == "epoch,val_loss\n1,3.0\n2,1.0\n"
+    outcome = json.loads(run.paths.outcome.read_text())
+    assert sorted(outcome) == ["by", "elapsed", "epochs", "outcome", "time"]
+
+
+def test_reading_back(base):
+    finished(base)
+    (record,) = Tree(base).all_runs()
+    assert record.status == "finished"
+    assert record.checkpoint.name == "model.02-1.0000.keras"
+    assert (record.sweep, record.trial, record.replicate) == ("s", 0, 0)
+    assert record.rows == [{"epoch": 1, "val_loss": 3.0}, {"epoch": 2, "val_loss": 1.0}]
+    assert record.torn == []
+
+
+def test_names_of_runs_grow_whatever_the_clock_says():
+    now = datetime(2026, 11, 24, 0, 15)
+    assert next_run_name([], now) == "run--26-11-24--00-15"
+    taken = ["run--26-11-24--00-15"]
+    for number in range(2, 13):
+        name = next_run_name(taken, now)
+        assert name == f"run--26-11-24--00-15-{number}"
+        taken.append(name)
+    assert sorted(taken, key=run_order) == taken
+    assert next_run_name(taken, datetime(2025, 1, 1)) == "run--26-11-24--00-15-13"
+    assert next_run_name(["notes", ".x"], now) == "run--26-11-24--00-15"
+
+
+def test_debug_runs_are_apart(base):
+    run = finished(base, {**PARAMS, "debug": True})
+    assert run.path.parent.parent == base / "debug"
+    assert list(Tree(base).all_runs()) == []
+    assert plan(base, PARAMS) == [("new", None)]
+    assert plan(base, {**PARAMS, "debug": True}) == [("reused", run.path.name)]
+
+
+def find_collision():
+    """Two values of one group with the same eight digits: a real one, found by search."""
+    seen = {}
+    for number in range(200_000):
+        digits = digits_of(canonical({"rate": number}))
+        if digits in seen:
+            return seen[digits], number
+        seen[digits] = number
+    raise AssertionError("no collision among 200,000 values: the odds are 1e-87")
+
+
+def test_a_real_collision_extends_the_digits(base, record_property):
+    first, second = find_collision()
+    one, other = ({"training": {"rate": n}} for n in (first, second))
+    ids = [experiment_id(p, ["training"]) for p in (one, other)]
+    assert ids[0] == ids[1]
+    record_property("collision", f"rate {first} and {second}: {ids[0]}")
+    a, b = finished(base, one), finished(base, other)
+    assert a.path.parent.name == ids[0]
+    assert b.path.parent.name == experiment_id(other, ["training"], 9)
+    tree = Tree(base)
+    for params, run in ((one, a), (other, b)):
+        assert tree.find(params, ["training"]) == run.path.parent.name
+        assert finished(base, params, sweep="again").path.parent == run.path.parent
+    # In a tree of its own, the second has the short name: it is found by what is stored there.
+    assert finished(base.parent / "alone", other).path.parent.name == ids[1]
+
+
+def test_planning(base):
+    other = {**PARAMS, "training": {"rate": 0.2}}
+    assert plan(base, PARAMS, other, PARAMS) == [("new", None), ("new", None), ("reused", None)]
+    run = finished(base)
+    assert plan(base, PARAMS, other) == [("reused", run.path.name), ("new", None)]
+    assert plan(base, PARAMS, name="another sweep") == [("reused", run.path.name)]
+    assert plan(base, PARAMS, repeats=2) == [("reused", run.path.name), ("new", None)]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "here", "retried", "elsewhere"),
+    [
+        ("finished", "reused", "reused", "reused"),
+        ("stopped", "reused", "reused", "new"),
+        ("pruned", "reused", "reused", "new"),
+        ("failed", "failed", "new", "new"),
+        ("out-of-memory", "failed", "new", "new"),
+        ("timed-out", "failed", "new", "new"),
+    ],
+)
+def test_planning_by_outcome(base, outcome, here, retried, elsewhere):
+    finished(base, outcome=outcome)
+    assert plan(base, PARAMS)[0][0] == here
+    assert plan(base, PARAMS, retry=True)[0][0] == retried
+    assert plan(base, PARAMS, name="t")[0][0] == elsewhere
+
+
+def test_interrupted_runs_are_resumed_by_their_own_sweep(base):
+    run = ExperimentManager(base).open(PARAMS, sweep="s", trial=0, replicate=0, seed=1)
+    run.report(loss=1.0)
+    run.interrupt()
+    assert plan(base, PARAMS) == [("resumed", run.path.name)]
+    assert plan(base, PARAMS, name="t") == [("new", None)]
+    again = ExperimentManager(base).open(PARAMS, sweep="s", trial=0, replicate=0, seed=1)
+    assert again.path == run.path
+    assert again.attempt == 2
+    again.close("failed", ValueError("no"))
+    retry = ExperimentManager(base).open(PARAMS, sweep="s", trial=0, replicate=0, seed=1)
+    assert retry.path != run.path
+    retry.close("finished")
+    assert plan(base, PARAMS) == [("reused", retry.path.name)]
+
+
+def test_a_copied_tree_gives_the_same_answers(base, tmp_path):
+    finished(base)
+    shutil.copytree(base, tmp_path / "laptop")
+    assert plan(base, PARAMS) == plan(tmp_path / "laptop", PARAMS)
+    record = next(Tree(tmp_path / "laptop").all_runs())
+    assert record.checkpoint.is_relative_to(tmp_path / "laptop")
+
+
+def look_at_everything(base):
+    tree = Tree(base)
+    torn = []
+    for record in tree.all_runs():
+        assert record.status
+        assert record.checkpoint is None or record.checkpoint.exists()
+        assert record.elapsed >= 0
+        assert isinstance(record.rows, list)
+        torn += record.torn
+    list(plan_trials(sweep_of(PARAMS), tree))
+    prune_checkpoints(tree, keep=5)
+    for experiment in tree.experiments():
+        if any(r.params for r in tree.runs(experiment)):
+            explain(tree, experiment)
+    return torn
+
+
+def cuts(size, every):
+    return range(size) if every else sorted(random.Random(size).sample(range(size), min(size, 12)))
+
+
+@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_tree_cut_at_any_byte(base, every, record_property):
+    run = finished(base)
+    saved = base.parent / "saved"
+    shutil.copytree(base, saved)
+    number = 0
+    for path in sorted(run.path.glob("*.[jc]s*")):
+        data = path.read_bytes()
+        for size in cuts(len(data), every):
+            path.write_bytes(data[:size])
+            torn = look_at_everything(base)
+            whole = data[:size].strip() == data.strip()  # only the final newline is gone
+            assert torn == ([] if whole and path.suffix == ".json" else [path]), (path, size)
+            number += bool(torn)
+            manager = ExperimentManager(base)
+            if plan(base, PARAMS)[0][0] in ("new", "resumed"):
+                again = manager.open(PARAMS, sweep="s", trial=0, replicate=0, seed=1)
+                again.report(val_loss=0.5)
+                assert again.close("finished")
+                assert plan(base, PARAMS)[0][0] == "reused"
+                shutil.rmtree(base)
+                shutil.copytree(saved, base)
+            path.write_bytes(data)
+    record_property("torn files", number)
+    assert number
+
+
+def test_garbage_is_torn_too(base):
+    run = finished(base)
+    for content in (b"", b"[]", b"\xff\xfe", b'{"outcome": "perfect"}', b"[" * 100_000):
+        run.paths.outcome.write_bytes(content)
+        assert run.paths.outcome in look_at_everything(base)
+
+
+def test_strangers_in_the_tree_do_no_harm(base):
+    finished(base)
+    (base / "exp-notes").mkdir()
+    (base / "exp-file").write_text("x")
+    (base / ".DS_Store").write_text("x")
+    (next(Tree(base).all_runs()).path.parent / "run--x").mkdir()
+    assert len(list(Tree(base).all_runs())) == 1
+    assert look_at_everything(base) == []
+
+
+def test_the_driver_closes_what_its_worker_left(base):
+    run = ExperimentManager(base).open(PARAMS, sweep="s", trial=0, replicate=0, seed=1)
+    run.report(loss=1.0)
+    assert close_run(run.path, "stopped")
+    assert not close_run(run.path, "failed")
+    record = next(Tree(base).all_runs())
+    assert record.status == "stopped"
+    assert record.outcome["by"] == "driver"
+    assert record.outcome["epochs"] == 1
+    assert [a["ended"] for a in record.provenance["attempts"]] == ["stopped"]
+    for write in (lambda: run.report(loss=0.5), lambda: run.close("finished")):
+        with pytest.raises(LeaseLost):
+            write()
+    assert len(next(Tree(base).all_runs()).rows) == 1
+
+
+def test_tidying_up(base):
+    run = finished(base)
+    (run.path / "backup" / "epoch-000001").mkdir(parents=True)
+    old = base / ".new-1-x"
+    old.mkdir()
+    for directory in (run.path, old):
+        (directory / "lease.000001.json").write_text("{}")
+        os.utime(directory / "lease.000001.json", (1, 1))
+    Tree(base).tidy()
+    assert not old.exists()
+    assert not run.paths.backup.exists()
+    assert not list(run.path.glob("lease*"))
+
+
+def test_diff_and_explain(base):
+    a = finished(base)
+    b = finished(base, {**PARAMS, "training": {"rate": 0.2, "decay": None}, "comment": "y"})
+    records = [next(r for r in Tree(base).all_runs() if r.path == run.path) for run in (a, b)]
+    assert [str(d) for d in diff(*records)] == [
+        "training.decay: — → None",
+        "training.rate: 0.1 → 0.2",
+        "comment: 'x' → 'y'",
+    ]
+    assert [d.group for d in diff(*records)] == ["training", "training", None]
+    text = ExperimentManager(base).explain(a.path.parent.name)
+    assert "training.rate = 0.1" in text
+    assert f"{b.path.parent.name} differs in" in text
+    with pytest.raises(UsageError, match="no experiment"):
+        explain(Tree(base), "exp-1")
+
+
+def test_one_and_true_are_different(base):
+    a = finished(base, {**PARAMS, "model": {"units": 1}})
+    b = finished(base, {**PARAMS, "model": {"units": True}})
+    records = [next(r for r in Tree(base).all_runs() if r.path == run.path) for run in (a, b)]
+    assert len(diff(*records)) == 1
+
+
+def test_pruning_over_the_sweep(base):
+    runs = [
+        finished(base, {**PARAMS, "training": {"rate": n}}, values=(9.0, float(n)))
+        for n in range(4)
+    ]
+    open_run = ExperimentManager(base).open(PARAMS, sweep="s", trial=9, replicate=0, seed=1)
+    open_run.paths.models.mkdir()
+    (open_run.paths.models / "model.01-9.0000.keras").write_text("x")
+    removed = prune_checkpoints(Tree(base), keep=2)
+    assert len(removed) == 2
+    assert [bool(os.listdir(run.paths.models)) for run in runs] == [True, True, False, False]
+    assert os.listdir(open_run.paths.models)
+    open_run.interrupt()
+    assert prune_checkpoints(Tree(base), keep=2, metric="other") == []
