@@ -201,6 +201,17 @@ class Reporter(_RunCallback):
 _OURS = (_RunCallback, Checkpoint)
 
 
+class RaiseAtFirstBatch(keras.callbacks.Callback):  # type: ignore[misc]
+    """Ends training with its first batch by raising ``error``: enough to see that it trains."""
+
+    def __init__(self, error: type[BaseException]) -> None:
+        super().__init__()
+        self._error = error
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        raise self._error
+
+
 def _look_around(first: Opener) -> tuple[list[Any], Any]:
     """The callbacks that fit works through, ours moved to the end, and its epoch iterator.
 

@@ -30,6 +30,10 @@ from sweeper.worker.processes import die_with_parent
 from sweeper.worker.wire import Connection, Message
 
 
+class _EnoughError(BaseException):
+    """The first batch is done, and no more was asked for; no ``except Exception`` stops it."""
+
+
 def uses_keras(train: TrainFunction) -> bool:
     """Whether the train function wants Keras callbacks.
 
@@ -68,7 +72,7 @@ def run_trial(request: Message, train: TrainFunction, send: Callable[[Message], 
     ``request`` holds ``params``, ``sweep``, ``trial``, ``replicate``, ``seed``, ``base``,
     ``monitored``, ``checkpoint``, ``metric`` (a name or None), ``cpus``, ``gpus`` and
     ``last_attempt``. A failure leaves the run open unless it is the last attempt, for a retry to
-    continue it.
+    continue it. With ``first_batch`` training ends after its first batch or report.
     """
     cwd, environ = os.getcwd(), dict(os.environ)
     threads = set(threading.enumerate())
@@ -140,6 +144,8 @@ def _train(
         else:
             iteration += metric in row["metrics"]
         send({"kind": "report", "iteration": iteration, **row})
+        if request.get("first_batch"):
+            raise _EnoughError
 
     try:
         inside.enter(run)
@@ -151,6 +157,10 @@ def _train(
             backend.configure_devices(request["cpus"], request["gpus"])
             backend.reset_session(run.seed)
             arguments.append(run.callbacks(report))
+            if request.get("first_batch"):
+                from sweeper.experiment.callbacks import RaiseAtFirstBatch
+
+                arguments[-1].append(RaiseAtFirstBatch(_EnoughError))
         else:
             run.on_report(report)
             arguments.append([])
@@ -159,6 +169,8 @@ def _train(
         train.call(*arguments)
     except LeaseLost:
         raise
+    except _EnoughError:
+        pass
     except BaseException as error:
         traceback.print_exc()
         outcome = "out-of-memory" if _is_out_of_memory(error) else "failed"

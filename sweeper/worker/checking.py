@@ -1,0 +1,156 @@
+"""A look at the user's program before anything is launched: does it import, does it train?
+
+Everything of the user's runs in processes of its own, and nothing is written to the tree.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sweeper.errors import UsageError
+from sweeper.spec import Sweep, check_program, program_mode, script_call
+from sweeper.worker.client import Child, ServerControl, Session
+from sweeper.worker.wire import Message
+
+CORNER_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Corner:
+    """One parameter dict that was tried: ``error`` is None if its first batch went well."""
+
+    params: Mapping[str, Any]
+    error: str | None
+    seconds: float
+
+
+class ProgramCheck:
+    """A sweep's program, looked at; use it as a context manager.
+
+    ``mode`` is ``function`` or ``script``; ``takes_run`` says whether the train function takes a
+    third argument. Raises ``UsageError`` if the program is missing, does not import, or cannot be
+    called as it will be; ``ServerLost`` if the process that imports it dies.
+    """
+
+    def __init__(self, sweep: Sweep) -> None:
+        check_program(sweep)
+        self.sweep = sweep
+        self.mode = program_mode(sweep)
+        self.takes_run = False
+        self._stack = contextlib.ExitStack()
+        self._child: Child | None = None
+        if self.mode == "script":
+            script_call(sweep, {})  # is there a command at all?
+            return
+        self._session = _session(sweep)
+        try:
+            server = ServerControl(self._session)
+            self._stack.callback(server.close)
+            self.takes_run = bool(server.wait_ready()["takes_run"])
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def __enter__(self) -> ProgramCheck:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._drop()
+        self._stack.close()
+
+    def try_corners(
+        self, corners: Iterable[Mapping[str, Any]], seconds: float = CORNER_SECONDS
+    ) -> Iterator[Corner]:
+        """Train one batch, or up to the first report, with each of these parameter dicts.
+
+        ``seconds`` is the time that one may take. Raises ``UsageError`` for a script, which
+        nobody but itself can stop after a batch.
+        """
+        if self.mode == "script":
+            raise UsageError(
+                f"{self.sweep.path}: program: expected a train function to try, found a script: "
+                "define train(params, callbacks), or check without the corners"
+            )
+        for number, params in enumerate(corners):
+            began = time.monotonic()
+            error = self._try(self._request(number, params), seconds)
+            yield Corner(params, error, time.monotonic() - began)
+
+    def _try(self, request: Message, seconds: float) -> str | None:
+        if self._child is None:
+            # An empty list hides every GPU, as from a trial that asks for none.
+            hidden = {} if self.sweep.resources.gpu else {"CUDA_VISIBLE_DEVICES": ""}
+            self._child = Child(self._session, hidden)
+        deadline = time.monotonic() + seconds
+        self._child.start(request)
+        while True:
+            message = self._child.receive(max(0.0, deadline - time.monotonic()))
+            if message is None:
+                self._drop()
+                return f"no batch and no report within {seconds:g} s"
+            if message["kind"] == "exit":
+                self._drop()
+                return f"the training process died ({_how(message)})"
+            if message["kind"] == "end":
+                if not message["clean"]:
+                    self._drop()
+                return None if message["outcome"] == "finished" else _in_short(message)
+
+    def _drop(self) -> None:
+        if self._child is not None:
+            self._child.kill()
+            self._child = None
+
+    def _request(self, number: int, params: Mapping[str, Any]) -> Message:
+        trial = self.sweep.trial_of(number, dict(params))
+        return {
+            "trial": number,
+            "params": trial.params,
+            "replicate": 0,
+            "seed": trial.seed,
+            # Within the session's own directory, which goes with the session however it ends.
+            "base": str(self._session.directory / "corners"),
+            "sweep": "corners",
+            "monitored": self.sweep.monitored,
+            "checkpoint": {},
+            "metric": None,
+            "program": self._session.path or self._session.module,
+            "cpus": self.sweep.resources.cpu,
+            "gpus": ["all"] if self.sweep.resources.gpu else [],
+            "last_attempt": True,
+            "first_batch": True,
+        }
+
+
+def _session(sweep: Sweep) -> Session:
+    program = sweep.program
+    assert program is not None  # check_program saw it
+    return Session(
+        token=secrets.token_hex(6),
+        path=str(program.path) if program.path else None,
+        module=program.module,
+        function=program.function,
+        cwd=os.getcwd(),
+        argv=tuple(sys.argv),
+        threads=max(1, int(sweep.resources.cpu)),
+    )
+
+
+def _in_short(end: Message) -> str:
+    """The exception of a failed trial on one line; Keras's messages have many."""
+    error = end.get("error") or {}
+    lines = str(error.get("message", "")).strip().splitlines()
+    return ": ".join([str(error.get("type", end["outcome"])), *lines[:1]])
+
+
+def _how(exit_: Message) -> str:
+    if exit_["signal"]:
+        return f"signal {exit_['signal']}"
+    return "its server is gone" if exit_["code"] is None else f"exit code {exit_['code']}"
