@@ -58,10 +58,20 @@ def show_seconds(seconds: float | None) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def show_bytes(count: float) -> str:
+    """``1500000`` bytes as ``1.5 MB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:,.1f} TB"
+
+
 class Writer:
     """Prints a head and rows in one format; use it as a context manager.
 
-    ``head``: what JSON and YAML say before the rows, which stand under ``key``.
+    ``head``: what JSON and YAML say before the rows, which stand under ``key``; ``tail``: what they
+    say after them, if it is set before the end.
     ``columns``: of a table. ``fields``: the row's own columns of a CSV file, before one column
     ``params.<name>`` for each of ``params``.
     """
@@ -71,6 +81,7 @@ class Writer:
         self.key = key
         self.stream = stream or sys.stdout
         self.count = 0
+        self.tail: Row = {}
 
     def __enter__(self) -> Writer:
         self.begin()
@@ -103,7 +114,8 @@ class JsonWriter(Writer):
         super().add(row)
 
     def end(self) -> None:
-        self.stream.write("\n]}\n" if self.count else "]}\n")
+        tail = "".join(f", {json.dumps(k)}: {_json(v)}" for k, v in self.tail.items())
+        self.stream.write(f"\n]{tail}}}\n" if self.count else f"]{tail}}}\n")
 
 
 class YamlWriter(Writer):
@@ -122,6 +134,8 @@ class YamlWriter(Writer):
     def end(self) -> None:
         if not self.count:
             self.stream.write(f"{self.key}: []\n")
+        if self.tail:
+            self.stream.write(_yaml(dict(self.tail)))
 
 
 class CsvWriter(Writer):

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from sweeper.results.ranking import Goal
     from sweeper.spec import Metric, Sweep, Trial
 
-ENDLESS_SHOWN = 100  # trials of an endless sweep that plan shows without -n
 PARAM_COLUMNS = 6  # parameters that vary, shown in a table
 LOOKED_AT = 10_000  # trials that decide which parameters a table shows
 
@@ -72,11 +71,12 @@ def plan(spec: Path, format_: str, save_trials: Path | None, **given: Any) -> No
 
 def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "table") -> int:
     """Print ``planned`` as it comes, its counts to stderr; returns the exit code, 0."""
-    from sweeper.cli import formatting
-    from sweeper.results import Columns
+    from sweeper.cli import costs, formatting
+    from sweeper.results import Columns, Estimator
 
     for warning in sweep.warnings:
         say(f"sweeper: {warning}")
+    say(f"{sweep.sweep_name}: {costs.space_in_words(sweep)}")
     size = sweep.size()
     trials = _shown(sweep)
     if format_ != "csv":  # the header of a CSV file must name every parameter
@@ -85,24 +85,35 @@ def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "ta
     columns = [formatting.column("trial"), formatting.column("state")]
     columns += param_columns(names)
     columns.append(formatting.Column("directory", _directory))
-    head = {"sweep": sweep.sweep_name, "size": size}
+    head = {"sweep": sweep.sweep_name, "size": size, "points": sweep.points()}
     counts: Counter[str] = Counter()
+    estimator, limit = Estimator(sweep), costs.shown_limit(sweep)
     with formatting.writer(format_, head, columns, PLAN_FIELDS, names.names) as writer:
-        for item in itertools.islice(planned, ENDLESS_SHOWN if size is None else None):
+        for item in itertools.islice(planned, limit):
             counts[item.state] += 1
+            estimator.add(item)
             writer.add(_plan_row(item))
+        left = costs.estimate_left(sweep, estimator)
+        cost = left and {"seconds": round(left.seconds, 3), "bytes": left.bytes}
+        writer.tail = {"estimate": cost}
     words = ", ".join(f"{number} {state}" for state, number in counts.items()) or "none"
     say(f"{sweep.sweep_name}: {counts.total()} trials: {words}; in {sweep.base_dir}")
     if sweep.adaptive:
         say(f"method {sweep.method} chooses its trials as results come in: none are known before")
     elif size is None:
-        say(f"the sweep has no end; these are its first {ENDLESS_SHOWN}: -n shows more or fewer")
+        say(f"the sweep has no end; these are its first {limit}: -n shows more or fewer")
+    elif limit is not None:
+        say(f"too many to launch; these are the first {limit}: -n shows more or fewer")
+    if left is not None:
+        say(costs.estimate_in_words(left))
     return 0
 
 
 def _shown(sweep: Sweep) -> Iterable[Trial]:
     """The trials that a plan shows: all, but of an endless sweep the first ones only."""
-    return itertools.islice(sweep.trials(), ENDLESS_SHOWN if sweep.size() is None else None)
+    from sweeper.cli.costs import shown_limit
+
+    return itertools.islice(sweep.trials(), shown_limit(sweep))
 
 
 def _plan_row(item: PlannedTrial) -> dict[str, Any]:

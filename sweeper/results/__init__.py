@@ -8,6 +8,7 @@ from __future__ import annotations
 from sweeper.results.choosing import find_entry, find_run
 from sweeper.results.copying import copy_best
 from sweeper.results.difference import difference
+from sweeper.results.estimate import Estimate, Estimator
 from sweeper.results.flat import Columns, flatten, short_names
 from sweeper.results.index import (
     BAD,
@@ -47,6 +48,8 @@ __all__ = [
     "STATUSES",
     "Columns",
     "Entry",
+    "Estimate",
+    "Estimator",
     "Index",
     "Ranked",
     "Score",

@@ -14,6 +14,7 @@ from .load import load_sweep
 from .model import (
     ADAPTIVE_METHODS,
     METHODS,
+    MOST_LAUNCHED_TRIALS,
     Budget,
     Metric,
     Resources,
@@ -29,6 +30,7 @@ from .trialsfile import save_trials
 __all__ = [
     "ADAPTIVE_METHODS",
     "METHODS",
+    "MOST_LAUNCHED_TRIALS",
     "Budget",
     "EarlyTerminate",
     "Metric",
