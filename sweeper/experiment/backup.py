@@ -113,7 +113,11 @@ class BackupStore:
                 path, f"a backup of {manifest.get('owner')!r} (format {manifest.get('format')!r})"
             )
         try:
-            with np.load(path / "arrays.npz", allow_pickle=False) as stored:
+            # Opened here: numpy leaves a file that is no .npz open.
+            with (
+                open(path / "arrays.npz", "rb") as file,
+                np.load(file, allow_pickle=False) as stored,
+            ):
                 encoded = {name: stored[name] for name in stored.files}
             arrays = _decode(encoded, manifest["arrays"])
             return Backup(

@@ -223,9 +223,7 @@ class _Keeper:
         with self._lock:
             self._leases.add(lease)
             if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._beat, name=HEARTBEAT, daemon=True
-                )
+                self._thread = threading.Thread(target=self._beat, name=HEARTBEAT, daemon=True)
                 self._thread.start()
 
     def discard(self, lease: Lease) -> None:

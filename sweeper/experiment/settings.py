@@ -97,6 +97,8 @@ class Settings:
                 f"model.{{epoch:02d}}.keras (it goes into the run's models/), found {filepath!r}"
             )
         if keep is None:
-            every = given.get("save_best_only") is False or given.get("save_freq", "epoch") != "epoch"
+            every = (
+                given.get("save_best_only") is False or given.get("save_freq", "epoch") != "epoch"
+            )
             keep = "all" if every else "best"
         return cls(monitor, mode, form, Keep.parse(keep), given, reproducible, backup_every)

