@@ -214,6 +214,10 @@ def main() -> NoReturn:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
+    if session.mode == "script":
+        from sweeper.worker import script
+
+        script.serve(connection, session)
     train = load_train_function(session.path, session.module, session.function)
     prepare(train)
     serve(connection, train)

@@ -19,7 +19,7 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
 
@@ -52,7 +52,7 @@ class Stopped(Exception):
     """The trial is to end before its program does."""
 
 
-def serve(connection: Connection, session: Session) -> None:
+def serve(connection: Connection, session: Session) -> NoReturn:
     """Say hello, run the one trial that the owner sends, and wait to be thrown away."""
     watch = Watch(connection)
     die_with_parent(signal.SIGTERM)

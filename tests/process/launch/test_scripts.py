@@ -1,0 +1,183 @@
+"""Launching scripts as a user does, W&B's files and scripts among them, on real Ray."""
+
+from __future__ import annotations
+
+import importlib.util
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.process.launch.conftest import Launcher
+
+needs_wandb = pytest.mark.skipif(
+    importlib.util.find_spec("wandb") is None, reason="wandb is not installed"
+)
+
+# Neither the script nor its sweeps know of us.
+TRAIN = """
+import argparse
+import time
+import wandb
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--learning_rate", type=float, default=0.01)
+parser.add_argument("--epochs", type=int, default=2)
+args = parser.parse_args()
+
+run = wandb.init(project="a-project", config=args)
+loss = 1.0
+for epoch in range(run.config.epochs):
+    time.sleep(0.1)
+    loss *= 1 - wandb.config.learning_rate
+    wandb.log({"epoch": epoch, "val_loss": loss})
+run.finish()
+"""
+GRID = """
+program: train.py
+method: grid
+metric:
+  name: val_loss
+  goal: minimize
+parameters:
+  learning_rate:
+    values: [0.1, 0.5]
+"""
+HYPERBAND = """
+program: train.py
+method: random
+run_cap: 4
+metric:
+  name: val_loss
+  goal: minimize
+early_terminate:
+  type: hyperband
+  min_iter: 2
+  eta: 2
+parameters:
+  learning_rate:
+    distribution: uniform
+    min: 0.1
+    max: 0.6
+  epochs:
+    value: 30
+command:
+  - ${env}
+  - ${interpreter}
+  - ${program}
+  - ${args}
+"""
+
+
+def prepare(launcher: Launcher, sweep: str, script: str, name: str = "train.py") -> None:
+    launcher.file.write_text(sweep)
+    (launcher.directory / name).write_text(script)
+
+
+@needs_wandb
+def test_a_grid_of_wandb_scripts(launcher: Launcher, address: str) -> None:
+    prepare(launcher, GRID, TRAIN)
+    done = launcher.run("--address", address)
+    assert done.returncode == 0, done.stderr
+    assert len(launcher.records()) == 2
+    for record in launcher.records():
+        rate = record.params["learning_rate"]
+        assert [row["val_loss"] for row in record.rows] == [1 - rate, (1 - rate) * (1 - rate)]
+    assert done.stderr.splitlines()[-1] == "2 finished"
+    assert done.stdout.startswith("best: trial 1  val_loss=0.25 (epoch 2)")
+    assert not (launcher.directory / "wandb").exists()
+
+
+@needs_wandb
+def test_hyperband_stops_random_wandb_scripts(launcher: Launcher, address: str) -> None:
+    prepare(launcher, HYPERBAND, TRAIN)
+    done = launcher.run("--address", address, "-j", "1")
+    assert done.returncode == 0, done.stderr
+    records = launcher.records()
+    stopped = [record for record in records if record.status == "stopped"]
+    assert len(records) == 4
+    assert stopped
+    for record in records:
+        if record in stopped:  # while it ran, not when it was over
+            assert 2 <= len(record.rows) < 28
+        else:
+            assert len(record.rows) == 30
+    best = max(records, key=lambda record: record.params["learning_rate"])
+    assert best.status == "finished"
+    assert launcher.left() == []
+
+
+MUTE = "program: train.py\nmethod: grid\nmetric: {name: loss}\nparameters: {x: {values: [1]}}\n"
+
+
+def test_what_is_wrong_with_a_script_is_said(launcher: Launcher, address: str) -> None:
+    prepare(launcher, MUTE, "import sweeper\nsweeper.report(acc=1)\n")
+    done = launcher.run("--address", address)
+    assert done.returncode == 2
+    assert "trial 0 ended without reporting 'loss': found acc; log it in the script" in done.stderr
+    assert "or define train(params, callbacks)" in done.stderr
+
+    prepare(launcher, MUTE.replace("[1]", "[2]"), "print('busy')\nraise ValueError('too big')\n")
+    done = launcher.run("--address", address)
+    assert done.returncode == 3
+    assert "ScriptFailed: exit code 1: ValueError: too big" in done.stderr
+    (failed,) = (record for record in launcher.records() if record.status == "failed")
+    assert failed.paths.output.read_text().startswith("busy\n")
+    assert len(failed.provenance["attempts"]) == 2
+
+
+# It will not end when it is asked to, nor will its child.
+STUBBORN = """
+trap '' TERM
+sleep 600 &
+echo '{"loss": 1}' >> "$SWEEPER_REPORT_FILE"
+echo '{"loss": 0.5}' >> "$SWEEPER_REPORT_FILE"
+while true; do sleep 0.1; done
+"""
+STUBBORN_SWEEP = """
+command: [sh, "${program}"]
+program: job.sh
+method: grid
+metric: {name: loss}
+parameters: {x: {values: [1, 2]}}
+"""
+
+
+def started(launcher: Launcher, *words: str) -> subprocess.Popen[str]:
+    prepare(launcher, STUBBORN_SWEEP, STUBBORN, "job.sh")
+    process = launcher.start("-j", "1", *words)
+    launcher.wait_for(lambda records: sum(len(record.rows) for record in records) == 2)
+    return process
+
+
+def test_an_interrupt_ends_scripts(launcher: Launcher, address: str) -> None:
+    process = started(launcher, "--address", address)
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert time.monotonic() - began < 20
+    assert launcher.left() == []
+    (record,) = launcher.records()
+    assert record.status == "interrupted"
+    assert record.provenance["attempts"][-1]["ended"] == "interrupted: stopped"
+
+
+def test_scripts_end_with_a_driver_that_is_killed(launcher: Launcher, address: str) -> None:
+    process = started(launcher, "--address", address)
+    process.kill()
+    process.communicate()
+    assert launcher.left() == []
+
+
+def test_a_script_that_takes_too_long(launcher: Launcher, address: str) -> None:
+    text = "import signal, sweeper, time, sys\nsweeper.report(loss=1)\n"
+    text += "signal.signal(signal.SIGTERM, lambda *_: sys.exit(print('asked')))\ntime.sleep(60)\n"
+    prepare(launcher, MUTE + "budget: {trial: 3s}\n", text)
+    done = launcher.run("--address", address)
+    assert done.returncode == 3, done.stderr
+    (record,) = launcher.records()
+    assert record.status == "timed-out"
+    assert record.paths.output.read_text() == "asked\n"
+    assert [row["loss"] for row in record.rows] == [1.0]
