@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -270,3 +272,15 @@ def test_keras_in_a_script_resumes_exactly(stage: Stage) -> None:
     assert stage.run()[1]["outcome"] == "finished"
     (whole,) = (stage.directory / "again" / "case").glob("exp-*/run--*/training-logs.csv")
     assert whole.read_text() == resumed
+
+
+def test_the_example(stage: Stage) -> None:
+    example = Path(__file__).parents[3] / "sweeps" / "line.py"
+    stage.write("line.py", example.read_text(), parameters={"rate": {"value": 0.1}})
+    reports, end = stage.run()
+    assert end["outcome"] == "finished", stage.output
+    assert len(reports) == len(rows(stage)) == 20
+    # On its own it does the same, and nobody hears of it.
+    command = [sys.executable, str(example), "--rate=0.1"]
+    alone = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert alone.stdout == stage.output
