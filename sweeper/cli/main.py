@@ -20,6 +20,10 @@ COMMANDS = {
     "best": ("sweeper.cli.reading", "Show the best trials, their parameters and checkpoints."),
     "logs": ("sweeper.cli.runs", "Print what a trial wrote to its output."),
     "diff": ("sweeper.cli.runs", "Show in what two runs differ."),
+    "check": ("sweeper.cli.tools", "Say all that is wrong with a sweep file and its program."),
+    "init": ("sweeper.cli.tools", "Write a sweep file and a train module to start from."),
+    "schema": ("sweeper.cli.tools", "Print the sweep file's JSON Schema, for editors."),
+    "convert": ("sweeper.cli.tools", "Print a sweep file in Weights & Biases' form."),
     "completion": ("sweeper.cli.completion", "Print the completion script for your shell."),
 }
 """Command -> the module that defines it under the same name, and its line in the help.
@@ -29,6 +33,8 @@ The line stands here so that ``sweeper --help`` imports no command.
 
 EPILOG = """\b
 Examples:
+  sweeper init my-sweep                     a sweep file and a train module to start from
+  sweeper check sweeps/digits.yaml          is it all right?
   sweeper plan sweeps/digits.yaml           what would run
   sweeper launch sweeps/digits.yaml         run it; the same again resumes it
   sweeper launch sweeps/digits.yaml -j 2 parameters.training.epochs.value=3

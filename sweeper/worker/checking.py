@@ -5,6 +5,7 @@ Everything of the user's runs in processes of its own, and nothing is written to
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import os
 import secrets
@@ -48,6 +49,7 @@ class ProgramCheck:
         self._child: Child | None = None
         if self.mode == "script":
             script_call(sweep, {})  # is there a command at all?
+            _check_syntax(sweep)
             return
         self._session = _session(sweep)
         try:
@@ -62,6 +64,10 @@ class ProgramCheck:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every process that was started to look."""
         self._drop()
         self._stack.close()
 
@@ -127,6 +133,18 @@ class ProgramCheck:
             "last_attempt": True,
             "first_batch": True,
         }
+
+
+def _check_syntax(sweep: Sweep) -> None:
+    """A Python file that does not parse passes for a script, for its functions cannot be seen."""
+    path = sweep.program.path if sweep.program else None
+    if sweep.command is not None or path is None or path.suffix != ".py":
+        return
+    try:
+        ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None) or 1
+        raise UsageError(f"{path}:{line}: the program is no Python: {error}") from error
 
 
 def _session(sweep: Sweep) -> Session:

@@ -44,6 +44,10 @@ def tree(grid: Sweep, run_trial: Callable[..., Path]) -> Path:
         ["best", "TREE", "--format", "yaml"],
         ["logs", "SPEC", "0"],
         ["diff", "SPEC:0", "SPEC:1"],
+        ["check", "SPEC", "--spec-only"],
+        ["schema"],
+        ["init", "TREE/new"],
+        ["convert", "SPEC", "--to", "wandb"],
     ],
     ids=" ".join,
 )

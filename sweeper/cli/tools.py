@@ -1,0 +1,267 @@
+"""The commands around the sweep file: check, schema, init, convert.
+
+Only ``check`` needs the user's program, which is imported in a process of its own.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sweeper.cli import options
+from sweeper.cli.reading import say
+from sweeper.errors import SpecError, UsageError
+
+if TYPE_CHECKING:
+    from sweeper.spec import Sweep
+    from sweeper.worker.checking import Corner, ProgramCheck
+
+SCHEMA_NAME = "sweeper.schema.json"
+MOST_CORNERS = 64
+
+
+@click.command()
+@options.spec_argument
+@options.overrides_argument
+@options.sweep_options
+@click.option("--spec-only", is_flag=True, help="Judge the file alone; its program may be absent.")
+@click.option(
+    "--corners", is_flag=True, help="Train one batch at the extreme corners of the space."
+)
+@click.option(
+    "--corner-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=120.0,
+    show_default=True,
+    metavar="X",
+    help="The time that a corner may take.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+@options.verbose_option
+def check(spec: Path, spec_only: bool, corners: bool, as_json: bool, **given: Any) -> int:
+    """Say what is wrong with SPEC, all of it at once, and run nothing.
+
+    The program must be there, and its train function is imported and looked at in a process of its
+    own. Exit code 0: a launch would start. 2: it would not, or a corner failed.
+
+    \b
+    sweeper check sweep.yaml
+    sweeper check sweep.yaml --spec-only     the program may be absent
+    sweeper check sweep.yaml --corners       does every extreme of the space train?
+    """
+    if spec_only and corners:
+        raise click.UsageError("--corners needs the program, --spec-only does without it: not both")
+    sweep = options.load(spec, **given)
+    found = _found(sweep)
+    tried: list[dict[str, Any]] = []
+    if spec_only:
+        _show(found, as_json)
+    else:
+        with _checked_program(sweep) as program:
+            found["program"] = _program(sweep, program)
+            _show(found, as_json)
+            if corners:
+                for corner in _corners(sweep, program, given["corner_seconds"], as_json):
+                    tried.append(corner)
+    if as_json:
+        _print_json({**found, "corners": tried} if corners else found)
+    bad = sum(corner["error"] is not None for corner in tried)
+    if corners and not as_json:
+        print(f"corners  {len(tried) - bad} ok, {bad} failed")
+    return 2 if bad else 0
+
+
+def _checked_program(sweep: Sweep) -> ProgramCheck:
+    """The program that a launch would run. Raises UsageError with all that is wrong at once."""
+    from sweeper.worker.checking import ProgramCheck
+
+    wrong: list[UsageError] = []
+    try:
+        sweep.check_launchable()
+    except SpecError as error:
+        wrong.append(error)
+    try:
+        program = ProgramCheck(sweep)
+    except UsageError as error:
+        wrong.append(error)
+    else:
+        if not wrong:
+            return program
+        program.close()
+    raise wrong[0] if len(wrong) == 1 else UsageError("\n".join(map(str, wrong)))
+
+
+def _found(sweep: Sweep) -> dict[str, Any]:
+    metric = sweep.metric
+    return {
+        "sweep": sweep.sweep_name,
+        "method": sweep.method,
+        "size": sweep.size(),
+        "points": sweep.points(),
+        "metric": metric and {"name": metric.name, "goal": metric.goal},
+        "warnings": list(sweep.warnings),
+        "program": None,
+    }
+
+
+def _program(sweep: Sweep, program: ProgramCheck) -> str:
+    if program.mode == "script":
+        where = sweep.program.text if sweep.program else str((sweep.command or [""])[0])
+        return f"{where}, a script"
+    assert sweep.program is not None
+    where = str(sweep.program.path or sweep.program.module)
+    return f"{where}: {sweep.program.function}(params, callbacks{', run' * program.takes_run})"
+
+
+def _show(found: Mapping[str, Any], as_json: bool) -> None:
+    """What was found, for people."""
+    if as_json:
+        return
+    size, metric = found["size"], found["metric"]
+    trials = "without end" if size is None else f"{size:,}"
+    print(f"sweep    {found['sweep']}")
+    print(f"trials   {trials}, method {found['method']}")
+    print(f"metric   {metric['goal']} {metric['name']}" if metric else "metric   none")
+    if found["program"]:
+        print(f"program  {found['program']}")
+    for warning in found["warnings"]:
+        print(f"warning  {warning}")
+    sys.stdout.flush()
+
+
+def _corners(
+    sweep: Sweep, program: ProgramCheck, seconds: float, as_json: bool
+) -> Iterator[dict[str, Any]]:
+    """Try each corner, and print it as it comes, with the parameters that vary."""
+    from sweeper.cli.formatting import show
+    from sweeper.results import Columns, flatten
+    from sweeper.spec import corners
+
+    extremes = list(corners(sweep.space, MOST_CORNERS))
+    names = Columns(extremes).varying
+    for corner in program.try_corners(extremes, seconds):
+        row = _row(corner)
+        if not as_json:
+            params = flatten(corner.params)
+            point = " ".join(f"{name}={show(params[name])}" for name in names if name in params)
+            print(f"{'ok    ' if corner.error is None else 'failed'}   {point}", flush=True)
+            if corner.error is not None:
+                print(f"         {corner.error}", flush=True)
+        yield row
+
+
+def _row(corner: Corner) -> dict[str, Any]:
+    return {
+        "params": corner.params,
+        "error": corner.error,
+        "seconds": round(corner.seconds, 3),
+    }
+
+
+def _print_json(value: Mapping[str, Any]) -> None:
+    import json
+
+    from sweeper.results import plain_json
+
+    print(json.dumps(plain_json(value), indent=2, ensure_ascii=False))
+
+
+@click.command()
+def schema() -> None:
+    """Print the JSON Schema of the sweep file, by which editors complete and check.
+
+    \b
+    sweeper schema > sweeper.schema.json
+    and as the first line of the sweep file:
+    # yaml-language-server: $schema=sweeper.schema.json
+    """
+    from sweeper.spec import schema_json
+
+    sys.stdout.write(schema_json())
+
+
+@click.command()
+@click.argument(
+    "directory", default=".", type=click.Path(file_okay=False, path_type=Path), metavar="[DIR]"
+)
+def init(directory: Path) -> None:
+    """Write a sweep file and a train module that run as they are, to start from.
+
+    DIR is made if it is not there; the default is the current directory. What is there already is
+    never overwritten.
+    """
+    from sweeper.spec import schema_json
+
+    templates = Path(__file__).parent / "templates"
+    written = {
+        "sweep.yaml": (templates / "sweep.yaml").read_text(encoding="utf-8"),
+        "train.py": (templates / "train.py.txt").read_text(encoding="utf-8"),
+        SCHEMA_NAME: schema_json(),
+    }
+    # A schema is never anybody's own work: one that is the same may be there.
+    taken = [name for name, text in written.items() if not _free(directory / name, text)]
+    if taken:
+        raise UsageError(
+            f"{directory}: {' and '.join(taken)} {'is' if len(taken) == 1 else 'are'} there "
+            "already: name another directory (`sweeper init DIR`), or move what is there"
+        )
+    for name, text in written.items():
+        _write(directory / name, text)
+    file = directory / "sweep.yaml"
+    say(
+        f"wrote {', '.join(written)} in {directory}\n"
+        f"next:\n"
+        f"  sweeper check {file}      is it all right?\n"
+        f"  sweeper launch {file}     8 small networks, in about a minute\n"
+        f"  sweeper best {file}       the best of them\n"
+        f"then make both files yours."
+    )
+
+
+def _free(path: Path, text: str) -> bool:
+    if path.is_symlink() or path.exists():
+        return path.name == SCHEMA_NAME and path.is_file() and path.read_text() == text
+    return True
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@options.overrides_argument
+@click.option("--to", type=click.Choice(["wandb"]), required=True, help="Whose form to write.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="OUT",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to OUT instead of standard output.",
+)
+def convert(file: Path, overrides: Sequence[str], to: str, output: Path | None) -> None:
+    """Print the sweep in FILE as Weights & Biases reads it, what is lost on stderr.
+
+    \b
+    sweeper convert sweep.yaml --to wandb -o wandb.yaml
+    """
+    from sweeper.spec import to_wandb_yaml
+
+    text, notes = to_wandb_yaml(options.load(file, overrides))
+    for note in notes:
+        say(f"sweeper: {note}")
+    if output is None:
+        sys.stdout.write(text)
+        return
+    if output.exists() and file.exists() and output.samefile(file):
+        raise UsageError(f"{output}: would replace the sweep file itself: name another file")
+    _write(output, text)
+    say(f"wrote {output}")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
