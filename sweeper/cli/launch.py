@@ -13,7 +13,7 @@ import click
 
 from sweeper.cli import options
 from sweeper.cli.progress import Board, LiveDisplay, PlainDisplay
-from sweeper.errors import TreeError
+from sweeper.errors import TreeError, UsageError
 from sweeper.experiment import PlannedTrial, Tree, plan_trials
 
 if TYPE_CHECKING:
@@ -50,6 +50,11 @@ def launch(**given: Any) -> int:
 
         return print_plan(sweep, plan)
     sweep.check_launchable()
+    if sweep.adaptive:
+        raise UsageError(
+            f"{sweep.path}: method: expected grid, random or list, found {sweep.method}: this "
+            "version has no adaptive searcher; add method=random to run it at random"
+        )
     say = _Talk(given["quiet"])
     for warning in sweep.warnings:
         say(f"sweeper: {warning}")

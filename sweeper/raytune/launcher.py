@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import importlib
 import json
 import logging
 import os
@@ -142,11 +143,6 @@ def launch(
     """
     check_program(sweep)
     check_storage(sweep.base_dir)
-    if sweep.adaptive:
-        raise UsageError(
-            f"{sweep.path}: method: expected grid, random or list, found {sweep.method}: "
-            "this version has no adaptive searcher"
-        )
     tree = Tree(sweep.base_dir)
     home = tree.paths.sweep(sweep.sweep_name)
     refuse_if_launching(home)
@@ -161,13 +157,14 @@ def launch(
             ray = stack.enter_context(cluster.ray_running(session.token, address, cpus, verbose))
             stack.callback(server.close)  # before Ray goes: training stops at once
             stop.install()
+            importlib.import_module("ray.tune")  # takes seconds too
             server.wait_ready()
             slots = cluster.check_resources(ray, sweep.resources.cpu, sweep.resources.gpu)
             stack.callback(_acquire(home).release)
             files.write_bytes(home / "sweep.yaml", sweep.to_yaml().encode())
             stop.after(sweep.budget.wall)
             listener.started(total)
-            slots = min(slots, sweep.parallel or slots)
+            slots = min(slots, sweep.parallel or slots, total or slots)
             _tune(sweep, session, plan, progress, listener, slots, tree, lambda: stop.received)
         except BaseException:
             # Ray's native code may turn what a signal handler raises into an error of its own.
@@ -307,6 +304,10 @@ def _tune(
     from sweeper.raytune.trainable import SweepTrainable
 
     scratch = tree.paths.sweep(sweep.sweep_name) / "ray"
+    shutil.rmtree(scratch, ignore_errors=True)  # a launch that was killed left it
+    meeting = scratch / "workers"
+    files.make_directory(meeting)
+    shared = {**_shared(sweep), "slots": slots, "meeting": str(meeting)}
     searcher = PlanSearcher(plan, partial(_request, sweep, session.mode), progress.winding_down)
     scheduler = scheduler_for(sweep.early_terminate, sweep.metric)
     if isinstance(scheduler, Hyperband):
@@ -315,7 +316,7 @@ def _tune(
     tuner = tune.Tuner(
         tune.with_resources(
             tune.with_parameters(
-                SweepTrainable, session=session.to_json(), sweep=json.dumps(_shared(sweep))
+                SweepTrainable, session=session.to_json(), sweep=json.dumps(shared)
             ),
             {"CPU": sweep.resources.cpu, "GPU": sweep.resources.gpu},
         ),

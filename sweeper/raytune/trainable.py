@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,14 @@ from ray import tune
 
 from sweeper.errors import UsageError
 from sweeper.experiment import close_run
-from sweeper.worker.client import Child, ServerLost, Session
+from sweeper.worker.client import Child, ServerLost, Session, server_log
 from sweeper.worker.processes import oom_kills
 from sweeper.worker.wire import Message
 
 logger = logging.getLogger("sweeper.raytune")
 
 GATHER_SECONDS = 0.02  # how long to wait for what follows a report
+MEETING_SECONDS = 30.0  # a worker that is not up by then has found no room
 CHILD_TRIALS = 200  # a child is replaced after so many trials
 CHILD_GROWTH_BYTES = 1 << 30  # or when it has grown by so much since its first
 
@@ -44,7 +46,10 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         self._first_rss = 0
         self._running = False
         self._oom_kills = 0
+        self._met = False
+        self._up_since = time.monotonic()
         self.reset_config(config)
+        Path(self._request["meeting"], str(os.getpid()) + os.uname().nodename).touch()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._abandon()
@@ -151,18 +156,35 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
                 "type": "ProcessDied",
                 "message": f"the training process died ({how})"
                 + (": the kernel's out-of-memory killer" if killed else ""),
+                # An exit code is our own mistake: what was printed then is not in output.log.
+                "traceback": server_log(self._session) if message["code"] else "",
             },
         }
 
     def _done(
         self, outcome: str, error: Message | None = None, reported: list[str] | None = None
     ) -> dict[str, Any]:
+        self._meet()
         self._result |= {"done": True, "end": outcome, "attempts": self._attempt}
         if error:
             self._result["error"] = f"{error['type']}: {error['message']}"
         if reported is not None:
             self._result["reported"] = reported
         return dict(self._result)
+
+    def _meet(self) -> None:
+        """Let no trial end before every worker of the launch is up.
+
+        Tune gives a waiting trial to a worker that has become idle, and ends the one that is being
+        started for it: of trials shorter than a worker's start only one would run at a time (seen
+        in Ray 2.60, ``TuneController._maybe_reuse_cached_actor``).
+        """
+        deadline = self._up_since + MEETING_SECONDS
+        while not self._met:
+            there = len(os.listdir(self._request["meeting"]))
+            self._met = there >= self._request["slots"] or time.monotonic() > deadline
+            if not self._met:
+                time.sleep(0.02)
 
     def _close(self, outcome: str, error: Message | None = None) -> None:
         if "run" in self._result:

@@ -99,7 +99,7 @@ def connect(session: Session) -> Connection:
                 return _dial(directory)
             except OSError:
                 if time.monotonic() > deadline:
-                    log = _tail(directory / "server.log")
+                    log = server_log(session)
                     raise ServerLost(f"the fork server did not start:\n{log}") from None
                 time.sleep(0.02)
 
@@ -135,11 +135,13 @@ def _start(session: Session) -> None:
         )
 
 
-def _tail(path: Path, lines: int = 20) -> str:
+def server_log(session: Session, lines: int = 20) -> str:
+    """The last lines that the fork server and its children wrote outside any trial."""
     try:
-        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+        text = (session.directory / "server.log").read_text(errors="replace")
     except OSError:
         return ""
+    return "\n".join(text.splitlines()[-lines:])
 
 
 class ServerControl:
@@ -197,7 +199,7 @@ class Child:
             self._connection.close()  # the server kills whoever is at its other end
         raise ServerLost(
             "neither a forked nor a fresh child started; what they said last:\n"
-            + _tail(session.directory / "server.log")
+            + server_log(session)
         )
 
     def _greet(self, env: dict[str, str], fresh: bool) -> Message | None:
