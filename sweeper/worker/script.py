@@ -341,6 +341,7 @@ class Script:
 
     def _judge(self, code: int, output_size: int, kills: int) -> Message:
         run = self.run
+        run.lease.check()  # else it may have failed for having lost its run
         if code == 0:
             return child.conclude(run, self._metric)
         lines = _tail(run.paths.output, output_size)

@@ -284,3 +284,20 @@ def test_the_example(stage: Stage) -> None:
     command = [sys.executable, str(example), "--rate=0.1"]
     alone = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert alone.stdout == stage.output
+
+
+TRAIN = """
+import sweeper
+
+def train(params, callbacks, run):
+    assert sweeper.params({"other": 1}) == {**params, "other": 1}
+    sweeper.report(loss=params["lr"])
+    sweeper.report(loss=params["lr"] / 2)
+"""
+
+
+def test_the_same_words_in_a_train_function(stage: Stage) -> None:
+    stage.write("train.py", TRAIN)
+    reports, end = stage.run(1)
+    assert (end["outcome"], end["clean"]) == ("finished", True), stage.output
+    assert [r["metrics"] for r in reports] == [{"loss": 0.25}, {"loss": 0.125}]
