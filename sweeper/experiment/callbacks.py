@@ -91,9 +91,9 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
         value = row.get(self.run.monitor.name or "")
         if self.save_freq != "epoch" or not self._good_enough(value):
             return
+        self.fit.retention.rate(self.run.log)
         if self.fit.retention.wants(total, value):
-            name = self._name(total, value, row)
-            self._save(name)
+            name = self._save(self._name(total, value, row))
             self.fit.retention.add(total, name, value)
 
     def _good_enough(self, value: float | None) -> bool:
@@ -114,8 +114,27 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
         # Reached with save_freq as a number of batches only.
         self._save(f"model.{self.fit.total(epoch):02d}-batch-{(batch or 0) + 1:06d}{self._suffix}")
 
-    def _save(self, name: str) -> None:
-        """Save beside, flush, rename."""
+    def _save(self, name: str) -> str:
+        """Save beside, flush, rename; returns the name of the file.
+
+        A model that Keras cannot serialise keeps its weights only, rather than end the training.
+        """
+        try:
+            self._save_as(name)
+        except (NotImplementedError, TypeError) as error:
+            if self._suffix == ".weights.h5":
+                raise
+            log.warning(
+                "%s: the model cannot be saved whole, so its weights only are kept: %s",
+                self.run.path, str(error).strip().splitlines()[0],
+            )  # fmt: skip
+            name = name.removesuffix(self._suffix) + ".weights.h5"
+            self.save_weights_only = True
+            self._suffix = ".weights.h5"
+            self._save_as(name)
+        return name
+
+    def _save_as(self, name: str) -> None:
         models = self.run.paths.models
         files.make_directory(models)
         path = models / name

@@ -300,5 +300,5 @@ def set_aside(path: Path, aside: Path) -> Path | None:
 def remove_scratch(directory: Path) -> None:
     """Remove what a killed writer left half written in ``directory``."""
     for name in names(directory):
-        if name.startswith(".") and name.endswith(".tmp"):
+        if name.startswith(".") and ".tmp" in name:  # a model's scratch file has a suffix more
             remove(directory / name)

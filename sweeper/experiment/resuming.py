@@ -44,7 +44,7 @@ class Fit:
         self._epoch_started = time.monotonic()
         self._input = InputPosition(None)
         self._loose: list[Any] | None = None
-        self._inexact: list[str] | None = None
+        self._unchecked = False
 
     # -- counting ---------------------------------------------------------------------------
 
@@ -140,12 +140,7 @@ class Fit:
         backend.build(self.model, self._input.signature, metrics=partial)
         backend.restore_model(self.model, arrays, metrics=partial)
         self._input.restore(state["input"])
-        if state["inexact"]:
-            log.warning(
-                "%s: the model draws random numbers with %s, whose state cannot be stored: the "
-                "resumed run is not exactly what it would have been; use keras.random with a "
-                "SeedGenerator", self.run.path, ", ".join(state["inexact"]),
-            )  # fmt: skip
+        self._unchecked = self.run.settings.reproducible
         if self._states is not None:
             self._states.restore(state["callbacks"], arrays)
         self.run.rewind(backup.epoch)
@@ -214,18 +209,28 @@ class Fit:
 
     def end_epoch(self, epoch: int) -> None:
         """Back up after an epoch (from 0), unless it was the last and a cheap one."""
+        if self._unchecked:  # it was traced in the epoch that ends now
+            self._unchecked = False
+            self._warn_if_inexact()
         last = bool(self.model.stop_training) or epoch + 1 >= self.epochs
         seconds = time.monotonic() - self._epoch_started
         if not last or seconds > CHEAP_EPOCH_SECONDS:
             self.save(fit_epoch=epoch + 1, total=self.total(epoch))
             self.retention.sweep_out(self.run.paths.models)
 
+    def _warn_if_inexact(self) -> None:
+        found = stateful_random_operations(self.model.train_function)
+        if found:
+            log.warning(
+                "%s: the model draws random numbers with %s, whose state cannot be stored: the "
+                "resumed run is not exactly what it would have been; use keras.random with a "
+                "SeedGenerator", self.run.path, ", ".join(found),
+            )  # fmt: skip
+
     def save(
         self, *, fit_epoch: int, total: int, batch: int = 0, logs: Mapping[str, Any] | None = None
     ) -> None:
         """Back up: ``fit_epoch`` epochs of this fit are done, ``total`` of the run."""
-        if self._inexact is None and fit_epoch + batch > 0:
-            self._inexact = stateful_random_operations(self.model.train_function)
         arrays = backend.model_state(self.model, metrics=batch > 0)
         callbacks, more = self._states.capture() if self._states is not None else ([], {})
         arrays |= more
@@ -236,7 +241,6 @@ class Fit:
             "first": total - fit_epoch + 1,
             "stopped": bool(self.model.stop_training) and batch == 0 and fit_epoch > 0,
             "input": self._input.state(mid_epoch=batch > 0),
-            "inexact": self._inexact,
             "checkpoints": self.retention.state(),
             "callbacks": callbacks,
         }

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.experiment import files
-from sweeper.experiment.performances import Monitor, best_row
+from sweeper.experiment.performances import Monitor, TrainingLog, best_row
 from sweeper.experiment.records import RunRecord, model_epoch
 from sweeper.experiment.settings import Keep
 from sweeper.experiment.tree import Tree
@@ -30,6 +30,13 @@ class Retention:
     keep: Keep
     monitor: Monitor
     entries: list[Entry] = field(default_factory=list)
+
+    def rate(self, log: TrainingLog) -> None:
+        """Value the models by what is monitored now; it may have been another metric before."""
+        for entry in self.entries:
+            row = log.row(entry.epoch)
+            if row is not None:
+                entry.value = row.get(self.monitor.name or "")
 
     def wants(self, epoch: int, value: float | None) -> bool:
         """Would a model saved now be kept?"""
