@@ -221,7 +221,10 @@ def _is_number(value: Any) -> bool:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(plain_json(value), ensure_ascii=False, allow_nan=False)
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError):  # a number that is not finite, a mapping that is no dict
+        return json.dumps(plain_json(value), ensure_ascii=False, allow_nan=False)
 
 
 def _yaml(value: Any) -> str:

@@ -7,6 +7,7 @@ every machine, in every version of Python, for ever.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -78,7 +79,30 @@ def _scalar(value: bool | str | int | None) -> bool | str | int | None:
 
 def canonical(value: Any, where: str = "params") -> str:
     """The text that is hashed: JSON with sorted keys. Raises UsageError as :func:`plain` does."""
+    if _is_plain(value):
+        with contextlib.suppress(ValueError):  # NaN: plain says where
+            return _encode(value)
     return json.dumps(plain(value, where), sort_keys=True)
+
+
+_SCALARS = frozenset((str, int, float, bool, type(None)))
+_encode = json.JSONEncoder(sort_keys=True, allow_nan=False).encode
+
+
+def _is_plain(value: Any) -> bool:
+    """Is ``value`` made of JSON's own types alone, so that it is encoded as :func:`plain` would?
+
+    NaN and the infinities aside. Nearly every value is, and a large sweep asks for each of them.
+    """
+    kind = type(value)
+    if kind is dict:
+        for key, item in value.items():
+            if type(key) is not str or (type(item) not in _SCALARS and not _is_plain(item)):
+                return False
+        return True
+    if kind is list or kind is tuple:
+        return all(type(item) in _SCALARS or _is_plain(item) for item in value)
+    return kind in _SCALARS
 
 
 def group_names(monitored: Monitored) -> list[str]:

@@ -36,14 +36,16 @@ def plan_trials(sweep: Sweep, tree: Tree, retry_failed: bool = False) -> Iterato
     """
     seen: dict[tuple[str, str, int], RunRecord | None] = {}
     trees = {False: tree, True: tree.debug}
+    bases = {debug: str(place.base) for debug, place in trees.items()}
     for trial in sweep.trials():
-        place = trees[trial.params.get("debug") is True]
-        experiment = place.find(trial.params, sweep.monitored)
-        key = (str(place.base), experiment, trial.replicate)
+        debug = trial.params.get("debug") is True
+        place = trees[debug]
+        experiment, runs = place.find_runs(trial.params, sweep.monitored)
+        key = (bases[debug], experiment, trial.replicate)
         if key in seen:
             yield PlannedTrial(trial, experiment, seen[key], "reused")
             continue
-        runs = [r for r in place.runs(experiment) if r.replicate == trial.replicate]
+        runs = [r for r in runs if r.replicate == trial.replicate]
         state, run = trial_state(runs, sweep.sweep_name, retry_failed)
         seen[key] = run
         yield PlannedTrial(trial, experiment, run, state)

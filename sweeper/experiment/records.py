@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,8 @@ from sweeper.experiment.performances import Row, read_rows
 OUTCOMES = ("finished", "stopped", "failed", "out-of-memory", "timed-out", "pruned")
 """How a run can end."""
 
+_FLOAT = rb"(?:-?\d+(?:\.\d+)?(?:e[-+]?\d+)?|nan|-?inf)?"
+_ROWS = re.compile(rb"(?:\d+(?:," + _FLOAT + rb")+\n)+")
 _MODEL = re.compile(r"model\.(\d+)(?:-(.+?))?\.(?:weights\.)?(?:keras|h5)")
 
 
@@ -36,24 +39,34 @@ class RunRecord:
         self.base = base
         self.experiment = experiment
         self.run = run
-        self.path = base / experiment / run
-        self.paths = RunPaths(self.path)
+        # Paths are made when asked for: they take longer than the files of a small run.
+        self._root = os.path.join(base, experiment, run)
         self._torn: dict[Path, None] = {}
 
     def __repr__(self) -> str:
-        return f"RunRecord({str(self.path)!r})"
+        return f"RunRecord({self._root!r})"
 
-    def _json(self, path: Path) -> dict[str, Any] | None:
+    @cached_property
+    def path(self) -> Path:
+        """The run's directory, absolute."""
+        return Path(self._root)
+
+    @cached_property
+    def paths(self) -> RunPaths:
+        """The run's files."""
+        return RunPaths(self.path)
+
+    def _json(self, name: str) -> dict[str, Any] | None:
         try:
-            return files.read_json(path)
+            return files.read_json(f"{self._root}/{name}")
         except TreeError:
-            self._torn[path] = None
+            self._torn[self.path / name] = None
             return None
 
     @cached_property
     def outcome(self) -> dict[str, Any] | None:
         """outcome.json; None while the run has none, or if it is torn."""
-        found = self._json(self.paths.outcome)
+        found = self._json("outcome.json")
         if found is not None and found.get("outcome") not in OUTCOMES:
             self._torn[self.paths.outcome] = None
             return None
@@ -62,17 +75,17 @@ class RunRecord:
     @cached_property
     def provenance(self) -> dict[str, Any]:
         """run.json; empty if it is missing or torn."""
-        return self._required(self.paths.provenance)
+        return self._required("run.json")
 
     @cached_property
     def params(self) -> dict[str, Any]:
         """hyperparameters.json; empty if it is missing or torn."""
-        return self._required(self.paths.hyperparameters)
+        return self._required("hyperparameters.json")
 
-    def _required(self, path: Path) -> dict[str, Any]:
-        found = self._json(path)
+    def _required(self, name: str) -> dict[str, Any]:
+        found = self._json(name)
         if found is None:
-            self._torn[path] = None
+            self._torn[self.path / name] = None
         return found or {}
 
     @cached_property
@@ -81,7 +94,7 @@ class RunRecord:
 
         A torn one is computed again from the training log, as far as that goes.
         """
-        found = self._json(self.paths.performances)
+        found = self._json("performances.json")
         if found is not None:
             for key in ("best", "last"):
                 if isinstance(found.get(key), dict):
@@ -169,11 +182,31 @@ class RunRecord:
     @property
     def torn(self) -> list[Path]:
         """The files of this run that are cut, garbled, or missing though every run has them."""
-        for read in ("outcome", "provenance", "params", "performances", "rows"):
+        for read in ("outcome", "provenance", "params", "performances"):
             getattr(self, read)
         last = (self.performances or {}).get("last")
         recorded = last.get("epoch") if isinstance(last, dict) else None
+        reach = recorded if isinstance(recorded, int) else 0
         # The row is written before the summary, so a summary that knows more means lost rows.
-        if isinstance(recorded, int) and recorded > (self.rows[-1]["epoch"] if self.rows else 0):
+        if not self._log_is_whole(reach) and reach > (self.rows[-1]["epoch"] if self.rows else 0):
             self._torn[self.paths.training_logs] = None
         return sorted(self._torn)
+
+    def _log_is_whole(self, epoch: int) -> bool:
+        """Is the training log surely whole, and does it reach ``epoch``? Parses nothing."""
+        if "rows" in vars(self):
+            return False
+        try:
+            data = files.read_bytes(f"{self._root}/training-logs.csv")
+        except TreeError:
+            return False
+        if not data:
+            return data is None and not epoch
+        header, _, rows = data.partition(b"\n")
+        if not header.startswith(b"epoch,") or b'"' in header or not _ROWS.fullmatch(rows):
+            return False
+        lines = rows.splitlines()
+        commas = header.count(b",")
+        if any(line.count(b",") != commas for line in lines):
+            return False
+        return int(lines[-1].partition(b",")[0]) >= epoch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -35,11 +36,9 @@ class Tree:
 
     def runs(self, experiment: str) -> list[RunRecord]:
         """The runs of an experiment, oldest first; none if there is no such experiment."""
-        found = files.names(self.paths.experiment(experiment))
-        return [
-            RunRecord(self.base, experiment, name)
-            for name in sorted(filter(is_run_name, found), key=run_order)
-        ]
+        found = filter(is_run_name, files.names(os.path.join(self.base, experiment)))
+        names = sorted(found, key=run_order)
+        return [RunRecord(self.base, experiment, name) for name in names]
 
     def all_runs(self) -> Iterator[RunRecord]:
         """Every run, by experiment and age. Runs of the debug tree are not among them."""
@@ -62,22 +61,40 @@ class Tree:
         are then extended, one by one, until a directory is free or holds the same groups.
         Raises UsageError if the monitored groups cannot be identified.
         """
+        return self.find_runs(params, monitored)[0]
+
+    def find_runs(
+        self, params: Mapping[str, Any], monitored: Monitored
+    ) -> tuple[str, list[RunRecord]]:
+        """The experiment as :meth:`find` gives it, and its runs as they are now.
+
+        The records are those that told whose the directory is: what they have read is not read
+        again.
+        """
         canonicals = group_canonicals(params, monitored)
         for digits in itertools.count(DIGITS):
             experiment = id_of(canonicals, digits)
-            owner = self._owner(experiment)
+            runs = self.runs(experiment)
+            owner = self._owner(experiment, runs)
             if owner is None or owner == canonicals or digits >= 70:
-                return experiment
+                return experiment, runs
         raise AssertionError("unreachable: itertools.count ends never")
 
-    def _owner(self, experiment: str) -> list[str] | None:
+    def _owner(self, experiment: str, runs: list[RunRecord]) -> list[str] | None:
         """The canonical groups that the directory belongs to; None if nobody can tell."""
         if experiment not in self._owners:
-            owner = stored_groups(self.runs(experiment))
+            owner = stored_groups(runs)
             if owner is None:
                 return None  # it may be made at any moment: look again next time
             self._owners[experiment] = owner
         return self._owners[experiment]
+
+    def as_it_is(self) -> Tree:
+        """The same tree, whose every experiment is listed once and every file read once at most.
+
+        For one reading of everything; who wants to know what has changed takes another.
+        """
+        return _Snapshot(self.base)
 
     def tidy(self) -> None:
         """Remove what killed processes left: runs half made, backups and leases of ended runs.
@@ -102,6 +119,27 @@ class Tree:
                         files.remove(path)
                 except (OSError, TreeError):
                     continue
+
+
+class _Snapshot(Tree):
+    """A tree that keeps the records that it has given out."""
+
+    def __init__(self, base: Path | str) -> None:
+        super().__init__(base)
+        self._runs: dict[str, list[RunRecord]] = {}
+        self._debug: Tree | None = None
+
+    def runs(self, experiment: str) -> list[RunRecord]:
+        found = self._runs.get(experiment)
+        if found is None:
+            found = self._runs[experiment] = super().runs(experiment)
+        return found
+
+    @property
+    def debug(self) -> Tree:
+        if self._debug is None:
+            self._debug = _Snapshot(self.paths.debug)
+        return self._debug
 
 
 def stored_groups(runs: list[RunRecord]) -> list[str] | None:

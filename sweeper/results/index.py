@@ -135,7 +135,7 @@ def index_sweep(sweep: Sweep, tree: Tree | None = None) -> Index:
     First what the sweep enumerates, in its order; then the runs it made for trials that it no
     longer enumerates. Of an endless sweep only the trials up to the last that was run.
     """
-    tree = tree or Tree(sweep.base_dir)
+    tree = (tree or Tree(sweep.base_dir)).as_it_is()
     size = sweep.size()
     plan = plan_trials(sweep, tree)
     if size is None:
@@ -145,17 +145,17 @@ def index_sweep(sweep: Sweep, tree: Tree | None = None) -> Index:
         Entry(p.trial.index, p.trial.replicate, p.trial.params, p.experiment, p.run) for p in plan
     ]
     known = {(entry.experiment, entry.replicate) for entry in entries}
-    seen = {entry.path for entry in entries}
+    seen = {entry.record for entry in entries}
     rest = (r for r in _made(sweep, tree, seen) if (r.experiment, r.replicate) not in known)
     # The trials of an adaptive sweep are those that a searcher has made, so none is unlisted.
     entries += _newest(rest, listed=sweep.adaptive)
     return Index(sweep.sweep_name, tree.base, entries, sweep, sweep.metric, size)
 
 
-def _made(sweep: Sweep, tree: Tree, but: Container[Path | None] = ()) -> Iterator[RunRecord]:
-    """The runs that the sweep made, without those at the paths in ``but``."""
+def _made(sweep: Sweep, tree: Tree, but: Container[RunRecord | None] = ()) -> Iterator[RunRecord]:
+    """The runs that the sweep made, without those in ``but``."""
     for record in tree.all_runs():
-        if record.path not in but and record.sweep == sweep.sweep_name:
+        if record not in but and record.sweep == sweep.sweep_name:
             yield record
 
 
