@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import SweeperError, UsageError
+from sweeper.worker.client import Session
 from sweeper.worker.processes import MARK, end_marked
 
 logger = logging.getLogger("sweeper.raytune")
@@ -49,17 +50,17 @@ def passed_on() -> dict[str, str]:
 
 @contextmanager
 def ray_running(
-    token: str, address: str | None, cpus: float | None, verbose: bool
+    session: Session, address: str | None, cpus: float | None, verbose: bool
 ) -> Iterator[Any]:
     """Ray for the length of a launch: ``address`` joins a cluster, None starts a private one.
 
-    ``token`` marks the processes of a private one; ``cpus`` is its number of logical CPUs, None
-    counts this machine's.
+    A private one keeps its files in the session's directory, and its processes bear the session's
+    mark; ``cpus`` is its number of logical CPUs, None counts this machine's.
     Raises ``UsageError`` if the cluster does not answer.
     """
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
-    os.environ[MARK] = token
+    os.environ[MARK] = session.token
     import ray
 
     level = logging.INFO if verbose else logging.CRITICAL
@@ -72,6 +73,7 @@ def ray_running(
         options |= {
             "address": "local",
             "include_dashboard": False,
+            "_temp_dir": str(session.directory / "ray"),
             "object_store_memory": OBJECT_STORE_BYTES,
         }
         if cpus is not None:
@@ -97,7 +99,7 @@ def ray_running(
         with contextlib.suppress(Exception):
             ray.shutdown()
         if address is None:
-            end_marked(token, grace=2)
+            end_marked(session.token, grace=2)
         os.environ.pop(MARK, None)
 
 

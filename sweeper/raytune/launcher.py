@@ -151,10 +151,11 @@ def launch(
     with _signals() as stop, contextlib.ExitStack() as stack:
         try:
             # The server imports the train module beside Ray's start: both take seconds.
+            stack.callback(shutil.rmtree, session.directory, ignore_errors=True)
             server = ServerControl(session)
             stack.callback(server.close)
             cpus = _local_cpus(sweep, address)
-            ray = stack.enter_context(cluster.ray_running(session.token, address, cpus, verbose))
+            ray = stack.enter_context(cluster.ray_running(session, address, cpus, verbose))
             stack.callback(server.close)  # before Ray goes: training stops at once
             stop.install()
             importlib.import_module("ray.tune")  # takes seconds too

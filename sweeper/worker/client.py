@@ -50,7 +50,7 @@ class Session:
     def directory(self) -> Path:
         """The session's private directory on this node: socket, log and lock."""
         root = Path(tempfile.gettempdir())
-        if len(str(root)) > 60:  # a socket's path has 108 bytes at most
+        if len(str(root)) > 20:  # a socket's path has 108 bytes at most, Ray's in here too
             root = Path("/tmp")
         return root / f"sweeper-{os.getuid()}-{self.token}"
 
