@@ -50,7 +50,7 @@ class Session:
     def directory(self) -> Path:
         """The session's private directory on this node: socket, log and lock."""
         root = Path(tempfile.gettempdir())
-        if len(str(root)) > 20:  # a socket's path has 108 bytes at most, Ray's in here too
+        if len(str(root)) > 10:  # a socket has 107 bytes for its path; Ray puts one 89 below
             root = Path("/tmp")
         return root / f"sweeper-{os.getuid()}-{self.token}"
 
