@@ -49,6 +49,11 @@ def show(value: Any) -> str:
     return " ".join(str(value).split()) or '""'
 
 
+def show_mean(value: float | None, std: float | None) -> str:
+    """``0.971 ± 0.0032``; without ``std`` the value alone."""
+    return show(value) if std is None else f"{show(value)} ± {std:.2g}"
+
+
 def show_seconds(seconds: float | None) -> str:
     """``75`` seconds as ``1:15``, ``4000`` as ``1:06:40``."""
     if not seconds:

@@ -69,17 +69,25 @@ def launch(**given: Any) -> int:
         if total > LARGE and not given["yes"] and sys.stdin.isatty():
             click.confirm(f"Run {total} trials?", abort=True, err=True)
     ending = None
-    if total != 0 and not _target_reached(sweep):
-        ending = _run(sweep, (item for item in plan if item.state in TO_RUN), total, given)
+    best, reached = _earlier(sweep) if total != 0 else (None, False)
+    if total != 0 and not reached:
+        todo = (item for item in plan if item.state in TO_RUN)
+        ending = _run(sweep, todo, total, best, given)
     return _conclude(sweep, ending, say)
 
 
-def _target_reached(sweep: Sweep) -> bool:
-    if sweep.metric is None or sweep.metric.target is None:
-        return False
-    from sweeper.results import index_sweep, target_reached
+def _earlier(sweep: Sweep) -> tuple[tuple[int, float] | None, bool]:
+    """The trial and the value of the best run so far, and whether the target is reached."""
+    if sweep.metric is None or not sweep.base_dir.is_dir():
+        return None, False
+    from sweeper.results import index_sweep, rank, target_reached
 
-    return target_reached(index_sweep(sweep).entries, sweep.metric)
+    entries = index_sweep(sweep).entries
+    best = None
+    for first in rank(entries, sweep.metric, top=1, apart=True):
+        if first.entry.trial is not None:
+            best = first.entry.trial, first.score.value
+    return best, target_reached(entries, sweep.metric)
 
 
 class _Talk:
@@ -94,18 +102,24 @@ class _Talk:
 
 
 def _run(
-    sweep: Sweep, todo: Iterable[PlannedTrial], total: int | None, given: dict[str, Any]
+    sweep: Sweep,
+    todo: Iterable[PlannedTrial],
+    total: int | None,
+    best: tuple[int, float] | None,
+    given: dict[str, Any],
 ) -> Ending:
     from sweeper.raytune.launcher import launch as launch_sweep
 
-    display: Any
+    board: Board
+    display: Any = None
     if given["quiet"]:
-        display = nullcontext(Board(sweep.metric))
+        board = Board(sweep.metric)
     elif sys.stderr.isatty() and not given["verbose"]:
-        display = LiveDisplay(sweep.metric, sys.stderr)
+        board = display = LiveDisplay(sweep.metric, sys.stderr)
     else:
-        display = nullcontext(PlainDisplay(sweep.metric, sys.stderr))
-    with display as listener:
+        board = PlainDisplay(sweep.metric, sys.stderr)
+    board.best = best
+    with display or nullcontext(board) as listener:
         return launch_sweep(
             sweep,
             iter(todo),
@@ -158,7 +172,14 @@ def _print_best(index: Index) -> None:
     for first in best:
         assert index.metric is not None
         where = first.checkpoint or first.entry.path
+        if index.repeated:
+            spread = "" if first.std is None else f" ± {first.std:.2g}"
+            how = (
+                f"{spread} (mean ± std of {len(first.values)} runs; this one "
+                f"{first.score.value:.5g} at epoch {first.score.epoch})"
+            )
+        else:
+            how = f" (epoch {first.score.epoch})"
         print(
-            f"best: trial {first.entry.trial}  {index.metric.name}={first.score.value:.5g} "
-            f"(epoch {first.score.epoch})  {where}"
+            f"best: trial {first.entry.trial}  {index.metric.name}={first.value:.5g}{how}  {where}"
         )

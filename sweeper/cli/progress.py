@@ -11,7 +11,10 @@ BAD_ENDS = ("failed", "out-of-memory", "timed-out", "lost")
 
 
 class Board:
-    """What both displays know: the trials running, the counts, the best value so far."""
+    """What both displays know: the trials running, the counts, the best value so far.
+
+    ``best`` may be set before the start to what earlier launches have reached.
+    """
 
     def __init__(self, metric: Metric | None) -> None:
         self.metric = metric

@@ -32,6 +32,7 @@ BEST_FIELDS = (
     *("rank", "trial", "replicate", "value", "epoch", "status", "elapsed"),
     *("experiment", "run", "checkpoint"),
 )
+MEAN_FIELDS = ("std", "runs", "values")  # too, where trials are repeated
 
 
 def say(text: str) -> None:
@@ -194,6 +195,7 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
 
     SPEC|DIR is a sweep file, a base directory, or a sweeps/<name> directory in one.
     Failed trials are left out; a trial that is still running counts with what it has.
+    Repeated trials are ranked by the mean of their runs; the run shown is the best of them.
     """
     from sweeper.cli import formatting
     from sweeper.results import best_row, check_metric, copy_best, rank
@@ -205,29 +207,46 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
         check_metric(metric, index.records())
         say(f"{index.name}: no run has recorded {metric.name} yet")
     say_torn(item.entry.record for item in ranked if item.entry.record is not None)
-    rows = [best_row(item) for item in ranked]
+    rows = [best_row(item, index.repeated) for item in ranked]
     names = names_of(index)
     columns = [formatting.column(key) for key in ("rank", "trial")]
-    columns += [formatting.column("value", metric.name), formatting.column("epoch")]
+    fields: tuple[str, ...] = BEST_FIELDS
+    if index.repeated:
+        columns.append(formatting.Column(f"{metric.name} (mean ± std)", _mean))
+        columns.append(formatting.column("runs"))
+        fields += MEAN_FIELDS
+    else:
+        columns.append(formatting.column("value", metric.name))
+    columns.append(formatting.column("epoch"))
     columns += [formatting.column("status"), *param_columns(names)]
     columns.append(formatting.Column("directory", _directory))
     head = {"sweep": index.name, "metric": metric.name, "goal": metric.goal}
-    with formatting.writer(format_, head, columns, BEST_FIELDS, names.names) as writer:
+    with formatting.writer(format_, head, columns, fields, names.names) as writer:
         for row in rows:
             writer.add(row)
     if format_ == "table" and rows:
-        _print_best(rows[0])
+        _print_best(rows[0], metric.name)
     if copy_to is not None and ranked:
         for path in copy_best(ranked[0], copy_to):
             say(f"copied {path}")
 
 
-def _print_best(row: dict[str, Any]) -> None:
+def _mean(row: Any) -> str:
+    from sweeper.cli.formatting import show_mean
+
+    return show_mean(row["value"], row["std"])
+
+
+def _print_best(row: dict[str, Any], metric: str) -> None:
     """The best run in full."""
     from sweeper.cli.formatting import show
     from sweeper.results import flatten
 
     print(f"\nbest: trial {show(row['trial'])}, epoch {row['epoch']}")
+    if "runs" in row:
+        print(
+            f"  {metric}: {_mean(row)} (mean ± std of {row['runs']} runs; this is the best of them)"
+        )
     for title, values in (("parameters", flatten(row["params"])), ("metrics", row["metrics"])):
         print(f"  {title}")
         width = max(map(len, values), default=0)

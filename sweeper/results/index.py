@@ -39,7 +39,8 @@ class Entry:
     """A trial and its run, if it has one yet.
 
     ``trial`` is None for a run that no sweep asked for. ``listed`` is False for a run that the
-    sweep made but whose trial its file no longer enumerates.
+    sweep made but whose trial its file no longer enumerates. ``sweep`` is the sweep whose trial it
+    is: replicates of one experiment in one sweep are ranked together.
     """
 
     trial: int | None
@@ -48,6 +49,7 @@ class Entry:
     experiment: str
     record: RunRecord | None
     listed: bool = True
+    sweep: str | None = None
 
     @property
     def status(self) -> str:
@@ -116,6 +118,13 @@ class Index:
         always = STATUSES[:6]
         return {name: found[name] for name in STATUSES if name in always or found[name]}
 
+    @property
+    def repeated(self) -> bool:
+        """Whether experiments have several runs with different seeds, as ``repeats`` asks."""
+        if self.sweep is not None and self.sweep.repeats > 1:
+            return True
+        return any(entry.replicate and entry.sweep is not None for entry in self.entries)
+
     def torn(self) -> list[Path]:
         """Every file of these runs that is cut or garbled."""
         return [path for record in self.records() for path in record.torn]
@@ -141,8 +150,11 @@ def index_sweep(sweep: Sweep, tree: Tree | None = None) -> Index:
     if size is None:
         last = max((_trial(record) for record in _made(sweep, tree)), default=-1)
         plan = itertools.islice(plan, last + 1)
+    name = sweep.sweep_name
     entries = [
-        Entry(p.trial.index, p.trial.replicate, p.trial.params, p.experiment, p.run) for p in plan
+        Entry(t.index, t.replicate, t.params, p.experiment, p.run, sweep=name)
+        for p in plan
+        for t in (p.trial,)
     ]
     known = {(entry.experiment, entry.replicate) for entry in entries}
     seen = {entry.record for entry in entries}
@@ -174,7 +186,15 @@ def _trial(record: RunRecord) -> int:
 
 
 def _entry(record: RunRecord, listed: bool) -> Entry:
-    return Entry(record.trial, record.replicate, record.params, record.experiment, record, listed)
+    return Entry(
+        record.trial,
+        record.replicate,
+        record.params,
+        record.experiment,
+        record,
+        listed,
+        record.sweep,
+    )
 
 
 def _newest(records: Iterable[RunRecord], listed: bool = False) -> list[Entry]:

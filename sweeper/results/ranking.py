@@ -1,18 +1,22 @@
-"""Which run is best: by the best or the last epoch of the metric, as the sweep says."""
+"""Which parameters are best: by the best or the last epoch of the metric, as the sweep says.
+
+Runs of the same parameters with different seeds (``repeats``) count by their mean.
+"""
 
 from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from sweeper.errors import UsageError
 from sweeper.experiment import RunRecord
 from sweeper.experiment.performances import mode_of
-from sweeper.results.index import BAD, Entry
+from sweeper.results.index import BAD, GOOD, Entry
 from sweeper.spec import Metric
 
 Row = Mapping[str, Any]
@@ -32,19 +36,56 @@ class Score:
 
 @dataclass(frozen=True)
 class Ranked:
-    """An entry with its place: ``rank`` counts from 1."""
+    """A parameter dict with its place: ``rank`` counts from 1.
+
+    ``entry`` and ``score`` are those of its best run; ``values`` has the metric of every run of it
+    that counts, one per replicate (a sweep without ``repeats`` has one), in order.
+    """
 
     rank: int
     entry: Entry
     score: Score
+    values: tuple[float, ...]
+
+    @property
+    def value(self) -> float:
+        """The mean over the replicates: what is ranked by."""
+        return mean(self.values)
+
+    @property
+    def std(self) -> float | None:
+        """The sample standard deviation (n - 1) over the replicates; None of one run."""
+        return deviation(self.values)
 
     @property
     def checkpoint(self) -> Path | None:
-        """The saved model of the epoch that counts, else the run's best that is kept."""
+        """The saved model of the epoch that counts, else the best run's best that is kept."""
         record = self.entry.record
         if record is None:
             return None
         return record.models.get(self.score.epoch) or record.checkpoint
+
+
+def mean(values: Sequence[float]) -> float:
+    """The mean; of equal values that value exactly, of both infinities NaN."""
+    if min(values) == max(values):
+        return values[0]
+    if not all(map(math.isfinite, values)):
+        return sum(values)
+    try:
+        return math.fsum(values) / len(values)
+    except OverflowError:
+        return math.fsum(value / len(values) for value in values)
+
+
+def deviation(values: Sequence[float]) -> float | None:
+    """The sample standard deviation (n - 1); None of one value, NaN where one is infinite."""
+    if len(values) < 2:
+        return None
+    if not all(map(math.isfinite, values)):
+        return math.nan
+    middle = mean(values)
+    return math.hypot(*(value - middle for value in values)) / math.sqrt(len(values) - 1)
 
 
 def score(record: RunRecord, metric: Metric) -> Score | None:
@@ -91,22 +132,42 @@ def _choose(rows: Iterable[Row], metric: Metric) -> Row | None:
     return pick(numbers, key=lambda row: float(row[metric.name]))
 
 
-def rank(entries: Iterable[Entry], metric: Metric, top: int | None = None) -> list[Ranked]:
-    """The runs with a score, best first; failed runs are left out, a shared run counts once.
+def rank(
+    entries: Iterable[Entry], metric: Metric, top: int | None = None, *, apart: bool = False
+) -> list[Ranked]:
+    """The parameter dicts with a score, best first, by the mean over their replicates.
 
-    Equal values keep the order of the trials. ``top`` is how many to return, all by default.
+    Replicates are runs of one experiment and one sweep with different replicate numbers; those
+    that have failed or have no number yet are left out of the mean. With ``apart`` every run is
+    ranked for itself. A run that two trials share counts once. Equal values keep the order of the
+    trials, a mean that is NaN comes last. ``top`` is how many to return, all by default.
     """
-    scored: dict[Path, tuple[Entry, Score]] = {}
+    groups: dict[Hashable, list[tuple[Entry, Score]]] = {}
+    seen: set[Path] = set()
+    times: Counter[Hashable] = Counter()
     for entry in entries:
         record = entry.record
-        if record is None or record.path in scored or entry.status in BAD:
+        if record is None or record.path in seen or entry.status in BAD:
             continue
         found = score(record, metric)
-        if found is not None:
-            scored[record.path] = (entry, found)
+        if found is None:
+            continue
+        seen.add(record.path)
+        key: Hashable = record.path
+        if entry.sweep is not None and not apart:
+            # Two runs of one replicate are no replicates: the second opens another group.
+            one = (group_of(entry), entry.replicate)
+            key = (one[0], times[one])
+            times[one] += 1
+        groups.setdefault(key, []).append((entry, found))
     sign = -1.0 if metric.goal == "maximize" else 1.0
-    ordered = sorted(scored.values(), key=lambda pair: sign * pair[1].value)[:top]
-    return [Ranked(place, entry, found) for place, (entry, found) in enumerate(ordered, 1)]
+    found_groups = []
+    for runs in groups.values():
+        first, its_score = min(runs, key=lambda run: sign * run[1].value)
+        runs.sort(key=lambda run: run[0].replicate)
+        found_groups.append(Ranked(0, first, its_score, tuple(s.value for _, s in runs)))
+    found_groups.sort(key=lambda r: (math.isnan(r.value), sign * r.value))
+    return [replace(ranked, rank=place) for place, ranked in enumerate(found_groups[:top], 1)]
 
 
 def metric_names(records: Iterable[RunRecord]) -> list[str]:
@@ -153,11 +214,28 @@ def monitored_metric(records: Iterable[RunRecord]) -> Metric | None:
 
 
 def target_reached(entries: Iterable[Entry], metric: Metric | None) -> bool:
-    """Whether a run has reached the metric's target: then a launch starts no further trial."""
+    """Whether the metric's target is reached: then a launch starts no further trial.
+
+    By any run, also one that still runs, where nothing is repeated. With ``repeats`` the result of
+    a parameter dict is a mean, so one lucky seed is not enough: the mean must reach the target,
+    and every replicate of that dict that the sweep lists must have ended, well or not.
+    """
     if metric is None or metric.target is None:
         return False
-    for best in rank(entries, metric, top=1):
+    entries = list(entries)
+    repeated = {group_of(entry) for entry in entries if entry.replicate}
+    undone = {
+        group_of(entry)
+        for entry in entries
+        if entry.listed and entry.status not in GOOD + BAD and group_of(entry) in repeated
+    }
+    for best in rank((entry for entry in entries if group_of(entry) not in undone), metric, top=1):
         if metric.goal == "maximize":
-            return best.score.value >= metric.target
-        return best.score.value <= metric.target
+            return best.value >= metric.target
+        return best.value <= metric.target
     return False
+
+
+def group_of(entry: Entry) -> Hashable:
+    """What the replicates of one parameter dict have in common."""
+    return entry.sweep, entry.experiment, entry.params.get("debug") is True

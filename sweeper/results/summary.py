@@ -13,13 +13,16 @@ from typing import Any
 from sweeper.experiment import Tree, files
 from sweeper.results.flat import Columns, flatten
 from sweeper.results.index import BAD, Entry, Index
-from sweeper.results.ranking import Ranked, Score, rank, score
+from sweeper.results.ranking import Ranked, Score, group_of, rank, score
 from sweeper.spec import Metric
 
 FORMAT = 1
 """The format of summary.json."""
 
 ROW_COLUMNS = ("trial", "replicate", "experiment", "run", "status", "epochs", "value", "epoch")
+
+MEAN_COLUMNS = ("rank", "mean", "std", "runs")
+"""What a trial's row has too where trials are repeated: of all replicates of its parameters."""
 
 
 def trial_row(entry: Entry, metric: Metric | None) -> dict[str, Any]:
@@ -47,14 +50,20 @@ def trial_row(entry: Entry, metric: Metric | None) -> dict[str, Any]:
     }
 
 
-def best_row(ranked: Ranked) -> dict[str, Any]:
-    """What ``best --json`` says of a run; the paths are absolute."""
+def best_row(ranked: Ranked, repeated: bool = False) -> dict[str, Any]:
+    """What ``best --json`` says of a run; the paths are absolute.
+
+    Of a sweep with ``repeats`` (``repeated``) ``value`` is the mean over the replicates, and the
+    row has ``std``, ``runs`` (how many) and ``values`` too; the rest is about the best of them.
+    """
     entry = ranked.entry
+    more = {"std": ranked.std, "runs": len(ranked.values), "values": list(ranked.values)}
     return {
         "rank": ranked.rank,
         "trial": entry.trial,
         "replicate": entry.replicate,
-        "value": ranked.score.value,
+        "value": ranked.value,
+        **(more if repeated else {}),
         "epoch": ranked.score.epoch,
         "params": entry.params,
         "experiment": entry.experiment,
@@ -75,9 +84,12 @@ def _score(entry: Entry, metric: Metric | None) -> Score | None:
 
 def summary(index: Index) -> dict[str, Any]:
     """The content of summary.json: a pure function of the tree, with paths relative to its base."""
-    metric = index.metric
-    best = rank(index.entries, metric, top=1) if metric else []
+    metric, repeated = index.metric, index.repeated
+    ranked = rank(index.entries, metric) if metric else []
     trials = [_relative(trial_row(entry, metric), index.base) for entry in index.entries]
+    if repeated:
+        for row, means in zip(trials, _means(index, ranked), strict=True):
+            row.update(means)
     return {
         "format": FORMAT,
         "sweep": index.name,
@@ -87,9 +99,21 @@ def summary(index: Index) -> dict[str, Any]:
         "size": index.size,
         "counts": index.counts(),
         "elapsed": sum(record.elapsed for record in index.records()),
-        "best": _relative(best_row(best[0]), index.base) if best else None,
+        "best": _relative(best_row(ranked[0], repeated), index.base) if ranked else None,
         "trials": trials,
     }
+
+
+def _means(index: Index, ranked: list[Ranked]) -> list[dict[str, Any]]:
+    """Per entry the rank, mean, std and number of runs of its parameter dict; None without."""
+    found = {
+        group_of(one.entry): (one.rank, one.value, one.std, len(one.values))
+        for one in reversed(ranked)
+    }
+    nothing = (None, None, None, 0)
+    return [
+        dict(zip(MEAN_COLUMNS, found.get(group_of(e), nothing), strict=True)) for e in index.entries
+    ]
 
 
 def _relative(row: dict[str, Any], base: Path) -> dict[str, Any]:
@@ -111,14 +135,19 @@ def summary_csv(index: Index) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     tail = ("elapsed", "path", "error")
+    head: tuple[str, ...] = ROW_COLUMNS
+    means: list[dict[str, Any]] = [{} for _ in index.entries]
+    if index.repeated:
+        head += MEAN_COLUMNS
+        means = _means(index, rank(index.entries, index.metric) if index.metric else [])
     writer.writerow(
-        [*ROW_COLUMNS, *(f"params.{n}" for n in names), *(f"metrics.{m}" for m in metrics), *tail]
+        [*head, *(f"params.{n}" for n in names), *(f"metrics.{m}" for m in metrics), *tail]
     )
-    for entry, found in zip(index.entries, scores, strict=True):
-        row = _relative(trial_row(entry, index.metric), index.base)
+    for entry, found, more in zip(index.entries, scores, means, strict=True):
+        row = _relative(trial_row(entry, index.metric), index.base) | more
         params = flatten(entry.params)
         values = found.metrics if found else {}
-        cells = [row[key] for key in ROW_COLUMNS]
+        cells = [row[key] for key in head]
         cells += [params.get(name) for name in names] + [values.get(name) for name in metrics]
         writer.writerow([csv_cell(cell) for cell in [*cells, *(row[key] for key in tail)]])
     return text.getvalue()

@@ -148,6 +148,28 @@ def test_best_prints_parameters_metrics_and_checkpoint(
         assert piece in out
 
 
+def test_best_of_repeated_trials_is_the_best_mean(
+    grid_file: Path, run_trial: RunTrial, capsys: Capture
+) -> None:
+    grid_file.write_text(grid_file.read_text() + "repeats: 2\n")
+    sweep = load_sweep(grid_file)
+    for trial, value in zip(sweep.trials(), (3.0, 2.0, 1.0, 9.0), strict=False):
+        run = f"run--26-11-24--00-15-{trial.replicate + 2}"
+        run_trial(sweep, trial, rows=[{"val_loss": value}], run=run)
+    first, second = read(capsys, "best", grid_file)["trials"]
+    assert (first["value"], first["runs"], first["values"]) == (2.5, 2, [3.0, 2.0])
+    assert first["std"] == pytest.approx(0.5**0.5)
+    assert (first["trial"], first["epoch"], Path(first["checkpoint"]).name) == (
+        1, 1, "model.01-2.0000.keras",
+    )  # fmt: skip
+    assert (second["value"], second["trial"]) == (5.0, 2)
+    assert main(["best", str(grid_file)]) == 0
+    out = capsys.readouterr().out
+    assert "val_loss (mean ± std)" in out
+    assert "2.5 ± 0.71" in out
+    assert len(read(capsys, "status", grid_file)["trials"]) == 8
+
+
 def test_best_copies(half_done: Sweep, grid_file: Path, tmp_path: Path, capsys: Capture) -> None:
     target = tmp_path / "copy"
     assert main(["best", str(grid_file), "--copy-to", str(target)]) == 0

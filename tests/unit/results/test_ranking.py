@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf, nan
+from math import inf, isnan, nan, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,17 @@ from sweeper.experiment import Tree
 from sweeper.results import (
     check_metric,
     index_directory,
+    index_sweep,
     metric_names,
     monitored_metric,
     named_metric,
     rank,
+    summary,
+    summary_csv,
+    target_reached,
 )
-from sweeper.spec import Metric
+from sweeper.results.ranking import deviation, mean
+from sweeper.spec import Metric, Sweep, load_sweep
 
 LOW = Metric("val_loss", "minimize")
 Add = Callable[..., Path]
@@ -122,3 +127,83 @@ def test_a_metric_named_without_goal_gets_one_from_its_name() -> None:
     assert named_metric("val_accuracy", None, LOW).goal == "maximize"
     assert named_metric("val_accuracy", "minimize", LOW).goal == "minimize"
     assert named_metric("val_loss", None, Metric("val_loss", "maximize")).goal == "maximize"
+
+
+@pytest.fixture
+def repeated(grid_file: Path) -> Sweep:
+    """Four parameter dicts, three runs each: trials 0 to 11."""
+    grid_file.write_text(grid_file.read_text() + "repeats: 3\n")
+    return load_sweep(grid_file, ["metric.target=1.0"])
+
+
+def fill(sweep: Sweep, run_trial: Any, values: list[float | str | None]) -> None:
+    for trial, value in zip(sweep.trials(), values, strict=False):
+        run = f"run--26-11-24--00-15-{trial.replicate + 2}"
+        if isinstance(value, float):
+            run_trial(sweep, trial, rows=[{"val_loss": 9.0}, {"val_loss": value}], run=run)
+        elif value is not None:
+            run_trial(sweep, trial, rows=[{"val_loss": 0.0}], run=run, outcome=value)
+
+
+def test_replicates_are_ranked_by_their_mean(repeated: Sweep, run_trial: Any) -> None:
+    # The second has the best run of all, but the worse mean.
+    fill(repeated, run_trial, [3.0, 2.0, 4.0, 1.0, 9.0, 5.0, 3.5, "failed"])
+    ranked = rank(index_sweep(repeated).entries, LOW)
+    assert [(r.value, r.std, len(r.values)) for r in ranked] == [
+        (3.0, 1.0, 3), (3.5, None, 1), (5.0, 4.0, 3),
+    ]  # fmt: skip
+    assert [(r.rank, r.entry.trial, r.score.value) for r in ranked] == [
+        (1, 1, 2.0), (2, 6, 3.5), (3, 3, 1.0),
+    ]  # fmt: skip
+    assert ranked[0].checkpoint is not None
+    assert ranked[0].checkpoint.name == "model.02-2.0000.keras"
+    apart = rank(index_sweep(repeated).entries, LOW, apart=True)
+    assert [r.entry.trial for r in apart] == [3, 1, 0, 6, 2, 5, 4]
+
+
+def test_repeats_of_another_sweep_are_no_repeats(repeated: Sweep, run_trial: Any) -> None:
+    fill(repeated, run_trial, [3.0, 2.0])
+    trial = next(repeated.trials())
+    run_trial(repeated, trial, rows=[{"val_loss": 7.0}], sweep="other", run="run--26-11-24--00-14")
+    entries = index_directory(Tree(repeated.base_dir), "x").entries
+    assert [r.values for r in rank(entries, LOW)] == [(3.0, 2.0), (7.0,)]
+    once = load_sweep(repeated.path or Path(), ["repeats=1"])
+    assert [r.values for r in rank(index_sweep(once).entries, LOW)] == [(3.0, 2.0)]
+
+
+def test_a_target_is_reached_by_a_mean_that_is_complete(repeated: Sweep, run_trial: Any) -> None:
+    metric = repeated.metric
+    fill(repeated, run_trial, [0.5, 1.0])
+    assert not target_reached(index_sweep(repeated).entries, metric)  # one of three is not done
+    third = list(repeated.trials())[2]
+    run_trial(repeated, third, rows=[{"val_loss": 2.0}], run="run--26-11-24--00-16")
+    assert not target_reached(index_sweep(repeated).entries, metric)  # done, and the mean is above
+    others = list(repeated.trials())[3:6]
+    for trial, value in zip(others, (0.5, 1.0, 1.2), strict=True):
+        run_trial(
+            repeated, trial, rows=[{"val_loss": value}], run=f"run--26-11-24--01-1{trial.replicate}"
+        )
+    assert target_reached(index_sweep(repeated).entries, metric)
+
+
+def test_the_summaries_rank_by_the_mean(repeated: Sweep, run_trial: Any) -> None:
+    fill(repeated, run_trial, [3.0, 2.0, 4.0, 1.0, 9.0, 5.0])
+    found = summary(index_sweep(repeated))
+    assert (found["best"]["value"], found["best"]["std"], found["best"]["runs"]) == (3.0, 1.0, 3)
+    assert found["best"]["trial"] == 1
+    assert [(row["rank"], row["mean"], row["runs"]) for row in found["trials"]] == [
+        *[(1, 3.0, 3)] * 3, *[(2, 5.0, 3)] * 3, *[(None, None, 0)] * 6,
+    ]  # fmt: skip
+    lines = summary_csv(index_sweep(repeated)).splitlines()
+    assert lines[0].startswith("trial,replicate,experiment,run,status,epochs,value,epoch,rank,mean")
+    assert len(lines) == 13
+
+
+def test_mean_and_deviation() -> None:
+    assert (mean([0.1] * 3), deviation([0.1] * 3)) == (0.1, 0.0)
+    assert deviation([1.0]) is None
+    assert deviation([1.0, 2.0, 4.0]) == pytest.approx(sqrt(7 / 3))
+    assert mean([1e308, 1.7e308]) == pytest.approx(1.35e308)
+    assert mean([inf, 1.0]) == inf
+    assert isnan(mean([inf, -inf]))
+    assert isnan(deviation([inf, 1.0]) or 0.0)
