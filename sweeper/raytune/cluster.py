@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import SweeperError, UsageError
-from sweeper.worker.client import Session
 from sweeper.worker.processes import MARK, end_marked
+from sweeper.worker.session import Session
 
 logger = logging.getLogger("sweeper.raytune")
 

@@ -8,10 +8,8 @@ import importlib
 import json
 import logging
 import os
-import secrets
 import shutil
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,8 +22,9 @@ from typing import Any, Protocol
 from sweeper.errors import RunBusy, UsageError
 from sweeper.experiment import Lease, PlannedTrial, Tree, files, living_owner
 from sweeper.raytune import cluster
-from sweeper.spec import Metric, Sweep, check_program, program_mode, script_call
-from sweeper.worker.client import INTERPRETER, JSON_FILE, ServerControl, Session
+from sweeper.spec import Metric, Sweep, check_program, script_call
+from sweeper.worker.client import INTERPRETER, JSON_FILE, ServerControl
+from sweeper.worker.session import Session, session_of
 
 logger = logging.getLogger("sweeper.raytune")
 
@@ -146,7 +145,7 @@ def launch(
     tree = Tree(sweep.base_dir)
     home = tree.paths.sweep(sweep.sweep_name)
     refuse_if_launching(home)
-    session = _session(sweep)
+    session = session_of(sweep, cluster.passed_on())
     progress = Progress(sweep.retry.breaker, sweep.metric, session.mode == "script")
     with _signals() as stop, contextlib.ExitStack() as stack:
         try:
@@ -216,25 +215,6 @@ def _unwritable(place: Path) -> UsageError:
     return UsageError(
         f"{place}: expected a directory that can be written, found that it cannot; "
         "choose another with --storage or `storage:`"
-    )
-
-
-def _session(sweep: Sweep) -> Session:
-    program, mode = sweep.program, program_mode(sweep)
-    if mode == "script":
-        script_call(sweep, {})  # is there a command at all?
-    elif program is None:
-        raise UsageError(f"{sweep.path}: program: expected a train module, found none")
-    return Session(
-        token=secrets.token_hex(6),
-        path=str(program.path) if program and program.path else None,
-        module=program.module if program else None,
-        function=program.function if program else "",
-        cwd=os.getcwd(),
-        mode=mode,
-        argv=tuple(sys.argv),
-        threads=max(1, int(sweep.resources.cpu)),
-        env=cluster.passed_on(),
     )
 
 

@@ -17,8 +17,9 @@ from ray import tune
 
 from sweeper.errors import UsageError
 from sweeper.experiment import close_run
-from sweeper.worker.client import Child, ServerLost, Session, server_log
+from sweeper.worker.client import Child, ServerLost, server_log
 from sweeper.worker.processes import oom_kills
+from sweeper.worker.session import Session
 from sweeper.worker.wire import Message
 
 logger = logging.getLogger("sweeper.raytune")

@@ -5,19 +5,16 @@ Everything of the user's runs in processes of its own, and nothing is written to
 
 from __future__ import annotations
 
-import ast
 import contextlib
-import os
-import secrets
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sweeper.errors import UsageError
-from sweeper.spec import Sweep, check_program, program_mode, script_call
-from sweeper.worker.client import Child, ServerControl, Session
+from sweeper.spec import Sweep, check_program
+from sweeper.worker.client import Child, ServerControl
+from sweeper.worker.session import session_of
 from sweeper.worker.wire import Message
 
 CORNER_SECONDS = 120.0
@@ -43,15 +40,14 @@ class ProgramCheck:
     def __init__(self, sweep: Sweep) -> None:
         check_program(sweep)
         self.sweep = sweep
-        self.mode = program_mode(sweep)
         self.takes_run = False
         self._stack = contextlib.ExitStack()
         self._child: Child | None = None
+        session = session_of(sweep)
+        self.mode = session.mode
         if self.mode == "script":
-            script_call(sweep, {})  # is there a command at all?
-            _check_syntax(sweep)
             return
-        self._session = _session(sweep)
+        self._session = session
         try:
             server = ServerControl(self._session)
             self._stack.callback(server.close)
@@ -133,32 +129,6 @@ class ProgramCheck:
             "last_attempt": True,
             "first_batch": True,
         }
-
-
-def _check_syntax(sweep: Sweep) -> None:
-    """A Python file that does not parse passes for a script, for its functions cannot be seen."""
-    path = sweep.program.path if sweep.program else None
-    if sweep.command is not None or path is None or path.suffix != ".py":
-        return
-    try:
-        ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError) as error:
-        line = getattr(error, "lineno", None) or 1
-        raise UsageError(f"{path}:{line}: the program is no Python: {error}") from error
-
-
-def _session(sweep: Sweep) -> Session:
-    program = sweep.program
-    assert program is not None  # check_program saw it
-    return Session(
-        token=secrets.token_hex(6),
-        path=str(program.path) if program.path else None,
-        module=program.module,
-        function=program.function,
-        cwd=os.getcwd(),
-        argv=tuple(sys.argv),
-        threads=max(1, int(sweep.resources.cpu)),
-    )
 
 
 def _in_short(end: Message) -> str:

@@ -207,7 +207,7 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 def main() -> NoReturn:
     """A child in a fresh interpreter, for what cannot be forked; descriptor 0 is its owner."""
-    from sweeper.worker.client import Session
+    from sweeper.worker.session import Session
 
     session = Session.enter(sys.argv[1])
     connection = Connection(socket.socket(fileno=os.dup(0)))

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from sweeper.errors import SweeperError, UsageError
+from sweeper.worker.session import Session
 from sweeper.worker.wire import Connection, Message
 
 START_SECONDS = 120.0  # a cold import of TensorFlow from a network disk takes a minute
@@ -25,53 +23,6 @@ HURRY_SECONDS = 3.0  # the same when somebody waits at the keyboard
 # Words of a script's command that only the worker's machine knows; no argument has a NUL.
 INTERPRETER = "\0interpreter"
 JSON_FILE = "\0params.json"
-
-
-@dataclass(frozen=True)
-class Session:
-    """What every process of one launch must know to train: the same on every node.
-
-    ``mode`` is ``function`` or ``script``; ``argv`` is the launch's own command line; ``threads``
-    is the number of threads that numerical libraries may start per trial; ``env`` is added to the
-    environment.
-    """
-
-    token: str
-    path: str | None
-    module: str | None
-    function: str
-    cwd: str
-    mode: str = "function"
-    argv: tuple[str, ...] = ()
-    threads: int = 1
-    env: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def directory(self) -> Path:
-        """The session's private directory on this node: socket, log and lock."""
-        root = Path(tempfile.gettempdir())
-        if len(str(root)) > 10:  # a socket has 107 bytes for its path; Ray puts one 89 below
-            root = Path("/tmp")
-        return root / f"sweeper-{os.getuid()}-{self.token}"
-
-    @property
-    def file(self) -> Path:
-        """Where the fork server finds the session: its environment is no one else's business."""
-        return self.directory / "session.json"
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self))
-
-    @staticmethod
-    def from_json(text: str) -> Session:
-        return Session(**json.loads(text))
-
-    @staticmethod
-    def enter(file: str) -> Session:
-        """Read the session of a process of it, and take on the launch's command line."""
-        session = Session.from_json(Path(file).read_text())
-        sys.argv = list(session.argv)
-        return session
 
 
 class ServerLost(SweeperError):

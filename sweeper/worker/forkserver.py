@@ -28,9 +28,10 @@ from typing import NoReturn
 
 from sweeper.errors import UsageError
 from sweeper.worker import child, script
-from sweeper.worker.client import GRACE_SECONDS, HURRY_SECONDS, Session
+from sweeper.worker.client import GRACE_SECONDS, HURRY_SECONDS
 from sweeper.worker.loader import TrainFunction, load_train_function
 from sweeper.worker.processes import end_marked
+from sweeper.worker.session import Session
 from sweeper.worker.wire import Connection, Message
 
 IDLE_SECONDS = 20.0  # without a client for so long, the launch is over

@@ -35,10 +35,10 @@ from sweeper.worker.client import (
     HURRY_SECONDS,
     INTERPRETER,
     JSON_FILE,
-    Session,
 )
 from sweeper.worker.processes import MARK, adopt_orphans, die_with_parent, oom_kills
 from sweeper.worker.reports import Report, Reports
+from sweeper.worker.session import Session
 from sweeper.worker.wire import Connection, Message
 
 POLL_SECONDS = 0.05  # between two looks at the report file

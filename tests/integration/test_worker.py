@@ -17,7 +17,8 @@ import pytest
 
 from sweeper.errors import UsageError
 from sweeper.experiment import RunRecord, Tree
-from sweeper.worker.client import Child, ServerControl, Session
+from sweeper.worker.client import Child, ServerControl
+from sweeper.worker.session import Session
 
 PLAIN = """
 import os
