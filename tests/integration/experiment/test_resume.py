@@ -150,8 +150,11 @@ def test_a_run_that_stopped_early_stays_stopped(problem):
     assert [row["epoch"] for row in problem.record("parts").rows] == [1, 2]
 
 
-def test_two_fits_in_one_run(problem):
-    def train(name, stop_in=None, at=None):
+@pytest.mark.parametrize(
+    "at", [3, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 4, 5))]
+)
+def test_several_fits_in_one_run(problem, at):
+    def train(name, at=None):
         run = problem.open(name)
 
         def report(epoch):
@@ -175,12 +178,11 @@ def test_two_fits_in_one_run(problem):
 
     whole = train("whole")
     assert [row["epoch"] for row in whole[1].rows] == [1, 2, 3, 4, 5, 6]
-    for at in (1, 3, 5):
-        assert train(f"parts {at}", at=at) is None
-        assert same(whole, train(f"parts {at}"))
+    assert train("parts", at=at) is None
+    assert same(whole, train("parts"))
 
 
-@pytest.mark.parametrize("every", [1, 2, 5])
+@pytest.mark.parametrize("every", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 5))])
 def test_backups_within_an_epoch(problem, every):
     class Stop(keras.callbacks.Callback):
         def on_train_batch_begin(self, batch, logs=None):
@@ -231,11 +233,13 @@ def test_a_pipeline_that_reshuffles(problem):
     assert same(*problem.both(2, data=pipeline(problem), shuffle=False))
 
 
+@pytest.mark.slow
 def test_an_endless_pipeline(problem):
     data = pipeline(problem, repeat=True)
     assert same(*problem.both(1, 2, data=data, steps_per_epoch=2, shuffle=False))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_a_pipeline_of_unknown_length(problem):
     def data():
@@ -275,6 +279,7 @@ def test_a_subclassed_model_is_built_before_it_is_restored(problem):
     assert same(*problem.both(2, build=build, checkpoint_params={"save_weights_only": True}))
 
 
+@pytest.mark.slow
 def test_averaged_weights(problem):
     def build():
         return problem.model(optimizer=keras.optimizers.Adam(0.05, use_ema=True))
@@ -283,6 +288,7 @@ def test_averaged_weights(problem):
     assert same(*problem.both(2, build=build, others=others))
 
 
+@pytest.mark.slow
 def test_several_steps_per_execution(problem):
     def build():
         return problem.model(steps_per_execution=2, run_eagerly=False)
@@ -307,14 +313,11 @@ def test_operations_with_a_hidden_state_are_named(problem, caplog):
 
 def test_a_torn_backup_is_set_aside_and_the_one_before_it_used(problem, caplog):
     whole = problem.fit(problem.open("whole"))
-    for number, damage in enumerate(
-        [
-            lambda p: (p / "arrays.npz").write_bytes((p / "arrays.npz").read_bytes()[:-9]),
-            lambda p: (p / "state.json").write_text("{"),
-            lambda p: (p / "arrays.npz").unlink(),
-            lambda p: (p / "state.json").unlink(),
-        ]
-    ):
+    damages = [
+        lambda p: (p / "arrays.npz").write_bytes((p / "arrays.npz").read_bytes()[:-9]),
+        lambda p: (p / "state.json").unlink(),
+    ]
+    for number, damage in enumerate(damages):
         name = f"parts {number}"
         problem.fit(problem.open(name), until=3)
         run = problem.open(name)
@@ -366,6 +369,7 @@ def test_the_backup_of_another_model_or_run_is_foreign(problem, caplog):
     assert [row["epoch"] for row in problem.record("other").rows] == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_other_callbacks_than_before_are_named(problem, caplog):
     stop = lambda: [keras.callbacks.EarlyStopping("loss", patience=9)]  # noqa: E731
     problem.fit(problem.open("parts"), until=2, others=stop)

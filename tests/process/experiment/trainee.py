@@ -122,10 +122,12 @@ def train(base, kill, options):
 
 
 def main():
-    import keras
+    # Imported before the forks, so that every attempt runs the same code.
+    import keras  # noqa: F401
     import tensorflow  # noqa: F401
 
-    assert keras
+    from sweeper.experiment import callbacks, resuming  # noqa: F401
+
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         request = json.loads(line)
