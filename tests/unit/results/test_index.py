@@ -118,3 +118,50 @@ def test_the_exit_code_comes_from_the_tree(grid: Sweep, run_trial: RunTrial) -> 
     shutil.rmtree(path)
     run_trial(grid, trials[3], rows=ROWS)
     assert outcome_exit_code(index_sweep(grid).entries, stopped=True) == 0
+
+
+def test_an_index_reads_each_file_once(
+    grid: Sweep, run_trial: RunTrial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from collections import Counter
+
+    from sweeper.experiment import files
+
+    for trial in grid.trials():
+        run_trial(grid, trial, rows=ROWS)
+    opened: Counter[str] = Counter()
+    read, names = files.read_bytes, files.names
+    monkeypatch.setattr(files, "read_bytes", lambda p: (opened.update([str(p)]), read(p))[1])
+    monkeypatch.setattr(files, "names", lambda p: (opened.update([str(p)]), names(p))[1])
+    index = index_sweep(grid)
+    assert index.torn() == []
+    assert index.counts()["finished"] == 4
+    assert len(opened) == 4 * (1 + 5) + 1  # each experiment, five files of its run; the base
+    assert set(opened.values()) == {1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "epoch,a\n1,2.0\n2,nan\n",
+        "epoch,a\n1,2.0\n2,-1e-05\n",
+        "epoch,a\n1,\n2,inf\n",
+        "epoch,a\n1,2.0\n2,1.0",
+        "epoch,a\n1,2.0\n2\n",
+        "epoch,a\n1,2.0\n2,1.2.3\n",
+        "epoch,a\n1,2.0\n",
+        'epoch,"a,b"\n1,2.0\n2,1.0\n',
+        "epoch,a\r\n1,2.0\r\n2,1.0\r\n",
+        "a\n1\n",
+        "",
+    ],
+)
+def test_a_log_is_called_torn_just_as_when_its_rows_are_read(
+    text: str, grid: Sweep, run_trial: RunTrial
+) -> None:
+    path = run_trial(grid, next(grid.trials()), rows=ROWS)
+    (path / "training-logs.csv").write_bytes(text.encode())
+    (quick,) = Tree(grid.base_dir).all_runs()
+    (slow,) = Tree(grid.base_dir).all_runs()
+    assert isinstance(slow.rows, list)
+    assert quick.torn == slow.torn
