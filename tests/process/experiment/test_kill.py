@@ -71,7 +71,10 @@ def state(base):
         "history": (base / "history.json").read_text(),
         "models": models,
         "heard": sorted(set((base / "heard.txt").read_text().splitlines())),
-        "files": sorted(str(p.relative_to(run.path)) for p in run.path.rglob("*")),
+        # git.diff depends on the working tree that the tests run in.
+        "files": sorted(
+            str(p.relative_to(run.path)) for p in run.path.rglob("*") if p.name != "git.diff"
+        ),
         "epochs": run.outcome["epochs"],
     }
 
