@@ -75,6 +75,8 @@ class Tree:
         for digits in itertools.count(DIGITS):
             experiment = id_of(canonicals, digits)
             runs = self.runs(experiment)
+            if digits == DIGITS and _holds(runs, params, monitored):
+                return experiment, runs
             owner = self._owner(experiment, runs)
             if owner is None or owner == canonicals or digits >= 70:
                 return experiment, runs
@@ -140,6 +142,18 @@ class _Snapshot(Tree):
         if self._debug is None:
             self._debug = _Snapshot(self.paths.debug)
         return self._debug
+
+
+def _holds(runs: list[RunRecord], params: Mapping[str, Any], monitored: Monitored) -> bool:
+    """Is the first of ``runs`` surely one of these very parameters? A quick look, that hashes none.
+
+    Equal texts, not equal values: 1, 1.0 and True are three experiments.
+    """
+    if not runs or type(params) is not dict:
+        return False
+    wanted = [group if isinstance(group, str) else list(group) for group in monitored]
+    first = runs[0]
+    return first.monitored == wanted and repr(first.params) == repr(params)
 
 
 def stored_groups(runs: list[RunRecord]) -> list[str] | None:
