@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from sweeper.experiment import close_run
+from sweeper.raytune.disk import Disk
 from sweeper.raytune.searchers import PlanSearcher
 
 if TYPE_CHECKING:
@@ -36,8 +37,14 @@ class Events(tune.Callback):  # type: ignore[misc]
     """Tells ``progress`` and ``listener`` of each trial's start, reports and end."""
 
     def __init__(
-        self, searcher: PlanSearcher, progress: Progress, listener: Listener, base: Path
+        self,
+        searcher: PlanSearcher,
+        progress: Progress,
+        listener: Listener,
+        disk: Disk,
+        base: Path,
     ) -> None:
+        self._disk = disk
         self._base = base
         self._searcher = searcher
         self._progress = progress
@@ -65,9 +72,12 @@ class Events(tune.Callback):  # type: ignore[misc]
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         result = trial.last_result or {}
         end = result.get("end", "stopped")
-        if end == "stopped" and "run" in result:
-            # Our lease takes the run from the child, should it still be training.
-            close_run(self._base / result["experiment"] / result["run"], "stopped", by="driver")
+        if "run" in result:
+            run = self._base / result["experiment"] / result["run"]
+            if end == "stopped":  # our lease takes the run from the child, should it still train
+                close_run(run, "stopped", by="driver")
+            self._disk.ended(run)
+            self._progress.takes(self._disk.spent)
         self._progress.ended(end, result)
         self._listener.trial_ended(self._index(trial), end, result)
 

@@ -67,10 +67,12 @@ class Ending:
 class Progress:
     """What the driver knows while trials run, and why no further one should start."""
 
-    def __init__(self, breaker: int | None, metric: Metric | None, script: bool = False) -> None:
-        self.breaker = breaker
-        self.metric = metric
+    def __init__(self, sweep: Sweep, script: bool) -> None:
+        self.breaker = sweep.retry.breaker
+        self.budget = sweep.budget
+        self.metric = sweep.metric
         self.script = script
+        self.started = 0
         self.failures_in_a_row = 0
         self.reason: str | None = None
         self.early = False
@@ -78,6 +80,22 @@ class Progress:
 
     def winding_down(self) -> bool:
         return self.reason is not None or self.fatal is not None
+
+    def starting(self) -> None:
+        """Wind down when as many trials have been started as this launch may start."""
+        self.started += 1
+        if self.started == self.budget.trials:
+            self._spent(f"{self.started} trials")
+
+    def takes(self, bytes_: int) -> None:
+        """Wind down when the runs take as many bytes as they may."""
+        if self.budget.disk is not None and bytes_ >= self.budget.disk:
+            self._spent(f"{self.budget.disk:,} bytes")
+
+    def _spent(self, what: str) -> None:
+        if self.reason is None:
+            self.early = True
+            self.reason = f"the budget of {what} is spent"
 
     def reported(self, value: float | None) -> None:
         """Wind down when a value of the metric reaches the sweep's target."""
@@ -146,7 +164,7 @@ def launch(
     home = tree.paths.sweep(sweep.sweep_name)
     refuse_if_launching(home)
     session = session_of(sweep, cluster.passed_on())
-    progress = Progress(sweep.retry.breaker, sweep.metric, session.mode == "script")
+    progress = Progress(sweep, session.mode == "script")
     with _signals() as stop, contextlib.ExitStack() as stack:
         try:
             # The server imports the train module beside Ray's start: both take seconds.
@@ -279,6 +297,7 @@ def _tune(
 ) -> None:
     from ray import tune
 
+    from sweeper.raytune.disk import Disk
     from sweeper.raytune.events import Events
     from sweeper.raytune.schedulers import Hyperband, scheduler_for
     from sweeper.raytune.searchers import PlanSearcher
@@ -289,7 +308,7 @@ def _tune(
     meeting = scratch / "workers"
     files.make_directory(meeting)
     shared = {**_shared(sweep), "slots": slots, "meeting": str(meeting)}
-    searcher = PlanSearcher(plan, partial(_request, sweep, session.mode), progress.winding_down)
+    searcher = PlanSearcher(plan, partial(_request, sweep, session.mode), progress)
     scheduler = scheduler_for(sweep.early_terminate, sweep.metric)
     if isinstance(scheduler, Hyperband):
         for values in _ended_values(sweep, tree):
@@ -312,7 +331,7 @@ def _tune(
             name="tune",
             storage_path=str(scratch),
             verbose=0,
-            callbacks=[Events(searcher, progress, listener, tree.base)],
+            callbacks=[Events(searcher, progress, listener, Disk(sweep, tree), tree.base)],
             failure_config=tune.FailureConfig(max_failures=LOST_NODE_RETRIES),
             checkpoint_config=tune.CheckpointConfig(
                 checkpoint_frequency=0, checkpoint_at_end=False
@@ -381,7 +400,8 @@ def _request(sweep: Sweep, mode: str, planned: PlannedTrial) -> dict[str, Any]:
 
 def checkpoint_params(sweep: Sweep) -> dict[str, Any]:
     """``checkpoint_params`` of the experiment manager: the sweep's metric unless it says other."""
-    params: dict[str, Any] = {}
-    if sweep.metric:
-        params = {"monitor": sweep.metric.name, "mode": sweep.metric.goal[:3]}
-    return params | dict(sweep.checkpoint)
+    params = {name: value for name, value in sweep.checkpoint.items() if name != "top"}
+    metric = sweep.metric
+    if metric and params.setdefault("monitor", metric.name) == metric.name:
+        params.setdefault("mode", metric.goal[:3])
+    return params

@@ -4,38 +4,42 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray.tune.search import Searcher
 
 from sweeper.experiment import PlannedTrial
 
+if TYPE_CHECKING:
+    from sweeper.raytune.launcher import Progress
+
 
 class PlanSearcher(Searcher):  # type: ignore[misc]
     """Hands out the trials of a plan in their order, until it ends or the launch winds down.
 
-    ``request`` turns a planned trial into the message for the trainable; ``winding_down`` tells
-    that no new trial is to start.
+    ``request`` turns a planned trial into the message for the trainable; ``progress`` tells that no
+    new trial is to start.
     """
 
     def __init__(
         self,
         plan: Iterator[PlannedTrial],
         request: Callable[[PlannedTrial], dict[str, Any]],
-        winding_down: Callable[[], bool],
+        progress: Progress,
     ) -> None:
         super().__init__()
         self._plan = plan
         self._request = request
-        self._winding_down = winding_down
+        self._progress = progress
         self._indices: dict[str, int] = {}
 
     def suggest(self, trial_id: str) -> Any:
-        if self._winding_down():
+        if self._progress.winding_down():
             return Searcher.FINISHED
         item = next(self._plan, None)
         if item is None:
             return Searcher.FINISHED
+        self._progress.starting()
         self._indices[trial_id] = item.trial.index
         return {"request": json.dumps(self._request(item))}
 

@@ -274,7 +274,7 @@ def retry(report: Report, raw: Any) -> Retry:
 def checkpoint(report: Report, raw: Any) -> dict[str, Any]:
     """``keep`` becomes a list; the rest is as written."""
     key = ("checkpoint",)
-    known = ("keep", "format", "monitor", "mode")
+    known = ("keep", "top", "format", "monitor", "mode")
     if mapping(report, raw, key, known, "for example {keep: [best, last]}") is None:
         return {}
     found: dict[str, Any] = {}
@@ -284,6 +284,8 @@ def checkpoint(report: Report, raw: Any) -> dict[str, Any]:
             at = (*key, "keep", index) if isinstance(raw["keep"], list) else (*key, "keep")
             choice(report, what, at, ("best", "last", "all"))
         found["keep"] = keep
+    if "top" in raw:
+        found["top"] = whole(report, raw["top"], (*key, "top"))
     if "format" in raw:
         found["format"] = choice(report, raw["format"], (*key, "format"), ("keras", "h5"))
     if "mode" in raw:

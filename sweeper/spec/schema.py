@@ -150,6 +150,7 @@ def _properties() -> Schema:
         "checkpoint": _closed(
             {
                 "keep": {"anyOf": [_keep(), {"type": "array", "items": _keep()}]},
+                "top": {**_COUNT, "description": "So many runs, the best, keep their models."},
                 "format": {"enum": ["keras", "h5"]},
                 "monitor": _NAME,
                 "mode": {"enum": ["min", "max"]},

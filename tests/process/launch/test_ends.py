@@ -127,3 +127,14 @@ def test_resources_that_no_node_can_give(launcher: Launcher, address: str) -> No
     assert done.returncode == 2
     assert "a trial asks for 64 CPUs and 0 GPUs, which no node can give" in done.stderr
     assert not Path(launcher.base).exists()
+
+
+def test_a_launch_starts_no_more_trials_than_its_budget(launcher: Launcher, address: str) -> None:
+    launcher.write({}, trials=4, budget={"trials": 3})
+    done = launcher.run("--address", address)
+    assert done.returncode == 4
+    assert "stopped: the budget of 3 trials is spent" in done.stderr
+    assert len(launcher.records()) == 3
+    again = launcher.run("--address", address)
+    assert again.returncode == 0, again.stderr
+    assert again.stderr.startswith("case: 4 trials: 1 new, 3 reused")

@@ -1,0 +1,53 @@
+"""What a sweep's runs take on disk, and which of them keep their models."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sweeper.experiment import RunRecord, Tree, prune_checkpoints
+from sweeper.spec import Metric, Sweep
+
+
+class Disk:
+    """Follows the runs of a sweep as they end.
+
+    ``spent`` is what they take, in bytes; ``top`` is how many runs, the best ones, keep their
+    models, None for all.
+    """
+
+    def __init__(self, sweep: Sweep, tree: Tree) -> None:
+        self.spent = 0
+        self._tree = tree
+        self._metric: Metric | None = sweep.metric
+        self._top: int | None = sweep.checkpoint.get("top")
+        self._kept: list[RunRecord] = []
+        if self._top is None and sweep.budget.disk is None:
+            return
+        for record in tree.all_runs():
+            if record.sweep == sweep.sweep_name and record.outcome is not None:
+                self.ended(record.path)
+
+    def ended(self, run: Path) -> None:
+        """A run is over: count what it takes; the models of the run that it beats go."""
+        record = RunRecord(run.parent.parent, run.parent.name, run.name)
+        if self._top is not None and self._metric is not None:
+            self._kept.append(record)
+            mode = self._metric.goal[:3]
+            removed = prune_checkpoints(
+                self._tree, self._top, metric=self._metric.name, mode=mode, runs=self._kept
+            )
+            gone = {path.parent.parent for path in removed}
+            self._kept = [kept for kept in self._kept if kept.path not in gone]
+        self.spent += _size(run)
+
+
+def _size(directory: Path) -> int:
+    total = 0
+    for where, _, names in os.walk(directory):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(where, name)).st_size
+            except OSError:
+                continue
+    return total
