@@ -72,6 +72,7 @@ class Progress:
         self.budget = sweep.budget
         self.metric = sweep.metric
         self.script = script
+        self.repeats = sweep.repeats > 1
         self.started = 0
         self.failures_in_a_row = 0
         self.reason: str | None = None
@@ -98,9 +99,12 @@ class Progress:
             self.reason = f"the budget of {what} is spent"
 
     def reported(self, value: float | None) -> None:
-        """Wind down when a value of the metric reaches the sweep's target."""
+        """Wind down when a value of the metric reaches the sweep's target.
+
+        Where trials repeat, their mean must: the next launch finds out.
+        """
         metric = self.metric
-        if value is None or metric is None or metric.target is None or self.reason:
+        if value is None or metric is None or metric.target is None or self.reason or self.repeats:
             return
         if value >= metric.target if metric.goal == "maximize" else value <= metric.target:
             self.reason = f"{metric.name} has reached its target of {metric.target:g}"
