@@ -12,10 +12,11 @@ from ray import tune
 
 from sweeper.experiment import close_run
 from sweeper.raytune.disk import Disk
+from sweeper.raytune.progress import Progress
 from sweeper.raytune.searchers import PlanSearcher
 
 if TYPE_CHECKING:
-    from sweeper.raytune.launcher import Listener, Progress
+    from sweeper.raytune.launcher import Listener
 
 logger = logging.getLogger("sweeper.raytune")
 

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import importlib
 import json
 import logging
 import os
 import shutil
 import signal
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol
 
 from sweeper.errors import RunBusy, UsageError
 from sweeper.experiment import Lease, PlannedTrial, Tree, files, living_owner
 from sweeper.raytune import cluster
-from sweeper.spec import Metric, Sweep, check_program, script_call
+from sweeper.raytune.progress import Progress
+from sweeper.raytune.signals import signals_caught
+from sweeper.spec import Sweep, check_program, script_call
 from sweeper.worker.client import INTERPRETER, JSON_FILE, ServerControl
 from sweeper.worker.session import Session, session_of
 
@@ -47,10 +45,6 @@ class Listener(Protocol):
         """The trial has ended: finished, stopped, failed, out-of-memory, timed-out or lost."""
 
 
-class Interrupted(KeyboardInterrupt):
-    """A signal arrived; not an ``Exception``, so that little on the way swallows it."""
-
-
 @dataclass
 class Ending:
     """How a launch ended, beyond what the tree tells.
@@ -62,86 +56,6 @@ class Ending:
     reason: str | None = None
     early: bool = False
     signum: int = 0
-
-
-class Progress:
-    """What the driver knows while trials run, and why no further one should start."""
-
-    def __init__(self, sweep: Sweep, script: bool) -> None:
-        self.breaker = sweep.retry.breaker
-        self.budget = sweep.budget
-        self.metric = sweep.metric
-        self.script = script
-        self.repeats = sweep.repeats > 1
-        self.started = 0
-        self.failures_in_a_row = 0
-        self.reason: str | None = None
-        self.early = False
-        self.fatal: str | None = None
-
-    def winding_down(self) -> bool:
-        return self.reason is not None or self.fatal is not None
-
-    def starting(self) -> None:
-        """Wind down when as many trials have been started as this launch may start."""
-        self.started += 1
-        if self.started == self.budget.trials:
-            self._spent(f"{self.started} trials")
-
-    def takes(self, bytes_: int) -> None:
-        """Wind down when the runs take as many bytes as they may."""
-        if self.budget.disk is not None and bytes_ >= self.budget.disk:
-            self._spent(f"{self.budget.disk:,} bytes")
-
-    def _spent(self, what: str) -> None:
-        if self.reason is None:
-            self.early = True
-            self.reason = f"the budget of {what} is spent"
-
-    def reported(self, value: float | None) -> None:
-        """Wind down when a value of the metric reaches the sweep's target.
-
-        Where trials repeat, their mean must: the next launch finds out.
-        """
-        metric = self.metric
-        if value is None or metric is None or metric.target is None or self.reason or self.repeats:
-            return
-        if value >= metric.target if metric.goal == "maximize" else value <= metric.target:
-            self.reason = f"{metric.name} has reached its target of {metric.target:g}"
-
-    def ended(self, end: str, result: dict[str, Any]) -> None:
-        """Wind down when too many trials in a row fail, or when the request itself is wrong."""
-        if end == "no-metric":
-            self.fatal = _no_metric(self.metric, result, self.script)
-        elif end == "broken":
-            self.fatal = str(result.get("error"))
-        elif end in ("failed", "out-of-memory", "timed-out"):
-            self.failures_in_a_row += 1
-            if self.breaker and self.failures_in_a_row >= self.breaker and not self.reason:
-                self.early = True
-                self.reason = f"{self.breaker} trials in a row failed (retry.breaker)"
-        elif end != "lost":
-            self.failures_in_a_row = 0
-
-
-def _no_metric(metric: Metric | None, result: dict[str, Any], script: bool) -> str:
-    name = metric.name if metric else ""
-    reported = result.get("reported") or []
-    near = difflib.get_close_matches(name, reported, 1)
-    found = f"found {', '.join(reported)}" if reported else "found no report at all"
-    if near:
-        mend = f"did you mean {near[0]}?"
-    elif script:
-        mend = (
-            "log it in the script with sweeper.report, sweeper.callbacks() or wandb.log, "
-            "or define train(params, callbacks)"
-        )
-    else:
-        mend = "pass `callbacks` to model.fit (with validation data for val_…), or call run.report"
-    return (
-        f"metric.name: trial {result.get('trial')} ended without reporting {name!r}: "
-        f"{found}; {mend}"
-    )
 
 
 def launch(
@@ -169,7 +83,7 @@ def launch(
     refuse_if_launching(home)
     session = session_of(sweep, cluster.passed_on())
     progress = Progress(sweep, session.mode == "script")
-    with _signals() as stop, contextlib.ExitStack() as stack:
+    with signals_caught() as stop, contextlib.ExitStack() as stack:
         try:
             # The server imports the train module beside Ray's start: both take seconds.
             stack.callback(shutil.rmtree, session.directory, ignore_errors=True)
@@ -245,48 +159,6 @@ def _local_cpus(sweep: Sweep, address: str | None) -> float | None:
     if address is not None or not sweep.parallel or sweep.resources.gpu:
         return None
     return max(sweep.parallel * sweep.resources.cpu, float(len(os.sched_getaffinity(0))))
-
-
-class _Stop:
-    """Signals for the length of a launch: the first ends it in order, the second at once."""
-
-    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
-
-    def __init__(self) -> None:
-        self.received = 0  # the number of the first signal
-        self._main = threading.current_thread() is threading.main_thread()
-
-    def install(self) -> None:
-        """Take the signals over; again after ``ray.init``, which takes SIGTERM for itself."""
-        if self._main:
-            for signum in self.SIGNALS:
-                signal.signal(signum, self._handle)
-
-    def after(self, seconds: float | None) -> None:
-        """Interrupt the launch when its budget of wall-clock seconds is spent."""
-        if seconds is not None and self._main:
-            signal.setitimer(signal.ITIMER_REAL, seconds)
-
-    def _handle(self, signum: int, frame: FrameType | None) -> None:
-        if self.received and signum != signal.SIGALRM:
-            os._exit(128 + signum)  # the fork server sees us go, and kills what is left
-        if not self.received:
-            self.received = signum
-            raise Interrupted(signum)
-
-
-@contextmanager
-def _signals() -> Iterator[_Stop]:
-    stop = _Stop()
-    before = [signal.getsignal(signum) for signum in stop.SIGNALS]
-    stop.install()
-    try:
-        yield stop
-    finally:
-        if stop._main:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            for signum, handler in zip(stop.SIGNALS, before, strict=True):
-                signal.signal(signum, handler)
 
 
 def _tune(

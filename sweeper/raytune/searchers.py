@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ray.tune.search import Searcher
 
 from sweeper.experiment import PlannedTrial
-
-if TYPE_CHECKING:
-    from sweeper.raytune.launcher import Progress
+from sweeper.raytune.progress import Progress
 
 
 class PlanSearcher(Searcher):  # type: ignore[misc]

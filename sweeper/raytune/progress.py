@@ -1,0 +1,88 @@
+"""What the driver knows while trials run, and why no further one should start."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from sweeper.spec import Metric, Sweep
+
+
+class Progress:
+    """What the driver knows while trials run, and why no further one should start."""
+
+    def __init__(self, sweep: Sweep, script: bool) -> None:
+        self.breaker = sweep.retry.breaker
+        self.budget = sweep.budget
+        self.metric = sweep.metric
+        self.script = script
+        self.repeats = sweep.repeats > 1
+        self.started = 0
+        self.failures_in_a_row = 0
+        self.reason: str | None = None
+        self.early = False
+        self.fatal: str | None = None
+
+    def winding_down(self) -> bool:
+        return self.reason is not None or self.fatal is not None
+
+    def starting(self) -> None:
+        """Wind down when as many trials have been started as this launch may start."""
+        self.started += 1
+        if self.started == self.budget.trials:
+            self._spent(f"{self.started} trials")
+
+    def takes(self, bytes_: int) -> None:
+        """Wind down when the runs take as many bytes as they may."""
+        if self.budget.disk is not None and bytes_ >= self.budget.disk:
+            self._spent(f"{self.budget.disk:,} bytes")
+
+    def _spent(self, what: str) -> None:
+        if self.reason is None:
+            self.early = True
+            self.reason = f"the budget of {what} is spent"
+
+    def reported(self, value: float | None) -> None:
+        """Wind down when a value of the metric reaches the sweep's target.
+
+        Where trials repeat, their mean must: the next launch finds out.
+        """
+        metric = self.metric
+        if value is None or metric is None or metric.target is None or self.reason or self.repeats:
+            return
+        if value >= metric.target if metric.goal == "maximize" else value <= metric.target:
+            self.reason = f"{metric.name} has reached its target of {metric.target:g}"
+
+    def ended(self, end: str, result: dict[str, Any]) -> None:
+        """Wind down when too many trials in a row fail, or when the request itself is wrong."""
+        if end == "no-metric":
+            self.fatal = _no_metric(self.metric, result, self.script)
+        elif end == "broken":
+            self.fatal = str(result.get("error"))
+        elif end in ("failed", "out-of-memory", "timed-out"):
+            self.failures_in_a_row += 1
+            if self.breaker and self.failures_in_a_row >= self.breaker and not self.reason:
+                self.early = True
+                self.reason = f"{self.breaker} trials in a row failed (retry.breaker)"
+        elif end != "lost":
+            self.failures_in_a_row = 0
+
+
+def _no_metric(metric: Metric | None, result: dict[str, Any], script: bool) -> str:
+    name = metric.name if metric else ""
+    reported = result.get("reported") or []
+    near = difflib.get_close_matches(name, reported, 1)
+    found = f"found {', '.join(reported)}" if reported else "found no report at all"
+    if near:
+        mend = f"did you mean {near[0]}?"
+    elif script:
+        mend = (
+            "log it in the script with sweeper.report, sweeper.callbacks() or wandb.log, "
+            "or define train(params, callbacks)"
+        )
+    else:
+        mend = "pass `callbacks` to model.fit (with validation data for val_…), or call run.report"
+    return (
+        f"metric.name: trial {result.get('trial')} ended without reporting {name!r}: "
+        f"{found}; {mend}"
+    )

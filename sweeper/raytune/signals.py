@@ -1,0 +1,56 @@
+"""Signals for the length of a launch: Ctrl-C, SIGTERM, and the alarm that ends its time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal arrived; not an ``Exception``, so that little on the way swallows it."""
+
+
+class Stop:
+    """Signals for the length of a launch: the first ends it in order, the second at once."""
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+
+    def __init__(self) -> None:
+        self.received = 0  # the number of the first signal
+        self._main = threading.current_thread() is threading.main_thread()
+
+    def install(self) -> None:
+        """Take the signals over; again after ``ray.init``, which takes SIGTERM for itself."""
+        if self._main:
+            for signum in self.SIGNALS:
+                signal.signal(signum, self._handle)
+
+    def after(self, seconds: float | None) -> None:
+        """Interrupt the launch when its budget of wall-clock seconds is spent."""
+        if seconds is not None and self._main:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+
+    def _handle(self, signum: int, frame: FrameType | None) -> None:
+        if self.received and signum != signal.SIGALRM:
+            os._exit(128 + signum)  # the fork server sees us go, and kills what is left
+        if not self.received:
+            self.received = signum
+            raise Interrupted(signum)
+
+
+@contextmanager
+def signals_caught() -> Iterator[Stop]:
+    stop = Stop()
+    before = [signal.getsignal(signum) for signum in stop.SIGNALS]
+    stop.install()
+    try:
+        yield stop
+    finally:
+        if stop._main:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            for signum, handler in zip(stop.SIGNALS, before, strict=True):
+                signal.signal(signum, handler)
