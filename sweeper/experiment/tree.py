@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ STAGING = ".new-"
 """How the name of a run that is being made begins."""
 
 _DAY = 86_400.0
+_LEFT = re.compile(r"backup$|lease\.|\..*\.tmp")
 
 
 class Tree:
@@ -105,7 +107,7 @@ class Tree:
         """
         self._remove_staging()
         for record in self.all_runs():
-            left = [n for n in files.names(record.path) if n == "backup" or n.startswith("lease.")]
+            left = [n for n in files.names(record.path) if _LEFT.match(n)]
             if left and record.outcome is not None and living_owner(record.path) is None:
                 for name in left:
                     files.remove(record.path / name)

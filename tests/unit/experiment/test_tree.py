@@ -281,6 +281,7 @@ def test_the_driver_closes_what_its_worker_left(base):
 def test_tidying_up(base):
     run = finished(base)
     (run.path / "backup" / "epoch-000001").mkdir(parents=True)
+    (run.path / ".outcome.json.1-2-ab.tmp").write_text("{")
     old = base / ".new-1-x"
     old.mkdir()
     for directory in (run.path, old):
@@ -290,6 +291,7 @@ def test_tidying_up(base):
     assert not old.exists()
     assert not run.paths.backup.exists()
     assert not list(run.path.glob("lease*"))
+    assert not list(run.path.glob(".*"))
 
 
 def test_diff_and_explain(base):
