@@ -64,7 +64,8 @@ def launch(**given: Any) -> int:
         plan = list(plan)
         counts.update(item.state for item in plan)
         words = [f"{counts[s]} {s}" for s in ("new", "resumed", "reused", "failed") if counts[s]]
-        say(f"{sweep.name}: {len(plan)} trials: {', '.join(words)} -> {sweep.base_dir}")
+        many = "1 trial" if len(plan) == 1 else f"{len(plan)} trials"
+        say(f"{sweep.sweep_name}: {many}: {', '.join(words)} -> {sweep.base_dir}")
         total = counts["new"] + counts["resumed"]
         if total > LARGE and not given["yes"] and sys.stdin.isatty():
             click.confirm(f"Run {total} trials?", abort=True, err=True)

@@ -76,10 +76,10 @@ class PlainDisplay(Board):
         words = [f"[{self.ended}/{self.total or '?'}]", f"trial {trial}", end]
         if value is not None:
             words.append(self.show(value))
-        if self.best is not None and self.best[0] == trial:
+        if self.best is not None and self.best[0] == trial and end not in BAD_ENDS:
             words.append("(best so far)")
         if result.get("error"):
-            words.append(str(result["error"]).strip().splitlines()[-1])
+            words.append(_first_line(result["error"]))
         print(" ".join(words), file=self._stream, flush=True)
 
 
@@ -107,8 +107,8 @@ class LiveDisplay(Board):
     def trial_ended(self, trial: int, end: str, result: dict[str, Any]) -> None:
         super().trial_ended(trial, end, result)
         if end in BAD_ENDS:
-            message = str(result.get("error") or "").strip().splitlines()[-1:]
-            self._live.console.print(f"trial {trial} {end}: {''.join(message)}", markup=False)
+            message = _first_line(result.get("error"))
+            self._live.console.print(f"trial {trial} {end}: {message}", markup=False)
 
     def __call__(self) -> Any:
         from rich.console import Group
@@ -136,6 +136,10 @@ class LiveDisplay(Board):
         if self.best is not None:
             parts.append(Text(f"best: trial {self.best[0]}  {self.show(self.best[1])}", "bold"))
         return Group(*parts)
+
+
+def _first_line(error: object) -> str:
+    return next(iter(str(error or "").strip().splitlines()), "")
 
 
 def clock(seconds: float) -> str:

@@ -53,6 +53,11 @@ class ExperimentManager:
                 f"monitored_param_keys: expected a list of keys, found the string "
                 f"{monitored_param_keys!r}: write [{monitored_param_keys!r}]"
             )
+        if monitored_param_keys is not None and not list(monitored_param_keys):
+            raise UsageError(
+                "monitored_param_keys: expected at least one key, found none: leave it out to "
+                "monitor every group"
+            )
         if seed is not None and (not isinstance(seed, int) or not 0 <= seed < 2**32):
             raise UsageError(f"seed: expected an integer from 0 to 2**32 - 1, found {seed!r}")
         self.tree = Tree(Path(exp_base_dir))
@@ -81,14 +86,14 @@ class ExperimentManager:
         self._run = opening.new_run(self.tree.of(params), params, monitored, origin, self.settings)
         return self.callbacks
 
-    def resume_run(self, experiment_id: str, run_id: str) -> Path | None:
-        """Continue a run; returns its latest checkpoint, None if it has none yet.
+    def resume_run(self, experiment_id: str, run_id: str | os.PathLike[str]) -> Path | None:
+        """Continue a run, by its name or path; returns its latest checkpoint, None without one.
 
         Then fit with ``callbacks``: training goes on after the last epoch backed up. Of a run that
         is over nothing is trained again. Raises UsageError if there is no such run, RunBusy if a
         living process owns it.
         """
-        record = self._record(experiment_id, run_id)
+        record = self._record(experiment_id, Path(run_id).name)
         self._leave()
         origin = self._origin(0)
         run = opening.continue_run(record, self.settings, origin=origin)

@@ -34,14 +34,14 @@ def plan_trials(sweep: Sweep, tree: Tree, retry_failed: bool = False) -> Iterato
 
     Raises UsageError if the parameters cannot be identified, TreeError if the tree cannot be read.
     """
-    seen: dict[tuple[str, str, int], RunRecord | None] = {}
+    seen: dict[tuple[bool, str, int], RunRecord | None] = {}
     trees = {False: tree, True: tree.debug}
-    bases = {debug: str(place.base) for debug, place in trees.items()}
+    claims: dict[bool, dict[str, bytes]] = {False: {}, True: {}}
     for trial in sweep.trials():
         debug = trial.params.get("debug") is True
         place = trees[debug]
-        experiment, runs = place.find_runs(trial.params, sweep.monitored)
-        key = (bases[debug], experiment, trial.replicate)
+        experiment, runs = place.find_runs(trial.params, sweep.monitored, claims[debug])
+        key = (debug, experiment, trial.replicate)
         if key in seen:
             yield PlannedTrial(trial, experiment, seen[key], "reused")
             continue
@@ -55,7 +55,8 @@ def trial_state(
     runs: list[RunRecord], sweep_name: str, retry_failed: bool = False
 ) -> tuple[str, RunRecord | None]:
     """The state of a trial of ``sweep_name``, given the runs (oldest first) that could be its."""
-    usable = [run for run in runs if run.provenance]
+    # Of a torn run.json the outcome still counts; without one there is nothing to continue.
+    usable = [run for run in runs if run.provenance or run.outcome]
     for run in reversed(usable):
         if run.status == "finished":
             return "reused", run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import re
@@ -66,16 +67,22 @@ class Tree:
         return self.find_runs(params, monitored)[0]
 
     def find_runs(
-        self, params: Mapping[str, Any], monitored: Monitored
+        self,
+        params: Mapping[str, Any],
+        monitored: Monitored,
+        claims: dict[str, bytes] | None = None,
     ) -> tuple[str, list[RunRecord]]:
         """The experiment as :meth:`find` gives it, and its runs as they are now.
 
         The records are those that told whose the directory is: what they have read is not read
-        again.
+        again. ``claims`` holds the directories that others are about to make, and takes this one.
         """
         canonicals = group_canonicals(params, monitored)
+        mine = hashlib.blake2b("\0".join(canonicals).encode(), digest_size=16).digest()
         for digits in itertools.count(DIGITS):
             experiment = id_of(canonicals, digits)
+            if claims is not None and claims.setdefault(experiment, mine) != mine:
+                continue
             runs = self.runs(experiment)
             if digits == DIGITS and _holds(runs, params, monitored):
                 return experiment, runs

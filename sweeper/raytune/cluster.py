@@ -80,6 +80,8 @@ def ray_running(
             options["num_cpus"] = max(1, int(-(-cpus // 1)))
     else:
         address = _resolve(address)
+        if _token_path().exists():  # `ray start` turns tokens on, joining by address does not
+            os.environ.setdefault("RAY_AUTH_MODE", "token")
         options["address"] = address
         if passed_on():
             options["runtime_env"] = {"env_vars": passed_on()}
@@ -129,6 +131,11 @@ def _resolve(address: str) -> str:
 
 
 def _no_cluster(address: str, error: object) -> UsageError:
+    if "AuthToken" in str(error) or "Unauthenticated" in str(error):
+        return UsageError(
+            f"--address {address}: the cluster wants a token and does not take ours "
+            f"({_token_path()}): copy its own there, or name it in RAY_AUTH_TOKEN_PATH"
+        )
     return UsageError(
         f"--address {address}: expected a running Ray cluster, found none: {error}; start one "
         "with `ray start --head`, or leave --address out to use this machine"
@@ -159,9 +166,13 @@ def check_resources(ray: Any, cpu: float, gpu: float) -> int:
     return slots
 
 
+def _token_path() -> Path:
+    return Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+
+
 def _tighten_token() -> None:
     """Ray writes its authentication token readable by everybody (seen in 2.60)."""
-    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    path = _token_path()
     with contextlib.suppress(OSError):
         if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             path.chmod(0o600)

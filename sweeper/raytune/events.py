@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
-from sweeper.experiment import close_run
+from sweeper.experiment import Tree, close_run
 from sweeper.raytune.disk import Disk
-from sweeper.raytune.progress import Progress
+from sweeper.raytune.progress import Progress, no_metric
 from sweeper.raytune.searchers import PlanSearcher
 
 if TYPE_CHECKING:
@@ -75,6 +75,12 @@ class Events(tune.Callback):  # type: ignore[misc]
         end = result.get("end", "stopped")
         if "run" in result:
             run = self._base / result["experiment"] / result["run"]
+            if end == "no-metric" and self._known_metric():
+                # Other runs have it: this trial failed, the request is right.
+                end = "failed"
+                result["error"] = f"NoMetric: {no_metric(self._progress.metric, result)}"
+                kind, _, message = result["error"].partition(": ")
+                close_run(run, end, {"type": kind, "message": message}, by="driver")
             if end == "stopped":  # our lease takes the run from the child, should it still train
                 close_run(run, "stopped", by="driver")
             self._disk.ended(run)
@@ -86,6 +92,12 @@ class Events(tune.Callback):  # type: ignore[misc]
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         result = {"error": f"lost: {trial.error_file or 'its worker is gone'}"}
         self._listener.trial_ended(self._index(trial), "lost", result)
+
+    def _known_metric(self) -> bool:
+        metric = self._progress.metric
+        return metric is not None and any(
+            metric.name in row for record in Tree(self._base).all_runs() for row in record.rows
+        )
 
     def _index(self, trial: Any) -> int:
         return self._searcher.index(trial.trial_id)

@@ -22,6 +22,7 @@ from sweeper.raytune.progress import Progress
 from sweeper.raytune.signals import signals_caught
 from sweeper.spec import Sweep, check_program, script_call
 from sweeper.worker.client import INTERPRETER, JSON_FILE, ServerControl
+from sweeper.worker.processes import end_marked
 from sweeper.worker.session import Session, session_of
 
 logger = logging.getLogger("sweeper.raytune")
@@ -87,6 +88,7 @@ def launch(
         try:
             # The server imports the train module beside Ray's start: both take seconds.
             stack.callback(shutil.rmtree, session.directory, ignore_errors=True)
+            stop.at_once = partial(_end_all, session)
             server = ServerControl(session)
             stack.callback(server.close)
             cpus = _local_cpus(sweep, address)
@@ -113,6 +115,11 @@ def launch(
     if progress.fatal:
         raise UsageError(progress.fatal)
     return Ending(progress.reason, progress.early)
+
+
+def _end_all(session: Session) -> None:
+    end_marked(session.token)
+    shutil.rmtree(session.directory, ignore_errors=True)
 
 
 def refuse_if_launching(home: Path) -> None:

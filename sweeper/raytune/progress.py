@@ -55,8 +55,8 @@ class Progress:
 
     def ended(self, end: str, result: dict[str, Any]) -> None:
         """Wind down when too many trials in a row fail, or when the request itself is wrong."""
-        if end == "no-metric":
-            self.fatal = _no_metric(self.metric, result, self.script)
+        if end == "no-metric":  # nothing in the tree has it: the sweep file is wrong
+            self.fatal = no_metric(self.metric, result, self.script)
         elif end == "broken":
             self.fatal = str(result.get("error"))
         elif end in ("failed", "out-of-memory", "timed-out"):
@@ -68,7 +68,8 @@ class Progress:
             self.failures_in_a_row = 0
 
 
-def _no_metric(metric: Metric | None, result: dict[str, Any], script: bool) -> str:
+def no_metric(metric: Metric | None, result: dict[str, Any], script: bool = False) -> str:
+    """What to say of a trial that ended without having reported the metric."""
     name = metric.name if metric else ""
     reported = result.get("reported") or []
     near = difflib.get_close_matches(name, reported, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -21,6 +21,7 @@ class Stop:
 
     def __init__(self) -> None:
         self.received = 0  # the number of the first signal
+        self.at_once: Callable[[], object] = lambda: None  # what is left to do on the second
         self._main = threading.current_thread() is threading.main_thread()
 
     def install(self) -> None:
@@ -36,7 +37,8 @@ class Stop:
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         if self.received and signum != signal.SIGALRM:
-            os._exit(128 + signum)  # the fork server sees us go, and kills what is left
+            self.at_once()
+            os._exit(128 + signum)
         if not self.received:
             self.received = signum
             raise Interrupted(signum)

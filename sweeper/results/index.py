@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,15 +83,10 @@ class Entry:
 
     @property
     def error(self) -> str | None:
-        """The last line of the exception that ended the run; None if none did."""
+        """The exception that ended the run, on one line; None if none did."""
         error = ((self.record.outcome if self.record else None) or {}).get("error")
         if not isinstance(error, dict):
             return str(error) if error else None
-        traceback = error.get("traceback")
-        text = "\n".join(traceback) if isinstance(traceback, list) else str(traceback or "")
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        if lines:
-            return lines[-1]
         kind, message = str(error.get("type") or ""), str(error.get("message") or "")
         return ": ".join(part for part in (kind, " ".join(message.split())) if part) or None
 
@@ -101,7 +96,8 @@ class Index:
     """The trials of a sweep, or all runs of a base directory, as the tree has them.
 
     ``sweep`` is None for a directory without a stored sweep. ``size`` counts the trials that the
-    sweep enumerates, None if they are endless. Reading the tree again means a new index.
+    sweep enumerates, None if they are endless; ``unreadable`` are runs whose sweep nobody can tell,
+    as their run.json is torn. Reading the tree again means a new index.
     """
 
     name: str
@@ -111,6 +107,7 @@ class Index:
     metric: Metric | None = None
     size: int | None = None
     notes: list[str] = field(default_factory=list)
+    unreadable: list[RunRecord] = field(default_factory=list)
 
     def counts(self) -> dict[str, int]:
         """Status -> number of trials; the statuses of the common kind are there even if 0."""
@@ -127,7 +124,8 @@ class Index:
 
     def torn(self) -> list[Path]:
         """Every file of these runs that is cut or garbled."""
-        return [path for record in self.records() for path in record.torn]
+        records = {record.path: record for record in [*self.records(), *self.unreadable]}
+        return [path for record in records.values() for path in record.torn]
 
     def records(self) -> Iterator[RunRecord]:
         """The runs, each once: two trials with equal parameters share one."""
@@ -148,7 +146,7 @@ def index_sweep(sweep: Sweep, tree: Tree | None = None) -> Index:
     size = sweep.size()
     plan = plan_trials(sweep, tree)
     if size is None:
-        last = max((_trial(record) for record in _made(sweep, tree)), default=-1)
+        last = max(map(_trial, _made(sweep, tree.all_runs())), default=-1)
         plan = itertools.islice(plan, last + 1)
     name = sweep.sweep_name
     entries = [
@@ -158,17 +156,19 @@ def index_sweep(sweep: Sweep, tree: Tree | None = None) -> Index:
     ]
     known = {(entry.experiment, entry.replicate) for entry in entries}
     seen = {entry.record for entry in entries}
-    rest = (r for r in _made(sweep, tree, seen) if (r.experiment, r.replicate) not in known)
+    others = [record for record in tree.all_runs() if record not in seen]
+    rest = (r for r in _made(sweep, others) if (r.experiment, r.replicate) not in known)
     # The trials of an adaptive sweep are those that a searcher has made, so none is unlisted.
     entries += _newest(rest, listed=sweep.adaptive)
-    return Index(sweep.sweep_name, tree.base, entries, sweep, sweep.metric, size)
+    unreadable = [record for record in others if not record.provenance]
+    return Index(
+        sweep.sweep_name, tree.base, entries, sweep, sweep.metric, size, unreadable=unreadable
+    )
 
 
-def _made(sweep: Sweep, tree: Tree, but: Container[RunRecord | None] = ()) -> Iterator[RunRecord]:
-    """The runs that the sweep made, without those in ``but``."""
-    for record in tree.all_runs():
-        if record not in but and record.sweep == sweep.sweep_name:
-            yield record
+def _made(sweep: Sweep, records: Iterable[RunRecord]) -> Iterator[RunRecord]:
+    """The runs among ``records`` that the sweep made."""
+    return (record for record in records if record.sweep == sweep.sweep_name)
 
 
 def index_directory(tree: Tree, name: str, sweep_name: str | None = None) -> Index:
@@ -178,7 +178,8 @@ def index_directory(tree: Tree, name: str, sweep_name: str | None = None) -> Ind
         entries = [_entry(record, listed=True) for record in records]
     else:
         entries = _newest((r for r in records if r.sweep == sweep_name), listed=True)
-    return Index(name, tree.base, entries)
+    unreadable = [record for record in records if not record.provenance]
+    return Index(name, tree.base, entries, unreadable=unreadable)
 
 
 def _trial(record: RunRecord) -> int:

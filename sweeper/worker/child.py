@@ -166,7 +166,7 @@ def _train(
             arguments.append([])
         if train.takes_run:
             arguments.append(run)
-        train.call(*arguments)
+        _call(train, arguments)
     except LeaseLost:
         raise
     except _EnoughError:
@@ -176,6 +176,18 @@ def _train(
         outcome = "out-of-memory" if _is_out_of_memory(error) else "failed"
         return conclude_failed(run, outcome, describe_error(error), request["last_attempt"])
     return conclude(run, metric)
+
+
+def _call(train: TrainFunction, arguments: list[Any]) -> None:
+    owner = os.getpid()
+    try:
+        train.call(*arguments)
+    except SystemExit as error:
+        if error.code:
+            raise
+    finally:
+        if os.getpid() != owner:  # a fork of the user's has come back as if it were us
+            os._exit(0)
 
 
 def conclude(run: Run, metric: str | None) -> Message:

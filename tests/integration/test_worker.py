@@ -237,3 +237,15 @@ def test_a_module_that_starts_tensorflow_is_not_forked(bench: Callable[[str], Be
     assert here.run(child, 1, {"model": {"units": 5}})[-1]["outcome"] == "finished"
     child.kill()
     assert not psutil.pid_exists(child.pid)
+
+
+def test_leaving_with_zero_is_returning(bench: Callable[[str], Bench]) -> None:
+    here = bench(
+        "import os, sys\ndef train(params, callbacks, run):\n"
+        "    run.report(loss=1)\n    if os.fork():\n        os.wait()\n"
+        "        sys.exit(params['code'])\n"  # the user's own fork returns from here
+    )
+    child = here.child()
+    assert here.run(child, 0, {"code": 0})[-1]["outcome"] == "finished"
+    end = here.run(child, 1, {"code": 3})[-1]
+    assert (end["outcome"], end["error"]["type"]) == ("failed", "SystemExit")

@@ -138,3 +138,13 @@ def test_a_launch_starts_no_more_trials_than_its_budget(launcher: Launcher, addr
     again = launcher.run("--address", address)
     assert again.returncode == 0, again.stderr
     assert again.stderr.startswith("case: 4 trials: 1 new, 3 reused")
+
+
+def test_one_trial_without_the_metric_is_one_failed_trial(launcher: Launcher, address: str) -> None:
+    launcher.write({"silent": [2]}, trials=3, parallel=1, retry={"max": 0})
+    done = launcher.run("--address", address)
+    assert done.returncode == 3, done.stderr
+    assert outcomes(launcher) == {1: "finished", 2: "failed", 3: "finished"}
+    assert "trial 1 failed: NoMetric: metric.name: trial 1 ended without reporting 'loss'" in (
+        done.stderr
+    )

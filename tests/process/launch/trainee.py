@@ -13,6 +13,8 @@ from typing import Any
 def train(params: Mapping[str, Any], callbacks: list[Any], run: Any) -> None:
     """Report ``epochs`` epochs, one each ``delay`` seconds, continuing where a backup ends."""
     do = params["do"]
+    if params["x"] in do.get("silent", ()):
+        return
     saved = run.restore()
     state = Path(run.path / "aside-state")
     state.mkdir(exist_ok=True)

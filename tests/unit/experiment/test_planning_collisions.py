@@ -1,0 +1,32 @@
+"""Two trials of one plan whose eight digits are the same are two experiments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sweeper.experiment import Tree, plan_trials
+from sweeper.spec import load_sweep
+
+SWEEP = """
+program: train.py
+method: list
+metric: {name: loss}
+trials:
+  - {a: 88, b: 100}
+  - {a: 89, b: 40}
+  - {a: 88, b: 100}
+"""
+
+
+def test_a_collision_within_a_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.yaml").write_text(SWEEP)
+    sweep = load_sweep(tmp_path / "c.yaml")
+    plan = list(plan_trials(sweep, Tree(sweep.base_dir)))
+    assert [(item.state, item.experiment) for item in plan] == [
+        ("new", "exp-11146417"),
+        ("new", "exp-111464179"),
+        ("reused", "exp-11146417"),
+    ]
