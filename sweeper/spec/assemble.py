@@ -26,7 +26,6 @@ class Assembler:
         conditions: Mapping[tuple[str, ...], Sequence[Expression]],
     ) -> None:
         template: dict[str, Any] = copy.deepcopy(dict(base))
-        self._before = [get(base, slot.path) for slot in slots]
         for parameter in parameters:  # in written order, which is the order of the dict's keys
             put(template, parameter.path, copy.deepcopy(parameter.distribution.value))
         self.template = template
@@ -42,7 +41,16 @@ class Assembler:
         self._deep = [index for index, slot in enumerate(slots) if _is_deep(slot)]
         position = {slot.path: index for index, slot in enumerate(slots)}
         self._conditional = [
-            (position[path], tuple(expressions)) for path, expressions in conditions.items()
+            (
+                position[path],
+                tuple(
+                    (expression, _without(base, nodes, path, depth))
+                    for expression, depth in zip(
+                        expressions, slots[position[path]].depths, strict=True
+                    )
+                ),
+            )
+            for path, expressions in conditions.items()
         ]
 
     def build(self, values: Sequence[Any]) -> tuple[dict[str, Any], tuple[int, ...]]:
@@ -62,15 +70,34 @@ class Assembler:
             return root, ()
         inactive: list[int] = []
         for index, expressions in self._conditional:
-            if all(expression.holds(root) for expression in expressions):
-                continue
-            node, key = self._slots[index]
-            if self._before[index] is _ABSENT:
-                del nodes[node][key]
-            else:
-                nodes[node][key] = self._before[index]
-            inactive.append(index)
+            for expression, (node, key, before) in expressions:
+                if expression.holds(root):
+                    continue
+                if before is _ABSENT:
+                    nodes[node].pop(key, None)  # its group may be gone already
+                else:
+                    nodes[node][key] = before
+                inactive.append(index)
+                break
         return root, tuple(inactive)
+
+
+def _without(
+    base: Mapping[str, Any],
+    nodes: Mapping[tuple[str, ...], int],
+    path: tuple[str, ...],
+    depth: int,
+) -> tuple[int, str, Any]:
+    """What stands in for ``path`` where a condition on its first ``depth`` names fails.
+
+    That is the mapping (as a node), the key in it, and its value: what the base has there, else
+    nothing, of the whole group.
+    """
+    for length in range(depth, len(path) + 1):
+        before = get(base, path[:length])
+        if not isinstance(before, Mapping) or length == len(path):
+            break
+    return nodes[path[: length - 1]], path[length - 1], before
 
 
 def _is_deep(parameter: Parameter) -> bool:

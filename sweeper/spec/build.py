@@ -24,8 +24,9 @@ def build_space(
     method: str | None,
     base: dict[str, Any] | None,
     trials: Sequence[Any] | None,
-) -> tuple[Space | None, dict[str, Any], list[str]]:
-    """The space, an example parameter dict, and the top-level keys that vary.
+) -> tuple[Space | None, dict[str, Any], list[str], set[str]]:
+    """The space, an example parameter dict, the top-level keys that vary, and those that some
+    trials do not have.
 
     Complaints go to ``report``; the space is None if it cannot be built.
     """
@@ -58,6 +59,8 @@ def build_space(
     example = _example(base, parameters, listed or ())
     varying = {parameter.path[0] for parameter in parameters if parameter.varies}
     varying |= {key for trial in listed or () for key in trial}
+    conditional = {parameter.path[0] for parameter in parameters if 1 in parameter.depths}
+    conditional -= set(base or ())
     known = _known(example, parameters, report.broken)
     for path in report.broken.values():
         if not has(example, path):
@@ -67,7 +70,7 @@ def build_space(
     conditions = _conditions(report, parameters, known, keys)
     constraints = _constraints(report, data.get("constraints"), known, keys)
     if len(report.problems) > before:
-        return None, example, sorted(varying)
+        return None, example, sorted(varying), conditional
     space = Space(
         parameters=tuple(parameters),
         axes=tuple(axes),
@@ -81,7 +84,7 @@ def build_space(
         from .decide import refuse_the_impossible
 
         refuse_the_impossible(report, space, keys)
-    return space, example, sorted(varying)
+    return space, example, sorted(varying), conditional
 
 
 def _listed(

@@ -99,7 +99,8 @@ class _Loading:
         method = fields.method(report, data)
         base = data.get("base") if isinstance(data.get("base"), dict) else None
         trials = self.trials(method)
-        space, example, varying = build_space(report, data, method, base, trials)
+        built = build_space(report, data, method, base, trials)
+        space, example, varying, conditional = built
         metric = fields.metric(report, data["metric"]) if "metric" in data else None
         early_terminate = None
         if data.get("early_terminate") is not None:
@@ -107,9 +108,9 @@ class _Loading:
         self.need_metric(method)
         program = self.program()
         values = self.values()
-        monitored = default_monitored(example, varying)
+        monitored = default_monitored(example, varying, conditional)
         if "monitored" in data:
-            monitored = names.monitored(report, data["monitored"], list(example))
+            monitored = names.monitored(report, data["monitored"], list(example), conditional)
         if report.problems or space is None:
             return None
         sweep = Sweep(

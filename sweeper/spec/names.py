@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os.path
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from .report import Report, nearest, one_of
+from .report import Report, all_of, nearest, one_of
 from .yamlfile import KeyPath
 
 
@@ -49,8 +49,13 @@ def storage(report: Report, raw: Any) -> Path:
     return Path(os.path.normpath(Path.cwd() / path))
 
 
-def monitored(report: Report, raw: Any, names: Sequence[str]) -> tuple[Any, ...]:
-    """Top-level keys of the parameter dict, or lists of them that are one group together."""
+def monitored(
+    report: Report, raw: Any, names: Sequence[str], conditional: Collection[str] = ()
+) -> tuple[Any, ...]:
+    """Top-level keys of the parameter dict, or lists of them that are one group together.
+
+    ``conditional`` are the names that some trials do not have.
+    """
     key = ("monitored",)
     if isinstance(raw, str):
         report.expected(key, "a list of names", raw, f"write `monitored: [{raw}]`")
@@ -61,7 +66,7 @@ def monitored(report: Report, raw: Any, names: Sequence[str]) -> tuple[Any, ...]
     found: list[str | tuple[str, ...]] = []
     for index, element in enumerate(raw):
         group = element if isinstance(element, list) else [element]
-        for name in group:
+        for place, name in enumerate(group):
             if not isinstance(name, str) or name not in names:
                 close = nearest(str(name), names)
                 if not close and isinstance(name, str) and name.split(".")[0] in names:
@@ -69,14 +74,21 @@ def monitored(report: Report, raw: Any, names: Sequence[str]) -> tuple[Any, ...]
                 mend = (
                     f"did you mean `{close[0]}`?"
                     if close
-                    else f"there are {one_of(names)}"
+                    else f"there are {all_of(names)}"
                     if names
                     else ""
                 )
-                at = (*key, index)
+                at = (*key, index, place) if isinstance(element, list) else (*key, index)
                 report.expected(at, "the name of a top-level parameter or group", name, mend)
         if not group:
             report.expected((*key, index), "at least one name", element)
+        elif all(isinstance(name, str) and name in conditional for name in group):
+            always = [name for name in names if name not in conditional]
+            report.add(
+                (*key, index),
+                f"not every trial has {one_of(f'`{name}`' for name in group)}, which has a `when`",
+                f"name it together with another: [{always[0]}, {group[0]}]" if always else "",
+            )
         found.append(tuple(map(str, group)) if isinstance(element, list) else str(element))
     flat = [
         name for element in found for name in ([element] if isinstance(element, str) else element)

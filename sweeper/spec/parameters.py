@@ -21,6 +21,7 @@ class Parameter:
     order: tuple[str, ...]  # what grids sort by: the written name at each level
     distribution: Distribution
     conditions: tuple[str, ...] = ()  # the `when` of its groups and its own
+    depths: tuple[int, ...] = ()  # how much of the path each condition governs, from the top
     key: KeyPath = field(default=(), compare=False)  # its place in the sweep file
 
     @property
@@ -64,7 +65,7 @@ def _walk(
     raw: Mapping[str, Any],
     key: KeyPath,
     prefix: tuple[str, ...],
-    conditions: tuple[str, ...],
+    conditions: tuple[tuple[str, int], ...],
     base: Mapping[str, Any] | None,
     method: str | None,
 ) -> Iterator[Parameter]:
@@ -91,7 +92,7 @@ def _walk(
                     inner,
                     (*here, "parameters"),
                     (*prefix, name),
-                    conditions + _condition(report, body, here),
+                    conditions + _condition(report, body, here, len(prefix) + 1),
                     base,
                     method,
                 )
@@ -102,15 +103,18 @@ def _walk(
             continue
         if method == "grid" and distribution.kind not in GRID_KINDS:
             _refuse_in_grid(report, here, name, distribution)
-        own = _condition(report, body, here) if isinstance(body, dict) else ()
         path = _address(report, here, prefix, name, base)
+        depth = len(path or ())
+        own = _condition(report, body, here, depth) if isinstance(body, dict) else ()
         if path is not None:
+            every = conditions + own
             yield Parameter(
                 path,
                 ".".join((*prefix, name)),
                 (*prefix, name),
                 distribution,
-                conditions + own,
+                tuple(text for text, _ in every),
+                tuple(depth for _, depth in every),
                 here,
             )
 
@@ -127,12 +131,15 @@ def _refuse_in_grid(report: Report, key: KeyPath, name: str, distribution: Distr
     )
 
 
-def _condition(report: Report, body: Mapping[str, Any], key: KeyPath) -> tuple[str, ...]:
+def _condition(
+    report: Report, body: Mapping[str, Any], key: KeyPath, depth: int
+) -> tuple[tuple[str, int], ...]:
+    """The ``when`` of a parameter or group, and the length of the path that it governs."""
     if "when" not in body:
         return ()
     condition = body["when"]
     if isinstance(condition, str) and condition.strip():
-        return (condition,)
+        return ((condition, depth),)
     report.expected(
         (*key, "when"), "a condition", condition, "for example  when: \"optimizer == 'sgd'\""
     )

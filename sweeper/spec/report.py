@@ -114,6 +114,12 @@ def one_of(names: Iterable[str]) -> str:
     return "".join(words) if len(words) < 2 else ", ".join(words[:-1]) + " or " + words[-1]
 
 
+def all_of(names: Iterable[str]) -> str:
+    """``a, b and c``."""
+    words = [str(name) for name in names]
+    return "".join(words) if len(words) < 2 else ", ".join(words[:-1]) + " and " + words[-1]
+
+
 def nearest(word: str, names: Iterable[str], count: int = 1) -> list[str]:
     """The names closest to ``word``, best first; may be empty."""
     by_lower = {str(name).lower(): str(name) for name in names}

@@ -424,9 +424,50 @@ def test_a_condition_of_a_group_holds_for_all_in_it(load: Load) -> None:
     assert params(sweep) == [
         {"opt": "sgd", "sgd": {"momentum": 0.8}},
         {"opt": "sgd", "sgd": {"momentum": 0.9, "nesterov": True}},
-        {"opt": "adam", "sgd": {}},
+        {"opt": "adam"},
     ]
     assert sweep.size() == 3
+
+
+def test_nothing_is_left_of_a_group_whose_condition_fails(load: Load) -> None:
+    text = """
+        method: grid
+        base: BASE
+        parameters:
+          opt: {values: [sgd, adam]}
+          adam:
+            when: opt == 'adam'
+            parameters:
+              sub: {parameters: {x: {values: [5, 6]}}}
+              fixed: {value: 1}
+          plain: {parameters: {inner: {when: opt == 'sgd', parameters: {y: {value: 1}}}}}
+        """
+    adam = [{"opt": "adam", "adam": {"sub": {"x": x}, "fixed": 1}, "plain": {}} for x in (5, 6)]
+    sweep = load(text.replace("BASE", "{}"))
+    assert params(sweep) == [{"opt": "sgd", "plain": {"inner": {"y": 1}}}, *adam]
+    based = load(text.replace("BASE", "{adam: {sub: {x: 1}}}"))
+    assert params(based)[0] == {
+        "opt": "sgd",
+        "adam": {"sub": {"x": 1}},
+        "plain": {"inner": {"y": 1}},
+    }
+
+
+def test_a_group_that_not_every_trial_has_identifies_together_with_others(load: Load) -> None:
+    text = """
+        method: grid
+        parameters:
+          opt: {values: [sgd, adam]}
+          adam: {when: opt == 'adam', parameters: {x: {values: [5, 6]}}}
+        """
+    assert load(text).monitored == (("adam", "opt"),)
+    text = """
+        method: grid
+        parameters:
+          model: {parameters: {opt: {values: [sgd, adam]}}}
+          momentum: {values: [1, 2], when: model.opt == 'sgd'}
+        """
+    assert load(text).monitored == (("model", "momentum"),)
 
 
 def test_a_constraint_keeps_trials_out(load: Load) -> None:
