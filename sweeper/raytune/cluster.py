@@ -61,6 +61,10 @@ def ray_running(
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
     os.environ[MARK] = session.token
+    if address is not None:
+        address = _resolve(address)
+        if "RAY_AUTH_MODE" not in os.environ and _wants_token(address):
+            os.environ["RAY_AUTH_MODE"] = "token"  # read when Ray is imported
     import ray
 
     level = logging.INFO if verbose else logging.CRITICAL
@@ -79,9 +83,6 @@ def ray_running(
         if cpus is not None:
             options["num_cpus"] = max(1, int(-(-cpus // 1)))
     else:
-        address = _resolve(address)
-        if _token_path().exists():  # `ray start` turns tokens on, joining by address does not
-            os.environ.setdefault("RAY_AUTH_MODE", "token")
         options["address"] = address
         if passed_on():
             options["runtime_env"] = {"env_vars": passed_on()}
@@ -90,7 +91,7 @@ def ray_running(
             logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         ray.init(**options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray's own errors share no base
         if address is None:
             raise SweeperError(f"Ray does not start on this machine: {error}") from error
         raise _no_cluster(address, error) from error
@@ -130,8 +131,25 @@ def _resolve(address: str) -> str:
     return address.strip()
 
 
+def _wants_token(address: str) -> bool:
+    """Whether the cluster refuses those without a token.
+
+    `ray start` turns tokens on by itself, joining by address does not; and a driver with a token in
+    a cluster without loses its workers (seen in Ray 2.60), so the cluster is asked.
+    """
+    import grpc
+
+    with grpc.insecure_channel(address) as channel:
+        ask = channel.unary_unary("/ray.rpc.NodeInfoGcsService/GetClusterId")
+        try:
+            ask(b"", timeout=10)
+        except grpc.RpcError as error:
+            return bool(error.code() == grpc.StatusCode.UNAUTHENTICATED)
+    return False
+
+
 def _no_cluster(address: str, error: object) -> UsageError:
-    if "AuthToken" in str(error) or "Unauthenticated" in str(error):
+    if "AuthToken" in str(error) or type(error).__name__ == "AuthenticationError":
         return UsageError(
             f"--address {address}: the cluster wants a token and does not take ours "
             f"({_token_path()}): copy its own there, or name it in RAY_AUTH_TOKEN_PATH"

@@ -90,7 +90,7 @@ class Events(tune.Callback):  # type: ignore[misc]
 
     @_harmless
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        result = {"error": f"lost: {trial.error_file or 'its worker is gone'}"}
+        result = {"error": "its worker is gone, again and again; -v shows what Ray says"}
         self._listener.trial_ended(self._index(trial), "lost", result)
 
     def _known_metric(self) -> bool:
