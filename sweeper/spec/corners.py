@@ -6,10 +6,13 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
+from .axes import Axis, count_of
 from .canonical import encode
+from .distributions import BOUNDED
 from .space import Space, merge
 
-# Distributions without an end are taken this far: one draw in ten thousand lies beyond.
+# Distributions that thin out towards their ends (normal, beta …) are taken this far: one draw in
+# ten thousand lies beyond.
 _LOW, _HIGH = 0.0001, 0.9999
 
 
@@ -17,16 +20,19 @@ def corners(space: Space, most: int = 64) -> Iterator[dict[str, Any]]:
     """At most ``most`` different dicts in which every parameter is at one of its ends.
 
     All combinations of the ends where these are few; else everything low, everything high, and each
-    parameter at one end while the others are at the other. A categorical parameter's ends are its
-    first and last value. Dicts that break a constraint are left out.
+    parameter at one end while the others are at the other. The ends of a range are its bounds; a
+    categorical parameter's are its first and last value. Dicts that break a constraint are left
+    out.
     """
     if space.listed is not None:
         yield from itertools.islice(space.walk(), most)
         return
-    count = len(space.axes)
+    ends = [_ends(axis, space.grid) for axis in space.axes]
     seen: set[str] = set()
-    for us in _combinations(count, most):
-        params = space.decode(us)
+    for sides in _combinations(len(ends), most):
+        params = space.build(
+            [v for pair, side in zip(ends, sides, strict=True) for v in pair[side]]
+        )
         if params is None or encode(params) in seen:
             continue
         seen.add(encode(params))
@@ -35,13 +41,31 @@ def corners(space: Space, most: int = 64) -> Iterator[dict[str, Any]]:
             return
 
 
-def _combinations(count: int, most: int) -> Iterator[list[float]]:
+def _ends(axis: Axis, grid: bool) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """The lowest and the highest value of an axis, for each of its parameters."""
+    of = axis.parameters[0].distribution
+    if len(axis.parameters) > 1:
+        return axis.rows[0], axis.rows[-1]
+    if of.kind in BOUNDED and not (grid and of.grid):
+        assert of.low is not None
+        assert of.high is not None
+        if of.is_quantised or of.kind == "int_uniform":
+            return (of.low,), (of.high,)
+        return (float(of.low),), (float(of.high),)
+    values = axis.listed(grid)
+    if values is not None and of.kind != "q_beta":
+        return (values[0],), (values[count_of(values) - 1],)
+    return axis.decode(_LOW), axis.decode(_HIGH)
+
+
+def _combinations(count: int, most: int) -> Iterator[list[int]]:
+    """The side of each axis: 0 is its low end, 1 its high one."""
     if 2**count <= most:
-        for ends in itertools.product((_LOW, _HIGH), repeat=count):
-            yield list(ends)
+        for sides in itertools.product((0, 1), repeat=count):
+            yield list(sides)
         return
-    yield [_LOW] * count
-    yield [_HIGH] * count
+    yield [0] * count
+    yield [1] * count
     for place in range(count):
-        for one, others in ((_HIGH, _LOW), (_LOW, _HIGH)):
+        for one, others in ((1, 0), (0, 1)):
             yield [one if index == place else others for index in range(count)]
