@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -61,20 +61,22 @@ class Space:
     @cached_property
     def is_finite(self) -> bool:
         """Whether its dicts can be listed."""
-        return self.listed is not None or all(values is not None for values in self._values)
+        return self.listed is not None or all(values is not None for values in self.values)
 
     @cached_property
-    def _values(self) -> list[Sequence[Any] | None]:
+    def values(self) -> list[Sequence[Any] | None]:
+        """The values of each axis; None where they cannot be listed."""
         return [axis.listed(self.grid) for axis in self.axes]
 
     @cached_property
-    def _lengths(self) -> list[int]:
-        return [count_of(values or ()) for values in self._values]
+    def lengths(self) -> list[int]:
+        """How many values each axis has."""
+        return [count_of(values or ()) for values in self.values]
 
     @property
     def raw_size(self) -> int:
         """The product of the axes, conditions and constraints left aside."""
-        return len(self.listed) if self.listed is not None else math.prod(self._lengths)
+        return len(self.listed) if self.listed is not None else math.prod(self.lengths)
 
     # ----------------------------------------------------------------- building
 
@@ -121,7 +123,7 @@ class Space:
             index = Permutation(self.raw_size, shuffle)[index]
         if self.listed is not None:
             return self._listed(index)
-        return self.assembler.build(self._row(self._digits(index)))[0]
+        return self.assembler.build(self.row(self._digits(index)))[0]
 
     def walk(self, shuffle: int | None = None) -> Iterator[Params]:
         """Every dict, in grid (or list) order, or shuffled by a seed."""
@@ -130,20 +132,22 @@ class Space:
             return
         if self.raw_size == 0:
             return
-        build, plain, row = self.assembler.build, self.is_plain, self._row
-        in_order = shuffle is None and sum(self._lengths) <= _MOST_VALUES_IN_MEMORY
-        if in_order and not self.conditions and self._is_single:
-            for values in itertools.product(*[values or () for values in self._values]):
-                params, _ = build(values)
-                if plain or self.allows(params):
-                    yield params
+        build, plain, row = self.assembler.build, self.is_plain, self.row
+        in_order = shuffle is None and sum(self.lengths) <= _MOST_VALUES_IN_MEMORY
+        if in_order and plain and self._is_single:
+            for values in itertools.product(*[values or () for values in self.values]):
+                yield build(values)[0]
             return
         every: Iterator[Sequence[int]] = map(self._digits, self._indices(shuffle))
-        if in_order:
-            every = itertools.product(*map(range, self._lengths))
+        if plain and in_order:
+            every = itertools.product(*map(range, self.lengths))
+        elif not plain and shuffle is None:
+            from .pruning import pruned
+
+            every = pruned(self) if self.size() else iter(())
         for digits in every:
             params, inactive = build(row(digits))
-            if plain or (self._is_first(digits, inactive) and self.allows(params)):
+            if plain or (self.is_first(digits, inactive) and self.allows(params)):
                 yield params
 
     def walk_all(self) -> Iterator[Params]:
@@ -163,20 +167,21 @@ class Space:
         return merged
 
     def _digits(self, index: int) -> list[int]:
-        digits = [0] * len(self._lengths)
+        digits = [0] * len(self.lengths)
         for place in range(len(digits) - 1, -1, -1):
-            index, digits[place] = divmod(index, self._lengths[place])
+            index, digits[place] = divmod(index, self.lengths[place])
         return digits
 
     @cached_property
     def _is_single(self) -> bool:
         return all(len(axis.parameters) == 1 for axis in self.axes)
 
-    def _row(self, digits: Sequence[int]) -> list[Any]:
+    def row(self, digits: Sequence[int]) -> list[Any]:
+        """The value of each slot where each axis is at its digit."""
         if self._is_single:
-            return [(v or ())[digit] for v, digit in zip(self._values, digits, strict=True)]
+            return [(v or ())[digit] for v, digit in zip(self.values, digits, strict=True)]
         row: list[Any] = []
-        for axis, values, digit in zip(self.axes, self._values, digits, strict=True):
+        for axis, values, digit in zip(self.axes, self.values, digits, strict=True):
             value = (values or ())[digit]
             if len(axis.parameters) == 1:
                 row.append(value)
@@ -184,12 +189,12 @@ class Space:
                 row.extend(value)
         return row
 
-    def _is_first(self, digits: Sequence[int], inactive: tuple[int, ...]) -> bool:
+    def is_first(self, digits: Sequence[int], inactive: Collection[int]) -> bool:
         """Whether no earlier point of the product gives the same dict."""
         if not inactive:
             return True
         slot = 0
-        for axis, values, digit in zip(self.axes, self._values, digits, strict=True):
+        for axis, values, digit in zip(self.axes, self.values, digits, strict=True):
             width = len(axis.parameters)
             asleep = [i for i in range(width) if slot + i in inactive]
             slot += width
@@ -218,7 +223,7 @@ class Space:
             return int(self.build(()) is not None), False
         total, is_bound = 1, False
         for part in self._parts():
-            raw = math.prod(self._lengths[place] for place in part)
+            raw = math.prod(self.lengths[place] for place in part)
             concerned = self._concerned(part)
             if not concerned[0] and not concerned[1]:
                 total *= raw
@@ -285,11 +290,11 @@ class Space:
     def _count_part(self, part: Sequence[int], constraints: list[Expression], _: bool) -> int:
         digits = [0] * len(self.axes)
         count = 0
-        for combination in itertools.product(*[range(self._lengths[place]) for place in part]):
+        for combination in itertools.product(*[range(self.lengths[place]) for place in part]):
             for place, digit in zip(part, combination, strict=True):
                 digits[place] = digit
-            params, inactive = self.assembler.build(self._row(digits))
-            if self._is_first(digits, inactive) and all(
+            params, inactive = self.assembler.build(self.row(digits))
+            if self.is_first(digits, inactive) and all(
                 constraint.holds(params, missing=True) for constraint in constraints
             ):
                 count += 1
@@ -297,7 +302,7 @@ class Space:
 
     def factors(self) -> list[tuple[str, int]]:
         """The axes by length, longest first: what makes a grid large."""
-        pairs = [(axis.name, n) for axis, n in zip(self.axes, self._lengths, strict=True)]
+        pairs = [(axis.name, n) for axis, n in zip(self.axes, self.lengths, strict=True)]
         return sorted(pairs, key=lambda pair: -pair[1])
 
     def draw(self, seed: int) -> Iterator[Params]:

@@ -550,3 +550,62 @@ def test_corners_are_the_ends_of_every_parameter(load: Load) -> None:
     found = list(corners(load(many).space))
     assert len(found) == 2 + 2 * 9
     assert {value for params in found for value in params.values()} == {1, 9}
+
+
+# ---------------------------------------------------------------------------- pruning
+
+_GRIDS = [
+    "constraints: [a + b + c >= 8]",
+    "constraints: [a < b < c, 'not (a == 1 and c > 3)']",
+    "constraints: [g.x > 1, a != c]",
+    "constraints: ['g.x > 1 or a == 1', 'm.u < c', z != 'q']",
+    "zip: [[b, c]]\nconstraints: [b + 0 * a >= 3]",
+    "zip: [[c, g.x]]",
+    "constraints: ['z in [''p'', a]']",
+]
+
+
+@pytest.mark.parametrize("rest", _GRIDS)
+def test_pruning_leaves_out_nothing_and_keeps_the_order(load: Load, rest: str) -> None:
+    sweep = load(
+        """
+method: grid
+parameters:
+  a: {values: [1, 2, 3]}
+  b: {min: 1, max: 4}
+  c: {values: [4, 3, 2, 1]}
+  g: {when: c > 2, parameters: {x: {values: [1, 2, 2, 3]}, y: {values: [0, 1], when: g.x > 1}}}
+  m: {values: [{u: 1}, {u: 3}, {v: 2}]}
+  z: {values: [p, q]}
+"""
+        + rest
+    )
+    space = sweep.space
+    every = []
+    for digits in itertools.product(*map(range, space.lengths)):
+        found, inactive = space.assembler.build(space.row(digits))
+        if space.is_first(digits, inactive) and space.allows(found):
+            every.append(found)
+    assert params(sweep) == every
+    assert sweep.size() == len(every)
+
+
+@pytest.mark.parametrize(
+    "constraint",
+    ["p0 + p1 + p2 >= 30", "p0 + p1 + p2 + p3 + p4 + p5 + p6 + p7 + p8 >= 90", "p8 ** 2 == 100"],
+)
+def test_a_selective_constraint_on_a_huge_grid_is_walked_at_once(
+    load: Load, constraint: str
+) -> None:
+    names = "\n".join(f"  p{k}: {{min: 1, max: 10}}" for k in range(9))
+    sweep = load(f"method: grid\nparameters:\n{names}\nconstraints: [{constraint}]\n")
+    (first,) = params(sweep, 1)
+    assert first["p8"] == 10 or first["p0"] == 10
+
+
+def test_what_many_conditions_switch_off_is_not_walked(load: Load) -> None:
+    names = "\n".join(f"  q{k:02}: {{min: 1, max: 9, when: p == 'x'}}" for k in range(15))
+    sweep = load(f"method: grid\nparameters:\n  p: {{values: [y, x]}}\n{names}\n")
+    found = params(sweep, 3)
+    assert found[0] == {"p": "y"}
+    assert [one["q14"] for one in found[1:]] == [1, 2]
