@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from .distributions import BOUNDED, KINDS, Distribution
@@ -239,25 +241,41 @@ def _categorical(
         isinstance(weight, (int, float)) and not isinstance(weight, bool) and weight >= 0
         for weight in weights
     ):
-        report.expected(at, "a list of numbers from 0 to 1", weights)
+        mend = "one number for each of `values`, such as [0.75, 0.25]"
+        report.expected(at, "a list of numbers from 0 to 1", weights, mend)
         return None
     if len(weights) != len(values):
+        more = len(values) - len(weights)
         report.add(
             at,
             f"expected {len(values)} probabilities, one for each of `values`, found {len(weights)}",
+            f"{'add' if more > 0 else 'remove'} {abs(more)} of them, so that they sum to 1",
         )
         return None
     total = math.fsum(weights)
     if abs(total - 1) > 1e-5:
-        mend = ""
+        mend = "at least one must be above 0"
         if total > 0:
-            shares = ", ".join(f"{weight / total:.4g}" for weight in weights[:8])
-            mend = (
-                f"in these proportions they would be [{shares}{', …' if len(weights) > 8 else ''}]"
-            )
+            shares = ", ".join(map(str, _shares(weights)))
+            mend = f"in these proportions they would be [{shares}]"
+        if total > 0 and len(weights) > 8:
+            mend = f"divide each by {total!r}"
         report.add(at, f"expected probabilities that sum to 1, found a sum of {total:.6g}", mend)
         return None
     return Distribution(kind, values=tuple(values), probabilities=tuple(map(float, weights)))
+
+
+def _shares(weights: Sequence[float]) -> list[Decimal]:
+    """The weights as probabilities of few digits that sum to exactly 1."""
+    total = Fraction(0) + sum(map(Fraction, weights))
+    exact = [Fraction(weight) / total for weight in weights]
+    least = float(min(share for share in exact if share > 0))
+    unit = 10 ** max(4, 2 - math.floor(math.log10(least)))
+    counts = [int(share * unit) for share in exact]
+    rests = sorted(range(len(exact)), key=lambda place: counts[place] - exact[place] * unit)
+    for place in rests[: unit - sum(counts)]:
+        counts[place] += 1
+    return [(Decimal(count) / unit).normalize() for count in counts]
 
 
 def _sensible(report: Report, of: Distribution, key: KeyPath) -> bool:
@@ -297,15 +315,19 @@ def _sensible(report: Report, of: Distribution, key: KeyPath) -> bool:
             "make q smaller or the bounds wider",
         )
         return False
+    if kind in ("log_uniform", "q_log_uniform", "inv_log_uniform"):
+        _warn_of_exponents(report, of, key)
+    return True
+
+
+def warn_of_clipping(report: Report, of: Distribution, key: KeyPath) -> None:
+    """Say so where rounding would leave the bounds of what is drawn."""
     if of.clips:
         report.warn(
             key,
             f"values are multiples of {of.q!r} from {of.low!r} to {of.high!r}: "
             "rounded ones that would leave the bounds are clipped (W&B lets them leave)",
         )
-    if kind in ("log_uniform", "q_log_uniform", "inv_log_uniform"):
-        _warn_of_exponents(report, of, key)
-    return True
 
 
 def _fits(of: Distribution) -> bool:

@@ -15,7 +15,7 @@ from .groups import default_monitored
 from .model import ADAPTIVE_METHODS, Budget, Metric, Resources, Retry, Sweep
 from .overrides import apply_overrides
 from .program import Program, parse_program
-from .report import Report, nearest
+from .report import Report, describe, nearest
 from .space import Space
 from .trialsfile import read_data, read_trials
 from .yamlfile import Document, parse
@@ -144,9 +144,7 @@ class _Loading:
         except UsageError as error:
             self.report.add(("base",), str(error))
         if not isinstance(found, dict):
-            self.report.add(
-                ("base",), f"{raw}: expected a parameter dict, found {type(found).__name__}"
-            )
+            self.report.add(("base",), f"{raw}: expected a parameter dict, found {describe(found)}")
             found = {}
         self.data["base"] = found
 

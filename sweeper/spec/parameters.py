@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .bodies import parse_body
+from .bodies import parse_body, warn_of_clipping
 from .distributions import GRID_KINDS, Distribution
 from .report import Report, nearest, one_of
 from .yamlfile import KeyPath
@@ -103,6 +103,8 @@ def _walk(
             continue
         if method == "grid" and distribution.kind not in GRID_KINDS:
             _refuse_in_grid(report, here, name, distribution)
+        if method != "grid":
+            warn_of_clipping(report, distribution, here)
         path = _address(report, here, prefix, name, base)
         depth = len(path or ())
         own = _condition(report, body, here, depth) if isinstance(body, dict) else ()

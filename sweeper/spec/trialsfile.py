@@ -14,6 +14,7 @@ from typing import Any
 
 from sweeper.errors import UsageError
 
+from .report import describe
 from .yamlfile import parse, parse_value, reads_as_text
 
 FORMATS = (".csv", ".json", ".yaml", ".yml")
@@ -69,7 +70,7 @@ def read_trials(path: Path) -> list[Any]:
     if isinstance(data, dict) and isinstance(data.get("trials"), list):
         data = [item.get("params") if _is_planned(item) else item for item in data["trials"]]
     if not isinstance(data, list):
-        raise UsageError(f"{path}: expected a list of parameter dicts, found {type(data).__name__}")
+        raise UsageError(f"{path}: expected a list of parameter dicts, found {describe(data)}")
     return data
 
 

@@ -331,5 +331,27 @@ def test_a_base_in_yaml_beside_the_sweep_file(load: Load, tmp_path: Path) -> Non
     (tmp_path / "base.yaml").write_text("model: {lr: 1e-4}\n")
     assert next(load(MINIMAL + "base: base.yaml\n").trials()).params["model"] == {"lr": 1e-4}
     (tmp_path / "base.yaml").write_text("- 1\n")
-    with pytest.raises(UsageError, match="expected a parameter dict, found list"):
+    with pytest.raises(UsageError, match="expected a parameter dict, found the list"):
         load(MINIMAL + "base: base.yaml\n")
+
+
+@pytest.mark.parametrize(("method", "count"), [("grid", 0), ("random", 1)])
+def test_only_what_is_drawn_is_clipped(load: Load, method: str, count: int) -> None:
+    body = "{distribution: q_uniform, min: 0.05, max: 0.5, q: 0.1}"
+    sweep = load(f"method: {method}\nparameters:\n  a: {body}\n")
+    assert len([warning for warning in sweep.warnings if "clipped" in warning]) == count
+
+
+@pytest.mark.parametrize(
+    "weights", [[1 / 3] * 2, [3, 3, 1], [1e-9, 5, 7], [0.33] * 3, [0, 2], [0.1] * 8]
+)
+def test_the_probabilities_that_are_advised_are_accepted(
+    load: Load, complaints: Callable[..., list[str]], weights: list[float]
+) -> None:
+    text = "method: random\nparameters:\n  a: {values: VALUES, probabilities: WEIGHTS}\n"
+    text = text.replace("VALUES", str(list(range(len(weights)))))
+    (problem,) = complaints(text.replace("WEIGHTS", str(weights)))
+    advised = problem.rpartition("would be ")[2]
+    distribution = load(text.replace("WEIGHTS", advised)).space.axes[0].parameters[0].distribution
+    assert sum(distribution.probabilities) == pytest.approx(1, abs=1e-12)
+    assert [share > 0 for share in distribution.probabilities] == [w > 0 for w in weights]
