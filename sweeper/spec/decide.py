@@ -12,11 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sweeper.errors import UsageError
-
 from .assemble import get, has, put
 from .axes import count_of
-from .expressions import CALLS, COMPARE, Expression, arithmetic, number
+from .expressions import CALLS, COMPARE, LIKE_WITH_LIKE, Expression, Unfit, arithmetic, number
 from .grammar import Node, Path
 from .report import Report
 from .space import Space
@@ -46,14 +44,14 @@ def refuse_the_impossible(report: Report, space: Space, keys: Mapping[str, KeyPa
 
     ``keys`` says where in the file the text of each expression stands.
     """
-    conditional = set(space.conditions)
+    conditional = {parameter.path for parameter in space.parameters if parameter.conditions}
     whens = dict.fromkeys(e for group in space.conditions.values() for e in group)
     for expression in whens:
         _refuse(report, space, expression, keys[expression.text])
     for constraint in space.constraints:
         # One that looks at a parameter with a condition does not apply where that is not active.
-        if not any(_overlap(name, path) for name in constraint.names for path in conditional):
-            _refuse(report, space, constraint, keys[constraint.text])
+        sleeps = any(_overlap(name, path) for name in constraint.names for path in conditional)
+        _refuse(report, space, constraint, keys[constraint.text], always=not sleeps)
     too_many = space.raw_size > _MOST_COMBINATIONS or not space.is_finite
     if report.problems or not space.constraints or too_many:
         return
@@ -70,12 +68,24 @@ def _overlap(one: Path, other: Path) -> bool:
     return one[:shorter] == other[:shorter]
 
 
-def _refuse(report: Report, space: Space, expression: Expression, key: KeyPath) -> None:
-    try:
-        if any(result is not False for result in outcomes(space, expression)):
+def _refuse(
+    report: Report, space: Space, expression: Expression, key: KeyPath, *, always: bool = True
+) -> None:
+    """Complain if the expression can never hold, or cannot be evaluated.
+
+    One that does not ``always`` apply is let pass unless it fails for all that is listed: what
+    makes it fail may never come together.
+    """
+    error: Unfit | None = None
+    for result in outcomes(space, expression):
+        if isinstance(result, Unfit):
+            error = error or result
+            if always:
+                break
+        elif result is not False or not always:
             return
-    except UsageError as error:
-        report.add(key, str(error), "compare numbers with numbers and text with text")
+    if error is not None:
+        report.add(key, str(error), error.mend)
         return
     where = "; ".join(f"`{'.'.join(path)}` is {_range(space, path)}" for path in expression.names)
     report.add(key, f"`{expression.text}` can never hold", where)
@@ -99,13 +109,15 @@ def _range(space: Space, path: Path) -> str:
 
 
 def outcomes(space: Space, expression: Expression) -> Iterator[Any]:
-    """What the expression can be: True, False or unknown, for every combination that is listed.
-
-    Raises UsageError if it cannot be evaluated.
+    """What the expression can be: True, False or unknown, for every combination that is listed;
+    an :class:`Unfit` where it cannot be evaluated.
     """
     if space.listed is not None:
         for params in space.walk_all():
-            yield expression.holds(params, missing=False)
+            try:
+                yield expression.holds(params, missing=False)
+            except Unfit as error:
+                yield error
         return
     touched = [space.axes[place] for place in sorted(space.touched(expression))]
     listed = [(axis, axis.listed(space.grid)) for axis in touched]
@@ -126,10 +138,8 @@ def outcomes(space: Space, expression: Expression) -> Iterator[Any]:
                 put(here, parameter.path, one)
         try:
             yield abstract(expression.tree, _names(here, intervals))
-        except (TypeError, ValueError, ArithmeticError) as error:
-            raise UsageError(
-                f"`{expression.text}` cannot be evaluated: {expression.found(here)}: {error}"
-            ) from error
+        except Unfit as error:
+            yield expression.unfit(here, error)
 
 
 def _copied(tree: Any) -> Any:
@@ -199,7 +209,7 @@ def _together(tree: Node, names: Names, *, stop: bool) -> Any:
     for child in tree.children:
         try:
             result = abstract(child, names)
-        except (TypeError, ValueError, ArithmeticError):
+        except Unfit:
             if not vague:
                 raise
             result = UNKNOWN
@@ -223,7 +233,7 @@ def _compare(sign: str, left: Any, right: Any) -> Any:
         if sign in ("==", "!=") and UNKNOWN not in (left, right) and not _vague_list(left, right):
             return sign == "!="  # a number is never text
         if sign in ("<", "<=", ">", ">=") and UNKNOWN not in (left, right):
-            raise TypeError("a number compared with something that is none")
+            raise Unfit("a number is compared with something that is none", LIKE_WITH_LIKE)
         return UNKNOWN
     return _ordered(sign, one, other)
 

@@ -6,6 +6,7 @@ not apply (``constraints``).
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,17 +15,50 @@ from typing import Any
 from sweeper.errors import UsageError
 
 from .grammar import ExpressionError, Node, Path, parse
+from .report import describe
 
 _MISSING = object()
+
+
+class Unfit(UsageError):
+    """Values that an operation cannot take. ``mend``: what to do about it."""
+
+    def __init__(self, message: str, mend: str) -> None:
+        super().__init__(message)
+        self.mend = mend
+
+
+LIKE_WITH_LIKE = "compare numbers with numbers and text with text"
+
+
+def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    def guarded(left: Any, right: Any) -> bool:
+        try:
+            return compare(left, right)
+        except TypeError:
+            what = f"{describe(left)} cannot be compared with {describe(right)}"
+            raise Unfit(what, LIKE_WITH_LIKE) from None
+
+    return guarded
+
+
+def _is_in(item: Any, among: Any) -> bool:
+    try:
+        return item in among
+    except TypeError:
+        what = f"{describe(item)} cannot be in {describe(among)}"
+        raise Unfit(what, "`in` looks for a value in a list, or for text in text") from None
+
+
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "in": lambda item, among: item in among,
-    "not in": lambda item, among: item not in among,
+    "<": _ordered(operator.lt),
+    "<=": _ordered(operator.le),
+    ">": _ordered(operator.gt),
+    ">=": _ordered(operator.ge),
+    "in": _is_in,
+    "not in": lambda item, among: not _is_in(item, among),
 }
 _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
@@ -35,7 +69,28 @@ _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     "%": operator.mod,
     "**": operator.pow,
 }
-CALLS: dict[str, Callable[..., Any]] = {"min": min, "max": max, "abs": abs, "len": len}
+_TAKES = {
+    "min": "numbers, or a list of them",
+    "max": "numbers, or a list of them",
+    "abs": "a number",
+    "len": "text or a list",
+}
+
+
+def _call(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def guarded(*arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except (TypeError, ValueError):
+            found = " and ".join(map(describe, arguments))
+            raise Unfit(f"{name}() cannot take {found}", f"give it {_TAKES[name]}") from None
+
+    return guarded
+
+
+CALLS: dict[str, Callable[..., Any]] = {
+    function.__name__: _call(function.__name__, function) for function in (min, max, abs, len)
+}
 _LARGEST = 10**300
 
 Function = Callable[[Mapping[str, Any]], Any]
@@ -72,10 +127,14 @@ class Expression:
             return bool(self.function(params))
         except Missing:
             return missing
-        except (TypeError, ValueError, ArithmeticError) as error:
-            raise UsageError(
-                f"`{self.text}` cannot be evaluated: {self.found(params)}: {error}"
-            ) from error
+        except Unfit as error:
+            raise self.unfit(params, error) from error
+
+    def unfit(self, params: Mapping[str, Any], error: Unfit) -> Unfit:
+        """The same complaint, with the expression and the values that it saw."""
+        return Unfit(
+            f"`{self.text}` cannot be evaluated: {self.found(params)}: {error}", error.mend
+        )
 
     def found(self, params: Mapping[str, Any]) -> str:
         """The values it sees, for messages."""
@@ -104,17 +163,26 @@ def number(value: Any) -> Any:
     """
     if isinstance(value, (int, float)):
         return value
-    raise TypeError(f"expected a number, found {value!r}")
+    raise Unfit(f"expected a number, found {describe(value)}", "only numbers can be computed with")
 
 
 def arithmetic(sign: str, left: Any, right: Any) -> Any:
     """The sum, product … of two numbers; refuses those that would not fit a float."""
     left, right = number(left), number(right)
-    if sign == "**":
-        left, right = float(left), float(right)
-    result = _ARITHMETIC[sign](left, right)
-    if isinstance(result, complex) or abs(result) > _LARGEST:
-        raise ValueError("the result is no number of reasonable size")
+    try:
+        if sign == "**":
+            left, right = float(left), float(right)
+        result = _ARITHMETIC[sign](left, right)
+    except ZeroDivisionError:
+        mend = "rule zero out first: `x != 0 and 1 / x > 2`"
+        raise Unfit(f"{left!r} {sign} {right!r} divides by zero", mend) from None
+    except OverflowError:
+        result = math.inf
+    if isinstance(result, complex):
+        mend = "raise only positive numbers to fractions"
+        raise Unfit(f"{left!r} {sign} {right!r} is no real number", mend)
+    if abs(result) > _LARGEST:
+        raise Unfit(f"{left!r} {sign} {right!r} is too large", "compare smaller numbers")
     return result
 
 

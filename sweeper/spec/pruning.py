@@ -15,7 +15,7 @@ from sweeper.errors import UsageError
 from .assemble import get, has
 from .axes import Axis, count_of
 from .decide import UNKNOWN, Interval, abstract
-from .expressions import Expression
+from .expressions import Expression, Unfit
 from .grammar import Path
 from .space import Space
 
@@ -150,7 +150,7 @@ def _bounded(
 
         try:
             return abstract(constraint.tree, value) is not False
-        except (TypeError, ValueError, ArithmeticError):
+        except Unfit:
             return True
 
     return check

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sweeper.errors import UsageError
-from sweeper.spec.expressions import Expression
+from sweeper.spec.expressions import Expression, Unfit
 from sweeper.spec.grammar import ExpressionError
 
 PARAMS: dict[str, Any] = {
@@ -122,3 +122,29 @@ def test_a_parameter_that_is_not_there_decides_nothing() -> None:
     assert expression.holds({"opt": "adam"}) is True
     assert expression.holds({"opt": "sgd"}) is False
     assert expression.holds({"opt": "sgd"}, missing=True) is True
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a > 'x'", "the number 0 cannot be compared with the string"),
+        ("1 / a > 0", "1 / 0 divides by zero"),
+        ("a ** -1 > 0", "divides by zero"),
+        ("9 ** 9 ** 9 ** b > 1", "is too large"),
+        ("10 ** 400 * b > 1", "is too large"),
+        ("(-8) ** 0.5 > a", "is no real number"),
+        ("len(a) > 1", "len() cannot take the number 0"),
+        ("max(a) > 1", "max() cannot take the number 0"),
+        ("abs(t) > 1", 'abs() cannot take the string "x"'),
+        ("min(a, t) > 1", "min() cannot take the number 0 and the string"),
+        ("b in a", "the number 1 cannot be in the number 0"),
+        ("a in t", 'the number 0 cannot be in the string "x"'),
+        ("t + 1 > 0", 'expected a number, found the string "x"'),
+    ],
+)
+def test_what_cannot_be_evaluated_is_said_in_words(text: str, words: str) -> None:
+    params = {"a": 0, "b": 1, "t": "x"}
+    with pytest.raises(Unfit) as caught:
+        Expression.parse(text, {name: (name,) for name in params}).holds(params)
+    assert words in str(caught.value)
+    assert caught.value.mend
