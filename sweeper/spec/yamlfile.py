@@ -147,44 +147,14 @@ def _compose_slowly(text: str, document: Document) -> yaml.Node | None:
         code = text[error.position]
         document.problem(place, f"the character U+{ord(code):04X} is not allowed in YAML")
     except yaml.MarkedYAMLError as error:
-        _explain(error, document)
+        from .yamlerrors import explain
+
+        explain(error, document)
     except RecursionError:
         document.problem((1, 1), "the file nests too deeply")
     except (yaml.YAMLError, ValueError) as error:
         document.problem((1, 1), f"not valid YAML: {error}")
     return None
-
-
-def _explain(error: yaml.MarkedYAMLError, document: Document) -> None:
-    mark = error.problem_mark or error.context_mark
-    place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    for line in (place[0], place[0] - 1):
-        text = document.lines[line - 1] if 0 < line <= len(document.lines) else ""
-        indent = text[: len(text) - len(text.lstrip())]
-        if "\t" in indent:
-            document.problem(
-                (line, indent.index("\t") + 1),
-                "a tab in the indentation: YAML indents with spaces only",
-                mend="replace each tab by spaces",
-            )
-            return
-    problem = error.problem or "cannot be read"
-    mend = ""
-    if "mapping values are not allowed" in problem:
-        problem = "a `:` that cannot stand here"
-        mend = "quote the text if it holds `: `, or check the indentation of this line"
-    elif "expected a single document" in (error.context or ""):
-        problem = "a second document begins here: a sweep file holds one"
-    elif "cannot start any token" in problem:
-        mend = "quote the text: it begins with a character that YAML keeps for itself"
-    elif "undefined alias" in problem:
-        mend = "an alias `*name` needs an anchor `&name` above it; quote the text if `*` is meant"
-    elif error.context_mark and "while parsing a flow" in (error.context or ""):
-        begin = error.context_mark
-        mend = (
-            f"the bracket opened on line {begin.line + 1}, column {begin.column + 1}, is not closed"
-        )
-    document.problem(place, f"not valid YAML: {problem}", mend=mend)
 
 
 class _Builder:
