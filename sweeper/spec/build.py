@@ -69,8 +69,12 @@ def build_space(
     keys: dict[str, KeyPath] = {}
     conditions = _conditions(report, parameters, known, keys)
     constraints = _constraints(report, data.get("constraints"), known, keys)
-    if len(report.problems) > before:
+    good = len(report.problems) == before
+    if not good and listed is not None:
         return None, example, sorted(varying), conditional
+    if not good:  # the conditions that could be read are judged all the same
+        depths = {parameter.path: len(parameter.depths) for parameter in parameters}
+        conditions = {path: one for path, one in conditions.items() if len(one) == depths[path]}
     space = Space(
         parameters=tuple(parameters),
         axes=tuple(axes),
@@ -84,7 +88,7 @@ def build_space(
         from .decide import refuse_the_impossible
 
         refuse_the_impossible(report, space, keys)
-    return space, example, sorted(varying), conditional
+    return space if good else None, example, sorted(varying), conditional
 
 
 def _listed(

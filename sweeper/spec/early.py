@@ -75,6 +75,10 @@ def parse_early_terminate(report: Report, raw: Any) -> EarlyTerminate | None:
     if not isinstance(kind, str) or kind not in TYPES:
         hint = did_you_mean(kind, TYPES) if isinstance(kind, str) else ""
         report.expected((*key, "type"), one_of(TYPES), kind, hint)
+        every = list(dict.fromkeys(["type", *(name for keys in TYPES.values() for name in keys)]))
+        for name in raw:
+            if name not in every:
+                report.unknown((*key, name), every)
         return None
     before = len(report.problems)
     values = dict(TYPES[kind])

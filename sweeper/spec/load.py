@@ -12,7 +12,7 @@ from . import fields, names
 from .build import build_space
 from .early import parse_early_terminate
 from .groups import default_monitored
-from .model import ADAPTIVE_METHODS, Budget, Metric, Resources, Retry, Sweep
+from .model import ADAPTIVE_METHODS, Budget, Metric, Resources, Retry, SourcePlace, Sweep
 from .overrides import apply_overrides
 from .program import Program, parse_program
 from .report import Report, describe, nearest
@@ -124,6 +124,7 @@ class _Loading:
             space=space,
             description=str(data["description"]) if data.get("description") else None,
             warnings=tuple(report.warnings),
+            places=self.places(),
             **values,
         )
         object.__setattr__(sweep, "document", self.resolved(sweep))
@@ -279,6 +280,16 @@ class _Loading:
 
     def given(self, key: str, read: Any, default: Any) -> Any:
         return read(self.report, self.data[key]) if self.data.get(key) is not None else default
+
+    def places(self) -> dict[str, SourcePlace]:
+        """Where the values of the top-level keys stand that are still judged before a launch."""
+        found = {}
+        for key in ("program", "method", "constraints"):
+            if (key,) in self.document.places and (key,) not in self.report.options:
+                line, column = self.document.places[(key,)][1]
+                source = self.document.source(line) if column <= 200 else ""
+                found[key] = SourcePlace(line, column, source)
+        return found
 
     def resolved(self, sweep: Sweep) -> dict[str, Any]:
         """The document with everything in it that it took from its surroundings."""

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sweeper.errors import Problem, SpecError
 
@@ -123,6 +123,14 @@ class Budget:
     disk: int | None = None
 
 
+class SourcePlace(NamedTuple):
+    """Where the value of a top-level key stands in the sweep file, and the text of that line."""
+
+    line: int
+    column: int
+    source: str
+
+
 @dataclass(frozen=True)
 class Sweep:
     """A validated sweep file. Made by :func:`sweeper.spec.load_sweep`."""
@@ -150,6 +158,7 @@ class Sweep:
     description: str | None = field(default=None, compare=False)
     warnings: tuple[str, ...] = field(default=(), compare=False)
     document: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    places: Mapping[str, SourcePlace] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def base_dir(self) -> Path:
@@ -231,6 +240,11 @@ class Sweep:
                 return trial
         raise IndexError(f"the sweep has no trial {index}")
 
+    def problem(self, key: str, message: str, mend: str = "", at: str = "") -> Problem:
+        """A complaint about the key, with its place (or that of the key ``at``) in the file."""
+        place = self.places.get(at or key, SourcePlace(0, 0, ""))
+        return Problem(message, key, str(self.path or ""), *place, mend)
+
     def check_launchable(self) -> None:
         """Refuse what no one means to start. Raises SpecError naming the size and what makes it.
 
@@ -242,27 +256,30 @@ class Sweep:
             raise SpecError([problem])
 
     def _launch_problem(self) -> Problem | None:
-        path = str(self.path or "")
         size = self.size()
         budget = self.budget
         if self.adaptive and size is None and not (budget.trials or budget.wall):
-            return Problem(
-                f"`method: {self.method}` goes on without end",
+            return self.problem(
                 "run_cap",
-                path,
+                f"`method: {self.method}` goes on without end",
+                at="method",
                 mend="give `run_cap: 100` (or -n 100), or `budget: {trials: 100}` or `{wall: 12h}`",
             )
         if size == 0:
-            return Problem("no point of the space satisfies `constraints`", "constraints", path)
+            return self.problem(
+                "constraints",
+                "no point of the space satisfies `constraints`",
+                "each can hold alone: relax one of them",
+            )
         if size is None or size <= MOST_LAUNCHED_TRIALS or (budget.trials or size) < size:
             return None
         factors = ", ".join(f"{name} ({count:,})" for name, count in self.space.factors()[:4])
-        return Problem(
+        return self.problem(
+            "parameters",
             f"{size:,} trials are too many to launch (at most {MOST_LAUNCHED_TRIALS:,}); "
             f"the largest factors: {factors}"
             + (f"; repeats ({self.repeats})" if self.repeats > 1 else ""),
-            "parameters",
-            path,
+            at="method",
             mend="shorten these, set `run_cap: 1000` (or -n 1000), or use `method: random`",
         )
 

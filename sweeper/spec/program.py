@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from sweeper.errors import UsageError
+from sweeper.errors import SpecError
 
 from .report import nearest
 
@@ -73,15 +73,13 @@ def _find(place: str, directory: Path) -> Path:
 
 
 def check_program(sweep: Sweep) -> None:
-    """Refuse a sweep whose program is not there. Raises UsageError with what was looked for."""
+    """Refuse a sweep whose program is not there. Raises SpecError with what was looked for."""
     program = sweep.program
     names_program = sweep.command is None or any("${program}" in str(w) for w in sweep.command)
     if program is None:
         if names_program:
-            raise UsageError(
-                f"{sweep.path}: `program` is missing: add `program: train.py`, a file with "
-                "train(params, callbacks), or a script"
-            )
+            mend = "add `program: train.py`, a file with train(params, callbacks), or a script"
+            raise SpecError([sweep.problem("program", "`program` is missing", mend)])
         return
     if not names_program:
         return
@@ -91,15 +89,17 @@ def check_program(sweep: Sweep) -> None:
         directory = program.path.parent
         names = [entry.name for entry in directory.iterdir()] if directory.is_dir() else []
         close = nearest(program.path.name, names)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise UsageError(f"{sweep.path}: program: there is no file {program.path}{hint}")
+        mend = "write it, or name the file that has train(params, callbacks)"
+        mend = f"did you mean {close[0]}?" if close else mend
+        raise SpecError([sweep.problem("program", f"there is no file {program.path}", mend)])
     where = module_file(str(program.module), _places(sweep))
     if where is None:
         searched = ", ".join(str(place) for place in _places(sweep)[:2])
-        raise UsageError(
-            f"{sweep.path}: program: there is no module {program.module} (looked in {searched} "
-            "and the installed packages); a file is written with its ending: train.py"
+        message = (
+            f"there is no module {program.module} (looked in {searched} and the installed packages)"
         )
+        mend = "a file is written with its ending: train.py"
+        raise SpecError([sweep.problem("program", message, mend)])
 
 
 def _places(sweep: Sweep) -> list[Path]:

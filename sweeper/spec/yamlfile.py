@@ -82,11 +82,13 @@ class Document:
     def problem(self, place: Place, message: str, key: KeyPath = (), mend: str = "") -> None:
         """Note a complaint about ``place`` (line and column, from 1)."""
         line, column = place
-        source = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
-        source = source.expandtabs(1)[:200] if column <= 200 else ""
-        self.problems.append(
-            Problem(message, key_text(key), self.name, line, column, source.rstrip(), mend)
-        )
+        source = self.source(line) if column <= 200 else ""
+        self.problems.append(Problem(message, key_text(key), self.name, line, column, source, mend))
+
+    def source(self, line: int) -> str:
+        """The text of a line as messages show it."""
+        text = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
+        return text.expandtabs(1)[:200].rstrip()
 
 
 def key_text(key: KeyPath) -> str:

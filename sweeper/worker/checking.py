@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sweeper.errors import UsageError
+from sweeper.errors import SpecError
 from sweeper.spec import Sweep, check_program
 from sweeper.worker.client import Child, ServerControl
 from sweeper.worker.session import session_of
@@ -76,9 +76,14 @@ class ProgramCheck:
         nobody but itself can stop after a batch.
         """
         if self.mode == "script":
-            raise UsageError(
-                f"{self.sweep.path}: program: expected a train function to try, found a script: "
-                "define train(params, callbacks), or check without the corners"
+            raise SpecError(
+                [
+                    self.sweep.problem(
+                        "program",
+                        "expected a train function to try, found a script",
+                        "define train(params, callbacks), or check without the corners",
+                    )
+                ]
             )
         for number, params in enumerate(corners):
             began = time.monotonic()
