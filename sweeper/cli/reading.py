@@ -67,7 +67,7 @@ def plan(spec: Path, format_: str, save_trials: Path | None, **given: Any) -> No
     print_plan(sweep, planned, format_)
     if save_trials is not None:
         count = write_trials(save_trials, (trial.params for trial in _shown(sweep)))
-        say(f"wrote {count} trials to {save_trials}")
+        say(f"wrote {_trials(count)} to {save_trials}")
 
 
 def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "table") -> int:
@@ -98,7 +98,7 @@ def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "ta
         cost = left and {"seconds": round(left.seconds, 3), "bytes": left.bytes}
         writer.tail = {"estimate": cost}
     words = ", ".join(f"{number} {state}" for state, number in counts.items()) or "none"
-    say(f"{sweep.sweep_name}: {counts.total()} trials: {words}; in {sweep.base_dir}")
+    say(f"{sweep.sweep_name}: {_trials(counts.total())}: {words}; in {sweep.base_dir}")
     if sweep.adaptive:
         say(f"method {sweep.method} chooses its trials as results come in: none are known before")
     elif size is None:
@@ -108,6 +108,10 @@ def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "ta
     if left is not None:
         say(costs.estimate_in_words(left))
     return 0
+
+
+def _trials(count: int) -> str:
+    return f"{count} trial{'' if count == 1 else 's'}"
 
 
 def _shown(sweep: Sweep) -> Iterable[Trial]:
@@ -162,7 +166,7 @@ def status(target: Path, format_: str, **given: Any) -> None:
     head = {"sweep": index.name, "size": index.size, "counts": counts}
     if format_ == "table":
         words = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
-        print(f"{index.name}: {len(rows)} trials: {words or 'none'}")
+        print(f"{index.name}: {_trials(len(rows))}: {words or 'none'}")
         if not rows:
             return
     with formatting.writer(format_, head, columns, STATUS_FIELDS, names.names) as writer:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from .distributions import BOUNDED, KINDS, Distribution
-from .report import Report, did_you_mean, one_of
+from .report import Report, all_of, did_you_mean, one_of
 from .yamlfile import KeyPath
 
 BODY_KEYS = (
@@ -97,7 +97,7 @@ def _unknown_keys(
         report.add(
             (*key, name),
             f"unknown key `{name}`: expected {one_of(BODY_KEYS)}",
-            _hint(name),
+            _hint(name) or "keep a mapping whole with `value: {...}`, or nest it in `parameters:`",
             on_key=True,
         )
 
@@ -116,7 +116,7 @@ def _kind(report: Report, body: Mapping[str, Any], key: KeyPath) -> str | None:
         if isinstance(kind, str) and kind in KINDS:
             return kind
         hint = did_you_mean(kind.replace("-", "_"), KINDS) if isinstance(kind, str) else ""
-        hint = hint or f"there are {one_of(KINDS)}"
+        hint = hint or f"there are {all_of(KINDS)}"
         report.expected((*key, "distribution"), "the name of a distribution", kind, hint)
         return None
     if "value" in body:
@@ -133,7 +133,9 @@ def _kind(report: Report, body: Mapping[str, Any], key: KeyPath) -> str | None:
     report.add(
         key,
         f"expected `value`, `values`, `min` and `max`, or `distribution`, found {one_of(body)}",
-        "name the `distribution`" if any(name in _NUMBERS for name in body) else "",
+        "name the `distribution`"
+        if any(name in _NUMBERS for name in body)
+        else f"add `values:`{', one for each probability' * ('probabilities' in body)}",
         on_key=True,
     )
     return None
@@ -160,6 +162,9 @@ def _only_known(report: Report, body: Mapping[str, Any], key: KeyPath, kind: str
             mend = f"keep one of `{name}` and {one_of(f'`{k}`' for k in body if k != name)}"
             if "distribution" in body:
                 mend = f"remove `distribution: {kind}` to have these values, or give its numbers"
+        if not mend and kind in ("constant", "categorical", "categorical_w_probabilities"):
+            keep = "`value`" if kind == "constant" else "`values`"
+            mend = f"remove it, or give a range without {keep}"
         report.add(
             (*key, name), f"`{name}` has no meaning in {_kind_words(body, kind)}", mend, on_key=True
         )
@@ -221,9 +226,12 @@ def _categorical(
 ) -> Distribution | None:
     values = body["values"]
     if not isinstance(values, list):
-        mend = (
-            "" if isinstance(values, dict) else f"write `values: [{values}]` or `value: {values}`"
-        )
+        mend = f"write `values: [{values}]` or `value: {values}`"
+        if isinstance(values, dict):
+            items = ", ".join(map(str, values.values()))
+            mend = "keep a mapping whole with `value: {...}`"
+            if items and len(items) <= 40:
+                mend = f"write `values: [{items}]`, or {mend}"
         report.expected((*key, "values"), "a list of values", values, mend)
         return None
     if not values:

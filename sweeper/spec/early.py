@@ -90,7 +90,7 @@ def parse_early_terminate(report: Report, raw: Any) -> EarlyTerminate | None:
             continue
         problem = _problem(name, value)
         if problem:
-            report.expected((*key, name), problem, value)
+            report.expected((*key, name), problem, value, _mend(name, value))
             continue
         is_count = name in ("min_iter", "max_iter", "s", "brackets", "min_trials", "interval")
         values[name] = int(value) if is_count else value
@@ -125,6 +125,17 @@ def parse_early_terminate(report: Report, raw: Any) -> EarlyTerminate | None:
         )
         return None
     return stop
+
+
+def _mend(name: str, value: Any) -> str:
+    if name == "strict":
+        meant = str(value).lower() in ("yes", "on", "1", "true", "y")
+        return f"write `strict: {'true' if meant else 'false'}`"
+    if name == "eta":
+        return "each band is eta times the one before: write `eta: 3`"
+    if name in ("quantile", "resample"):
+        return f"for example `{name}: 0.25`"
+    return f"for example `{name}: 3`"
 
 
 def _problem(name: str, value: Any) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -182,11 +183,16 @@ def metric(report: Report, raw: Any) -> Metric | None:
     return Metric(name, goal, target, mode)
 
 
-def choice(report: Report, value: Any, key: KeyPath, among: Sequence[str]) -> Any:
-    """``value`` if it is one of ``among``, else None."""
+def choice(
+    report: Report, value: Any, key: KeyPath, among: Sequence[str], otherwise: str = ""
+) -> Any:
+    """``value`` if it is one of ``among``, else None; ``otherwise`` mends what is near none."""
     if isinstance(value, str) and value in among:
         return value
     mend = did_you_mean(value, among) if isinstance(value, str) else ""
+    mend = mend or otherwise or f"write `{key[-1]}: {among[0]}`"
+    if isinstance(key[-1], int):
+        mend = mend.replace(f"`{key[-1]}: {among[0]}`", f"`{among[0]}`")
     report.expected(key, one_of(among), value, mend)
     return None
 
@@ -199,8 +205,12 @@ def whole(report: Report, value: Any, key: KeyPath, least: int | None = 1) -> in
     mend = ""
     if isinstance(value, str) and value.strip().lstrip("-").isdigit():
         mend = f"remove the quotes: {key[-1]}: {value}"
-    if is_number and value == 0 and least == 1:
-        mend = f"leave `{key[-1]}` out, or give 1 or more"
+    elif is_number and least is not None and value < least:
+        mend = f"leave `{key[-1]}` out, or give {least} or more"
+    elif is_number and math.isfinite(value):
+        mend = f"write {math.floor(value)} or {math.ceil(value)}"
+    elif not mend:
+        mend = f"for example {key[-1]}: {(least or 0) + 1}"
     what = "a whole number" if least is None else f"a whole number of {least} or more"
     report.expected(key, what, value, mend)
     return None
@@ -231,9 +241,8 @@ def parallel(report: Report, raw: Any) -> int | None:
     if raw is None or raw == "auto":
         return None
     if isinstance(raw, str) and not raw.strip().isdigit():
-        report.expected(
-            ("parallel",), "auto or a whole number of 1 or more", raw, did_you_mean(raw, ["auto"])
-        )
+        mend = did_you_mean(raw, ["auto"]) or "leave it out for as many as the resources allow"
+        report.expected(("parallel",), "auto or a whole number of 1 or more", raw, mend)
         return None
     return whole(report, raw, ("parallel",))
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .report import did_you_mean, nearest, one_of
+from .report import all_of, did_you_mean, nearest, one_of
 
 Path = tuple[str, ...]
 FUNCTIONS = ("min", "max", "abs", "len")
@@ -121,7 +121,7 @@ class _Parser:
             followed = self.text[match.end() :].lstrip().startswith("(")
             if followed:
                 raise ExpressionError(
-                    f"unknown function `{text}`", position, f"there are {one_of(FUNCTIONS)}"
+                    f"unknown function `{text}`", position, f"there are {all_of(FUNCTIONS)}"
                 )
             return _Token("name", self.look_up(text, position), position)
         return _Token(kind, text, position)

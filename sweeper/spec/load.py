@@ -15,9 +15,9 @@ from .groups import default_monitored
 from .model import ADAPTIVE_METHODS, Budget, Metric, Resources, Retry, SourcePlace, Sweep
 from .overrides import apply_overrides
 from .program import Program, parse_program
-from .report import Report, describe, nearest
+from .report import Report, all_of, describe, nearest
 from .space import Space
-from .trialsfile import read_data, read_trials
+from .trialsfile import FORMATS, read_data, read_trials
 from .yamlfile import Document, parse
 
 # The options of `launch` that stand for keys of the file.
@@ -49,7 +49,8 @@ def load_sweep(path: Path | str, overrides: Sequence[str] = (), **changes: Any) 
     if document.data is None and not report.problems:
         report.add((), "the file is empty", "a sweep file needs `method` and `parameters`")
     elif not isinstance(document.data, dict) and not report.problems:
-        report.expected((), "a mapping of keys", document.data)
+        mend = "a sweep file holds keys, such as `method: random` and `parameters:`"
+        report.expected((), "a mapping of keys", document.data, mend)
     if not isinstance(document.data, dict):
         report.stop_on_problems()
     sweep = _Loading(path.absolute(), document, report).sweep(overrides, changes)
@@ -141,7 +142,9 @@ class _Loading:
             return
         found: Any = {}
         try:
-            found = read_data(self.beside(raw, "base"))
+            found = read_data(self.beside(raw))
+        except FileNotFoundError as error:
+            self.report.add(("base",), f"there is no file {error.args[0]}", error.args[1])
         except UsageError as error:
             self.report.add(("base",), str(error))
         if not isinstance(found, dict):
@@ -149,8 +152,11 @@ class _Loading:
             found = {}
         self.data["base"] = found
 
-    def beside(self, name: str, key: str) -> Path:
-        """A file named in the sweep file: beside it, or in the current directory."""
+    def beside(self, name: str) -> Path:
+        """A file named in the sweep file: beside it, or in the current directory.
+
+        Raises FileNotFoundError with the path and a mend.
+        """
         given = Path(name).expanduser()
         beside = self.path.parent / given
         if beside.exists() or not (Path.cwd() / given).exists():
@@ -158,8 +164,14 @@ class _Loading:
                 directory = beside.parent
                 files = [p.name for p in directory.iterdir()] if directory.is_dir() else []
                 close = nearest(beside.name, files)
-                hint = f"; did you mean {close[0]}?" if close else ""
-                raise UsageError(f"there is no file {beside}{hint}")
+                files = sorted(file for file in files if Path(file).suffix in FORMATS)
+                files = [file for file in files if file != self.path.name][:6]
+                mend = "name a file beside the sweep file"
+                if close:
+                    mend = f"did you mean {close[0]}?"
+                elif files:
+                    mend = f"beside it there {'are' if len(files) > 1 else 'is'} {all_of(files)}"
+                raise FileNotFoundError(beside, mend)
             return beside
         return Path.cwd() / given
 
@@ -184,7 +196,10 @@ class _Loading:
             return None
         if isinstance(raw, str):
             try:
-                raw = read_trials(self.beside(raw, "trials"))
+                raw = read_trials(self.beside(raw))
+            except FileNotFoundError as error:
+                self.report.add(("trials",), f"there is no file {error.args[0]}", error.args[1])
+                return None
             except UsageError as error:
                 self.report.add(("trials",), str(error))
                 return None
@@ -209,6 +224,12 @@ class _Loading:
                 if not isinstance(level.get(key), dict):
                     level[key] = {}
                 level = level[key]
+            if option == "max_trials" and level.get(last) is not None:
+                # At most as many as the file allows, which is judged as it stands.
+                written = level[last]
+                is_number = isinstance(written, (int, float)) and not isinstance(written, bool)
+                if not is_number or written <= value or written != int(written):
+                    continue
             level[last] = str(value) if isinstance(value, Path) else value
             self.report.options.add(_CHANGES[option])
 
@@ -256,7 +277,9 @@ class _Loading:
         repeats = data.get("repeats", 1)
         order: Literal["as_written", "shuffle"] | None = "as_written"
         if "order" in data:
-            order = fields.choice(report, data["order"], ("order",), ("as_written", "shuffle"))
+            mend = "write `order: shuffle`, or leave it out"
+            among = ("as_written", "shuffle")
+            order = fields.choice(report, data["order"], ("order",), among, mend)
             if order == "shuffle" and data.get("method") not in ("grid", "list"):
                 report.add(
                     ("order",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,8 @@ from .bodies import parse_body, warn_of_clipping
 from .distributions import GRID_KINDS, Distribution
 from .report import Report, nearest, one_of
 from .yamlfile import KeyPath
+
+_NUMBER = re.compile("[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ def _walk(
         if not name:
             report.add(here, "expected a name, found an empty one", on_key=True)
             continue
+        _warn_of_near_names(report, here, prefix, name, base)
         inner = body.get("parameters") if isinstance(body, dict) else None
         if isinstance(body, dict) and "parameters" in body:
             others = [other for other in body if other not in ("parameters", "when")]
@@ -175,6 +179,29 @@ def _address(
         on_key=True,
     )
     return None
+
+
+def _warn_of_near_names(
+    report: Report,
+    key: KeyPath,
+    prefix: tuple[str, ...],
+    name: str,
+    base: Mapping[str, Any] | None,
+) -> None:
+    """Say so where a name that ``base`` does not have looks like one that it has.
+
+    A number makes a name of its own: ``conv_2`` beside ``conv_1``.
+    """
+    level: Any = base
+    for part in prefix:
+        level = level.get(part) if isinstance(level, Mapping) else None
+    if not isinstance(level, Mapping) or name in level or "." in name:
+        return
+    close = nearest(name, level)
+    if not close or _NUMBER.findall(close[0]) != _NUMBER.findall(name):
+        return
+    full, near = ".".join((*prefix, name)), ".".join((*prefix, close[0]))
+    report.warn(key, f"`{full}` is not in `base` and is added to it: did you mean `{near}`?")
 
 
 def _known(names: list[str]) -> str:

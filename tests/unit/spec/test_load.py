@@ -405,3 +405,35 @@ def test_what_is_too_large_to_launch_is_shown_in_its_place(
     with pytest.raises(SpecError) as caught:
         option.check_launchable()
     assert "^" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("cap", "most", "expected"), [(5, 3, 3), (3, 5, 3), (3.0, 5, 3)])
+def test_an_option_never_raises_the_cap(load: Load, cap: float, most: int, expected: int) -> None:
+    text = f"method: random\nrun_cap: {cap}\nparameters: {{a: {{min: 0.0, max: 1.0}}}}\n"
+    assert load(text, max_trials=most).run_cap == expected
+
+
+@pytest.mark.parametrize("cap", ["0", "5.5", "x"])
+def test_an_invalid_cap_is_refused_under_an_option_too(load: Load, cap: str) -> None:
+    text = f"method: random\nrun_cap: {cap}\nparameters: {{a: {{min: 0.0, max: 1.0}}}}\n"
+    with pytest.raises(SpecError, match=r"sweep\.yaml:2:10: run_cap"):
+        load(text, max_trials=5)
+
+
+def test_a_name_that_the_base_nearly_has_is_warned_of(load: Load) -> None:
+    sweep = load(
+        """
+        method: grid
+        base: {training: {batch_size: 1, lr: 0.1}, model: {conv_0: 3, dropout: 0.5}}
+        parameters:
+          trainin: {parameters: {lr: {value: 1}}}
+          model: {parameters: {droput: {value: 1}, conv_1: {value: 3}, dropout: {value: 0}}}
+          fresh: {value: 1}
+        """
+    )
+    assert [warning.partition("sweep.yaml:")[2] for warning in sweep.warnings] == [
+        "5: parameters.trainin: `trainin` is not in `base` and is added to it: "
+        "did you mean `training`?",
+        "6: parameters.model.parameters.droput: `model.droput` is not in `base` and is added to "
+        "it: did you mean `model.dropout`?",
+    ]
