@@ -220,7 +220,8 @@ def number(report: Report, value: Any, key: KeyPath, *, above_zero: bool) -> flo
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if is_number and (value > 0 or (value == 0 and not above_zero)):
         return float(value) if not float(value).is_integer() else int(value)
-    report.expected(key, "a number above 0" if above_zero else "a number of 0 or more", value)
+    what = "a number above 0" if above_zero else "a number of 0 or more"
+    report.expected(key, what, value, f"leave it out, or write {key[-1]}: 1")
     return None
 
 

@@ -38,7 +38,7 @@ def storage(report: Report, raw: Any) -> Path:
     if raw is None:
         raw = "experiments"
     if not isinstance(raw, str) or not raw.strip() or "\0" in raw:
-        report.expected(("storage",), "a directory", raw)
+        report.expected(("storage",), "a directory", raw, "for example `storage: experiments`")
         return Path.cwd()
     if "://" in raw:
         report.add(
