@@ -14,10 +14,11 @@ import pytest
 import yaml
 
 from sweeper.experiment import RunRecord, Tree
-from sweeper.raytune.launcher import _request, _session, _shared
+from sweeper.raytune.launcher import _request, _shared
 from sweeper.spec import load_sweep
 from sweeper.worker.client import Child, ServerControl
 from sweeper.worker.processes import MARK
+from sweeper.worker.session import session_of
 from sweeper.worker.wire import Message
 
 
@@ -47,7 +48,7 @@ class Stage:
     def start(self, trial: int = 0, *, last: bool = True, env: Mapping[str, str] = {}) -> Child:
         sweep = load_sweep(self.file)
         if self.control is None:
-            session = replace(_session(sweep), cwd=str(self.directory))
+            session = replace(session_of(sweep), cwd=str(self.directory))
             self.session = replace(session, env={**session.env, **env})
             self.control = ServerControl(self.session)
             self.control.wait_ready()
