@@ -307,7 +307,11 @@ def set_aside(path: Path, aside: Path) -> Path | None:
 
 
 def remove_scratch(directory: Path) -> None:
-    """Remove what a killed writer left half written in ``directory``."""
+    """Remove what a killed writer left half written in ``directory``.
+
+    Not the scratch of a lease: it may belong to a living process that is about to be refused.
+    """
     for name in names(directory):
-        if name.startswith(".") and ".tmp" in name:  # a model's scratch file has a suffix more
+        # A model's scratch file has one suffix more.
+        if name.startswith(".") and ".tmp" in name and not name.startswith(".lease"):
             remove(directory / name)

@@ -77,9 +77,14 @@ def open_trial(
             with _locked(directory):
                 record = _unfinished(tree, experiment, origin)
                 if record is not None:
-                    run = continue_run(
-                        record, settings, params=params, take_over=take_over, origin=origin
-                    )
+                    try:
+                        run = continue_run(
+                            record, settings, params=params, take_over=take_over, origin=origin
+                        )
+                    except TreeError:
+                        if files.exists(record.path):
+                            raise
+                        continue  # its maker found that another had made one before
                     if run is not None:
                         return run
                     continue  # it ended in this very moment: look again
@@ -93,8 +98,11 @@ def open_trial(
             if rival is None or rival.path == run.path:
                 return run
             # Only where the storage has no locks: two made the trial's run, the older one stays.
+            # Out of sight first, and owned until then: nobody shall continue what is removed.
+            hidden = staged.path.with_name(f"{staged.path.name}-lost")
+            files.move(run.path, hidden)
             run.lease.release()
-            files.remove(run.path)
+            files.remove(hidden)
 
 
 def continue_run(

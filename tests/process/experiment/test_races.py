@@ -28,6 +28,7 @@ def at_once(target, base, number=PROCESSES, *extra):
         try:
             results.put(target(base, index, barrier, *extra))
         except BaseException as error:
+            barrier.abort()  # or the others wait for this one
             results.put(["error", repr(error)])
 
     processes = [fork.Process(target=body, args=(i,)) for i in range(number)]
@@ -36,7 +37,7 @@ def at_once(target, base, number=PROCESSES, *extra):
     found = [results.get() for _ in processes]
     for process in processes:
         process.join(60)
-    return sorted(found)
+    return sorted(found, key=lambda entry: ("BrokenBarrier" in str(entry), str(entry)))
 
 
 def prepare(base, index, barrier):
