@@ -99,6 +99,7 @@ def launch(
             server.wait_ready()
             slots = cluster.check_resources(ray, sweep.resources.cpu, sweep.resources.gpu)
             stack.callback(_acquire(home).release)
+            tree.tidy()
             files.write_bytes(home / "sweep.yaml", sweep.to_yaml().encode())
             stop.after(sweep.budget.wall)
             listener.started(total)
