@@ -82,13 +82,8 @@ def run_trial(request: Message, train: TrainFunction, send: Callable[[Message], 
         send(run_message(run))
         with run.capture_output():
             end = _train(run, request, train, send)
-    except LeaseLost as error:
-        end = {"kind": "end", "outcome": "lost", "error": describe_error(error)}
     except (SweeperError, OSError) as error:
-        end = {"kind": "end", "outcome": "failed", "error": describe_error(error)}
-        if run is not None:
-            with contextlib.suppress(SweeperError, OSError):
-                run.interrupt(f"failed: {error}")
+        end = given_up(run, error)
     finally:
         inside.enter(None)
         os.chdir(cwd)
@@ -98,6 +93,16 @@ def run_trial(request: Message, train: TrainFunction, send: Callable[[Message], 
     left = [t for t in threading.enumerate() if t not in threads and t.name != HEARTBEAT]
     end["clean"] = end["outcome"] == "finished" and not left
     return end
+
+
+def given_up(run: Run | None, error: SweeperError | OSError) -> Message:
+    """The end of a trial whose run is no longer ours, or could not be opened or written."""
+    if isinstance(error, LeaseLost):
+        return {"kind": "end", "outcome": "lost", "error": describe_error(error)}
+    if run is not None:
+        with contextlib.suppress(SweeperError, OSError):
+            run.interrupt(f"failed: {error}")
+    return {"kind": "end", "outcome": "failed", "error": describe_error(error)}
 
 
 def open_run(request: Message) -> Run:

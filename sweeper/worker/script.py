@@ -23,11 +23,10 @@ from typing import Any, NoReturn
 
 import psutil
 
-from sweeper.errors import LeaseLost, SweeperError
+from sweeper.errors import SweeperError
 from sweeper.experiment import Run
 from sweeper.experiment.lease import process_start
 from sweeper.experiment.opening import adopt_run
-from sweeper.experiment.run import describe_error
 from sweeper.spec import wandb_param_file
 from sweeper.worker import child, inside
 from sweeper.worker.client import (
@@ -126,13 +125,8 @@ def run_trial(request: Message, session: Session, connection: Connection, watch:
         connection.send(child.run_message(run))
         with run.capture_output():
             end = Script(run, request, session, connection, watch).run_to_end()
-    except LeaseLost as error:
-        end = {"kind": "end", "outcome": "lost", "error": describe_error(error)}
     except (SweeperError, OSError) as error:
-        end = {"kind": "end", "outcome": "failed", "error": describe_error(error)}
-        if run is not None:
-            with contextlib.suppress(SweeperError, OSError):
-                run.interrupt(f"failed: {error}")
+        end = child.given_up(run, error)
     return {**end, "rss": 0, "clean": False}
 
 
