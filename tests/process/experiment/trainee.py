@@ -39,11 +39,13 @@ def hook_files(kill):
                 return function(*args, **kwargs)
             number = counted[0] = next(count)
             if kill and kill[0] == "op" and number == kill[1]:
-                if name == "write":
-                    function(args[0], bytes(args[1])[: len(args[1]) // 2])
-                elif number % 2:
-                    function(*args, **kwargs)
-                die()
+                try:
+                    if name == "write":
+                        function(args[0], bytes(args[1])[: len(args[1]) // 2])
+                    elif number % 2:
+                        function(*args, **kwargs)
+                finally:
+                    die()  # also where the operation is one that is expected to fail
             return function(*args, **kwargs)
 
         return hooked
