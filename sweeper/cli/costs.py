@@ -19,6 +19,8 @@ def shown_limit(sweep: Sweep) -> int | None:
     from sweeper.spec import MOST_LAUNCHED_TRIALS
 
     size = sweep.size()
+    if sweep.adaptive:
+        return None
     return ENDLESS_SHOWN if size is None or size > MOST_LAUNCHED_TRIALS else None
 
 
@@ -38,19 +40,12 @@ def space_in_words(sweep: Sweep) -> str:
 
 def estimate_left(sweep: Sweep, seen: Estimator) -> Estimate | None:
     """What is left to spend; None if no run has finished or nobody can tell how many are left."""
-    size = sweep.size()
-    if size is None or shown_limit(sweep) is not None:
-        return None
-    if not sweep.adaptive:
-        return seen.estimate()
-    from sweeper.results import BAD, GOOD, index_sweep
+    from sweeper.spec import MOST_LAUNCHED_TRIALS
 
-    entries = index_sweep(sweep).entries
-    for entry in entries:
-        if entry.record is not None:
-            seen.learn(entry.record)
-    done = sum(entry.status in GOOD + BAD for entry in entries)
-    return seen.estimate(max(0, size - done))
+    size = sweep.size()
+    if size is None or size > MOST_LAUNCHED_TRIALS:
+        return None
+    return seen.estimate(max(0, size - seen.trials) if sweep.adaptive else 0)
 
 
 def estimate_in_words(estimate: Estimate) -> str:

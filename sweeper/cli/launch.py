@@ -7,22 +7,22 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sweeper.cli import options
 from sweeper.cli.progress import Board, LiveDisplay, PlainDisplay
-from sweeper.errors import TreeError, UsageError
-from sweeper.experiment import PlannedTrial, Tree, plan_trials
+from sweeper.errors import TreeError
+from sweeper.experiment import PlannedTrial, RunRecord, Tree, plan_trials
 
 if TYPE_CHECKING:
     from sweeper.raytune.launcher import Ending
     from sweeper.results import Index
-    from sweeper.spec import Sweep
+    from sweeper.spec import Metric, Sweep
 
 LARGE = 1000  # trials: ask first
-TO_RUN = ("new", "resumed")
 
 
 @click.command()
@@ -50,30 +50,28 @@ def launch(**given: Any) -> int:
 
         return print_plan(sweep, plan)
     sweep.check_launchable()
-    if sweep.adaptive:
-        raise UsageError(
-            f"{sweep.path}: method: expected grid, random or list, found {sweep.method}: this "
-            "version has no adaptive searcher; add method=random to run it at random"
-        )
     say = _Talk(given["quiet"])
     for warning in sweep.warnings:
         say(f"sweeper: {warning}")
     counts: Counter[str] = Counter()
     total = None
-    if sweep.size() is not None:
+    size = sweep.size()
+    if size is not None or sweep.adaptive:
         plan = list(plan)
+        unchosen = max(0, size - len(plan)) if size is not None and sweep.adaptive else 0
         counts.update(item.state for item in plan)
         words = [f"{counts[s]} {s}" for s in ("new", "resumed", "reused", "failed") if counts[s]]
+        if sweep.adaptive and (unchosen or size is None):
+            words.append(f"{'more' if size is None else unchosen} to be chosen by {sweep.method}")
         many = "1 trial" if len(plan) == 1 else f"{len(plan)} trials"
         say(f"{sweep.sweep_name}: {many}: {', '.join(words)} -> {sweep.base_dir}")
-        total = counts["new"] + counts["resumed"]
-        if total > LARGE and not given["yes"] and sys.stdin.isatty():
+        total = None if size is None else counts["new"] + counts["resumed"] + unchosen
+        if total and total > LARGE and not given["yes"] and sys.stdin.isatty():
             click.confirm(f"Run {total} trials?", abort=True, err=True)
     ending = None
     best, reached = _earlier(sweep) if total != 0 else (None, False)
     if total != 0 and not reached:
-        todo = (item for item in plan if item.state in TO_RUN)
-        ending = _run(sweep, todo, total, best, given)
+        ending = _run(sweep, plan, total, best, given)
     return _conclude(sweep, ending, say)
 
 
@@ -104,7 +102,7 @@ class _Talk:
 
 def _run(
     sweep: Sweep,
-    todo: Iterable[PlannedTrial],
+    plan: Iterable[PlannedTrial],
     total: int | None,
     best: tuple[int, float] | None,
     given: dict[str, Any],
@@ -123,12 +121,20 @@ def _run(
     with display or nullcontext(board) as listener:
         return launch_sweep(
             sweep,
-            iter(todo),
+            iter(plan),
             listener,
+            score=partial(_score, sweep.metric),
             total=total,
             address=given["address"],
             verbose=given["verbose"],
         )
+
+
+def _score(metric: Metric | None, run: RunRecord) -> float | None:
+    from sweeper.results import score
+
+    found = score(run, metric) if metric is not None else None
+    return None if found is None else found.value
 
 
 def _conclude(sweep: Sweep, ending: Ending | None, say: _Talk) -> int:
@@ -159,11 +165,14 @@ def _conclude(sweep: Sweep, ending: Ending | None, say: _Talk) -> int:
     if target_reached(index.entries, index.metric):
         asked = [entry for entry in asked if entry.status in GOOD + BAD]
     signum = ending.signum if ending is not None else 0
-    if signum or any(entry.status not in GOOD + BAD for entry in asked):
+    early = ending is not None and ending.early
+    unchosen = sweep.adaptive and index.size is not None and len(asked) < index.size
+    if signum or (early and unchosen) or any(entry.status not in GOOD + BAD for entry in asked):
         say(f"to go on: {shlex.join(['sweeper', *sys.argv[1:]])}")
     if signum:
         return 128 + signum
-    return outcome_exit_code(asked, stopped=ending is not None and ending.early)
+    code = outcome_exit_code(asked, stopped=early)
+    return 4 if early and unchosen and code == 0 else code
 
 
 def _print_best(index: Index) -> None:

@@ -63,10 +63,13 @@ def plan(spec: Path, format_: str, save_trials: Path | None, **given: Any) -> No
     from sweeper.spec import save_trials as write_trials
 
     sweep = options.load(spec, **given)
-    planned = plan_trials(sweep, Tree(sweep.base_dir), given["retry_failed"])
+    planned: Iterable[PlannedTrial] = plan_trials(
+        sweep, Tree(sweep.base_dir), given["retry_failed"]
+    )
+    planned = list(planned) if sweep.adaptive else planned
     print_plan(sweep, planned, format_)
     if save_trials is not None:
-        count = write_trials(save_trials, (trial.params for trial in _shown(sweep)))
+        count = write_trials(save_trials, (trial.params for trial in _shown(sweep, planned)))
         say(f"wrote {_trials(count)} to {save_trials}")
 
 
@@ -79,7 +82,9 @@ def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "ta
         say(f"sweeper: {warning}")
     say(f"{sweep.sweep_name}: {costs.space_in_words(sweep)}")
     size = sweep.size()
-    trials = _shown(sweep)
+    if sweep.adaptive:
+        planned = list(planned)
+    trials = _shown(sweep, planned)
     if format_ != "csv":  # the header of a CSV file must name every parameter
         trials = itertools.islice(trials, LOOKED_AT)
     names = Columns(trial.params for trial in trials)
@@ -100,12 +105,13 @@ def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "ta
     words = ", ".join(f"{number} {state}" for state, number in counts.items()) or "none"
     say(f"{sweep.sweep_name}: {_trials(counts.total())}: {words}; in {sweep.base_dir}")
     if sweep.adaptive:
-        say(f"method {sweep.method} chooses its trials as results come in: none are known before")
+        more = "further trials" if size is None else _trials(max(0, size - counts.total()))
+        say(f"method {sweep.method} is to choose {more} as results come in")
     elif size is None:
         say(f"the sweep has no end; these are its first {limit}: -n shows more or fewer")
     elif limit is not None:
         say(f"too many to launch; these are the first {limit}: -n shows more or fewer")
-    if left is not None:
+    if left is not None and left.seconds:
         say(costs.estimate_in_words(left))
     return 0
 
@@ -114,10 +120,12 @@ def _trials(count: int) -> str:
     return f"{count} trial{'' if count == 1 else 's'}"
 
 
-def _shown(sweep: Sweep) -> Iterable[Trial]:
+def _shown(sweep: Sweep, planned: Iterable[PlannedTrial]) -> Iterable[Trial]:
     """The trials that a plan shows: all, but of an endless sweep the first ones only."""
     from sweeper.cli.costs import shown_limit
 
+    if sweep.adaptive:
+        return (item.trial for item in planned)
     return itertools.islice(sweep.trials(), shown_limit(sweep))
 
 

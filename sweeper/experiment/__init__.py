@@ -9,7 +9,7 @@ from sweeper.experiment.lease import Lease, living_owner
 from sweeper.experiment.manager import ExperimentManager
 from sweeper.experiment.opening import close_run
 from sweeper.experiment.paths import RunPaths, TreePaths
-from sweeper.experiment.planning import PlannedTrial, plan_trials
+from sweeper.experiment.planning import PlannedTrial, plan_trials, trial_state
 from sweeper.experiment.records import RunRecord
 from sweeper.experiment.retention import prune_checkpoints
 from sweeper.experiment.run import Run
@@ -34,4 +34,5 @@ __all__ = [
     "living_owner",
     "plan_trials",
     "prune_checkpoints",
+    "trial_state",
 ]

@@ -32,8 +32,13 @@ class PlannedTrial:
 def plan_trials(sweep: Sweep, tree: Tree, retry_failed: bool = False) -> Iterator[PlannedTrial]:
     """Every trial of ``sweep`` in order, lazily; an endless sweep gives an endless plan.
 
-    Raises UsageError if the parameters cannot be identified, TreeError if the tree cannot be read.
+    Of an adaptive sweep: what the tree holds of it and what is left of that to do; its searcher
+    chooses the rest. Raises UsageError if the parameters cannot be identified, TreeError if the
+    tree cannot be read.
     """
+    if sweep.adaptive:
+        yield from _plan_chosen(sweep, tree, retry_failed)
+        return
     seen: dict[tuple[bool, str, int], RunRecord | None] = {}
     trees = {False: tree, True: tree.debug}
     claims: dict[bool, dict[str, bytes]] = {False: {}, True: {}}
@@ -49,6 +54,25 @@ def plan_trials(sweep: Sweep, tree: Tree, retry_failed: bool = False) -> Iterato
         state, run = trial_state(runs, sweep.sweep_name, retry_failed)
         seen[key] = run
         yield PlannedTrial(trial, experiment, run, state)
+
+
+def _plan_chosen(sweep: Sweep, tree: Tree, retry_failed: bool) -> Iterator[PlannedTrial]:
+    """The trials of an adaptive sweep that have a run, and the replicates that they lack."""
+    found: dict[tuple[bool, str], dict[int, list[RunRecord]]] = {}
+    for debug, place in ((False, tree), (True, tree.debug)):
+        for run in place.all_runs():
+            if run.sweep == sweep.sweep_name and run.trial is not None and run.params:
+                replicates = found.setdefault((debug, run.experiment), {})
+                replicates.setdefault(run.replicate, []).append(run)
+    chosen = []
+    for (_, experiment), replicates in found.items():
+        known = next(iter(replicates.values()))[-1]
+        params, first = known.params, (known.trial or 0) - known.replicate
+        for replicate in sorted({*replicates, *range(sweep.repeats)}):
+            trial = sweep.trial_of(first + replicate, params, replicate)
+            state, run = trial_state(replicates.get(replicate, []), sweep.sweep_name, retry_failed)
+            chosen.append(PlannedTrial(trial, experiment, run, state))
+    yield from sorted(chosen, key=lambda item: item.trial.index)
 
 
 def trial_state(

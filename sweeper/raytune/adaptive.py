@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+import logging
+import math
+import statistics
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Protocol
+
+from sweeper.experiment import PlannedTrial, RunRecord, Tree, trial_state
+from sweeper.raytune.optunasearch import SAMPLERS, OptunaSearcher, SobolSearcher
+from sweeper.spec import Sweep
+
+logger = logging.getLogger("sweeper.raytune")
+
+PATIENCE = 30  # points in a row that are no new trial; then one is drawn at random
+
+Score = Callable[[RunRecord], "float | None"]
 
 
 class Searcher(Protocol):
@@ -21,3 +37,192 @@ class Searcher(Protocol):
 
     def tell(self, key: str, value: float | None) -> None:
         """What the point gave; None if it will never give a value."""
+
+
+@dataclass
+class _Point:
+    """A parameter dict that is being tried: its key at the searcher, what its replicates gave."""
+
+    key: str | None
+    running: set[int] = field(default_factory=set)
+    values: list[float] = field(default_factory=list)
+
+
+class AdaptivePlan(Iterator[PlannedTrial]):
+    """The trials of an adaptive sweep: what the tree holds undone, then what ``searcher`` chooses.
+
+    ``planned`` is what :func:`plan_trials` says of the tree; ``score`` is a run's value of the
+    metric. The searcher learns from every run of the sweep and from runs of others with the same
+    parameters. A trial that failed counts as bad as the worst so far: its surroundings are avoided.
+    No experiment is tried twice; where the searcher insists, the next one is drawn at random.
+    """
+
+    def __init__(
+        self,
+        sweep: Sweep,
+        tree: Tree,
+        searcher: Searcher,
+        planned: Sequence[PlannedTrial],
+        score: Score,
+    ) -> None:
+        self._sweep = sweep
+        self._trees = {False: tree, True: tree.debug}
+        self._searcher = searcher
+        self._score = score
+        self._sign = -1.0 if sweep.metric and sweep.metric.goal == "maximize" else 1.0
+        self._worst: float | None = None
+        self._points: dict[int, _Point] = {}  # trial index -> its point
+        self._seen: set[tuple[bool, str]] = set()
+        self._claims: dict[bool, dict[str, bytes]] = {False: {}, True: {}}
+        self._random: Iterator[dict[str, Any]] | None = None
+        self._todo = deque(item for item in planned if item.state in ("new", "resumed"))
+        self._trials = len(planned)
+        self._next = max((item.trial.index + 1 for item in planned), default=0)
+        self._next += -self._next % sweep.repeats
+        self._learn(planned)
+
+    def __next__(self) -> PlannedTrial:
+        if not self._todo:
+            cap = self._sweep.run_cap
+            left = self._sweep.repeats if cap is None else cap - self._trials
+            if left <= 0:
+                raise StopIteration
+            self._todo.extend(self._choose()[:left])
+            self._trials += len(self._todo)
+            for item in self._todo:
+                self._points[item.trial.index].running.add(item.trial.index)
+        return self._todo.popleft()
+
+    def ended(self, trial: int, run: RunRecord | None) -> None:
+        """The trial has ended; ``run`` is its run, if it got one."""
+        point = self._points.get(trial)
+        if point is None:
+            return
+        point.running.discard(trial)
+        value = self._value(run)
+        if value is not None:
+            point.values.append(value)
+        if not point.running:
+            self._tell(point)
+
+    def _value(self, run: RunRecord | None) -> float | None:
+        """What the run gave, to be minimised; None for one that failed or has no number."""
+        if run is None or run.status in ("failed", "out-of-memory", "timed-out"):
+            return None
+        value = self._score(run)
+        return None if value is None or not math.isfinite(value) else self._sign * value
+
+    def _tell(self, point: _Point) -> None:
+        value = statistics.fmean(point.values) if point.values else self._worst
+        if value is not None:
+            self._worst = value if self._worst is None else max(value, self._worst)
+        if point.key is not None:
+            self._guarded(self._searcher.tell, point.key, value)
+
+    def _learn(self, planned: Sequence[PlannedTrial]) -> None:
+        """Tell the searcher of the trials so far, the failed ones last."""
+        points: dict[tuple[bool, str], _Point] = {}
+        for item in planned:
+            key = (item.trial.params.get("debug") is True, item.experiment)
+            self._seen.add(key)
+            point = points.get(key)
+            if point is None:
+                point = points[key] = _Point(self._take(item.trial.params, item.trial.index))
+            self._points[item.trial.index] = point
+            value = self._value(item.run) if item.state in ("reused", "failed") else None
+            if item.state in ("new", "resumed"):
+                point.running.add(item.trial.index)
+            elif value is not None:
+                point.values.append(value)
+        ended = [point for point in points.values() if not point.running]
+        for point in sorted(ended, key=lambda point: not point.values):
+            self._tell(point)
+
+    def _take(self, params: dict[str, Any], index: int) -> str | None:
+        """The searcher's key for parameters that it did not choose; None outside its space."""
+        try:
+            numbers = self._sweep.space.encode(params)
+        except ValueError:
+            return None
+        # Where a parameter was not active any number is as true as another.
+        fill = Random(index)
+        point = [fill.random() if number is None else number for number in numbers]
+        key: str | None = self._guarded(self._searcher.take, point)
+        return key
+
+    def _choose(self) -> list[PlannedTrial]:
+        """The replicates of the next parameter dict. Raises StopIteration if there is no other."""
+        for _ in range(PATIENCE):
+            asked = self._guarded(self._searcher.ask)
+            if asked is None:
+                break
+            key, point = asked
+            params = self._sweep.space.decode(point)
+            planned = self._plan(params, key) if params is not None else None
+            if planned:
+                return planned
+            if planned is None:
+                self._guarded(self._searcher.tell, key, None)
+        if self._random is None:
+            self._random = self._sweep.space.draw(self._sweep.seed)
+        while True:
+            params = next(self._random)
+            planned = self._plan(params, None)
+            if planned:
+                index = planned[0].trial.index
+                self._points[index].key = self._take(params, index)
+                return planned
+
+    def _plan(self, params: dict[str, Any], key: str | None) -> list[PlannedTrial] | None:
+        """The replicates still to run; none if others have run them all, None if tried before."""
+        sweep = self._sweep
+        debug = params.get("debug") is True
+        experiment, runs = self._trees[debug].find_runs(
+            params, sweep.monitored, self._claims[debug]
+        )
+        if (debug, experiment) in self._seen:
+            return None
+        self._seen.add((debug, experiment))
+        point = _Point(key)
+        todo = []
+        for replicate in range(sweep.repeats):
+            trial = sweep.trial_of(self._next + replicate, params, replicate)
+            mine = [run for run in runs if run.replicate == replicate]
+            state, run = trial_state(mine, sweep.sweep_name)
+            if state == "reused":
+                value = self._value(run)
+                point.values += [] if value is None else [value]
+            else:
+                todo.append(PlannedTrial(trial, experiment, run, state))
+                self._points[trial.index] = point
+        if todo:
+            self._next += sweep.repeats
+        else:
+            self._tell(point)
+        return todo
+
+    def _guarded(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        """None where the searcher's library fails: that must not end the sweep."""
+        try:
+            return call(*arguments)
+        except Exception as error:
+            logger.warning(
+                "method %s: the searcher failed (%s: %s); the next trial is drawn at random",
+                self._sweep.method, type(error).__name__, error,
+            )  # fmt: skip
+            return None
+
+
+def searcher_for(sweep: Sweep) -> Searcher:
+    """The searcher of the sweep's method.
+
+    Raises ``UsageError`` where a package that it needs is not installed.
+    """
+    axes = sweep.space.axes
+    if sweep.method == "qmc":
+        return SobolSearcher(len(axes), sweep.seed)
+    if sweep.method in SAMPLERS:
+        return OptunaSearcher(sweep.method, [axis.alternatives for axis in axes], sweep.seed)
+    from sweeper.raytune.raysearch import RaySearcher
+
+    return RaySearcher(sweep.method, len(axes), sweep.seed)

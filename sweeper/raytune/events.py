@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
-from sweeper.experiment import Tree, close_run
+from sweeper.experiment import RunRecord, Tree, close_run
 from sweeper.raytune.disk import Disk
 from sweeper.raytune.progress import Progress, no_metric
 from sweeper.raytune.searchers import PlanSearcher
@@ -35,7 +35,10 @@ def _harmless(hook: Callable[..., None]) -> Callable[..., None]:
 
 
 class Events(tune.Callback):  # type: ignore[misc]
-    """Tells ``progress`` and ``listener`` of each trial's start, reports and end."""
+    """Tells ``progress`` and ``listener`` of each trial's start, reports and end.
+
+    ``learn`` is given each trial that has ended, and its run if it got one.
+    """
 
     def __init__(
         self,
@@ -44,7 +47,9 @@ class Events(tune.Callback):  # type: ignore[misc]
         listener: Listener,
         disk: Disk,
         base: Path,
+        learn: Callable[[int, RunRecord | None], None],
     ) -> None:
+        self._learn = learn
         self._disk = disk
         self._base = base
         self._searcher = searcher
@@ -85,12 +90,16 @@ class Events(tune.Callback):  # type: ignore[misc]
                 close_run(run, "stopped", by="driver")
             self._disk.ended(run)
             self._progress.takes(self._disk.spent)
+            self._learn(self._index(trial), RunRecord(run.parent.parent, run.parent.name, run.name))
+        else:
+            self._learn(self._index(trial), None)
         self._progress.ended(end, result)
         self._listener.trial_ended(self._index(trial), end, result)
 
     @_harmless
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         result = {"error": "its worker is gone, again and again; -v shows what Ray says"}
+        self._learn(self._index(trial), None)
         self._listener.trial_ended(self._index(trial), "lost", result)
 
     def _known_metric(self) -> bool:

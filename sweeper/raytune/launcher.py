@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sweeper.errors import RunBusy, UsageError
-from sweeper.experiment import Lease, PlannedTrial, Tree, files, living_owner
+from sweeper.experiment import Lease, PlannedTrial, RunRecord, Tree, files, living_owner
 from sweeper.raytune import cluster
 from sweeper.raytune.progress import Progress
 from sweeper.raytune.signals import signals_caught
@@ -64,14 +64,16 @@ def launch(
     plan: Iterator[PlannedTrial],
     listener: Listener,
     *,
+    score: Callable[[RunRecord], float | None],
     total: int | None = None,
     address: str | None = None,
     verbose: bool = False,
 ) -> Ending:
     """Run the new and resumed trials of ``plan`` on Ray Tune and return how it ended.
 
-    ``total`` is the number of trials that will run, if known; ``address`` is a running Ray
-    cluster's. Nothing is written before the train module, the resources and the storage are
+    An adaptive sweep goes on with trials that its searcher chooses, by what ``score`` says that a
+    run gave. ``total`` is the number of trials that will run, if known; ``address`` is a running
+    Ray cluster's. Nothing is written before the train module, the resources and the storage are
     known to be good.
 
     Raises ``UsageError`` for a request that cannot be carried out, ``RunBusy`` when another
@@ -80,6 +82,13 @@ def launch(
     check_program(sweep)
     check_storage(sweep.base_dir)
     tree = Tree(sweep.base_dir)
+    learn = _nothing_to_learn
+    if sweep.adaptive:
+        from sweeper.raytune.adaptive import AdaptivePlan, searcher_for
+
+        plan = adaptive = AdaptivePlan(sweep, tree, searcher_for(sweep), list(plan), score)
+        learn = adaptive.ended
+    todo = (item for item in plan if item.state in ("new", "resumed"))
     home = tree.paths.sweep(sweep.sweep_name)
     refuse_if_launching(home)
     session = session_of(sweep, cluster.passed_on())
@@ -104,7 +113,9 @@ def launch(
             stop.after(sweep.budget.wall)
             listener.started(total)
             slots = min(slots, sweep.parallel or slots, total or slots)
-            _tune(sweep, session, plan, progress, listener, slots, tree, lambda: stop.received)
+            _tune(
+                sweep, session, todo, progress, listener, learn, slots, tree, lambda: stop.received
+            )
         except BaseException:
             # Ray's native code may turn what a signal handler raises into an error of its own.
             if not stop.received:
@@ -116,6 +127,10 @@ def launch(
     if progress.fatal:
         raise UsageError(progress.fatal)
     return Ending(progress.reason, progress.early)
+
+
+def _nothing_to_learn(trial: int, run: RunRecord | None) -> None:
+    """The plan is fixed."""
 
 
 def _end_all(session: Session) -> None:
@@ -175,6 +190,7 @@ def _tune(
     plan: Iterator[PlannedTrial],
     progress: Progress,
     listener: Listener,
+    learn: Callable[[int, RunRecord | None], None],
     slots: int,
     tree: Tree,
     stopping: Callable[[], object],
@@ -215,7 +231,7 @@ def _tune(
             name="tune",
             storage_path=str(scratch),
             verbose=0,
-            callbacks=[Events(searcher, progress, listener, Disk(sweep, tree), tree.base)],
+            callbacks=[Events(searcher, progress, listener, Disk(sweep, tree), tree.base, learn)],
             failure_config=tune.FailureConfig(max_failures=LOST_NODE_RETRIES),
             checkpoint_config=tune.CheckpointConfig(
                 checkpoint_frequency=0, checkpoint_at_end=False

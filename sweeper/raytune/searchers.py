@@ -8,6 +8,7 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
+from sweeper.errors import SweeperError
 from sweeper.experiment import PlannedTrial
 from sweeper.raytune.progress import Progress
 
@@ -34,7 +35,11 @@ class PlanSearcher(Searcher):  # type: ignore[misc]
     def suggest(self, trial_id: str) -> Any:
         if self._progress.winding_down():
             return Searcher.FINISHED
-        item = next(self._plan, None)
+        try:
+            item = next(self._plan, None)
+        except SweeperError as error:  # Tune would call every trial failed
+            self._progress.fatal = str(error)
+            return Searcher.FINISHED
         if item is None:
             return Searcher.FINISHED
         self._progress.starting()
@@ -48,7 +53,7 @@ class PlanSearcher(Searcher):  # type: ignore[misc]
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Nothing to learn: the plan is fixed."""
+        """Nothing to do: what a trial gave is read from its run, once that is closed."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its searcher for a restore that we never do

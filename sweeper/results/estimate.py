@@ -42,9 +42,14 @@ class Estimator:
         """Take note of a planned trial, and of its run if that has finished."""
         self._states[item.state] += 1
         if item.run is not None and item.state == "reused":
-            self.learn(item.run)
+            self._learn(item.run)
 
-    def learn(self, run: RunRecord) -> None:
+    @property
+    def trials(self) -> int:
+        """How many trials went by."""
+        return self._states.total()
+
+    def _learn(self, run: RunRecord) -> None:
         """Take note of a run, if it has finished and was not seen before."""
         if run.path in self._seen or run.status != "finished":
             return
@@ -53,13 +58,12 @@ class Estimator:
         if len(self._sizes) < MEASURED:
             self._sizes.append(sum(_sizes(run.path)))
 
-    def estimate(self, left: int | None = None) -> Estimate | None:
-        """The cost of ``left`` trials, by default those seen that are new or resumed.
+    def estimate(self, unseen: int = 0) -> Estimate | None:
+        """The cost of the trials seen that are new or resumed, and of ``unseen`` more.
 
         None before any run has finished.
         """
-        if left is None:
-            left = self._states["new"] + self._states["resumed"]
+        left = self._states["new"] + self._states["resumed"] + unseen
         runs = len(self._seen)
         if not runs:
             return None

@@ -145,7 +145,7 @@ def index_sweep(sweep: Sweep, tree: Tree | None = None) -> Index:
     tree = (tree or Tree(sweep.base_dir)).as_it_is()
     size = sweep.size()
     plan = plan_trials(sweep, tree)
-    if size is None:
+    if size is None and not sweep.adaptive:
         last = max(map(_trial, _made(sweep, tree.all_runs())), default=-1)
         plan = itertools.islice(plan, last + 1)
     name = sweep.sweep_name
@@ -158,8 +158,7 @@ def index_sweep(sweep: Sweep, tree: Tree | None = None) -> Index:
     seen = {entry.record for entry in entries}
     others = [record for record in tree.all_runs() if record not in seen]
     rest = (r for r in _made(sweep, others) if (r.experiment, r.replicate) not in known)
-    # The trials of an adaptive sweep are those that a searcher has made, so none is unlisted.
-    entries += _newest(rest, listed=sweep.adaptive)
+    entries += _newest(rest)
     unreadable = [record for record in others if not record.provenance]
     return Index(
         sweep.sweep_name, tree.base, entries, sweep, sweep.metric, size, unreadable=unreadable

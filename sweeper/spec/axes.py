@@ -34,6 +34,16 @@ class Axis:
     def name(self) -> str:
         return ", ".join(self.names)
 
+    @property
+    def alternatives(self) -> int | None:
+        """How many values without an order it has, each as likely as the others; None: a number."""
+        if len(self.parameters) > 1:
+            return len(self.rows)
+        distribution = self.parameters[0].distribution
+        if distribution.kind in ("constant", "categorical"):
+            return len(distribution.values) or 1
+        return None
+
     @cached_property
     def rows(self) -> tuple[tuple[Any, ...], ...]:
         """The values of parameters that walk together, as listed."""

@@ -182,7 +182,7 @@ class Sweep:
         """How many different parameter dicts the sweep may try; None if without end."""
         if self.method in ("grid", "list"):
             return self.space.size()
-        if self.method == "random" and self.space.is_finite:
+        if self.space.is_finite:
             return self.space.size()
         return None
 
@@ -200,8 +200,8 @@ class Sweep:
     def trials(self) -> Iterator[Trial]:
         """Every trial in order, made as it is asked for; the same on every machine.
 
-        Empty for an adaptive method (see ``adaptive``): a searcher makes its trials with
-        ``space.decode`` and :meth:`trial_of`. Raises UsageError where a condition cannot be
+        Empty for an adaptive method (see ``adaptive``): its trials are chosen one by one, made
+        with ``space.decode`` and :meth:`trial_of`. Raises UsageError where a condition cannot be
         evaluated.
         """
         if self.adaptive:
@@ -258,7 +258,10 @@ class Sweep:
     def _launch_problem(self) -> Problem | None:
         size = self.size()
         budget = self.budget
-        if self.adaptive and size is None and not (budget.trials or budget.wall):
+        ends = budget.trials or budget.wall
+        if self.adaptive and ends:
+            return None
+        if self.adaptive and (size is None or size > MOST_LAUNCHED_TRIALS):
             return self.problem(
                 "run_cap",
                 f"`method: {self.method}` goes on without end",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from tests.benchmarks import sweeps
@@ -16,8 +17,8 @@ ROLES = ("driver", "Tune actors", "fork server", "warm children", "Ray's own")
 Use = dict[str, tuple[int, int]]  # role -> RSS and PSS in bytes, summed
 
 
-def roles(living: list[Process]) -> Use:
-    """What the processes of a launch use, by their role."""
+def roles(living: list[Process], actors: set[int]) -> Use:
+    """What the processes of a launch use, by their role; ``actors`` are the Tune actors' pids."""
     use = dict.fromkeys(ROLES, (0, 0))
     servers = {p.pid for p in living if "sweeper.worker.forkserver" in p.command}
     for process in living:
@@ -25,7 +26,7 @@ def roles(living: list[Process]) -> Use:
             role = "driver"
         elif process.pid in servers:
             role = "warm children" if process.parent in servers else "fork server"
-        elif "SweepTrainable" in process.command:
+        elif process.pid in actors:
             role = "Tune actors"
         else:
             role = "Ray's own"
@@ -34,9 +35,11 @@ def roles(living: list[Process]) -> Use:
     return use
 
 
-def peak(looks: list[tuple[int, Use]], first: int, last: int) -> Use:
+def peak(looks: list[tuple[int, list[Process]]], first: int, last: int) -> Use:
     """The highest use of each role while ``first`` to ``last`` trials had ended."""
-    there = [use for ended, use in looks if first <= ended <= last] or [{}]
+    # An actor's title says so only while one of its methods runs.
+    actors = {p.pid for _, living in looks for p in living if "SweepTrainable" in p.command}
+    there = [roles(living, actors) for n, living in looks if first <= n <= last] or [{}]
     return {
         role: (
             max(use.get(role, (0, 0))[0] for use in there),
@@ -50,13 +53,13 @@ def measure_memory(trials: int) -> None:
     """One launch of ``trials`` Keras trials; print each role's memory around trial 20 and last."""
     early = min(EARLY, max(1, trials // 2))
     print(f"\nmemory of one launch of {trials} Keras trials, around trial {early} and {trials}\n")
-    looks: list[tuple[int, Use]] = []
+    looks: list[tuple[int, list[Process]]] = []
     with scratch() as directory:
         base = directory / "experiments" / "bench"
         measured = measure(
             [sweeps.launch_command(sweeps.digits_spec(directory, trials), directory)],
             directory,
-            lambda living: looks.append((_ended(base), roles(living))),
+            lambda living: looks.append((_ended(base), [replace(p) for p in living])),
         )
         print(f"  {sweeps.phases(directory, measured)}; load {os.getloadavg()[0]:.1f}\n")
     # In the end processes go one by one: the highest use of the window is still the whole house.
