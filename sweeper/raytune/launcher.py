@@ -199,7 +199,7 @@ def _tune(
 
     from sweeper.raytune.disk import Disk
     from sweeper.raytune.events import Events
-    from sweeper.raytune.schedulers import Hyperband, scheduler_for
+    from sweeper.raytune.schedulers import scheduler_for
     from sweeper.raytune.searchers import PlanSearcher
     from sweeper.raytune.trainable import SweepTrainable
 
@@ -209,10 +209,10 @@ def _tune(
     files.make_directory(meeting)
     shared = {**_shared(sweep), "slots": slots, "meeting": str(meeting)}
     searcher = PlanSearcher(plan, partial(_request, sweep, session.mode), progress)
-    scheduler = scheduler_for(sweep.early_terminate, sweep.metric)
-    if isinstance(scheduler, Hyperband):
-        for values in _ended_values(sweep, tree):
-            scheduler.learn(values)
+    scheduler = scheduler_for(sweep)
+    if scheduler is not None:
+        for run, values in _earlier_values(sweep, tree):
+            scheduler.learn(run, values)
     tuner = tune.Tuner(
         tune.with_resources(
             tune.with_parameters(
@@ -247,12 +247,15 @@ def _tune(
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _ended_values(sweep: Sweep, tree: Tree) -> Iterator[list[float]]:
-    """The metric, report by report, of each run of the sweep that is over."""
+def _earlier_values(sweep: Sweep, tree: Tree) -> Iterator[tuple[str, list[float]]]:
+    """The runs that the sweep has already, interrupted ones too: name, and metric by report."""
     assert sweep.metric is not None
-    for record in tree.all_runs():
-        if record.sweep == sweep.sweep_name and record.outcome is not None:
-            yield [row[sweep.metric.name] for row in record.rows if sweep.metric.name in row]
+    name = sweep.metric.name
+    for place in (tree, tree.debug):
+        for record in place.all_runs():
+            if record.sweep == sweep.sweep_name:
+                values = [row[name] for row in record.rows if name in row]
+                yield f"{record.experiment}/{record.run}", values
 
 
 def _shared(sweep: Sweep) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from sweeper.errors import Problem, SpecError
 from .command import ScriptCall, script_call, wandb_param_file
 from .convert import to_wandb, to_wandb_yaml
 from .corners import corners
-from .early import EarlyTerminate
+from .early import EarlyTerminate, check_early_terminate
 from .groups import default_monitored
 from .load import load_sweep
 from .model import (
@@ -43,6 +43,7 @@ __all__ = [
     "SpecError",
     "Sweep",
     "Trial",
+    "check_early_terminate",
     "check_program",
     "corners",
     "default_monitored",

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from sweeper.errors import SpecError
 
 from .report import Report, did_you_mean, one_of
+
+if TYPE_CHECKING:
+    from .model import Sweep
 
 # type → its keys: name → (kind, default); None as default: not set
 _COUNT = "a whole number of 1 or more"
@@ -17,6 +23,8 @@ TYPES: dict[str, dict[str, Any]] = {
     "pbt": {"interval": 1, "quantile": 0.25, "resample": 0.25, "min_iter": 0},
     "pb2": {"interval": 1, "quantile": 0.25, "min_iter": 0},
 }
+LAUNCHED = ("hyperband", "asha", "median")
+"""The types that a launch can carry out."""
 _MOST_BANDS = 100
 
 
@@ -24,9 +32,10 @@ _MOST_BANDS = 100
 class EarlyTerminate:
     """A scheduler by ``type``. An iteration is one report of the metric.
 
-    ``min_iter`` (first iteration at which a trial may be stopped), ``max_iter``, ``s`` and ``eta``
-    mean what they mean in W&B; ``strict`` judges a trial by its latest band, not its best value so
-    far. ``options`` are the other keys of the type, defaults filled in.
+    ``min_iter`` is the first iteration at which a trial may be stopped. Of hyperband ``max_iter``,
+    ``s`` and ``eta`` mean what they mean in W&B, and ``strict`` judges a trial by its latest band,
+    not its best value so far; of asha see :meth:`is_rung`. ``options`` are the other keys of the
+    type, defaults filled in.
     """
 
     type: str
@@ -57,6 +66,30 @@ class EarlyTerminate:
                 bands.append(int(band))
                 band *= self.eta
         return tuple(sorted({band for band in bands if upto is None or band <= upto}))
+
+    def is_rung(self, iteration: int, bracket: int = 0) -> bool:
+        """Does asha judge the trials of this bracket (from 0) after so many reports?
+
+        At ``min_iter * eta**(bracket + k)`` for k = 0, 1, …, rounded down, below ``max_iter``.
+        """
+        if self.max_iter is not None and iteration >= self.max_iter:
+            return False
+        rung: float = self.min_iter or 1
+        for _ in range(bracket):
+            rung *= self.eta
+        while rung < iteration:
+            rung *= self.eta
+        return rung < iteration + 1
+
+
+def check_early_terminate(sweep: Sweep) -> None:
+    """Refuse a type that cannot be launched. Raises SpecError."""
+    early = sweep.early_terminate
+    if early is not None and early.type not in LAUNCHED:
+        others = [name for name in TYPES if name not in LAUNCHED]
+        message = f"expected {one_of(LAUNCHED)} for a launch, found {early.type}"
+        mend = f"{', '.join(others)}: `sweeper check` and `plan` take them, no launch does yet"
+        raise SpecError([sweep.problem("early_terminate", message, mend)])
 
 
 def parse_early_terminate(report: Report, raw: Any) -> EarlyTerminate | None:
@@ -117,6 +150,8 @@ def parse_early_terminate(report: Report, raw: Any) -> EarlyTerminate | None:
     common["eta"] = values.pop("eta", 3)
     common["strict"] = values.pop("strict", True)
     stop = EarlyTerminate(kind, options=values, **common)
+    if kind == "asha" and not _has_rungs(report, stop):
+        return None
     if kind == "hyperband" and not stop.bands():
         report.add(
             key,
@@ -125,6 +160,31 @@ def parse_early_terminate(report: Report, raw: Any) -> EarlyTerminate | None:
         )
         return None
     return stop
+
+
+def _has_rungs(report: Report, asha: EarlyTerminate) -> bool:
+    """Does ``max_iter`` leave every bracket a rung, or the last one all of its iterations?"""
+    low, high, brackets = asha.min_iter or 1, asha.max_iter, asha.options["brackets"]
+    if high is None:
+        return True
+    if high <= low:
+        report.add(
+            ("early_terminate",),
+            f"no trial would be judged: that begins at min_iter {low} and ends below max_iter "
+            f"{high}",
+            "make `max_iter` the reports of a whole trial, or leave it out",
+        )
+        return False
+    most = 1 + int(math.log(high / low) / math.log(asha.eta) + 1e-9)
+    if brackets > most:
+        report.expected(
+            ("early_terminate", "brackets"),
+            f"at most {most}",
+            brackets,
+            f"bracket s begins at min_iter·eta^s reports, up to max_iter {high}",
+        )
+        return False
+    return True
 
 
 def _mend(name: str, value: Any) -> str:
