@@ -1,0 +1,74 @@
+"""``method: bayes`` as a user launches it: chosen trials, killed drivers, ends and exit codes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.process.launch.conftest import Launcher
+
+
+def write(launcher: Launcher, do: dict[str, Any], **keys: Any) -> None:
+    parameters = {"x": {"min": 1.0, "max": 9.0}, "do": {"value": do}}
+    launcher.write(do, **{"method": "bayes", "parameters": parameters, **keys})
+
+
+def test_sigkill_of_the_driver(launcher: Launcher) -> None:
+    write(launcher, {"epochs": 4, "delay": 0.2}, run_cap=9)
+    process = launcher.start()
+    launcher.wait_for(lambda records: sum(r.status == "finished" for r in records) >= 2)
+    process.kill()
+    process.communicate()
+    assert launcher.left() == []
+    before = {record.path: record.status for record in launcher.records()}
+    assert "interrupted" in before.values()
+    plan = launcher.read("plan")
+    assert plan["size"] == 9
+    assert len(plan["trials"]) == len(before)
+    assert {t["state"] for t in plan["trials"]} == {"reused", "resumed"}
+
+    done = launcher.run()
+    assert done.returncode == 0, done.stderr
+    records = launcher.records()
+    assert sorted(record.trial for record in records) == list(range(9))
+    assert set(before) <= {record.path for record in records}
+    for record in records:
+        assert record.status == "finished"
+        assert [row["epoch"] for row in record.rows] == [1, 2, 3, 4]
+        attempts = len(record.provenance["attempts"])
+        assert attempts == (2 if before.get(record.path) == "interrupted" else 1)
+    again = launcher.run()
+    assert again.returncode == 0
+    assert again.stderr.startswith("case: 9 trials: 9 reused -> ")
+    assert len(launcher.records()) == 9
+
+
+def test_failures_budget_and_exit_codes(launcher: Launcher, address: str) -> None:
+    write(launcher, {}, run_cap=6, retry={"max": 0}, budget={"trials": 4})
+    stopped = launcher.run("--address", address)
+    assert stopped.returncode == 4, stopped.stderr
+    assert stopped.stderr.startswith("case: 0 trials: 6 to be chosen by bayes -> ")
+    assert "stopped: the budget of 4 trials is spent" in stopped.stderr
+    assert "to go on: " in stopped.stderr
+    assert len(launcher.records()) == 4
+    status = launcher.read("status")
+    assert (status["size"], status["counts"]["finished"]) == (6, 4)
+    done = launcher.run("--address", address)
+    assert done.returncode == 0, done.stderr
+    assert sorted(record.trial for record in launcher.records()) == list(range(6))
+
+
+def test_what_its_launch_refuses(launcher: Launcher) -> None:
+    write(launcher, {})
+    endless = launcher.run()
+    assert endless.returncode == 2
+    assert "`method: bayes` goes on without end" in endless.stderr
+    assert not launcher.base.exists()
+
+
+def test_a_constraint_that_cannot_be_met_ends_with_its_name(
+    launcher: Launcher, address: str
+) -> None:
+    write(launcher, {}, run_cap=3, constraints=["x * x < 0.5 * x"])
+    done = launcher.run("--address", address)
+    assert done.returncode == 2
+    assert "x * x < 0.5 * x" in done.stderr

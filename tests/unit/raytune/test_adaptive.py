@@ -1,0 +1,333 @@
+"""What an adaptive sweep tries, given a tree: searchers and runs are real, only training is not."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sweeper.errors import UsageError
+from sweeper.experiment import ExperimentManager, PlannedTrial, RunRecord, Tree, plan_trials
+from sweeper.raytune.adaptive import AdaptivePlan, searcher_for
+from sweeper.raytune.optunasearch import EXTRAS, OptunaSearcher, SobolSearcher
+from sweeper.results import score
+from sweeper.spec import Sweep, load_sweep
+
+MIXED = {
+    "rate": {"distribution": "log_uniform_values", "min": 1e-4, "max": 1.0},
+    "units": {"min": 1, "max": 64},
+    "kind": {"values": ["relu", "tanh", "elu"]},
+}
+SMALL = {"a": {"values": [1, 2, 3]}, "b": {"values": [True, False]}}
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Callable[..., Sweep]:
+    def load(parameters: dict[str, Any] | None = None, **keys: Any) -> Sweep:
+        file = tmp_path / "s.yaml"
+        sweep = {
+            "program": "s.py", "method": "bayes", "metric": {"name": "loss"}, "run_cap": 20,
+            "storage": str(tmp_path), "parameters": parameters or MIXED, **keys,
+        }  # fmt: skip
+        file.write_text(yaml.safe_dump(sweep))
+        return load_sweep(file)
+
+    return load
+
+
+def bowl(params: dict[str, Any]) -> float:
+    penalty = {"relu": 0.0, "tanh": 1.0, "elu": 2.0}[params["kind"]]
+    return (math.log10(params["rate"]) + 2) ** 2 + abs(params["units"] - 20) / 20 + penalty
+
+
+def plan_of(sweep: Sweep, retry: bool = False) -> AdaptivePlan:
+    tree = Tree(sweep.base_dir)
+
+    def value(run: RunRecord) -> float | None:
+        found = score(run, sweep.metric) if sweep.metric else None
+        return found.value if found else None
+
+    planned = list(plan_trials(sweep, tree, retry))
+    return AdaptivePlan(sweep, tree, searcher_for(sweep), planned, value)
+
+
+def open_run(sweep: Sweep, item: PlannedTrial) -> Any:
+    trial = item.trial
+    manager = ExperimentManager(sweep.base_dir, monitored_param_keys=sweep.monitored)
+    return manager.open(
+        trial.params, sweep=sweep.sweep_name, trial=trial.index, replicate=trial.replicate,
+        seed=trial.seed,
+    )  # fmt: skip
+
+
+def work(
+    sweep: Sweep, item: PlannedTrial, give: Callable[[dict[str, Any]], float | None]
+) -> RunRecord:
+    """Run a trial: ``give`` says what loss it has, None for one that fails."""
+    run = open_run(sweep, item)
+    loss = give(item.trial.params)
+    if loss is None:
+        run.close("failed", error=ValueError("told to fail"))
+    else:
+        run.report(epoch=1, loss=loss + 1)
+        run.report(epoch=2, loss=loss)
+        run.close("finished")
+    return RunRecord(run.path.parent.parent, run.path.parent.name, run.path.name)
+
+
+def launch(
+    sweep: Sweep,
+    give: Callable[[dict[str, Any]], float | None] = bowl,
+    most: int = 10_000,
+    parallel: int = 2,
+    retry: bool = False,
+) -> list[PlannedTrial]:
+    """Run what the plan hands out, ``parallel`` at a time, at most ``most`` trials."""
+    plan = plan_of(sweep, retry)
+    running: list[PlannedTrial] = []
+    done = []
+    for item in plan:
+        running.append(item)
+        done.append(item)
+        if len(done) == most:
+            break
+        if len(running) == parallel:
+            first = running.pop(0)
+            plan.ended(first.trial.index, work(sweep, first, give))
+    for item in running:
+        plan.ended(item.trial.index, work(sweep, item, give))
+    return done
+
+
+def losses(items: list[PlannedTrial]) -> list[float]:
+    return [bowl(item.trial.params) for item in items]
+
+
+@pytest.mark.parametrize("method", ["bayes", "tpe", "qmc"])
+def test_it_ends_at_run_cap_and_again_runs_nothing(load: Callable[..., Sweep], method: str) -> None:
+    sweep = load(method=method)
+    done = launch(sweep)
+    assert [item.trial.index for item in done] == list(range(20))
+    assert len({item.experiment for item in done}) == 20
+    assert all(item.state == "new" for item in done)
+    assert launch(sweep) == []
+    states = [item.state for item in plan_trials(sweep, Tree(sweep.base_dir))]
+    assert states == ["reused"] * 20
+
+
+def test_bayes_learns(load: Callable[..., Sweep]) -> None:
+    done = launch(load(run_cap=60, seed=1))
+    first, last = losses(done[:10]), losses(done[-10:])
+    assert sum(last) / 10 < sum(first) / 10
+    assert min(losses(done)) < min(first)
+
+
+def test_a_launch_learns_from_the_last(load: Callable[..., Sweep]) -> None:
+    sweep = load(run_cap=60, seed=1)
+    first = launch(sweep, most=30)
+    second = launch(sweep)
+    assert [item.trial.index for item in first + second] == list(range(60))
+    # No start at random again: what is tried is better than what chance gave.
+    assert sum(losses(second[:10])) < sum(losses(first[:10]))
+
+
+def test_a_larger_metric_is_better_where_the_sweep_says_so(load: Callable[..., Sweep]) -> None:
+    metric = {"name": "loss", "goal": "maximize"}
+    sweep = load(run_cap=60, seed=1, metric=metric)
+    done = launch(sweep, lambda params: -bowl(params))
+    assert sum(losses(done[-10:])) < sum(losses(done[:10]))
+
+
+def test_what_was_interrupted_goes_on_first(load: Callable[..., Sweep]) -> None:
+    sweep = load(run_cap=6)
+    plan = plan_of(sweep)
+    items = [next(plan) for _ in range(3)]
+    open_run(sweep, items[1]).lease.release()
+    work(sweep, items[0], bowl)
+    again = launch(sweep)
+    assert [(item.trial.index, item.state) for item in again[:1]] == [(1, "resumed")]
+    # Trial 2 never began: its number is free.
+    assert [item.trial.index for item in again] == [1, 2, 3, 4, 5]
+    assert again[0].trial == items[1].trial
+
+
+def test_failed_trials_stay_failed_and_are_avoided(load: Callable[..., Sweep]) -> None:
+    def give(params: dict[str, Any]) -> float | None:
+        return None if params["kind"] == "elu" else bowl(params)
+
+    sweep = load(run_cap=50, seed=2)
+    done = launch(sweep, give)
+    kinds = [item.trial.params["kind"] for item in done]
+    assert kinds[-20:].count("elu") < 5
+    failed = kinds.count("elu")
+    assert launch(sweep, give) == []
+    retried = launch(sweep, bowl, retry=True)
+    assert [item.trial.params["kind"] for item in retried] == ["elu"] * failed
+    assert launch(sweep, retry=True) == []
+
+
+@pytest.mark.parametrize("method", ["bayes", "tpe", "qmc"])
+def test_a_finite_space_is_tried_once_and_ends(load: Callable[..., Sweep], method: str) -> None:
+    sweep = load(SMALL, method=method, run_cap=100)
+    assert sweep.size() == 6
+    done = launch(sweep, lambda params: params["a"])
+    assert sorted((i.trial.params["a"], i.trial.params["b"]) for i in done) == [
+        (a, b) for a in (1, 2, 3) for b in (False, True)
+    ]
+    assert launch(sweep) == []
+
+
+def test_a_constraint_is_never_broken(load: Callable[..., Sweep]) -> None:
+    parameters = {"a": {"min": 0.0, "max": 1.0}, "b": {"min": 0.0, "max": 1.0}}
+    sweep = load(parameters, constraints=["a + b < 0.5"], run_cap=30)
+    done = launch(sweep, lambda params: -params["a"])
+    assert len(done) == 30
+    assert all(i.trial.params["a"] + i.trial.params["b"] < 0.5 for i in done)
+
+
+def test_conditions(load: Callable[..., Sweep]) -> None:
+    parameters = {
+        "optimizer": {"values": ["sgd", "adam"]},
+        "momentum": {"min": 0.0, "max": 0.99, "when": "optimizer == 'sgd'"},
+    }
+    sweep = load(parameters, run_cap=20)
+
+    def give(params: dict[str, Any]) -> float:
+        return float(params.get("momentum", 0.5))
+
+    done = launch(sweep, give, most=10) + launch(sweep, give)
+    assert len(done) == 20
+    for item in done:
+        assert ("momentum" in item.trial.params) == (item.trial.params["optimizer"] == "sgd")
+
+
+def test_replicates_run_together_and_count_by_their_mean(load: Callable[..., Sweep]) -> None:
+    sweep = load(repeats=3, run_cap=8)
+    done = launch(sweep, parallel=3)
+    assert [(i.trial.index, i.trial.replicate) for i in done] == [
+        (0, 0), (1, 1), (2, 2), (3, 0), (4, 1), (5, 2), (6, 0), (7, 1),
+    ]  # fmt: skip
+    assert len({item.experiment for item in done}) == 3
+    assert len({item.trial.seed for item in done}) == 8
+    grown = load(repeats=3, run_cap=9)
+    assert [(i.trial.index, i.trial.replicate) for i in launch(grown)] == [(8, 2)]
+
+
+def test_what_another_sweep_has_finished_is_not_run_again(
+    load: Callable[..., Sweep], tmp_path: Path
+) -> None:
+    other = load(SMALL, sweep_name="other", run_cap=4)
+    launch(other, lambda params: params["a"])
+    sweep = load(SMALL, run_cap=100)
+    done = launch(sweep, lambda params: params["a"])
+    assert len(done) == 2
+    assert len(list(Tree(sweep.base_dir).all_runs())) == 6
+
+
+def test_runs_outside_the_space_count_but_teach_nothing(load: Callable[..., Sweep]) -> None:
+    launch(load(run_cap=5))
+    wider = {**MIXED, "kind": {"values": ["relu", "gelu"]}}
+    sweep = load(wider, run_cap=12)
+    done = launch(sweep, lambda params: params["rate"])
+    assert [item.trial.index for item in done] == list(range(5, 12))
+
+
+class Broken:
+    def ask(self) -> Any:
+        raise RuntimeError("singular matrix")
+
+    take = tell = ask
+
+
+def test_a_searcher_that_fails_costs_no_trial(
+    load: Callable[..., Sweep], caplog: pytest.LogCaptureFixture
+) -> None:
+    sweep = load(run_cap=5)
+    plan = AdaptivePlan(sweep, Tree(sweep.base_dir), Broken(), [], lambda run: None)
+    assert len(list(plan)) == 5
+    assert "singular matrix" in caplog.text
+
+
+def searchers() -> list[tuple[str, Callable[[], Any]]]:
+    return [
+        ("bayes", lambda: OptunaSearcher("bayes", [None, None, 3], 4)),
+        ("tpe", lambda: OptunaSearcher("tpe", [None, None, 3], 4)),
+        ("gp", lambda: OptunaSearcher("gp", [None, None, 3], 4)),
+        ("cmaes", lambda: OptunaSearcher("cmaes", [None, None, 3], 4)),
+        ("qmc", lambda: SobolSearcher(3, 4)),
+    ]
+
+
+@pytest.fixture(params=searchers(), ids=lambda pair: pair[0])
+def make(request: pytest.FixtureRequest) -> Callable[[], Any]:
+    name, factory = request.param
+    pytest.importorskip(EXTRAS.get(name, "optuna"))
+    return factory
+
+
+def far(point: list[float]) -> float:
+    return (point[0] - 0.3) ** 2 + (point[1] - 0.7) ** 2 + (0.0 if point[2] < 0.34 else 0.5)
+
+
+def test_points_lie_in_the_cube_and_differ(make: Callable[[], Any]) -> None:
+    searcher = make()
+    points = [searcher.ask()[1] for _ in range(30)]
+    assert all(len(point) == 3 and all(0 < u < 1 for u in point) for point in points)
+    assert len({tuple(point) for point in points}) == 30
+    assert {round(u * 3 - 0.5) for u in (p[2] for p in points)} == {0, 1, 2}
+
+
+def test_the_same_seed_and_history_give_the_same_points(make: Callable[[], Any]) -> None:
+    def trace() -> list[list[float]]:
+        searcher = make()
+        searcher.tell(searcher.take([0.1, 0.2, 0.5]), 3.0)
+        points = []
+        for _ in range(20):
+            key, point = searcher.ask()
+            points.append(point)
+            searcher.tell(key, far(point))
+        return points
+
+    assert trace() == trace()
+
+
+def test_history_is_learned(make: Callable[[], Any], request: pytest.FixtureRequest) -> None:
+    searcher = make()
+    if isinstance(searcher, SobolSearcher):
+        pytest.skip("a Sobol sequence learns nothing")
+    steps = [i / 9 for i in range(10)]
+    for x in steps:
+        for y in steps:
+            for z in (1 / 6, 0.5, 5 / 6):
+                searcher.tell(searcher.take([x, y, z]), far([x, y, z]))
+    asked = [searcher.ask()[1] for _ in range(10)]
+    near = sum(far(point) < 0.3 for point in asked)
+    assert near >= 7, asked
+
+
+def test_nothing_told_does_no_harm(make: Callable[[], Any]) -> None:
+    searcher = make()
+    for _ in range(15):
+        searcher.tell(searcher.ask()[0], None)
+    assert len(searcher.ask()[1]) == 3
+
+
+def test_sobol_goes_on_where_it_ended() -> None:
+    whole = SobolSearcher(2, 9)
+    points = [whole.ask()[1] for _ in range(8)]
+    later = SobolSearcher(2, 9)
+    for point in points[:5]:
+        later.take(point)
+    assert [later.ask()[1] for _ in range(3)] == points[5:]
+
+
+@pytest.mark.parametrize("name", sorted(EXTRAS))
+def test_a_missing_package_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, EXTRAS[name], None)
+    with pytest.raises(UsageError, match=rf"method: {name} needs .*sweeper\[{name}\]"):
+        OptunaSearcher(name, [None], 0)

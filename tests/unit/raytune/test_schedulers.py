@@ -1,0 +1,347 @@
+"""Who is stopped, against plain computations over everything that was reported."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import random
+import statistics
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ray.tune.schedulers import TrialScheduler
+
+from sweeper.raytune.schedulers import Asha, Hyperband, Judge, MedianStop, scheduler_for
+from sweeper.spec import EarlyTerminate, Metric, SpecError, Sweep, load_sweep
+
+Curves = dict[str, list[float]]
+Reference = Callable[[EarlyTerminate, Curves, str], bool]
+ENGINE = Path(__file__).parents[1] / "spec" / "wandb_engine.json"
+ANSWERS: list[dict[str, Any]] = json.loads(ENGINE.read_text())["stops"]
+
+
+def early(text: str, tmp_path: Path, goal: str = "minimize") -> Sweep:
+    path = tmp_path / "sweep.yaml"
+    path.write_text(
+        f"method: grid\nmetric: {{name: m, goal: {goal}}}\nparameters: {{a: {{values: [1]}}}}\n"
+        f"early_terminate: {text}\n"
+    )
+    return load_sweep(path)
+
+
+def result(run: str, iteration: int, value: float, **more: Any) -> dict[str, Any]:
+    experiment, _, name = run.partition("/")
+    names = {"experiment": experiment, "run": name, "epoch": iteration}
+    return {**names, "metric": value, "iteration": iteration, **more}
+
+
+def stops(judge: Judge, run: str, iteration: int, value: float, **more: Any) -> bool:
+    """Report to the scheduler: does it stop the trial?"""
+    decision = judge.on_trial_result(None, None, result(run, iteration, value, **more))
+    assert decision in (TrialScheduler.STOP, TrialScheduler.CONTINUE)
+    return bool(decision == TrialScheduler.STOP)
+
+
+def feed(judge: Judge, run: str, values: list[float]) -> int | None:
+    """Report until the trial is stopped: after how many reports, None if never."""
+    for iteration, value in enumerate(values, 1):
+        if stops(judge, run, iteration, value):
+            return iteration
+    return None
+
+
+# -- plain computations -----------------------------------------------------------------------
+# `curves` holds all that every run has reported, minimised, and `run` has just reported.
+
+
+def worst_if_nan(value: float) -> float:
+    return value if math.isfinite(value) else math.inf
+
+
+def bracket_of(run: str, stop: EarlyTerminate) -> int:
+    n = stop.options["brackets"]
+    return random.Random(run.split("/")[0]).choices(range(n), [stop.eta**-s for s in range(n)])[0]
+
+
+def asha_stops(stop: EarlyTerminate, curves: Curves, run: str) -> bool:
+    at = len(curves[run])
+    bracket = bracket_of(run, stop)
+    assert stop.min_iter is not None
+    rungs = [int(stop.min_iter * stop.eta ** (bracket + k)) for k in range(20)]
+    if at not in rungs or at >= (stop.max_iter or math.inf):
+        return False
+    there = sorted(
+        worst_if_nan(values[at - 1])
+        for other, values in curves.items()
+        if bracket_of(other, stop) == bracket and len(values) >= at
+    )
+    best = there[: max(1, math.floor(len(there) / stop.eta))]
+    return math.isnan(curves[run][-1]) or curves[run][-1] not in best
+
+
+def median_stops(stop: EarlyTerminate, curves: Curves, run: str) -> bool:
+    at = len(curves[run])
+    others = [
+        sum(map(worst_if_nan, values[:at])) / at
+        for other, values in curves.items()
+        if other != run and len(values) >= at
+    ]
+    assert stop.min_iter is not None
+    if at < stop.min_iter or len(others) < stop.options["min_trials"]:
+        return False
+    if math.isnan(curves[run][-1]):
+        return True
+    return min(map(worst_if_nan, curves[run])) > statistics.median(others)
+
+
+def hyperband_stops(stop: EarlyTerminate, curves: Curves, run: str) -> bool:
+    histories = {r: [v for v in values if math.isfinite(v)] for r, values in curves.items()}
+    own = histories[run]
+    reached = [band for band in stop.bands() if band <= len(own)]
+    if not reached:
+        return False
+    there = sorted(h[reached[-1] - 1] for h in histories.values() if len(h) >= reached[-1])
+    judged = own[reached[-1] - 1] if stop.strict else min(own)
+    return judged > there[int(len(there) * (1 / stop.eta))]
+
+
+REFERENCES: dict[str, Reference] = {
+    "asha": asha_stops,
+    "median": median_stops,
+    "hyperband": hyperband_stops,
+}
+RULES = [
+    "{type: asha}",
+    "{type: asha, min_iter: 2, eta: 2}",
+    "{type: asha, min_iter: 2, max_iter: 8, eta: 2}",
+    "{type: asha, min_iter: 1, eta: 1.5}",
+    "{type: asha, min_iter: 1, max_iter: 9, eta: 3, brackets: 3}",
+    "{type: asha, eta: 2, brackets: 2}",
+    "{type: median}",
+    "{type: median, min_iter: 3, min_trials: 1}",
+    "{type: median, min_iter: 2, min_trials: 6}",
+    "{type: hyperband, min_iter: 1, eta: 2}",
+    "{type: hyperband, min_iter: 2, eta: 3, strict: false}",
+    "{type: hyperband, max_iter: 12, s: 2, eta: 2}",
+]
+
+
+class Play:
+    """A sweep played to its end, with what may happen to it, beside everything it reported."""
+
+    def __init__(self, sweep: Sweep, seed: int) -> None:
+        self.rng = rng = random.Random(seed)
+        self.sweep = sweep
+        assert sweep.metric is not None
+        self.sign = -1.0 if sweep.metric.goal == "maximize" else 1.0
+        self.names = [f"exp-{rng.randrange(10**8):08}/run--26-11-24--00-{i:02}" for i in range(12)]
+        # Eighths add up exactly in any order, and are often equal.
+        self.level = {name: rng.randrange(5) for name in self.names}
+        self.length = {name: rng.randint(1, 14) for name in self.names}
+        self.diverges = {name: rng.randint(2, 10) for name in self.names if rng.random() < 0.15}
+        self.curves: Curves = {}
+        self.stopped: dict[str, int] = {}
+        self.counts: Counter[str] = Counter()
+
+    def value(self, run: str) -> float:
+        if len(self.curves.get(run, ())) + 1 >= self.diverges.get(run, 99):
+            return math.nan
+        return self.level[run] + self.rng.randrange(16) / 8
+
+    def judge(self) -> Judge:
+        judge = scheduler_for(self.sweep)
+        assert judge is not None
+        for run, values in self.curves.items():  # as a launch finds them in the tree
+            judge.learn(run, [self.sign * value for value in values])
+        return judge
+
+    def run(self) -> None:
+        stop = self.sweep.early_terminate
+        assert stop is not None
+        judge, going, todo = self.judge(), set[str](), list(self.names)
+        while todo or going:
+            while todo and len(going) < 3:
+                going.add(todo.pop(0))
+            run = self.rng.choice(sorted(going))
+            chance = self.rng.random()
+            if chance < 0.04:  # a launch is interrupted: all that run are resumed later
+                judge = self.judge()
+                for resumed in going & self.curves.keys():
+                    self.back(resumed)
+            elif chance < 0.08 and run in self.curves:  # a retry
+                self.back(run)
+            else:
+                self.report(judge, stop, run)
+                if run in self.stopped or len(self.curves[run]) >= self.length[run]:
+                    going.remove(run)
+
+    def back(self, run: str) -> None:
+        del self.curves[run][self.rng.randint(0, len(self.curves[run])) :]
+        self.counts["back"] += 1
+
+    def report(self, judge: Judge, stop: EarlyTerminate, run: str) -> None:
+        value = self.value(run)
+        curve = self.curves.setdefault(run, [])
+        curve.append(value)
+        expected = REFERENCES[stop.type](stop, self.curves, run)
+        at, raw = len(curve), self.sign * value
+        assert stops(judge, run, at, raw) == expected, (run, self.curves)
+        self.counts["stop" if expected else "go"] += 1
+        if expected:
+            self.stopped[run] = at
+        else:  # a report without the metric, and the trial's end: nothing is judged again
+            assert not stops(judge, run, at, raw, epoch=at + 1) or math.isnan(raw)
+            assert not stops(judge, run, at, raw, done=True)
+
+
+@pytest.mark.parametrize("goal", ["minimize", "maximize"])
+@pytest.mark.parametrize("rule", RULES)
+def test_decisions_are_those_of_the_plain_computation(
+    rule: str, goal: str, tmp_path: Path
+) -> None:
+    sweep = early(rule, tmp_path, goal)
+    counts: Counter[str] = Counter()
+    for seed in range(25):
+        play = Play(sweep, seed)
+        play.run()
+        counts += play.counts
+    assert min(counts["stop"], counts["go"], counts["back"]) > 20, counts
+
+
+@pytest.mark.parametrize("case", ANSWERS, ids=lambda case: json.dumps(case["early_terminate"]))
+def test_hyperband_stops_whom_the_engine_of_wandb_stops(case: dict[str, Any]) -> None:
+    histories = [list(map(float, line.split())) for line in case["histories"]]
+    stopped = []
+    for number, own in enumerate(histories):
+        judge = Hyperband(
+            EarlyTerminate("hyperband", **case["early_terminate"]), Metric("loss", case["goal"])
+        )
+        for other, values in enumerate(histories):
+            if other != number:
+                judge.learn(f"exp-{other}/run--x", values)
+        decisions = [stops(judge, "exp-x/run--x", i, value) for i, value in enumerate(own, 1)]
+        if decisions[-1]:
+            stopped.append(number)
+    assert stopped == case["stopped"]
+
+
+def falling(x: float, length: int = 27) -> list[float]:
+    return [x / epoch for epoch in range(1, length + 1)]
+
+
+def asha(tmp_path: Path, text: str = "", goal: str = "minimize") -> Judge:
+    judge = scheduler_for(early(f"{{type: asha{text}}}", tmp_path, goal))
+    assert isinstance(judge, Asha)
+    return judge
+
+
+def test_the_best_of_the_top_rung_runs_to_its_end(tmp_path: Path) -> None:
+    judge = asha(tmp_path, ", max_iter: 27")
+    ends = {x: feed(judge, f"exp-{x}/run--x", falling(x)) for x in (5, 3, 9, 2, 8, 1, 7)}
+    assert ends == {5: None, 3: None, 9: 1, 2: None, 8: 1, 1: None, 7: 1}
+    # At max_iter nobody is judged any more; without it the last report would be.
+    late = [*falling(0.5, 26), 99.0]
+    assert feed(judge, "exp-0/run--x", late) is None
+    judge = asha(tmp_path)
+    assert feed(judge, "exp-1/run--x", falling(1)) is None
+    assert feed(judge, "exp-0/run--x", late) == 27
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if "hyperband" not in rule])
+@pytest.mark.parametrize("goal", ["minimize", "maximize"])
+def test_the_run_that_is_always_best_is_never_stopped(
+    rule: str, goal: str, tmp_path: Path
+) -> None:
+    sign = -1 if goal == "maximize" else 1
+    stopped = 0
+    for order in itertools.islice(itertools.permutations(range(1, 6)), 0, 120, 7):
+        judge = scheduler_for(early(rule, tmp_path, goal))
+        assert judge is not None
+        ends = {x: feed(judge, f"exp-{x}/r", [sign * v for v in falling(x, 12)]) for x in order}
+        assert ends.pop(1) is None
+        stopped += sum(end is not None for end in ends.values())
+    assert stopped or "min_trials: 6" in rule
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_diverged_trial_is_stopped_when_it_is_first_judged(value: float, tmp_path: Path) -> None:
+    judge = asha(tmp_path, ", min_iter: 3")
+    assert feed(judge, "exp-1/run--x", [1.0, 1.0, value, 0.0]) == 3  # the first at its rung
+    assert feed(judge, "exp-2/run--x", [value] * 9) == 3
+    assert feed(judge, "exp-3/run--x", [5.0] * 9) is None
+    assert feed(judge, "exp-4/run--x", [value] * 9) == 3
+    judge = asha(tmp_path, ", min_iter: 3", "maximize")
+    assert feed(judge, "exp-1/run--x", [-value] * 9) == 3
+
+    median = scheduler_for(early("{type: median, min_iter: 2, min_trials: 2}", tmp_path))
+    assert isinstance(median, MedianStop)
+    assert feed(median, "exp-1/run--x", [9.0] * 5) is None
+    assert feed(median, "exp-2/run--x", [value] * 5) is None  # two others are needed
+    assert feed(median, "exp-3/run--x", [1.0, value, 1.0]) == 2
+    assert feed(median, "exp-4/run--x", [9.0, 9.0, 9.0]) is None  # no worse than what diverged
+
+
+def test_a_resumed_trial_keeps_what_it_had_and_is_judged_where_it_comes(tmp_path: Path) -> None:
+    judge = asha(tmp_path, ", min_iter: 2, eta: 2")
+    judge.learn("exp-1/run--x", [9.0, 1.0, 9.0, 1.0, 9.0])  # five of eight epochs
+    assert feed(judge, "exp-2/run--x", [0.0, 2.0]) == 2  # judged with what the other had there
+    assert not stops(judge, "exp-1/run--x", 6, 9.0)
+    assert feed(judge, "exp-3/run--x", [3.0, 1.0, 3.0, 2.0]) == 4
+    # It begins again after its second epoch, and does worse there than before.
+    assert not stops(judge, "exp-1/run--x", 3, 9.0)
+    assert stops(judge, "exp-1/run--x", 4, 5.0)
+
+
+def test_brackets_share_the_trials_by_their_names(tmp_path: Path) -> None:
+    judge = asha(tmp_path, ", min_iter: 1, max_iter: 9, brackets: 3")
+    good = feed(judge, "exp-0/run--x", [0.0] * 9)
+    assert good is None
+    judges = {0: judge, 1: asha(tmp_path, ", min_iter: 1, max_iter: 9, brackets: 3")}
+    ends = []
+    for each in judges.values():
+        for bracket_filler in range(40):  # the best values there are, in every bracket
+            feed(each, f"exp-{bracket_filler}/run--x", [0.0] * 9)
+        ends.append([feed(each, f"exp-{i}/run--x", [1.0] * 9) for i in range(1000, 3000)])
+    assert ends[0] == ends[1]
+    counts = Counter(ends[0])
+    # Odds of 9 to 3 to 1; the last bracket would begin where trials are judged no more.
+    assert set(counts) == {1, 3, None}
+    for end, share in ((1, 9 / 13), (3, 3 / 13), (None, 1 / 13)):
+        assert abs(counts[end] / 2000 - share) < 0.04
+
+
+def test_median_needs_enough_others(tmp_path: Path) -> None:
+    judge = scheduler_for(early("{type: median, min_iter: 3, min_trials: 2}", tmp_path))
+    assert judge is not None
+    assert feed(judge, "exp-1/run--x", [1.0] * 6) is None
+    assert feed(judge, "exp-2/run--x", [9.0] * 6) is None
+    assert feed(judge, "exp-3/run--x", [2.0] * 2) is None
+    # The others' means are 1 and 9 from the third report on.
+    assert feed(judge, "exp-4/run--x", [6.0] * 6) == 3
+    assert feed(judge, "exp-5/run--x", [9.0, 5.0, 9.0, 9.0]) is None  # its best is what counts
+    judge = scheduler_for(early("{type: median, min_trials: 1}", tmp_path))
+    assert judge is not None
+    judge.learn("exp-1/run--x", [1.0, 3.0])
+    assert feed(judge, "exp-2/run--x", [1.5]) == 1
+    assert feed(judge, "exp-3/run--x", [1.0, 2.0]) is None
+
+
+@pytest.mark.parametrize("text", ["{type: bohb, max_iter: 9}", "{type: pbt}", "{type: pb2}"])
+def test_what_no_launch_can_do_is_refused(text: str, tmp_path: Path) -> None:
+    with pytest.raises(SpecError) as caught:
+        scheduler_for(early(text, tmp_path))
+    kind = text[7:].split(",")[0].rstrip("}")
+    assert f"expected hyperband, asha or median for a launch, found {kind}" in str(caught.value)
+    assert str(caught.value).startswith(f"{tmp_path / 'sweep.yaml'}:4:1: early_terminate: ")
+
+
+def test_without_early_terminate_there_is_no_scheduler(grid: Sweep) -> None:
+    assert scheduler_for(grid) is None
+
+
+def points(judge: Judge) -> Iterator[str]:
+    yield from ()
