@@ -47,7 +47,10 @@ def finished(base, params=PARAMS, outcome="finished", sweep="s", replicate=0, va
 def sweep_of(*params, name="s", repeats=1):
     trials = [Trial(i * repeats + r, p, r, 1) for i, p in enumerate(params) for r in range(repeats)]
     return SimpleNamespace(
-        trials=lambda: iter(trials), monitored=("model", "training"), sweep_name=name
+        adaptive=False,
+        trials=lambda: iter(trials),
+        monitored=("model", "training"),
+        sweep_name=name,
     )
 
 
