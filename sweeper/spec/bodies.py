@@ -8,8 +8,9 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from .distributions import BOUNDED, KINDS, Distribution
+from .distributions import KINDS, Distribution
 from .report import Report, all_of, did_you_mean, one_of
+from .sensible import is_sensible
 from .yamlfile import KeyPath
 
 BODY_KEYS = (
@@ -97,9 +98,21 @@ def _unknown_keys(
         report.add(
             (*key, name),
             f"unknown key `{name}`: expected {one_of(BODY_KEYS)}",
-            _hint(name) or "keep a mapping whole with `value: {...}`, or nest it in `parameters:`",
+            _rest_of_when(body, name)
+            or _hint(name)
+            or "keep a mapping whole with `value: {...}`, or nest it in `parameters:`",
+            or _hint(name)
+            or "keep a mapping whole with `value: {...}`, or nest it in `parameters:`",
             on_key=True,
         )
+
+
+def _rest_of_when(body: Mapping[str, Any], name: str) -> str:
+    """The mend where a comma has cut an expression without quotes: ``when: a in (1, 2)``."""
+    when = body.get("when")
+    if body[name] is None and isinstance(when, str) and when.count("(") > when.count(")"):
+        return f'quote the whole expression: "{when}, {name}"'
+    return ""
 
 
 def _hint(name: str) -> str:
@@ -211,7 +224,7 @@ def _typed(report: Report, body: Mapping[str, Any], key: KeyPath, kind: str) -> 
     if not good:
         return None
     distribution = Distribution(kind, **numbers)
-    return distribution if _sensible(report, distribution, key) else None
+    return distribution if is_sensible(report, distribution, key) else None
 
 
 def _looks_like_number(text: str) -> bool:
@@ -284,76 +297,3 @@ def _shares(weights: Sequence[float]) -> list[Decimal]:
     for place in rests[: unit - sum(counts)]:
         counts[place] += 1
     return [(Decimal(count) / unit).normalize() for count in counts]
-
-
-def _sensible(report: Report, of: Distribution, key: KeyPath) -> bool:
-    """Bounds and shapes that make a distribution."""
-    kind = of.kind
-    if kind in BOUNDED:
-        if not of.min < of.max:
-            swap = of.max < of.min
-            report.add(
-                (*key, "min"),
-                f"expected min < max, found min {of.min!r} and max {of.max!r}",
-                "swap the two" if swap else f"for one value write `value: {of.min!r}`",
-            )
-            return False
-        if kind.endswith("_values") and of.min <= 0:
-            mend = "a logarithm has no zero; use a small number, or `distribution: uniform`"
-            report.expected((*key, "min"), "a number above 0", of.min, mend)
-            return False
-        if not _fits(of):
-            real = kind + "_values"
-            mend = f"min and max are exponents of e here; for the values themselves use `{real}`"
-            report.add((*key, "max"), f"e to the power of {of.max!r} is no number", mend)
-            return False
-    for name in ("q", "a", "b"):
-        if name in KINDS[kind][1] and getattr(of, name) <= 0:
-            mend = "q is the step between two values" if name == "q" else ""
-            report.expected((*key, name), "a number above 0", getattr(of, name), mend)
-            return False
-    if "sigma" in KINDS[kind][1] and of.sigma < 0:
-        mend = "sigma is a standard deviation"
-        report.expected((*key, "sigma"), "a number of 0 or more", of.sigma, mend)
-        return False
-    if of.has_no_value:
-        report.add(
-            (*key, "q"),
-            f"no multiple of {of.q!r} lies between {of.low_high}",
-            "make q smaller or the bounds wider",
-        )
-        return False
-    if kind in ("log_uniform", "q_log_uniform", "inv_log_uniform"):
-        _warn_of_exponents(report, of, key)
-    return True
-
-
-def warn_of_clipping(report: Report, of: Distribution, key: KeyPath) -> None:
-    """Say so where rounding would leave the bounds of what is drawn."""
-    if of.clips:
-        report.warn(
-            key,
-            f"values are multiples of {of.q!r} from {of.low!r} to {of.high!r}: "
-            "rounded ones that would leave the bounds are clipped (W&B lets them leave)",
-        )
-
-
-def _fits(of: Distribution) -> bool:
-    try:
-        low, high = of.bounds
-    except OverflowError:
-        return False
-    return math.isfinite(low) and math.isfinite(high) and low < high
-
-
-def _warn_of_exponents(report: Report, of: Distribution, key: KeyPath) -> None:
-    """Say so where exponents look as if the values themselves had been meant."""
-    if of.min < 0 or 1 < of.max <= 30:
-        return
-    low, high = of.bounds
-    report.warn(
-        key,
-        f"`{of.kind}` takes natural-log exponents: these bounds give values from {low:.4g} to "
-        f"{high:.4g}; if {of.min!r} and {of.max!r} are the values themselves, "
-        f"use `{of.kind}_values`",
-    )

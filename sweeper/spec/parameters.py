@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .bodies import parse_body, warn_of_clipping
+from .bodies import parse_body
 from .distributions import GRID_KINDS, Distribution
 from .report import Report, nearest, one_of
+from .sensible import warn_of_clipping
 from .yamlfile import KeyPath
 
 _NUMBER = re.compile("[0-9]+")

@@ -11,14 +11,12 @@ import contextlib
 import json
 import os
 import re
-import select
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 
 import psutil
@@ -31,13 +29,13 @@ from sweeper.spec import wandb_param_file
 from sweeper.worker import child, inside
 from sweeper.worker.client import (
     GRACE_SECONDS,
-    HURRY_SECONDS,
     INTERPRETER,
     JSON_FILE,
 )
 from sweeper.worker.processes import MARK, adopt_orphans, die_with_parent, oom_kills
 from sweeper.worker.reports import Report, Reports
 from sweeper.worker.session import Session
+from sweeper.worker.watch import Stopped, Watch
 from sweeper.worker.wire import Connection, Message
 
 POLL_SECONDS = 0.05  # between two looks at the report file
@@ -45,10 +43,6 @@ TAIL_LINES, TAIL_BYTES = 30, 1 << 16
 INJECTED = Path(__file__).parent / "inject"
 
 _OUT_OF_MEMORY = re.compile(r"([\w.]*\.)?(MemoryError|ResourceExhaustedError|OutOfMemoryError)\b")
-
-
-class Stopped(Exception):
-    """The trial is to end before its program does."""
 
 
 def serve(connection: Connection, session: Session) -> NoReturn:
@@ -66,51 +60,6 @@ def serve(connection: Connection, session: Session) -> NoReturn:
             while watch.grace is None:
                 watch.wait(1.0)
     os._exit(128 + signal.SIGTERM)
-
-
-class Watch:
-    """Tells, while a program runs, that it has ended or that it must.
-
-    It must when the owner says so or is gone, and on SIGTERM; SIGINT means that somebody waits at
-    the keyboard. ``grace`` is then how many seconds it has to end by itself.
-    """
-
-    def __init__(self, connection: Connection) -> None:
-        self.grace: float | None = None
-        self._connection = connection
-        self._gone = False
-        self._wake, write = os.pipe()
-        os.set_blocking(write, False)
-        os.set_blocking(self._wake, False)
-        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-        # Handlers, unlike SIG_IGN, are not inherited by the program.
-        for signum in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
-            signal.signal(signum, self._handle)
-
-    def _handle(self, signum: int, frame: FrameType | None) -> None:
-        if signum != signal.SIGCHLD:
-            self.stop(HURRY_SECONDS if signum == signal.SIGINT else GRACE_SECONDS)
-
-    def stop(self, grace: float) -> None:
-        self.grace = grace if self.grace is None else min(grace, self.grace)
-
-    def wait(self, seconds: float) -> None:
-        """Until something happens, or ``seconds`` have passed."""
-        sources: list[Any] = [self._wake] if self._gone else [self._wake, self._connection]
-        ready = select.select(sources, [], [], seconds)[0]
-        if self._wake in ready:
-            with contextlib.suppress(BlockingIOError):
-                os.read(self._wake, 4096)
-        if self._gone:
-            return
-        try:
-            message = self._connection.receive(0)
-        except (EOFError, OSError):
-            self._gone = True
-            self.stop(GRACE_SECONDS)
-        else:
-            if message is not None and message["kind"] == "stop":
-                self.stop(float(message["grace"]))
 
 
 def run_trial(request: Message, session: Session, connection: Connection, watch: Watch) -> Message:

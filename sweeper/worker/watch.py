@@ -1,0 +1,62 @@
+"""What the keeper of a program waits for: its end, or the word that it must end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+from types import FrameType
+from typing import Any
+
+from sweeper.worker.client import GRACE_SECONDS, HURRY_SECONDS
+from sweeper.worker.wire import Connection
+
+
+class Stopped(Exception):
+    """The trial is to end before its program does."""
+
+
+class Watch:
+    """Tells, while a program runs, that it has ended or that it must.
+
+    It must when the owner says so or is gone, and on SIGTERM; SIGINT means that somebody waits at
+    the keyboard. ``grace`` is then how many seconds it has to end by itself.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.grace: float | None = None
+        self._connection = connection
+        self._gone = False
+        self._wake, write = os.pipe()
+        os.set_blocking(write, False)
+        os.set_blocking(self._wake, False)
+        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        # Handlers, unlike SIG_IGN, are not inherited by the program.
+        for signum in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, self._handle)
+
+    def _handle(self, signum: int, frame: FrameType | None) -> None:
+        if signum != signal.SIGCHLD:
+            self.stop(HURRY_SECONDS if signum == signal.SIGINT else GRACE_SECONDS)
+
+    def stop(self, grace: float) -> None:
+        self.grace = grace if self.grace is None else min(grace, self.grace)
+
+    def wait(self, seconds: float) -> None:
+        """Until something happens, or ``seconds`` have passed."""
+        sources: list[Any] = [self._wake] if self._gone else [self._wake, self._connection]
+        ready = select.select(sources, [], [], seconds)[0]
+        if self._wake in ready:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._wake, 4096)
+        if self._gone:
+            return
+        try:
+            message = self._connection.receive(0)
+        except (EOFError, OSError):
+            self._gone = True
+            self.stop(GRACE_SECONDS)
+        else:
+            if message is not None and message["kind"] == "stop":
+                self.stop(float(message["grace"]))
