@@ -101,8 +101,6 @@ def _unknown_keys(
             _rest_of_when(body, name)
             or _hint(name)
             or "keep a mapping whole with `value: {...}`, or nest it in `parameters:`",
-            or _hint(name)
-            or "keep a mapping whole with `value: {...}`, or nest it in `parameters:`",
             on_key=True,
         )
 
