@@ -168,11 +168,11 @@ def _has_rungs(report: Report, asha: EarlyTerminate) -> bool:
     if high is None:
         return True
     if high <= low:
-        report.add(
-            ("early_terminate",),
-            f"no trial would be judged: that begins at min_iter {low} and ends below max_iter "
-            f"{high}",
-            "make `max_iter` the reports of a whole trial, or leave it out",
+        report.expected(
+            ("early_terminate", "max_iter"),
+            f"more than min_iter, {low}",
+            high,
+            "give the reports of a whole trial, or leave it out",
         )
         return False
     most = 1 + int(math.log(high / low) / math.log(asha.eta) + 1e-9)

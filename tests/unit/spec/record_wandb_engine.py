@@ -6,6 +6,7 @@ It needs an environment of its own: it pins NumPy below 2, which TensorFlow's re
 """
 
 import json
+import math
 import random
 import warnings
 from pathlib import Path
@@ -94,6 +95,13 @@ BANDS = [
     {"min_iter": 30, "eta": 1.5},
     {"min_iter": 1, "eta": 2},
 ]
+STOPS = [
+    {"min_iter": 1, "eta": 2},
+    {"min_iter": 2},
+    {"min_iter": 3, "eta": 4, "strict": False},
+    {"max_iter": 12, "s": 2, "eta": 2},
+    {"max_iter": 12, "s": 3, "eta": 2, "strict": False},
+]
 # What the engine refuses, by method.
 BAD = [
     ("random", {"a": {"min": 5, "max": 3}}),
@@ -166,6 +174,49 @@ def bands(early_terminate):
     return run.early_terminate_info["bands"][:12]
 
 
+def histories(seed):
+    """What six runs have logged: coarse values, so that some are equal, and a few NaN."""
+    rng = random.Random(seed)
+    logged = []
+    for _ in range(6):
+        level = rng.randrange(4)
+        values = [
+            math.nan if rng.random() < 0.05 else level + rng.randrange(16) / 8
+            for _ in range(rng.randint(1, 12))
+        ]
+        logged.append(" ".join(map(str, values)))
+    return logged
+
+
+def stops(early_terminate, goal, logged):
+    """The numbers of the runs that the engine would stop, if all were running."""
+    runs = [
+        SweepRun(
+            name=str(i), state=RunState.running, history=[{"loss": float(v)} for v in line.split()]
+        )
+        for i, line in enumerate(logged)
+    ]
+    config = {
+        "method": "grid",
+        "metric": {"name": "loss", "goal": goal},
+        "parameters": {"a": {"values": [1]}},
+        "early_terminate": {"type": "hyperband", **early_terminate},
+    }
+    return sorted(int(run.name) for run in hyperband_stop_runs(runs, config))
+
+
+def stop_case(seed):
+    early = STOPS[seed % len(STOPS)]
+    goal = ("minimize", "maximize")[seed // len(STOPS) % 2]
+    logged = histories(seed)
+    return {
+        "early_terminate": early,
+        "goal": goal,
+        "histories": logged,
+        "stopped": stops(early, goal, logged),
+    }
+
+
 def refuses(method, parameters):
     try:
         if method == "grid":
@@ -189,6 +240,7 @@ if __name__ == "__main__":
         "ppf": [{"body": body, "values": ppf(body)} for body in BODIES],
         "grids": [{"parameters": parameters, "points": grid(parameters)} for parameters in GRIDS],
         "bands": [{"early_terminate": one, "bands": bands(one)} for one in BANDS],
+        "stops": [stop_case(seed) for seed in range(20)],
         "refused": [{"method": m, "parameters": p} for m, p in BAD if refuses(m, p)],
     }
     kept = [{"method": m, "parameters": p} for m, p in BAD if not refuses(m, p)]

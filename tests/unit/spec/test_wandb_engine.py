@@ -79,3 +79,4 @@ def test_the_recorded_answers_are_those_of_the_engine() -> None:
         assert [record.grid(case["parameters"]) for case in ANSWERS["grids"]] == [
             case["points"] for case in ANSWERS["grids"]
         ]
+        assert [record.stop_case(seed) for seed in range(len(ANSWERS["stops"]))] == ANSWERS["stops"]

@@ -1,0 +1,75 @@
+"""``early_terminate``: what is read from a file, and the iterations at which asha judges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from sweeper.spec import (
+    EarlyTerminate,
+    SpecError,
+    Sweep,
+    check_early_terminate,
+)
+
+Load = Callable[..., Sweep]
+
+
+def read(load: Load, text: str) -> Sweep:
+    return load(
+        f"method: grid\nmetric: {{name: m}}\nparameters: {{a: 1}}\nearly_terminate: {text}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{type: asha}", EarlyTerminate("asha", min_iter=1, options={"brackets": 1})),
+        (
+            "{type: asha, min_iter: 2, max_iter: 54, eta: 2.5, brackets: 3}",
+            EarlyTerminate("asha", min_iter=2, max_iter=54, eta=2.5, options={"brackets": 3}),
+        ),
+        ("{type: median}", EarlyTerminate("median", min_iter=1, options={"min_trials": 3})),
+        (
+            "{type: median, min_iter: 5, min_trials: 10}",
+            EarlyTerminate("median", min_iter=5, options={"min_trials": 10}),
+        ),
+    ],
+)
+def test_keys_and_defaults(load: Load, text: str, expected: EarlyTerminate) -> None:
+    sweep = read(load, text)
+    assert sweep.early_terminate == expected
+    check_early_terminate(sweep)
+
+
+@pytest.mark.parametrize("text", ["{type: bohb, max_iter: 9}", "{type: pbt}", "{type: pb2}"])
+def test_types_that_load_but_cannot_be_launched(load: Load, text: str) -> None:
+    sweep = read(load, text)
+    with pytest.raises(SpecError, match=r"early_terminate: expected hyperband, asha or median"):
+        check_early_terminate(sweep)
+
+
+@pytest.mark.parametrize(
+    ("keys", "bracket", "rungs"),
+    [
+        ({"min_iter": 1}, 0, [1, 3, 9, 27, 81]),
+        ({"min_iter": 1}, 2, [9, 27, 81]),
+        ({"min_iter": 2, "max_iter": 54}, 0, [2, 6, 18]),
+        ({"min_iter": 2, "max_iter": 55}, 1, [6, 18, 54]),
+        ({"min_iter": 1, "max_iter": 27}, 3, []),
+        ({"min_iter": 4, "eta": 2.5}, 0, [4, 10, 25, 62]),
+        ({"min_iter": 1, "eta": 1.5}, 0, [1, 2, 3, 5, 7, 11, 17, 25, 38, 57, 86]),
+    ],
+)
+def test_rungs(keys: dict[str, int], bracket: int, rungs: list[int]) -> None:
+    stop = EarlyTerminate("asha", **keys)
+    assert [at for at in range(1, 100) if stop.is_rung(at, bracket)] == rungs
+
+
+@pytest.mark.parametrize("brackets", [1, 2, 3, 4])
+def test_as_many_brackets_as_there_is_room_for(load: Load, brackets: int) -> None:
+    stop = read(load, f"{{type: asha, max_iter: 27, brackets: {brackets}}}").early_terminate
+    assert stop is not None
+    # The last of four would begin at max_iter, where nobody is judged: its trials run whole.
+    assert any(stop.is_rung(at, brackets - 1) for at in range(1, 27)) == (brackets < 4)
