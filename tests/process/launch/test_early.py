@@ -17,6 +17,10 @@ DO = {"epochs": EPOCHS, "delay": 0.15}  # the loss of trial x is x / epoch
 SIX = {"x": {"values": [4, 2, 6, 1, 5, 3]}, "do": {"value": DO}}
 
 
+def by_x(launcher: Launcher) -> dict[int, RunRecord]:
+    return {record.params["x"]: record for record in launcher.records()}
+
+
 @pytest.mark.parametrize(
     ("early", "judged"),
     [

@@ -297,6 +297,15 @@ def test_a_resumed_trial_keeps_what_it_had_and_is_judged_where_it_comes(tmp_path
     assert stops(judge, "exp-1/run--x", 4, 5.0)
 
 
+def test_a_report_without_the_metric_is_not_judged_again(tmp_path: Path) -> None:
+    judge = asha(tmp_path)
+    assert not stops(judge, "exp-1/run--x", 1, 5.0)
+    for better in (4.0, 3.0, 2.0):
+        assert not stops(judge, f"exp-{better}/run--x", 1, better)
+    assert not stops(judge, "exp-1/run--x", 1, 5.0, epoch=2)
+    assert stops(judge, "exp-5/run--x", 1, 5.0)
+
+
 def test_brackets_share_the_trials_by_their_names(tmp_path: Path) -> None:
     ends = []
     for _ in range(2):
