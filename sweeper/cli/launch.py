@@ -131,9 +131,10 @@ def _run(
 
 
 def _score(metric: Metric | None, run: RunRecord) -> float | None:
-    from sweeper.results import score
+    """The run's value of the metric; None if it failed or has none."""
+    from sweeper.results import BAD, score
 
-    found = score(run, metric) if metric is not None else None
+    found = score(run, metric) if metric is not None and run.status not in BAD else None
     return None if found is None else found.value
 
 

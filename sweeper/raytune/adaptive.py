@@ -52,9 +52,10 @@ class AdaptivePlan(Iterator[PlannedTrial]):
     """The trials of an adaptive sweep: what the tree holds undone, then what ``searcher`` chooses.
 
     ``planned`` is what :func:`plan_trials` says of the tree; ``score`` is a run's value of the
-    metric. The searcher learns from every run of the sweep and from runs of others with the same
-    parameters. A trial that failed counts as bad as the worst so far: its surroundings are avoided.
-    No experiment is tried twice; where the searcher insists, the next one is drawn at random.
+    metric, None if it failed or has none. The searcher learns from every run of the sweep, and
+    from those of others with the same parameters. A trial that failed counts as bad as the worst
+    so far: its surroundings are avoided. No experiment is tried twice; where the searcher insists,
+    the next one is drawn at random.
     """
 
     def __init__(
@@ -93,24 +94,19 @@ class AdaptivePlan(Iterator[PlannedTrial]):
                 self._points[item.trial.index].running.add(item.trial.index)
         return self._todo.popleft()
 
-    def ended(self, trial: int, run: RunRecord | None) -> None:
-        """The trial has ended; ``run`` is its run, if it got one."""
+    def ended(self, trial: int, value: float | None) -> None:
+        """The trial has ended; ``value`` is that of the metric, None if it failed or has none."""
         point = self._points.get(trial)
         if point is None:
             return
         point.running.discard(trial)
-        value = self._value(run)
-        if value is not None:
-            point.values.append(value)
+        self._count(point, value)
         if not point.running:
             self._tell(point)
 
-    def _value(self, run: RunRecord | None) -> float | None:
-        """What the run gave, to be minimised; None for one that failed or has no number."""
-        if run is None or run.status in ("failed", "out-of-memory", "timed-out"):
-            return None
-        value = self._score(run)
-        return None if value is None or not math.isfinite(value) else self._sign * value
+    def _count(self, point: _Point, value: float | None) -> None:
+        if value is not None and math.isfinite(value):
+            point.values.append(self._sign * value)
 
     def _tell(self, point: _Point) -> None:
         value = statistics.fmean(point.values) if point.values else self._worst
@@ -129,11 +125,10 @@ class AdaptivePlan(Iterator[PlannedTrial]):
             if point is None:
                 point = points[key] = _Point(self._take(item.trial.params, item.trial.index))
             self._points[item.trial.index] = point
-            value = self._value(item.run) if item.state in ("reused", "failed") else None
             if item.state in ("new", "resumed"):
                 point.running.add(item.trial.index)
-            elif value is not None:
-                point.values.append(value)
+            elif item.run is not None:
+                self._count(point, self._score(item.run))
         ended = [point for point in points.values() if not point.running]
         for point in sorted(ended, key=lambda point: not point.values):
             self._tell(point)
@@ -189,9 +184,8 @@ class AdaptivePlan(Iterator[PlannedTrial]):
             trial = sweep.trial_of(self._next + replicate, params, replicate)
             mine = [run for run in runs if run.replicate == replicate]
             state, run = trial_state(mine, sweep.sweep_name)
-            if state == "reused":
-                value = self._value(run)
-                point.values += [] if value is None else [value]
+            if state == "reused" and run is not None:
+                self._count(point, self._score(run))
             else:
                 todo.append(PlannedTrial(trial, experiment, run, state))
                 self._points[trial.index] = point

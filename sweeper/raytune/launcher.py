@@ -82,17 +82,23 @@ def launch(
     check_program(sweep)
     check_storage(sweep.base_dir)
     tree = Tree(sweep.base_dir)
-    learn = _nothing_to_learn
+    adaptive = None
     if sweep.adaptive:
         from sweeper.raytune.adaptive import AdaptivePlan, searcher_for
 
         plan = adaptive = AdaptivePlan(sweep, tree, searcher_for(sweep), list(plan), score)
-        learn = adaptive.ended
     todo = (item for item in plan if item.state in ("new", "resumed"))
     home = tree.paths.sweep(sweep.sweep_name)
     refuse_if_launching(home)
     session = session_of(sweep, cluster.passed_on())
     progress = Progress(sweep, session.mode == "script")
+
+    def learn(trial: int, run: RunRecord | None) -> None:
+        value = None if run is None else score(run)
+        progress.scored(trial, value)
+        if adaptive is not None:
+            adaptive.ended(trial, value)
+
     with signals_caught() as stop, contextlib.ExitStack() as stack:
         try:
             # The server imports the train module beside Ray's start: both take seconds.
@@ -127,10 +133,6 @@ def launch(
     if progress.fatal:
         raise UsageError(progress.fatal)
     return Ending(progress.reason, progress.early)
-
-
-def _nothing_to_learn(trial: int, run: RunRecord | None) -> None:
-    """The plan is fixed."""
 
 
 def _end_all(session: Session) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import statistics
 from typing import Any
 
 from sweeper.spec import Metric, Sweep
@@ -16,7 +17,8 @@ class Progress:
         self.budget = sweep.budget
         self.metric = sweep.metric
         self.script = script
-        self.repeats = sweep.repeats > 1
+        self._repeats = sweep.repeats
+        self._values: dict[int, list[float | None]] = {}  # parameter dict -> of its replicates
         self.started = 0
         self.failures_in_a_row = 0
         self.reason: str | None = None
@@ -43,12 +45,26 @@ class Progress:
             self.reason = f"the budget of {what} is spent"
 
     def reported(self, value: float | None) -> None:
-        """Wind down when a value of the metric reaches the sweep's target.
+        """Wind down when a value of the metric reaches the sweep's target, if nothing repeats."""
+        if self._repeats == 1:
+            self._aim(value)
 
-        Where trials repeat, their mean must: the next launch finds out.
+    def scored(self, trial: int, value: float | None) -> None:
+        """Wind down when a parameter dict's mean reaches the target, where trials repeat.
+
+        One whose replicates were run by two launches is judged by the next.
         """
+        if self._repeats == 1:
+            return
+        values = self._values.setdefault(trial // self._repeats, [])
+        values.append(value)
+        numbers = [value for value in values if value is not None]
+        if len(values) == self._repeats and numbers:
+            self._aim(statistics.fmean(numbers))
+
+    def _aim(self, value: float | None) -> None:
         metric = self.metric
-        if value is None or metric is None or metric.target is None or self.reason or self.repeats:
+        if value is None or metric is None or metric.target is None or self.reason:
             return
         if value >= metric.target if metric.goal == "maximize" else value <= metric.target:
             self.reason = f"{metric.name} has reached its target of {metric.target:g}"

@@ -72,3 +72,18 @@ def test_a_constraint_that_cannot_be_met_ends_with_its_name(
     done = launcher.run("--address", address)
     assert done.returncode == 2
     assert "x * x < 0.5 * x" in done.stderr
+
+
+def test_the_target_is_of_the_mean_where_trials_repeat(launcher: Launcher, address: str) -> None:
+    write(
+        launcher,
+        {"epochs": 1},
+        run_cap=200,
+        repeats=2,
+        metric={"name": "loss", "goal": "minimize", "target": 5.0},
+    )
+    done = launcher.run("--address", address)
+    assert done.returncode == 0, done.stderr
+    assert "stopped: loss has reached its target of 5" in done.stderr
+    ended = [record for record in launcher.records() if record.status == "finished"]
+    assert 2 <= len(ended) < 200

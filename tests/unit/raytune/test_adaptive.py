@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +49,13 @@ def bowl(params: dict[str, Any]) -> float:
 def plan_of(sweep: Sweep, retry: bool = False) -> AdaptivePlan:
     tree = Tree(sweep.base_dir)
 
-    def value(run: RunRecord) -> float | None:
-        found = score(run, sweep.metric) if sweep.metric else None
-        return found.value if found else None
-
     planned = list(plan_trials(sweep, tree, retry))
-    return AdaptivePlan(sweep, tree, searcher_for(sweep), planned, value)
+    return AdaptivePlan(sweep, tree, searcher_for(sweep), planned, partial(value_of, sweep))
+
+
+def value_of(sweep: Sweep, run: RunRecord) -> float | None:
+    found = score(run, sweep.metric) if sweep.metric and run.status == "finished" else None
+    return found.value if found else None
 
 
 def open_run(sweep: Sweep, item: PlannedTrial) -> Any:
@@ -98,9 +100,9 @@ def launch(
             break
         if len(running) == parallel:
             first = running.pop(0)
-            plan.ended(first.trial.index, work(sweep, first, give))
+            plan.ended(first.trial.index, value_of(sweep, work(sweep, first, give)))
     for item in running:
-        plan.ended(item.trial.index, work(sweep, item, give))
+        plan.ended(item.trial.index, value_of(sweep, work(sweep, item, give)))
     return done
 
 
