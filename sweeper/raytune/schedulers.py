@@ -96,7 +96,8 @@ class Judge(FIFOScheduler):  # type: ignore[misc]
             return str(TrialScheduler.CONTINUE)  # a report without the metric: judged before
         self._heard[run] = (iteration, value)
         self._rewind(run, iteration - 1)
-        self._add(run, self._sign * value)
+        while len(self._curves[run].values) < iteration:  # reports lost with a worker: as this one
+            self._add(run, self._sign * value)
         bad = self.is_bad(run, self._curves[run])
         return str(TrialScheduler.STOP if bad else TrialScheduler.CONTINUE)
 

@@ -17,7 +17,7 @@ DO = {"epochs": EPOCHS, "delay": 0.15}  # the loss of trial x is x / epoch
 SIX = {"x": {"values": [4, 2, 6, 1, 5, 3]}, "do": {"value": DO}}
 
 
-def by_x(launcher: Launcher) -> dict[int, RunRecord]:
+def by_x(launcher: Launcher) -> dict[float, RunRecord]:
     return {record.params["x"]: record for record in launcher.records()}
 
 
@@ -68,7 +68,7 @@ def test_bad_trials_are_stopped_and_the_best_is_the_same(
     assert [first[key] for key in same] == [best[key] for key in same]
 
 
-def interrupted(launcher: Launcher, address: str, x: int, rows: int) -> None:
+def interrupted(launcher: Launcher, address: str, x: float, rows: int) -> None:
     process = launcher.start("--address", address)
     launcher.wait_for(
         lambda records: any(r.params["x"] == x and len(r.rows) >= rows for r in records)
@@ -83,18 +83,22 @@ def interrupted(launcher: Launcher, address: str, x: int, rows: int) -> None:
 
 def test_an_interrupted_trial_counts_where_it_has_been(launcher: Launcher, address: str) -> None:
     early = {"type": "asha", "min_iter": 2, "eta": 2}
-    launcher.write({"epochs": 12, "delay": 0.2}, trials=1, early_terminate=early, parallel=1)
+    do = {"epochs": 12, "delay": 0.2}
+    parameters = {"x": {"values": [1]}, "do": {"value": do}}
+    launcher.write(do, parameters=parameters, early_terminate=early, parallel=1)
     interrupted(launcher, address, x=1, rows=5)
-    launcher.write({"epochs": 12, "delay": 0.2}, trials=2, early_terminate=early, parallel=1)
+    parameters["x"] = {"values": [1, 2, 0.6]}
+    launcher.write(do, parameters=parameters, early_terminate=early, parallel=1)
     done = launcher.run("--address", address)
     assert done.returncode == 0, done.stderr
     records = by_x(launcher)
     assert records[1].status == "finished"
     assert [row["epoch"] for row in records[1].rows] == list(range(1, 13))
     assert records[1].provenance["attempts"][-1]["resumed_from_epoch"] >= 4
-    # The first has reported its epochs 2 and 4 in the launch before, and only 8 in this one.
+    # At the first rung there was 0.5, reported in the launch before: 1 is worse, 0.3 is not.
     assert records[2].status == "stopped"
     assert 2 <= len(records[2].rows) < 8
+    assert records[0.6].status == "finished"
 
 
 def test_a_resumed_trial_is_judged_by_all_its_reports(launcher: Launcher, address: str) -> None:

@@ -297,6 +297,16 @@ def test_a_resumed_trial_keeps_what_it_had_and_is_judged_where_it_comes(tmp_path
     assert stops(judge, "exp-1/run--x", 4, 5.0)
 
 
+def test_reports_that_were_lost_with_a_worker_count_as_the_next_one(tmp_path: Path) -> None:
+    judge = asha(tmp_path, ", min_iter: 2")
+    assert not stops(judge, "exp-1/run--x", 1, 9.0)
+    assert not stops(judge, "exp-1/run--x", 4, 5.0)  # 2 and 3 were never heard
+    assert feed(judge, "exp-2/run--x", [0.0, 6.0]) == 2
+    assert feed(judge, "exp-3/run--x", [0.0, 4.0, 4.0, 4.0, 4.0, 4.0]) is None
+    assert not stops(judge, "exp-1/run--x", 5, 5.0)
+    assert stops(judge, "exp-1/run--x", 6, 5.0)
+
+
 def test_a_report_without_the_metric_is_not_judged_again(tmp_path: Path) -> None:
     judge = asha(tmp_path)
     assert not stops(judge, "exp-1/run--x", 1, 5.0)
