@@ -60,10 +60,10 @@ def _plan_chosen(sweep: Sweep, tree: Tree, retry_failed: bool) -> Iterator[Plann
     """The trials of an adaptive sweep that have a run, and the replicates that they lack."""
     found: dict[tuple[bool, str], dict[int, list[RunRecord]]] = {}
     for debug, place in ((False, tree), (True, tree.debug)):
-        for run in place.all_runs():
-            if run.sweep == sweep.sweep_name and run.trial is not None and run.params:
-                replicates = found.setdefault((debug, run.experiment), {})
-                replicates.setdefault(run.replicate, []).append(run)
+        for record in place.all_runs():
+            if record.sweep == sweep.sweep_name and record.trial is not None and record.params:
+                replicates = found.setdefault((debug, record.experiment), {})
+                replicates.setdefault(record.replicate, []).append(record)
     chosen = []
     for (_, experiment), replicates in found.items():
         known = next(iter(replicates.values()))[-1]

@@ -79,7 +79,7 @@ class Events(tune.Callback):  # type: ignore[misc]
         result = trial.last_result or {}
         end = result.get("end", "stopped")
         if "run" in result:
-            run = self._base / result["experiment"] / result["run"]
+            run = Path(result["path"])
             if end == "no-metric" and self._known_metric():
                 # Other runs have it: this trial failed, the request is right.
                 end = "failed"

@@ -20,7 +20,7 @@ from sweeper.experiment import Lease, PlannedTrial, RunRecord, Tree, files, livi
 from sweeper.raytune import cluster
 from sweeper.raytune.progress import Progress
 from sweeper.raytune.signals import signals_caught
-from sweeper.spec import Sweep, check_program, script_call
+from sweeper.spec import Sweep, check_early_terminate, check_program, script_call
 from sweeper.worker.client import INTERPRETER, JSON_FILE, ServerControl
 from sweeper.worker.processes import end_marked
 from sweeper.worker.session import Session, session_of
@@ -80,6 +80,7 @@ def launch(
     process is launching this sweep.
     """
     check_program(sweep)
+    check_early_terminate(sweep)
     check_storage(sweep.base_dir)
     tree = Tree(sweep.base_dir)
     adaptive = None

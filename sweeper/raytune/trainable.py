@@ -33,10 +33,10 @@ CHILD_GROWTH_BYTES = 1 << 30  # or when it has grown by so much since its first
 class SweepTrainable(tune.Trainable):  # type: ignore[misc]
     """Runs one trial of a sweep; ``config["request"]`` is the trial in JSON text.
 
-    Each ``step`` returns ``{"experiment", "run", "epoch", "metric", "done", …}``. The last one,
-    ``done``, says in ``end`` how the trial ended: ``finished``, ``failed``, ``out-of-memory``,
-    ``timed-out``, ``lost`` (someone else continues the run), or, for the whole sweep to stop on,
-    ``no-metric`` and ``broken``.
+    Each ``step`` returns ``{"experiment", "run", "path", "epoch", "metric", "done", …}``. The last
+    one, ``done``, says in ``end`` how the trial ended: ``finished``, ``failed``,
+    ``out-of-memory``, ``timed-out``, ``lost`` (someone else continues the run), or, for the whole
+    sweep to stop on, ``no-metric`` and ``broken``.
     """
 
     def setup(self, config: dict[str, Any], session: str = "", sweep: str = "") -> None:
@@ -82,7 +82,9 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
                 if self._request["every_report"]:
                     return dict(self._result)
             elif message["kind"] == "run":
-                self._result |= {k: message[k] for k in ("experiment", "run", "resumed_epoch")}
+                self._result |= {
+                    k: message[k] for k in ("experiment", "run", "path", "resumed_epoch")
+                }
             else:
                 result = self._handle_end(message)
                 if result is not None:
@@ -189,7 +191,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
 
     def _close(self, outcome: str, error: Message | None = None) -> None:
         if "run" in self._result:
-            run = Path(self._request["base"], self._result["experiment"], self._result["run"])
+            run = Path(self._result["path"])
             close_run(run, outcome, error=error, by="driver")
 
     def _abandon(self) -> None:

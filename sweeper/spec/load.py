@@ -307,7 +307,7 @@ class _Loading:
     def places(self) -> dict[str, SourcePlace]:
         """Where the values of the top-level keys stand that are still judged before a launch."""
         found = {}
-        for key in ("program", "method", "constraints"):
+        for key in ("program", "method", "constraints", "early_terminate"):
             if (key,) in self.document.places and (key,) not in self.report.options:
                 line, column = self.document.places[(key,)][1]
                 source = self.document.source(line) if column <= 200 else ""

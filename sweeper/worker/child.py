@@ -131,6 +131,7 @@ def run_message(run: Run) -> Message:
         "kind": "run",
         "experiment": run.path.parent.name,
         "run": run.path.name,
+        "path": str(run.path),
         "resumed_epoch": run.resumed_epoch,
     }
 
@@ -139,16 +140,14 @@ def _train(
     run: Run, request: Message, train: TrainFunction, send: Callable[[Message], None]
 ) -> Message:
     metric = request["metric"]
-
-    iteration = 0
+    measured: set[int] = set()  # epochs; one that is reported again is no further iteration
 
     def report(row: dict[str, Any]) -> None:
-        nonlocal iteration
-        if not iteration:  # the rows that a resumed run had already count too
-            iteration = sum(metric in kept for kept in run.log.rows)
-        else:
-            iteration += metric in row["metrics"]
-        send({"kind": "report", "iteration": iteration, **row})
+        if not measured:  # the rows that a resumed run had already count too
+            measured.update(int(kept["epoch"]) for kept in run.log.rows if metric in kept)
+        elif metric in row["metrics"]:
+            measured.add(row["epoch"])
+        send({"kind": "report", "iteration": len(measured), **row})
         if request.get("first_batch"):
             raise _EnoughError
 

@@ -131,3 +131,15 @@ def test_asha_stops_random_wandb_scripts(launcher: Launcher, address: str) -> No
     best = max(records, key=lambda record: record.params["learning_rate"])
     assert best.status == "finished"
     assert launcher.left() == []
+
+
+def test_debug_trials_are_closed_too(launcher: Launcher, address: str) -> None:
+    parameters = {**SIX, "debug": {"value": True}}
+    early = {"type": "asha", "min_iter": 2, "eta": 2}
+    launcher.write(DO, parameters=parameters, parallel=1, early_terminate=early)
+    done = launcher.run("--address", address)
+    assert done.returncode == 0, done.stderr
+    counts = launcher.read("status")["counts"]
+    assert counts["stopped"] >= 1
+    assert counts["finished"] + counts["stopped"] == 6
+    assert launcher.records() == []  # none counts
