@@ -215,7 +215,12 @@ class MedianStop(Judge):
         return math.isinf(curve.values[-1]) or curve.best > sum(middle) / 2
 
 
-_SCHEDULERS: dict[str, type[Judge]] = {"hyperband": Hyperband, "asha": Asha, "median": MedianStop}
+_SCHEDULERS: dict[str, type[Judge]] = {
+    "hyperband": Hyperband,
+    "asha": Asha,
+    "bohb": Asha,  # with all brackets; its other half is a searcher, such as `method: bohb`
+    "median": MedianStop,
+}
 
 
 def scheduler_for(sweep: Sweep) -> Judge | None:

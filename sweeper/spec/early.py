@@ -23,7 +23,7 @@ TYPES: dict[str, dict[str, Any]] = {
     "pbt": {"interval": 1, "quantile": 0.25, "resample": 0.25, "min_iter": 0},
     "pb2": {"interval": 1, "quantile": 0.25, "min_iter": 0},
 }
-LAUNCHED = ("hyperband", "asha", "median")
+LAUNCHED = ("hyperband", "asha", "median", "bohb")
 """The types that a launch can carry out."""
 _MOST_BANDS = 100
 
@@ -34,8 +34,8 @@ class EarlyTerminate:
 
     ``min_iter`` is the first iteration at which a trial may be stopped. Of hyperband ``max_iter``,
     ``s`` and ``eta`` mean what they mean in W&B, and ``strict`` judges a trial by its latest band,
-    not its best value so far; of asha see :meth:`is_rung`. ``options`` are the other keys of the
-    type, defaults filled in.
+    not its best value so far; of asha and bohb see :meth:`is_rung`. ``options`` are the other
+    keys of the type, defaults filled in.
     """
 
     type: str
@@ -68,7 +68,7 @@ class EarlyTerminate:
         return tuple(sorted({band for band in bands if upto is None or band <= upto}))
 
     def is_rung(self, iteration: int, bracket: int = 0) -> bool:
-        """Does asha judge the trials of this bracket (from 0) after so many reports?
+        """Are the trials of this bracket (from 0) judged after so many reports?
 
         At ``min_iter * eta**(bracket + k)`` for k = 0, 1, …, rounded down, below ``max_iter``.
         """
@@ -149,6 +149,9 @@ def parse_early_terminate(report: Report, raw: Any) -> EarlyTerminate | None:
     }
     common["eta"] = values.pop("eta", 3)
     common["strict"] = values.pop("strict", True)
+    if kind == "bohb":  # every bracket of hyperband, from 1 iteration to max_iter
+        common["min_iter"] = 1
+        values["brackets"] = _most_brackets(1, common["max_iter"], common["eta"])
     stop = EarlyTerminate(kind, options=values, **common)
     if kind == "asha" and not _has_rungs(report, stop):
         return None
@@ -175,7 +178,7 @@ def _has_rungs(report: Report, asha: EarlyTerminate) -> bool:
             "give the reports of a whole trial, or leave it out",
         )
         return False
-    most = 1 + int(math.log(high / low) / math.log(asha.eta) + 1e-9)
+    most = _most_brackets(low, high, asha.eta)
     if brackets > most:
         report.expected(
             ("early_terminate", "brackets"),
@@ -185,6 +188,11 @@ def _has_rungs(report: Report, asha: EarlyTerminate) -> bool:
         )
         return False
     return True
+
+
+def _most_brackets(low: int, high: int, eta: float) -> int:
+    """How many brackets have their first rung, ``low * eta**s``, at ``high`` or before."""
+    return 1 + int(math.log(high / low) / math.log(eta) + 1e-9)
 
 
 def _mend(name: str, value: Any) -> str:
