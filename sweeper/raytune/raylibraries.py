@@ -58,10 +58,11 @@ def _bohb(dimensions: int, seed: int, trials: int, points: list[Config]) -> Any:
 
 
 def _ax(dimensions: int, seed: int, trials: int, points: list[Config]) -> Any:
-    logging.getLogger("ax").setLevel(logging.ERROR)  # it reports every trial
     from ray.tune.search.ax import AxSearch
 
     service = importlib.import_module("ax.service.ax_client")
+    for name in [name for name in logging.Logger.manager.loggerDict if name.split(".")[0] == "ax"]:
+        logging.getLogger(name).setLevel(logging.ERROR)  # they report every trial
     client = service.AxClient(
         random_seed=seed, enforce_sequential_optimization=False, verbose_logging=False
     )

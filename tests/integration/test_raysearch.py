@@ -18,6 +18,7 @@ from sweeper.raytune.raylibraries import LIBRARIES, NAMES
 from sweeper.raytune.raysearch import RaySearcher
 
 ASKS = {"ax": 14}  # seconds per point of its model; the others: 40
+FIRST = {"ax": 5}  # what it tries before its model, which is at the bowl's bottom soon; others: 8
 
 
 def searcher(name: str, dimensions: int = 2, seed: int = 1) -> RaySearcher:
@@ -73,7 +74,8 @@ def test_it_finds_better_points_than_its_first(name: str) -> None:
         assert all(0 < x < 1 for x in point)
         values.append(bowl(point))
         search.tell(key, values[-1])
-    assert min(values[8:]) < min(values[:8])
+    first = FIRST.get(name, 8)
+    assert min(values[first:]) < min(values[:first])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -123,8 +125,8 @@ def test_a_point_without_value_does_no_harm(name: str) -> None:
         else:
             search.tell(key, bad)
         assert all(0 < x < 1 for x in point)
-    count = 4 if name == "ax" else 8
-    assert min(values[count:]) < min(values[:count])
+    first = FIRST.get(name, 8)
+    assert min(values[first:]) < min(values[:first])
 
 
 @pytest.mark.parametrize("name", NAMES)
