@@ -73,6 +73,9 @@ def _start(session: Session) -> None:
     defaults = {
         "OMP_NUM_THREADS": threads,
         "OPENBLAS_NUM_THREADS": threads,
+        "NPROC": threads,  # JAX's
+        # A module that starts JAX as it is imported must not take all GPUs' memory.
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         # PyTorch then counts GPUs without starting CUDA, which no fork survives.
         "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
     }
