@@ -256,6 +256,17 @@ def test_an_endless_pipeline(problem):
 
 
 @pytest.mark.slow
+def test_an_endless_generator(problem):
+    def data():
+        rng = np.random.default_rng(5)
+        while True:
+            part = rng.permutation(40)[:16]
+            yield problem.x[part], problem.y[part]
+
+    assert same(*problem.both(1, 2, data=data, steps_per_epoch=2, shuffle=False))
+
+
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_a_pipeline_of_unknown_length(problem):
     def data():
