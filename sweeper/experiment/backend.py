@@ -17,18 +17,13 @@ from typing import Any
 
 import numpy as np
 
+from sweeper.experiment import libraries
+
 Arrays = dict[str, "np.ndarray[Any, Any]"]
 
 _DEFAULTS: dict[str, Any] = {}
 _ATTRIBUTES: dict[str, Any] = {}
 _SEED: dict[str, int] = {}
-_TORCH = {
-    "set_default_dtype": "get_default_dtype",
-    "set_default_device": "get_default_device",
-    "set_grad_enabled": "is_grad_enabled",
-    "set_float32_matmul_precision": "get_float32_matmul_precision",
-    "use_deterministic_algorithms": "are_deterministic_algorithms_enabled",
-}
 
 
 class StateMismatch(Exception):
@@ -61,11 +56,7 @@ def configure_devices(cpus: float, gpus: float | list[str]) -> None:
         # Read when the runtime starts: the size of its pools, and whether it takes all the memory.
         os.environ["NPROC"] = str(threads)
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_num_threads(threads)
-        with contextlib.suppress(RuntimeError):  # the pool has started
-            torch.set_num_interop_threads(threads)
+    libraries.set_threads(threads)
     if name == "torch" and not gpus:
         from keras.src.backend.torch import core
 
@@ -99,34 +90,8 @@ def remember_defaults() -> None:
         floatx=keras.config.floatx(),
         image_data_format=keras.config.image_data_format(),
         epsilon=keras.config.epsilon(),
-        torch=_torch_settings(),
-        jax=_jax_settings(),
+        libraries=libraries.settings(),
     )
-
-
-def _torch_settings() -> dict[str, Any]:
-    torch = sys.modules.get("torch")
-    if torch is None:
-        return {}
-    return {setter: getattr(torch, getter)() for setter, getter in _TORCH.items()}
-
-
-def _jax_settings() -> dict[str, Any]:
-    jax = sys.modules.get("jax")
-    with contextlib.suppress(AttributeError):
-        return {} if jax is None else dict(jax.config.values)
-    return {}
-
-
-def _reset_library_settings() -> None:
-    for setter, value in _torch_settings().items():
-        before = _DEFAULTS["torch"].get(setter, value)
-        if before != value:
-            getattr(sys.modules["torch"], setter)(before)
-    for name, value in _jax_settings().items():
-        before = _DEFAULTS["jax"].get(name, value)
-        if before is not value and before != value:
-            sys.modules["jax"].config.update(name, before)
 
 
 def reset_session(seed: int) -> None:
@@ -144,7 +109,7 @@ def reset_session(seed: int) -> None:
     keras.config.set_epsilon(_DEFAULTS["epsilon"])
     keras.config.enable_traceback_filtering()
     keras.config.enable_interactive_logging()
-    _reset_library_settings()
+    libraries.reset(_DEFAULTS["libraries"])
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is not None:
         tensorflow.config.run_functions_eagerly(False)
@@ -203,9 +168,7 @@ def seed_epoch(model: Any, seed: int, epoch: int, loose: Sequence[Any] = ()) -> 
     derived = derived_seed(seed, epoch)
     random.seed(derived)
     np.random.seed(derived)
-    torch = sys.modules.get("torch")
-    if torch is not None and hasattr(torch, "manual_seed"):
-        torch.manual_seed(derived)
+    libraries.seed_torch(derived)
     for index, generator in enumerate(seed_generators(model)):
         state = generator.state
         state.assign(np.array([derived_seed(seed, epoch, index), 0], dtype=state.dtype))
@@ -253,12 +216,7 @@ def random_state() -> tuple[dict[str, Any], Arrays]:
     arrays: Arrays = {"random/numpy": np.asarray(keys)}
     for index, generator in enumerate(seed_generators(None)):
         arrays[f"random/keras/{index}"] = _read(generator.state)
-    torch = sys.modules.get("torch")
-    if torch is not None and hasattr(torch, "get_rng_state"):
-        arrays["random/torch"] = torch.get_rng_state().numpy()
-        if torch.cuda.is_initialized():
-            for index, found in enumerate(torch.cuda.get_rng_state_all()):
-                arrays[f"random/cuda/{index}"] = found.numpy()
+    arrays |= libraries.random_state()
     return state, arrays
 
 
@@ -271,33 +229,7 @@ def restore_random_state(state: Mapping[str, Any], arrays: Mapping[str, Any]) ->
     for index, generator in enumerate(seed_generators(None)):
         if f"random/keras/{index}" in arrays:
             generator.state.assign(arrays[f"random/keras/{index}"])
-    torch = sys.modules.get("torch")
-    if torch is not None and "random/torch" in arrays:
-        torch.set_rng_state(torch.from_numpy(np.array(arrays["random/torch"])))
-        for index in range(torch.cuda.device_count()):
-            if f"random/cuda/{index}" in arrays:
-                found = torch.from_numpy(np.array(arrays[f"random/cuda/{index}"]))
-                torch.cuda.set_rng_state(found, index)
-
-
-def loader_generators(loader: Any) -> list[Any]:
-    """The generators of its own that a PyTorch DataLoader draws its order from."""
-    sampler = getattr(getattr(loader, "batch_sampler", None), "sampler", None)
-    places = (loader, getattr(loader, "sampler", None), sampler)
-    found = [getattr(place, "generator", None) for place in places]
-    return list({id(generator): generator for generator in found if generator is not None}.values())
-
-
-def loader_state(loader: Any) -> list[str]:
-    """The states of loader_generators, in hexadecimal."""
-    return [g.get_state().numpy().tobytes().hex() for g in loader_generators(loader)]
-
-
-def restore_loader(loader: Any, states: Sequence[str]) -> None:
-    """Put the generators of a DataLoader back as loader_state found them."""
-    for generator, state in zip(loader_generators(loader), states, strict=False):
-        array = np.frombuffer(bytes.fromhex(state), dtype=np.uint8).copy()
-        generator.set_state(sys.modules["torch"].from_numpy(array))
+    libraries.restore_random_state(arrays)
 
 
 # -- the state of a model -------------------------------------------------------------------
@@ -391,18 +323,3 @@ def backend_name() -> str:
     import keras
 
     return str(keras.config.backend())
-
-
-def runtime_started() -> bool:
-    """Has the backend's runtime started in this process? Then it must not be forked.
-
-    TensorFlow, JAX and PyTorch have no public way to ask, so their private ones are asked.
-    """
-    context = sys.modules.get("tensorflow.python.eager.context")
-    if context is not None and getattr(context.context(), "_initialized", False):
-        return True
-    jax = sys.modules.get("jax._src.xla_bridge")
-    if jax is not None and jax.backends_are_initialized():
-        return True
-    torch = sys.modules.get("torch")
-    return torch is not None and torch.cuda.is_initialized()

@@ -13,7 +13,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from sweeper.experiment import backend
+from sweeper.experiment import libraries
 
 
 class InputPosition:
@@ -63,7 +63,7 @@ class InputPosition:
             "made": self.made,
             "taken": int(getattr(self._iterator, "_steps_seen", 0) or 0),
             "batches": getattr(self._iterator, "_num_batches", None),
-            "generators": backend.loader_state(getattr(self._source, "_dataloader", None)),
+            "generators": libraries.loader_state(getattr(self._source, "_dataloader", None)),
         }
 
     def state(self, *, mid_epoch: bool) -> dict[str, Any]:
@@ -89,7 +89,7 @@ class InputPosition:
                     next(iterator)
                 source._current_iterator, source._steps_seen = iterator, taken
         self.made = wanted
-        backend.restore_loader(
+        libraries.restore_loader(
             getattr(self._source, "_dataloader", None), state.get("generators", ())
         )
 

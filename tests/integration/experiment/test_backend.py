@@ -95,14 +95,14 @@ def test_seeding_an_epoch_keeps_the_compiled_kernels(problem, monkeypatch):
 
 def test_threads_and_gpus_are_set_before_the_runtime_starts():
     code = (
-        "from sweeper.experiment import backend\nbackend.configure_devices(3, 0)\n"
+        "from sweeper.experiment import backend, libraries\nbackend.configure_devices(3, 0)\n"
         "import tensorflow as tf, os, sys\nc = tf.config\n"
         "print(c.threading.get_intra_op_parallelism_threads(), "
         "c.threading.get_inter_op_parallelism_threads(), c.get_visible_devices('GPU'), "
         "repr(os.environ['CUDA_VISIBLE_DEVICES']), os.environ.get('NPROC'))\n"
         "t = sys.modules.get('torch')\n"
         "print(t and (t.get_num_threads(), t.get_num_interop_threads()))\n"
-        "assert not backend.runtime_started()\n"
+        "assert not libraries.runtime_started()\n"
         "tf.constant(1) + 1\nbackend.configure_devices(2, 1)\n"
         "print(c.threading.get_intra_op_parallelism_threads(), backend.versions()['backend'])\n"
         "if t:\n    from keras.src.backend.torch import core\n"

@@ -132,10 +132,10 @@ def train(base, kill, options):
 
 def main():
     # Imported before the forks, so that every attempt runs the same code.
-    from sweeper.experiment import backend, callbacks, resuming  # noqa: F401
+    from sweeper.experiment import backend, callbacks, libraries, resuming  # noqa: F401
 
     backend.preload()
-    assert not backend.runtime_started()
+    assert not libraries.runtime_started()
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         request = json.loads(line)
