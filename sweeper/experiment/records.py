@@ -141,6 +141,12 @@ class RunRecord:
         return number if isinstance(number, int) else 0
 
     @property
+    def parent(self) -> dict[str, Any] | None:
+        """Experiment, run and epoch of the backup that the run has begun from; None for most."""
+        found = self.provenance.get("parent")
+        return found if isinstance(found, dict) else None
+
+    @property
     def monitored(self) -> list[str | list[str]]:
         """The monitored groups, as run.json has them."""
         found = self.provenance.get("monitored")
