@@ -46,7 +46,7 @@ def make_child(
                 continue
             path = publish(tree, monitored, staged)
             staged.lease.release()
-            return RunRecord(tree.base, path.parent.name, path.name)
+            return RunRecord.at(path)
     return None
 
 

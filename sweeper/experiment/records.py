@@ -43,6 +43,11 @@ class RunRecord:
         self._root = os.path.join(base, experiment, run)
         self._torn: dict[Path, None] = {}
 
+    @classmethod
+    def at(cls, path: Path) -> RunRecord:
+        """The run in the directory ``path``."""
+        return cls(path.parent.parent, path.parent.name, path.name)
+
     def __repr__(self) -> str:
         return f"RunRecord({self._root!r})"
 
