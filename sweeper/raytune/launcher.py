@@ -75,9 +75,9 @@ def launch(
     """Run the new and resumed trials of ``plan`` on Ray Tune and return how it ended.
 
     An adaptive sweep goes on with trials that its searcher or its population chooses, by what
-    ``score`` says that a run gave. ``total`` is the number of trials that will run, if known; ``address`` is a running
-    Ray cluster's. Nothing is written before the train module, the resources and the storage are
-    known to be good.
+    ``score`` says that a run gave. ``total`` is the number of trials that will run, if known;
+    ``address`` is a running Ray cluster's. Nothing is written before the train module, the
+    resources and the storage are known to be good.
 
     Raises ``UsageError`` for a request that cannot be carried out, ``RunBusy`` when another
     process is launching this sweep.

@@ -236,9 +236,10 @@ class Replacement(FIFOScheduler):  # type: ignore[misc]
         self._heard: dict[int, int] = {}  # trial -> its latest iteration
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        value, iteration = result.get("metric"), result.get("iteration")
-        index = result["trial"]
-        if value is None or result.get("done") or self._heard.get(index) == iteration:
+        value, iteration, index = result.get("metric"), result.get("iteration"), result["trial"]
+        if value is None or iteration is None or result.get("done"):
+            return str(TrialScheduler.CONTINUE)
+        if self._heard.get(index) == iteration:  # a report without the metric
             return str(TrialScheduler.CONTINUE)
         self._heard[index] = iteration
         run = RunRecord.at(Path(result["path"]))

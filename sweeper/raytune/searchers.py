@@ -18,8 +18,8 @@ _END = object()
 class PlanSearcher(Searcher):  # type: ignore[misc]
     """Hands out the trials of a plan in their order, until it ends or the launch winds down.
 
-    Where the plan gives None, the next trial depends on those that run. ``request`` turns a planned trial into the message for the trainable; ``progress`` tells that no
-    new trial is to start.
+    Where the plan gives None, the next trial depends on those that run. ``request`` turns a planned
+    trial into the message for the trainable; ``progress`` tells that no new trial is to start.
     """
 
     def __init__(
