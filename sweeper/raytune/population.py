@@ -50,6 +50,7 @@ class Population(AdaptivePlan):
         self._no_more_members = False
         self._children: deque[PlannedTrial] = deque()
         self._values: dict[int, dict[int, float]] = defaultdict(dict)  # epoch -> trial -> value
+        self._latest: dict[int, float] = {}
         self._params: dict[int, dict[str, Any]] = {}
         self._runs: dict[int, RunRecord] = {}
         self._parents: dict[int, tuple[int, int]] = {}  # trial -> its parent, after which epoch
@@ -80,24 +81,22 @@ class Population(AdaptivePlan):
     def reported(self, trial: int, run: RunRecord, epoch: int, value: float) -> bool:
         """A trial has ended an epoch. True if a child was made to take its place.
 
-        It is judged by its value at the latest multiple of ``interval``: whether that is among the
-        worst ``quantile`` of the values there, which a value that is no finite number always is.
+        It is judged where two others have been: is its value there among the worst ``quantile``?
+        One that is no finite number always is.
         """
         self._runs[trial] = run
-        self._values[epoch][trial] = self._smaller_is_better(value)
-        at = epoch - epoch % self._early.options["interval"]
-        values = self._values[at] if at else {}
-        if at < (self._early.min_iter or 0) or trial not in values or len(values) < 3:
+        self._note(trial, epoch, value)
+        values = self._compared(trial, epoch)
+        if not values:
             return False
         ranked = sorted(values.values())
         worst = min(math.ceil(len(ranked) * self._early.options["quantile"]), len(ranked) // 2)
-        own = values[trial]
-        if math.isfinite(own) and own <= ranked[-worst - 1]:
+        if math.isfinite(values[trial]) and values[trial] <= ranked[-worst - 1]:
             return False
         if not self._below_cap() or not self._has_room(len(self._children)):
             return False
         try:
-            replaced = self._replace(values, own)
+            replaced = self._replace(trial, values)
         except (SweeperError, OSError) as error:
             logger.warning("trial %s goes on: no other can take its place: %s", trial, error)
             return False
@@ -105,12 +104,25 @@ class Population(AdaptivePlan):
             self._over.add(trial)  # nobody shall go on from it in the moment that it has left
         return replaced
 
-    def _replace(self, values: dict[int, float], own: float) -> bool:
-        """Make a child of one of the best trials that are under way and better than ``own``."""
+    def _compared(self, trial: int, epoch: int) -> dict[int, float]:
+        """The values at the latest multiple of ``interval`` where the trial and two more have been.
+
+        Not simply at this one: whoever is a little faster than the others would never be judged.
+        """
+        interval, first = self._early.options["interval"], max(1, self._early.min_iter or 0)
+        for at in range(epoch - epoch % interval, first - 1, -interval):
+            values = self._values.get(at, {})
+            if len(values) > 2 and trial in values:
+                return values
+        return {}
+
+    def _replace(self, trial: int, values: dict[int, float]) -> bool:
+        """Make a child of one of the best of those under way that did, and do, better."""
+        latest = self._latest
         better = sorted(
-            (value, trial)
-            for trial, value in values.items()
-            if value < own and trial not in self._over and trial in self._runs
+            (value, other)
+            for other, value in values.items()
+            if value < values[trial] and latest[other] < latest[trial] and other not in self._over
         )
         random = Random(f"{self._sweep.seed} {self._next}")
         best = better[: math.ceil(len(better) * self._early.options["quantile"])]
@@ -200,8 +212,10 @@ class Population(AdaptivePlan):
     def _below_cap(self) -> bool:
         return self._sweep.run_cap is None or self._trials < self._sweep.run_cap
 
-    def _smaller_is_better(self, value: float) -> float:
-        return self._sign * value if math.isfinite(value) else math.inf
+    def _note(self, trial: int, epoch: int, value: float) -> None:
+        """Keep a value, turned so that smaller is better; what is no finite number is worst."""
+        value = self._sign * value if math.isfinite(value) else math.inf
+        self._values[epoch][trial] = self._latest[trial] = value
 
     def _recall(self, planned: Sequence[PlannedTrial]) -> None:
         """What the runs of earlier launches have reported."""
@@ -217,8 +231,7 @@ class Population(AdaptivePlan):
             trials[f"{run.experiment}/{run.run}"] = index
             for row in run.rows:
                 if metric in row:
-                    value = self._smaller_is_better(row[metric])
-                    self._values[int(row["epoch"])][index] = value
+                    self._note(index, int(row["epoch"]), row[metric])
             if run.outcome is not None:
                 self._over.add(index)
         for index, run in self._runs.items():
