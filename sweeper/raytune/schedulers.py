@@ -235,6 +235,9 @@ class Replacement(FIFOScheduler):  # type: ignore[misc]
         self._population = population
         self._heard: dict[int, int] = {}  # trial -> its latest iteration
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles its scheduler for a restore that we never do
+
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         value, iteration, index = result.get("metric"), result.get("iteration"), result["trial"]
         if value is None or iteration is None or result.get("done"):
