@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 
 import keras
 import numpy as np
@@ -29,7 +30,7 @@ class Family:
         return manager.open(params, sweep="s", trial=trial, seed=trial)
 
     def parent(self, until=2, trial=0, **options):
-        run = self.open(0.1, trial)
+        run = self.open(0.1 + trial, trial)
         options = {"build": lambda: self.model(0.1), **options}
         model = self.problem.fit(run, until=until, **options)
         return model, RunRecord.at(run.path)
@@ -262,11 +263,12 @@ def test_without_its_inheritance_it_does_not_start_afresh(family, kind):
     manifest = json.loads((backup / "state.json").read_text())
     os.unlink(backup / "state.json")
     (backup / "state.json").write_text(json.dumps({**manifest, "owner": "exp-1/run--1"}))
+    if kind == "epoch":
+        train = partial(family.problem.fit, child, build=lambda: family.model(0.05))
+    else:
+        train = child.restore
     with pytest.raises(TreeError, match="found no backup that can be used"):
-        if kind == "epoch":
-            family.problem.fit(child, build=lambda: family.model(0.05))
-        else:
-            child.restore()
+        train()
     assert json.loads((parent.paths.backup / backup.name / "state.json").read_text()) == manifest
 
 
