@@ -5,7 +5,7 @@ Importing this loads neither Keras nor TensorFlow nor numpy.
 
 from sweeper.experiment.compare import Difference, diff, explain
 from sweeper.experiment.identity import canonical, default_monitored, experiment_id
-from sweeper.experiment.inheriting import make_child
+from sweeper.experiment.inheriting import can_have_child, make_child
 from sweeper.experiment.lease import Lease, living_owner
 from sweeper.experiment.manager import ExperimentManager
 from sweeper.experiment.opening import Origin, close_run
@@ -27,6 +27,7 @@ __all__ = [
     "RunRecord",
     "Tree",
     "TreePaths",
+    "can_have_child",
     "canonical",
     "close_run",
     "default_monitored",

@@ -154,8 +154,7 @@ class BackupStore:
         try:
             shutil.copytree(source, staged / "data")
             sums = {str(p.relative_to(staged / "data")): _sum(p) for p in _files(staged / "data")}
-            for path in _files(staged / "data"):
-                _sync(path)
+            sync_files(staged / "data")
             manifest = {"format": FORMAT, "owner": self._owner, "epoch": epoch, "files": sums}
             files.write_json(staged / "state.json", manifest)
             return self._publish(staged, f"state-{latest + 1:06d}", "state")
@@ -265,9 +264,11 @@ def _sum(path: Path) -> list[int]:
     return [len(data), zlib.crc32(data)]
 
 
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+def sync_files(root: Path) -> None:
+    """Flush the files below ``root`` to disk."""
+    for path in _files(root):
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)

@@ -11,7 +11,7 @@ from typing import Any
 
 from sweeper.errors import TreeError
 from sweeper.experiment import files
-from sweeper.experiment.backup import BackupStore
+from sweeper.experiment.backup import BackupStore, sync_files
 from sweeper.experiment.identity import Monitored
 from sweeper.experiment.opening import Origin, publish, stage
 from sweeper.experiment.paths import RunPaths
@@ -48,6 +48,11 @@ def make_child(
             staged.lease.release()
             return RunRecord.at(path)
     return None
+
+
+def can_have_child(parent: RunRecord) -> bool:
+    """Has the run a backup from which another could go on?"""
+    return _state(parent) is not None
 
 
 def _state(parent: RunRecord) -> tuple[dict[str, Any], list[Path]] | None:
@@ -88,6 +93,8 @@ def _copy(source: Path, target: Path) -> None:
     files.make_directory(target.parent)
     linked = (source / "arrays.npz").exists()
     shutil.copytree(source, target, copy_function=_link if linked else shutil.copy2)
+    if not linked:
+        sync_files(target)
     files.sync_directory(target)
 
 

@@ -14,7 +14,14 @@ from random import Random
 from typing import Any
 
 from sweeper.errors import SweeperError
-from sweeper.experiment import Origin, PlannedTrial, RunRecord, Tree, make_child
+from sweeper.experiment import (
+    Origin,
+    PlannedTrial,
+    RunRecord,
+    Tree,
+    can_have_child,
+    make_child,
+)
 from sweeper.raytune.adaptive import AdaptivePlan, Score, Searcher
 from sweeper.raytune.exploring import Change, explore, rank_numbers
 from sweeper.spec import Sweep
@@ -124,17 +131,18 @@ class Population(AdaptivePlan):
             for other, value in values.items()
             if value < values[trial] and latest[other] < latest[trial] and other not in self._over
         )
+        parents = [other for _, other in better if can_have_child(self._runs[other])]
         random = Random(f"{self._sweep.seed} {self._next}")
-        best = better[: math.ceil(len(better) * self._early.options["quantile"])]
+        best = parents[: math.ceil(len(parents) * self._early.options["quantile"])]
         random.shuffle(best)
-        for _, parent in [*best, *better[len(best) :]]:
+        for parent in [*best, *parents[len(best) :]]:
             child = self._child_of(parent, random)
             if child is not None:
                 self._children.append(child)
                 self._trials += 1
                 self._next += 1
                 return True
-        if better and not self._warned:
+        if better and not parents and not self._warned:
             self._warned = True
             logger.warning(
                 "%s: no trial has a backup from which another could go on: pass `callbacks` to "

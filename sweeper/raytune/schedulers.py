@@ -15,7 +15,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from sweeper.experiment import RunRecord
 from sweeper.raytune.adaptive import AdaptivePlan
 from sweeper.raytune.population import Population
-from sweeper.spec import EarlyTerminate, Metric, Sweep, check_early_terminate
+from sweeper.spec import EarlyTerminate, Metric, Sweep
 
 
 class Curve:
@@ -253,12 +253,11 @@ class Replacement(FIFOScheduler):  # type: ignore[misc]
 def scheduler_for(sweep: Sweep, plan: AdaptivePlan | None = None) -> Judge | Replacement | None:
     """The scheduler that a sweep asks for; None runs every trial to its end.
 
-    ``plan`` gives an adaptive sweep's trials. Raises ``UsageError`` for what cannot be launched.
+    ``plan`` gives an adaptive sweep's trials.
     """
     early = sweep.early_terminate
     if early is None:
         return None
-    check_early_terminate(sweep)
     assert sweep.metric is not None  # the loader sees to it
     if isinstance(plan, Population):
         return Replacement(plan)

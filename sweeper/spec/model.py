@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from sweeper.errors import Problem, SpecError
 
 from .canonical import run_seed
-from .early import EarlyTerminate
+from .early import EarlyTerminate, check_early_terminate
 from .groups import Monitored
 from .program import Program
 from .space import Space
@@ -259,8 +259,9 @@ class Sweep:
         """Refuse what no one means to start. Raises SpecError naming the size and what makes it.
 
         An adaptive sweep needs an end (``run_cap`` or a ``budget``); a grid has at most
-        ``MOST_LAUNCHED_TRIALS`` trials.
+        ``MOST_LAUNCHED_TRIALS`` trials; ``early_terminate`` must have something to work on.
         """
+        check_early_terminate(self)
         problem = self._launch_problem()
         if problem is not None:
             raise SpecError([problem])

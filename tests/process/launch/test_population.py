@@ -99,8 +99,8 @@ def test_sigkill_of_the_driver(launcher: Launcher, address: str) -> None:
     process.kill()
     process.communicate()
     launcher.wait_for(lambda records: not any(r.status == "running" for r in records))
-    before = {record.path: record for record in launcher.records()}
-    statuses = {record.status for record in before.values()}
+    before = {r.path: (r.status, len(r.provenance["attempts"])) for r in launcher.records()}
+    statuses = {status for status, _ in before.values()}
     assert "interrupted" in statuses
     assert statuses <= {"interrupted", "stopped"}
     plan = launcher.read("plan")
@@ -116,10 +116,9 @@ def test_sigkill_of_the_driver(launcher: Launcher, address: str) -> None:
     assert len(records) <= 12
     members = sorted((r.trial, r.params["rate"]) for r in records.values() if not r.parent)
     assert [rate for _, rate in members] == rates["values"][: len(members)]
-    for path, earlier in before.items():
-        attempts = len(records[path].provenance["attempts"])
-        started = len(earlier.provenance["attempts"])
-        assert attempts == started + (earlier.status == "interrupted")
+    for path, (status, attempts) in before.items():
+        now = len(records[path].provenance["attempts"])
+        assert now == attempts + (status == "interrupted")
     again = launcher.run("--address", address)
     assert again.returncode == 0, again.stderr
     assert {record.path for record in launcher.records()} == set(records)
