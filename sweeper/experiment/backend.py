@@ -1,7 +1,7 @@
-"""What a process must do to Keras and TensorFlow: devices, seeds, a clean session, model state.
+"""What a process must do to Keras and its backend: devices, seeds, a clean session, model state.
 
-Imports Keras, and TensorFlow where it is the backend; nothing in the package imports this module
-at its top.
+Imports Keras, and TensorFlow, which Keras seeds on every backend; nothing in the package imports
+this module at its top.
 """
 
 from __future__ import annotations
@@ -22,24 +22,61 @@ Arrays = dict[str, "np.ndarray[Any, Any]"]
 _DEFAULTS: dict[str, Any] = {}
 _ATTRIBUTES: dict[str, Any] = {}
 _SEED: dict[str, int] = {}
+_TORCH = {
+    "set_default_dtype": "get_default_dtype",
+    "set_default_device": "get_default_device",
+    "set_grad_enabled": "is_grad_enabled",
+    "set_float32_matmul_precision": "get_float32_matmul_precision",
+    "use_deterministic_algorithms": "are_deterministic_algorithms_enabled",
+}
 
 
 class StateMismatch(Exception):
     """A stored state does not fit the model; the message says where."""
 
 
+def preload() -> None:
+    """Import, once and before any fork, what every trial imports: starts no runtime."""
+    import keras  # noqa: F401
+
+    # keras.utils.set_random_seed imports TensorFlow on every backend, in seconds.
+    with contextlib.suppress(ImportError):
+        import tensorflow  # noqa: F401
+
+
 def configure_devices(cpus: float, gpus: float | list[str]) -> None:
-    """Fit TensorFlow to the trial's resources: threads from the CPUs, memory growth on GPUs.
+    """Fit the backend to the trial's resources: threads from the CPUs, memory growth on GPUs.
 
     ``cpus`` may be a fraction; ``gpus`` is a number or a list of names, of which only emptiness
-    counts: without any, no GPU is visible. Must run before TensorFlow's runtime starts; afterwards
+    counts: without any, no GPU is visible. Must run before the backend's runtime starts; afterwards
     it changes nothing.
     """
     if not gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    threads, name = max(1, int(cpus)), backend_name()
+    with contextlib.suppress(ImportError):
+        # With another backend it still feeds data: that needs threads, but never a GPU.
+        _configure_tensorflow(threads, bool(gpus) and name == "tensorflow")
+    if name == "jax":
+        # Read when the runtime starts: the size of its pools, and whether it takes all the memory.
+        os.environ["NPROC"] = str(threads)
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(threads)
+        with contextlib.suppress(RuntimeError):  # the pool has started
+            torch.set_num_interop_threads(threads)
+    if name == "torch" and not gpus:
+        from keras.src.backend.torch import core
+
+        # Chosen when Keras was imported, perhaps where GPUs were visible.
+        if core.DEFAULT_DEVICE == "cuda":
+            core.DEFAULT_DEVICE = "cpu"
+
+
+def _configure_tensorflow(threads: int, gpus: bool) -> None:
     import tensorflow as tf
 
-    threads = max(1, int(cpus))
     with contextlib.suppress(RuntimeError):  # the runtime has started: too late, not wrong
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
@@ -52,7 +89,7 @@ def configure_devices(cpus: float, gpus: float | list[str]) -> None:
 
 
 def remember_defaults() -> None:
-    """Remember the global settings of Keras as they are now, for reset_session; only once."""
+    """Remember the global settings of Keras and its backend, for reset_session; only once."""
     if _DEFAULTS:
         return
     import keras
@@ -62,7 +99,34 @@ def remember_defaults() -> None:
         floatx=keras.config.floatx(),
         image_data_format=keras.config.image_data_format(),
         epsilon=keras.config.epsilon(),
+        torch=_torch_settings(),
+        jax=_jax_settings(),
     )
+
+
+def _torch_settings() -> dict[str, Any]:
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return {}
+    return {setter: getattr(torch, getter)() for setter, getter in _TORCH.items()}
+
+
+def _jax_settings() -> dict[str, Any]:
+    jax = sys.modules.get("jax")
+    with contextlib.suppress(AttributeError):
+        return {} if jax is None else dict(jax.config.values)
+    return {}
+
+
+def _reset_library_settings() -> None:
+    for setter, value in _torch_settings().items():
+        before = _DEFAULTS["torch"].get(setter, value)
+        if before != value:
+            getattr(sys.modules["torch"], setter)(before)
+    for name, value in _jax_settings().items():
+        before = _DEFAULTS["jax"].get(name, value)
+        if before is not value and before != value:
+            sys.modules["jax"].config.update(name, before)
 
 
 def reset_session(seed: int) -> None:
@@ -80,6 +144,7 @@ def reset_session(seed: int) -> None:
     keras.config.set_epsilon(_DEFAULTS["epsilon"])
     keras.config.enable_traceback_filtering()
     keras.config.enable_interactive_logging()
+    _reset_library_settings()
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is not None:
         tensorflow.config.run_functions_eagerly(False)
@@ -191,6 +256,9 @@ def random_state() -> tuple[dict[str, Any], Arrays]:
     torch = sys.modules.get("torch")
     if torch is not None and hasattr(torch, "get_rng_state"):
         arrays["random/torch"] = torch.get_rng_state().numpy()
+        if torch.cuda.is_initialized():
+            for index, found in enumerate(torch.cuda.get_rng_state_all()):
+                arrays[f"random/cuda/{index}"] = found.numpy()
     return state, arrays
 
 
@@ -206,6 +274,30 @@ def restore_random_state(state: Mapping[str, Any], arrays: Mapping[str, Any]) ->
     torch = sys.modules.get("torch")
     if torch is not None and "random/torch" in arrays:
         torch.set_rng_state(torch.from_numpy(np.array(arrays["random/torch"])))
+        for index in range(torch.cuda.device_count()):
+            if f"random/cuda/{index}" in arrays:
+                found = torch.from_numpy(np.array(arrays[f"random/cuda/{index}"]))
+                torch.cuda.set_rng_state(found, index)
+
+
+def loader_generators(loader: Any) -> list[Any]:
+    """The generators of its own that a PyTorch DataLoader draws its order from."""
+    sampler = getattr(getattr(loader, "batch_sampler", None), "sampler", None)
+    places = (loader, getattr(loader, "sampler", None), sampler)
+    found = [getattr(place, "generator", None) for place in places]
+    return list({id(generator): generator for generator in found if generator is not None}.values())
+
+
+def loader_state(loader: Any) -> list[str]:
+    """The states of loader_generators, in hexadecimal."""
+    return [g.get_state().numpy().tobytes().hex() for g in loader_generators(loader)]
+
+
+def restore_loader(loader: Any, states: Sequence[str]) -> None:
+    """Put the generators of a DataLoader back as loader_state found them."""
+    for generator, state in zip(loader_generators(loader), states, strict=False):
+        array = np.frombuffer(bytes.fromhex(state), dtype=np.uint8).copy()
+        generator.set_state(sys.modules["torch"].from_numpy(array))
 
 
 # -- the state of a model -------------------------------------------------------------------

@@ -63,8 +63,17 @@ class Opener(_RunCallback):
 class Recorder(_RunCallback):
     """Writes the row of the epoch and performances.json."""
 
+    _said = False
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self.run.record(self.fit.total(epoch), logs or {})
+        logs = logs or {}
+        if "epoch" in logs and not self._said:
+            self._said = True
+            log.warning(
+                "%s: the metric 'epoch' is not recorded, for the training log has the number of "
+                "the epoch under that name: give the metric another one (name=…)", self.run.path,
+            )  # fmt: skip
+        self.run.record(self.fit.total(epoch), logs)
 
 
 class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]

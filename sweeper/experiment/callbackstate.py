@@ -119,18 +119,24 @@ class CallbackStates:
         return states, arrays
 
     def restore(self, states: list[dict[str, Any]], arrays: Mapping[str, Any]) -> None:
-        """Put the callbacks back; those that are not the same any more are named and left alone."""
+        """Put each callback back as the one of its class was, of several in their order.
+
+        If they are not those of before, that is said: a new one begins, one that is gone is lost.
+        """
         kinds = [type(callback).__name__ for callback in self._callbacks]
         stored = [str(state.get("class")) for state in states]
         if kinds != stored:
             log.warning(
                 "the callbacks are not those of the run that is resumed: it had %s, there are %s; "
-                "the state of those that match by position is restored", stored, kinds,
+                "each has the state of the one of its class", stored, kinds,
             )  # fmt: skip
-        for callback, kind, state in zip(self._callbacks, kinds, states, strict=False):
-            if kind != state.get("class"):
+        left = list(zip(stored, states, strict=True))
+        for callback, kind in zip(self._callbacks, kinds, strict=True):
+            found = next((pair for pair in left if pair[0] == kind), None)
+            if found is None:
                 continue
-            for name, value in state.get("state", {}).items():
+            left.remove(found)
+            for name, value in found[1].get("state", {}).items():
                 if name == "state_dict" and hasattr(callback, "load_state_dict"):
                     callback.load_state_dict(decode(value, arrays))
                 else:

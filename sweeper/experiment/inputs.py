@@ -3,13 +3,17 @@
 Keras makes its batches with an "epoch iterator" that it tells nobody about; the callbacks find it
 where they are called from. Arrays need nothing of this: their order depends on the seeds alone. A
 ``tf.data`` pipeline that reshuffles draws its next order whenever it is iterated over, and an
-endless one (``steps_per_epoch``) goes on where it was, so both are brought to where they were.
+endless one (``steps_per_epoch``) goes on where it was, so both are brought to where they were. A
+PyTorch ``DataLoader`` may have a generator of its own, whose state is kept.
 """
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from typing import Any
+
+from sweeper.experiment import backend
 
 
 class InputPosition:
@@ -18,22 +22,31 @@ class InputPosition:
     def __init__(self, epoch_iterator: Any) -> None:
         self._iterator = epoch_iterator
         self.made = 0
-        self._at_epoch_begin = {"made": 0, "taken": 0}
+        # TensorFlow begins to read when it makes an iterator, the others with the first batch.
+        self._eager = hasattr(epoch_iterator, "_distributed_dataset")
+        self._source: Any = getattr(epoch_iterator, "data_adapter", None)
+        self._at_epoch_begin: dict[str, Any] = {"made": 0, "taken": 0}
         if epoch_iterator is None:
             return
         make = epoch_iterator._get_iterator
 
         def counting() -> Any:
+            if not self._eager:
+                return self._counted(make())
             self.made += 1
             return make()
 
         self._make = make
         epoch_iterator._get_iterator = counting
 
+    def _counted(self, batches: Any) -> Iterator[Any]:
+        self.made += 1
+        yield from batches
+
     @property
     def adapter(self) -> str:
         """The kind of input, as Keras calls it: ArrayDataAdapter, TFDatasetAdapter, …"""
-        return type(getattr(self._iterator, "data_adapter", None)).__name__
+        return type(self._source).__name__
 
     @property
     def signature(self) -> Any:
@@ -50,6 +63,7 @@ class InputPosition:
             "made": self.made,
             "taken": int(getattr(self._iterator, "_steps_seen", 0) or 0),
             "batches": getattr(self._iterator, "_num_batches", None),
+            "generators": backend.loader_state(getattr(self._source, "_dataloader", None)),
         }
 
     def state(self, *, mid_epoch: bool) -> dict[str, Any]:
@@ -65,15 +79,26 @@ class InputPosition:
             source._num_batches = state.get("batches")
         wanted, taken = int(state["made"]), int(state["taken"])
         endless = getattr(source, "steps_per_epoch", None) is not None
+        within = endless and wanted > 0 and (self._eager or taken > 0)
         with contextlib.suppress(StopIteration):
-            for _ in range(self.made, wanted - 1 if endless else wanted):
-                iter(self._make())
-            if endless and wanted:
+            for _ in range(self.made, wanted - 1 if within else wanted):
+                self._draw_order()
+            if within:
                 iterator = iter(self._make())
                 for _ in range(taken):
                     next(iterator)
                 source._current_iterator, source._steps_seen = iterator, taken
         self.made = wanted
+        backend.restore_loader(
+            getattr(self._source, "_dataloader", None), state.get("generators", ())
+        )
+
+    def _draw_order(self) -> None:
+        """Let the input draw the order of an epoch that is not trained."""
+        if self._eager:
+            iter(self._make())
+        elif self.adapter == "TFDatasetAdapter":
+            iter(self._source._dataset)
 
 
 def stateful_random_operations(train_function: Any) -> list[str]:

@@ -191,15 +191,13 @@ class Fit:
         model, logs = self.model, dict(self._partial.state["logs"])
         trained = model.train_function
         steps = int(getattr(model, "steps_per_execution", 1) or 1)
-        backend_name = backend.backend_name()
 
         def pass_over(*arguments: Any) -> Any:
-            if backend_name == "jax":
-                return logs, arguments[0]
-            if backend_name == "tensorflow":
+            source = arguments[-1]
+            if hasattr(source, "__next__"):  # else fit has taken the batches itself
                 for _ in range(steps):
-                    next(arguments[0])
-            return logs
+                    next(source, None)
+            return logs if len(arguments) == 1 else (logs, arguments[0])  # JAX has a state too
 
         model.train_function = pass_over
         self._trained = trained

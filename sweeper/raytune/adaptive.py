@@ -224,4 +224,4 @@ def searcher_for(sweep: Sweep) -> Searcher:
         return OptunaSearcher(sweep.method, [axis.alternatives for axis in axes], sweep.seed)
     from sweeper.raytune.raysearch import RaySearcher
 
-    return RaySearcher(sweep.method, len(axes), sweep.seed)
+    return RaySearcher(sweep.method, len(axes), sweep.seed, trials=sweep.size() or 100)

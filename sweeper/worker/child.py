@@ -45,11 +45,13 @@ def uses_keras(train: TrainFunction) -> bool:
 
 def prepare(train: TrainFunction) -> bool:
     """Import, before any fork, what every child will need; return whether forking is safe."""
-    if uses_keras(train):
-        from sweeper.experiment import backend, callbacks  # noqa: F401
+    from sweeper.experiment import backend
 
-        return not backend.runtime_started()
-    return True
+    if uses_keras(train):
+        from sweeper.experiment import callbacks  # noqa: F401
+
+        backend.preload()
+    return not backend.runtime_started()
 
 
 def serve(connection: Connection, train: TrainFunction) -> None:

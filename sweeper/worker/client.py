@@ -70,8 +70,16 @@ def _start(session: Session) -> None:
     (directory / "socket").unlink(missing_ok=True)
     threads = str(session.threads)
     # Read when the libraries load, so they must be there before the server starts.
-    limits = {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
-    env = {**limits, **os.environ, **session.env}
+    defaults = {
+        "OMP_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": threads,
+        "NPROC": threads,  # JAX's
+        # A module that starts JAX as it is imported must not take all GPUs' memory.
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        # PyTorch then counts GPUs without starting CUDA, which no fork survives.
+        "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
+    }
+    env = {**defaults, **os.environ, **session.env}
     session.file.write_text(session.to_json())
     with open(directory / "server.log", "ab") as log:
         subprocess.run(

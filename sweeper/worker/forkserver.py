@@ -30,7 +30,7 @@ from sweeper.errors import UsageError
 from sweeper.worker import child, script
 from sweeper.worker.client import GRACE_SECONDS, HURRY_SECONDS
 from sweeper.worker.loader import TrainFunction, load_train_function
-from sweeper.worker.processes import end_marked
+from sweeper.worker.processes import end_marked, rest_openmp
 from sweeper.worker.session import Session
 from sweeper.worker.wire import Connection, Message
 
@@ -65,6 +65,7 @@ class ForkServer:
                 self.session.path, self.session.module, self.session.function
             )
             self.forkable = child.prepare(self.train)
+            rest_openmp()
         except UsageError as error:
             self.answer = {"kind": "broken", "message": str(error)}
         except BaseException as error:

@@ -13,6 +13,7 @@ MARK = "SWEEPER_LAUNCH"  # an environment variable that all processes of a launc
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_OMP_PAUSE_HARD = 2
 
 
 def die_with_parent(signum: int) -> None:
@@ -28,6 +29,20 @@ def adopt_orphans() -> None:
 def _prctl(option: int, value: int) -> None:
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(option, value)
+
+
+def rest_openmp() -> None:
+    """Linux: end the thread pools of GNU OpenMP (PyTorch, scikit-learn), which start again on use.
+
+    A child that is forked while they are alive waits for threads that it does not have.
+    """
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/self/maps").read_text().splitlines()
+        # address, rights, offset, device, inode, path
+        paths = {line.split(None, 5)[-1] for line in lines if "libgomp" in line}
+        for path in paths:
+            with contextlib.suppress(OSError, AttributeError):
+                ctypes.CDLL(path).omp_pause_resource_all(_OMP_PAUSE_HARD)
 
 
 def oom_kills() -> int:

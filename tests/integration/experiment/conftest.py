@@ -12,7 +12,8 @@ import pytest
 
 from sweeper.experiment import ExperimentManager, Tree, backend
 
-PARAMS = {"training": {"epochs": 4}, "model": {"units": 8}}
+TENSORFLOW = os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow"
+PARAMS = {"training": {"epochs": 3}, "model": {"units": 8}}
 
 
 def pytest_collection_modifyitems(items):
@@ -34,13 +35,13 @@ class Problem:
         self.base = base
         self.x = rng.random((40, 8)).astype("float32")
         self.y = (self.x.sum(1) > 4).astype("float32")
-        self.epochs = 4
-        self.compiled = False  # compiling takes seconds, and is the same for most tests
+        self.epochs = 3
+        self.rich = False  # Adam, batch norm and a metric cost time, and most tests need none
 
     def model(self, **options):
         import keras
 
-        inner = [keras.layers.BatchNormalization()] if self.compiled else []
+        inner = [keras.layers.BatchNormalization()] if self.rich else []
         model = keras.Sequential(
             [
                 keras.Input((8,)),
@@ -50,10 +51,11 @@ class Problem:
                 keras.layers.Dense(1, activation="sigmoid"),
             ]
         )
-        if self.compiled:
+        if self.rich:
             options = {"optimizer": keras.optimizers.Adam(0.05), "metrics": ["accuracy"], **options}
         options = {"optimizer": keras.optimizers.SGD(0.1, momentum=0.9), **options}
-        options.setdefault("run_eagerly", not self.compiled)
+        # TensorFlow takes seconds to compile; the tests that kill a process do it.
+        options.setdefault("run_eagerly", TENSORFLOW)
         model.compile(loss="binary_crossentropy", **options)
         return model
 
@@ -102,8 +104,8 @@ class Problem:
         return record
 
 
-def same(one, other):
-    """Two (model, record) pairs are bit for bit the same."""
+def same(one, other, aside=False):
+    """Two (model, record) pairs are bit for bit the same; ``aside``: something was set aside."""
     for a, b in zip(one[0].final.values(), other[0].final.values(), strict=True):
         np.testing.assert_array_equal(a, b)
     assert one[1].paths.training_logs.read_bytes() == other[1].paths.training_logs.read_bytes()
@@ -112,12 +114,20 @@ def same(one, other):
         p.name for p in other[1].models.values()
     )
     assert one[1].torn == other[1].torn == []
+    assert other[1].paths.aside.exists() == aside
     return True
 
 
 @pytest.fixture
 def problem(tmp_path):
     return Problem(tmp_path)
+
+
+@pytest.fixture(scope="package")
+def whole(tmp_path_factory):
+    """A run of the plain problem that nothing broke off: what many tests compare with."""
+    problem = Problem(tmp_path_factory.mktemp("whole"))
+    return problem.fit(problem.open("whole")), problem.record("whole")
 
 
 @pytest.fixture(autouse=True)

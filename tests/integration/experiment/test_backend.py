@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,11 +15,11 @@ import tensorflow as tf
 
 from sweeper.experiment import backend
 
-from .conftest import same
+from .conftest import TENSORFLOW, same
 
 
-def test_nothing_leaks_into_the_next_trial(problem):
-    first = problem.fit(problem.open("fresh"))
+@pytest.mark.filterwarnings("ignore:Explicitly requested dtype float64")  # JAX has none by itself
+def test_nothing_leaks_into_the_next_trial(problem, whole):
     keras.config.set_dtype_policy("mixed_bfloat16")
     keras.config.set_floatx("float64")
     keras.config.set_image_data_format("channels_first")
@@ -33,7 +34,35 @@ def test_nothing_leaks_into_the_next_trial(problem):
     assert keras.config.floatx() == "float32"
     assert keras.config.image_data_format() == "channels_last"
     assert keras.config.epsilon() == pytest.approx(1e-7)
-    assert same((first, problem.record("fresh")), (second, problem.record("used")))
+    assert same(whole, (second, problem.record("used")))
+
+
+def test_settings_of_the_backend_are_those_of_before():
+    backend.reset_session(1)
+    if keras.config.backend() == "torch":
+        import torch
+
+        torch.set_default_dtype(torch.float64)
+        torch.set_grad_enabled(False)
+        torch.use_deterministic_algorithms(True)
+        torch.set_default_device("meta")
+        backend.reset_session(2)
+        assert torch.get_default_dtype() == torch.float32
+        assert torch.is_grad_enabled()
+        assert not torch.are_deterministic_algorithms_enabled()
+        assert torch.ones(1).device.type == "cpu"
+    elif keras.config.backend() == "jax":
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+        jax.config.update("jax_debug_nans", True)
+        backend.reset_session(2)
+        assert not jax.config.jax_enable_x64
+        assert not jax.config.jax_debug_nans
+    else:
+        tf.config.run_functions_eagerly(True)
+        backend.reset_session(2)
+        assert not tf.config.functions_run_eagerly()
 
 
 def test_seeds_of_epochs_are_pinned():
@@ -56,6 +85,7 @@ def test_an_epoch_depends_on_its_number_alone(problem):
     assert len(found[0][2]) == 2  # Keras's global one and the dropout's
 
 
+@pytest.mark.skipif(not TENSORFLOW, reason="about TensorFlow")
 def test_seeding_an_epoch_keeps_the_compiled_kernels(problem, monkeypatch):
     # tf.random.set_seed empties TensorFlow's cache of kernels: 0.2 to 1.5 s per epoch.
     model = problem.model()
@@ -66,15 +96,24 @@ def test_seeding_an_epoch_keeps_the_compiled_kernels(problem, monkeypatch):
 def test_threads_and_gpus_are_set_before_the_runtime_starts():
     code = (
         "from sweeper.experiment import backend\nbackend.configure_devices(3, 0)\n"
-        "import tensorflow as tf, os\nc = tf.config\n"
+        "import tensorflow as tf, os, sys\nc = tf.config\n"
         "print(c.threading.get_intra_op_parallelism_threads(), "
         "c.threading.get_inter_op_parallelism_threads(), c.get_visible_devices('GPU'), "
-        "repr(os.environ['CUDA_VISIBLE_DEVICES']))\n"
+        "repr(os.environ['CUDA_VISIBLE_DEVICES']), os.environ.get('NPROC'))\n"
+        "t = sys.modules.get('torch')\n"
+        "print(t and (t.get_num_threads(), t.get_num_interop_threads()))\n"
+        "assert not backend.runtime_started()\n"
         "tf.constant(1) + 1\nbackend.configure_devices(2, 1)\n"
         "print(c.threading.get_intra_op_parallelism_threads(), backend.versions()['backend'])\n"
+        "if t:\n    from keras.src.backend.torch import core\n"
+        "    core.DEFAULT_DEVICE = 'cuda'  # Keras was imported where a GPU was visible\n"
+        "    backend.configure_devices(1, [])\n    print(core.get_device())\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["3 3 [] ''", "3 tensorflow"]
+    name = keras.config.backend()
+    expected = ["3 3 [] '' 3" if name == "jax" else "3 3 [] '' None"]
+    expected += ["(3, 3)", "3 torch", "cpu"] if name == "torch" else ["None", f"3 {name}"]
+    assert done.stdout.splitlines() == expected
 
 
 def test_half_precision_variables_are_stored(problem):
@@ -96,28 +135,18 @@ def test_half_precision_variables_are_stored(problem):
     run.interrupt()
 
 
-SCRIPT = """
-import sys, keras, numpy as np
-from pathlib import Path
-sys.path.insert(0, sys.argv[2])
-from tests.integration.experiment.conftest import Problem, same
-problem = Problem(Path(sys.argv[1]))
-others = lambda: [keras.callbacks.EarlyStopping("val_loss", patience=3),
-                  keras.callbacks.ReduceLROnPlateau("loss", patience=1, min_delta=0.3)]
-assert same(*problem.both(1, 2, others=others))
-problem.base = problem.base / "batches"
-assert same(*problem.both(2, others=others, backup_every=1))
-print("the same on", keras.config.backend())
-"""
-
-
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.skipif(not TENSORFLOW, reason="this is the other backend")
 @pytest.mark.parametrize("name", ["jax", "torch"])
-def test_other_backends(tmp_path, name):
+def test_everything_here_on_another_backend(tmp_path, name):
     if find_spec(name) is None:
         pytest.skip(f"{name} is not installed")
-    root = os.path.abspath(os.path.join(os.path.dirname(__file__), *[".."] * 3))
+    here = Path(__file__).parent
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(tmp_path), root], capture_output=True, text=True,
-        env={**os.environ, "KERAS_BACKEND": name}, check=False,
+        [sys.executable, "-m", "pytest", str(here), "-m", "slow or not slow",
+         f"--basetemp={tmp_path}/inner"],
+        cwd=here.parents[2], capture_output=True, text=True, check=False,
+        env={**os.environ, "KERAS_BACKEND": name},
     )  # fmt: skip
-    assert f"the same on {name}" in done.stdout, done.stderr
+    assert done.returncode == 0, done.stdout

@@ -61,7 +61,7 @@ def get_model(params, keras=keras, eagerly=True):
 
 def data():
     rng = np.random.default_rng(0)
-    return rng.random((60, 12, 12, 1)).astype("float32"), rng.integers(0, 10, 60)
+    return rng.random((30, 12, 12, 1)).astype("float32"), rng.integers(0, 10, 30)
 
 
 @pytest.mark.parametrize("library", [keras, tf.keras])
@@ -148,12 +148,12 @@ def test_the_checkpoint_is_what_was_recorded(tmp_path):
     expm = ExperimentManager(tmp_path, checkpoint_params={"monitor": "val_loss"})
     model = get_model(params)
     model.fit(
-        x[:40], y[:40], epochs=3, verbose=0, validation_data=(x[40:], y[40:]),
+        x[:20], y[:20], epochs=3, verbose=0, validation_data=(x[20:], y[20:]),
         callbacks=expm.prepare(params),
     )  # fmt: skip
     (record,) = Tree(tmp_path).all_runs()
     found = keras.models.load_model(record.checkpoint).evaluate(
-        x[40:], y[40:], verbose=0, return_dict=True
+        x[20:], y[20:], verbose=0, return_dict=True
     )
     assert found["loss"] == record.performances["best"]["val_loss"]
 

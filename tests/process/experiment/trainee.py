@@ -1,7 +1,8 @@
 """A training that can be killed anywhere: one process forks a child per attempt.
 
 Reads JSON lines ``{"base", "kill", "options"}`` from standard input and answers each with the
-child's end. TensorFlow is imported once and never used before the fork. ``kill`` is ``["op", n]``:
+child's end. Keras and its backend (KERAS_BACKEND) are imported once and never used before the
+fork. ``kill`` is ``["op", n]``:
 SIGKILL within the n-th file operation (a write is cut in the middle), ``["batch", n]``,
 ``["seconds", s]``, or null.
 """
@@ -74,6 +75,12 @@ def train(base, kill, options):
             if kill and kill[0] == "batch" and self.seen == kill[1]:
                 die()
 
+        def state_dict(self):
+            return {}  # each attempt counts for itself
+
+        def load_state_dict(self, state):
+            pass
+
     backend.configure_devices(1, 0)
     params = {"training": {"epochs": epochs}, "model": {"units": 16}}
     manager = ExperimentManager(
@@ -110,7 +117,7 @@ def train(base, kill, options):
         x, y, batch_size=SIZE, epochs=epochs, verbose=0, validation_data=(x[:40], y[:40]),
         callbacks=[
             keras.callbacks.EarlyStopping(patience=2, restore_best_weights=True),
-            *([Killer()] if kill and kill[0] == "batch" else []),
+            Killer(),
             *callbacks,
             keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=1, min_delta=0.02),
             keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.9),
@@ -125,11 +132,10 @@ def train(base, kill, options):
 
 def main():
     # Imported before the forks, so that every attempt runs the same code.
-    import keras  # noqa: F401
-    import tensorflow  # noqa: F401
+    from sweeper.experiment import backend, callbacks, resuming  # noqa: F401
 
-    from sweeper.experiment import callbacks, resuming  # noqa: F401
-
+    backend.preload()
+    assert not backend.runtime_started()
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         request = json.loads(line)

@@ -308,8 +308,8 @@ def test_history_is_learned(make: Callable[[], Any], request: pytest.FixtureRequ
             for z in (1 / 6, 0.5, 5 / 6):
                 searcher.tell(searcher.take([x, y, z]), far([x, y, z]))
     asked = [searcher.ask()[1] for _ in range(10)]
-    near = sum(far(point) < 0.3 for point in asked)
-    assert near >= 7, asked
+    # Of ten points at random one would be so near.
+    assert sum(far(point) < 0.1 for point in asked) >= 3, asked
 
 
 def test_nothing_told_does_no_harm(make: Callable[[], Any]) -> None:

@@ -48,7 +48,7 @@ def test_an_example_loads_and_expands(text: str, tmp_path: Path) -> None:
     path = tmp_path / "sweep.yaml"
     path.write_text(text, encoding="utf-8")
     sweep = load_sweep(path)
-    assert list(itertools.islice(sweep.trials(), 50))
+    assert sweep.adaptive or list(itertools.islice(sweep.trials(), 50))
     jsonschema.Draft7Validator(schema()).validate(parse(text, "example").data)
 
 

@@ -1,0 +1,273 @@
+"""Searchers of other libraries, through Ray Tune's wrappers, behind the seam of adaptive sweeps."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import logging
+import math
+import random
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sweeper.errors import UsageError
+from sweeper.raytune.raylibraries import LIBRARIES, NAMES, UNUSABLE, Config
+
+log = logging.getLogger("sweeper.raytune")
+
+T = TypeVar("T")
+
+LOW, HIGH = 2.0**-53, 1 - 2.0**-53
+LARGEST = 1e100  # beyond 1e154 a model that squares the values overflows
+RANDOM_FIRST = 10  # BayesOpt's points before its model: what Ray's wrapper does too
+
+
+@dataclass
+class _Point:
+    """A point that was chosen or taken, and what is known of it."""
+
+    at: list[float]
+    told: bool = False
+    value: float | None = None
+
+
+class RaySearcher:
+    """A searcher of another library, as :class:`sweeper.raytune.adaptive.Searcher`.
+
+    ``dimensions`` is the length of a point, ``trials`` how many the sweep plans (ZOOpt and
+    Nevergrad choose their strategy by it). The same seed and the same calls give the same points;
+    libraries that draw from the process's generators get generators of this searcher's own.
+
+    What happens inside the library after the start cannot end a launch: if it fails, or wants to
+    wait for values, the point is drawn uniformly at random (seeded); each failure is logged once
+    as a warning. Points taken before the first ``ask`` are learned; of those taken later only
+    Ax, BOHB and BayesOpt can be told, and of ZOOpt's only the best few fit its memory. BOHB sees
+    one budget: its model without its brackets.
+
+    Raises:
+        UsageError: the library is not installed, or Ray's wrapper cannot use the installed one.
+    """
+
+    def __init__(self, name: str, dimensions: int, seed: int, *, trials: int = 100) -> None:
+        if name in UNUSABLE:
+            raise UsageError(f"method: {name}: {UNUSABLE[name]}.")
+        if name not in LIBRARIES:
+            raise UsageError(f"method: expected one of {', '.join(NAMES)}, found {name!r}.")
+        self._name = name
+        self._library = LIBRARIES[name]
+        self._dimensions = dimensions
+        self._trials = trials
+        self._seed = seed % 2**32
+        self._random = random.Random(seed)
+        self._states: list[Any] = []
+        self._points: dict[str, _Point] = {}
+        self._live: set[str] = set()  # what the library knows and waits for
+        self._search: Any = None
+        self._warned: set[str] = set()
+        self._check()
+
+    def ask(self) -> tuple[str, list[float]]:
+        """The next point, each coordinate in (0, 1), and its key."""
+        key = self._key()
+        at = self._safely(lambda: self._suggest(key))
+        if at is None:
+            at = [_inside(self._random.random()) for _ in range(self._dimensions)]
+        self._points[key] = _Point(at)
+        return key, list(at)
+
+    def take(self, point: Sequence[float]) -> str:
+        """A key for somebody else's point; it counts as running."""
+        key = self._key()
+        known = self._points[key] = _Point([_inside(value) for value in point])
+        if self._search is not None and self._library.late:
+            self._safely(lambda: self._feed(key, known))
+        return key
+
+    def tell(self, key: str, value: float | None) -> None:
+        """What the point gave; None, NaN and infinity: nothing."""
+        point = self._points[key]
+        point.told = True
+        if value is not None and math.isfinite(value):
+            point.value = min(max(float(value), -LARGEST), LARGEST)
+        if key in self._live:
+            self._live.discard(key)
+            self._safely(lambda: self._complete(key, point.value))
+
+    def _key(self) -> str:
+        return str(len(self._points))
+
+    def _check(self) -> None:
+        """Make the library work once, so that what cannot work fails before the launch."""
+        remedy = f"pip install 'sweeper[{self._name}]'"
+        found = importlib.util.find_spec
+        missing = [module for module in self._library.modules if found(module) is None]
+        if missing:
+            names = " and ".join(self._library.packages)
+            raise UsageError(
+                f"method: {self._name}: this searcher needs {names}: the module "
+                f"{', '.join(missing)} is not installed. Install it: {remedy}"
+            )
+        try:
+            with self._own_world():
+                search = self._library.build(self._dimensions, self._seed, self._trials, [])
+                search.suggest("0")
+                self._report(search, "0", 0.5)
+        except Exception as error:
+            import ray
+
+            version = importlib.metadata.version
+            names = ", ".join(f"{name} {version(name)}" for name in self._library.packages)
+            raise UsageError(
+                f"method: {self._name}: Ray Tune {ray.__version__} cannot work with the installed "
+                f"{names}: {type(error).__name__}: {error}. Install what is known to work: {remedy}"
+            ) from error
+        self._states = []
+
+    def _suggest(self, key: str) -> list[float] | None:
+        if self._name == "bayesopt":
+            if not self._replay():
+                return None
+        elif self._search is None:
+            self._start()
+        config = self._search.suggest(key)
+        if not isinstance(config, dict):  # it waits for values, or thinks that it is done
+            return None
+        self._live.add(key)
+        return [_inside(config[f"x{axis}"]) for axis in range(self._dimensions)]
+
+    def _start(self) -> None:
+        """Build the search with every point known so far, and tell it of them in order."""
+        known = self._points
+        if self._name == "zoopt":
+            # It keeps as many points as it starts with, the best, and waits for all their values.
+            probe = self._library.build(self._dimensions, self._seed, self._trials, [])
+            room = probe.optimizer.get_parameters().get_train_size()
+            told = {key: point for key, point in known.items() if point.value is not None}
+            best = sorted(told.items(), key=lambda item: item[1].value or 0.0)
+            known = dict(best[:room])
+        points = [_config(point.at) for point in known.values()]
+        self._search = self._library.build(self._dimensions, self._seed, self._trials, points)
+        for key, point in known.items():
+            self._feed(key, point, fresh=False)
+
+    def _feed(self, key: str, point: _Point, fresh: bool = True) -> None:
+        """Have the wrapper "suggest" a known point, so that it can be told of it."""
+        if fresh:
+            self._search._points_to_evaluate = [_config(point.at)]
+        config = self._search.suggest(key)
+        wanted = _config(point.at)
+        if not isinstance(config, dict):
+            return
+        if any(abs(config[name] - wanted[name]) > 1e-6 for name in wanted):
+            self._complete(key, None)  # a point of its own choice, which nobody will try
+        elif point.told:
+            self._complete(key, point.value)
+        else:
+            self._live.add(key)
+
+    def _replay(self) -> bool:
+        """Build BayesOpt anew from all that is known; False: too little for its model.
+
+        It cannot forget a value, so what a running point is assumed to give (the mean) is told to
+        a copy that serves one question. A point that gave nothing counts as the worst, or it
+        would be suggested again.
+        """
+        values = [point.value for point in self._points.values() if point.value is not None]
+        if len(self._points) < RANDOM_FIRST or not values:
+            return False
+        mean, worst = sum(values) / len(values), max(values)
+        gave: dict[tuple[float, ...], list[float]] = {}  # it refuses a point that it has already
+        for point in self._points.values():
+            assumed = worst if point.told else mean
+            value = assumed if point.value is None else point.value
+            gave.setdefault(tuple(point.at), []).append(value)
+        seed = (self._seed + len(self._points)) % 2**32
+        points = [_config(at) for at in gave]
+        self._search = self._library.build(self._dimensions, seed, self._trials, points)
+        for number, at in enumerate(gave):
+            key = f"known {number}"
+            self._search.suggest(key)
+            self._complete(key, sum(gave[at]) / len(gave[at]))
+        return True
+
+    def _complete(self, key: str, value: float | None) -> None:
+        self._report(self._search, key, self._library.failed if value is None else value)
+
+    def _report(self, search: Any, key: str, value: float | None) -> None:
+        if value is None:
+            search.on_trial_complete(key, error=True)
+            return
+        result: dict[str, Any] = {"value": value}
+        if self._name == "bohb":  # it learns from results that say their budget, never at the end
+            search.on_trial_result(key, {**result, "hyperband_info": {"budget": 1.0}})
+        search.on_trial_complete(key, result)
+
+    def _safely(self, action: Callable[[], T]) -> T | None:
+        try:
+            with self._own_world():
+                return action()
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"
+            if text not in self._warned:
+                self._warned.add(text)
+                log.warning(
+                    "The searcher %s failed and goes on, with random points where it must: %s",
+                    self._name,
+                    text,
+                )
+            return None
+
+    @contextmanager
+    def _own_world(self) -> Iterator[None]:
+        """The process's random generators in this searcher's state; no warnings of libraries."""
+        import numpy
+
+        torch = importlib.import_module("torch") if self._name == "ax" else None
+        theirs = _states(torch)
+        if self._states:
+            _restore(self._states, torch)
+        else:
+            random.seed(self._seed)
+            numpy.random.seed(self._seed)
+            if torch is not None:
+                torch.manual_seed(self._seed)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield
+        finally:
+            self._states = _states(torch)
+            _restore(theirs, torch)
+
+
+def _inside(value: float) -> float:
+    if math.isnan(value):
+        raise ValueError("a coordinate is not a number")
+    return min(max(float(value), LOW), HIGH)
+
+
+def _config(point: Sequence[float]) -> Config:
+    return {f"x{axis}": value for axis, value in enumerate(point)}
+
+
+def _states(torch: Any) -> list[Any]:
+    import numpy
+
+    return [
+        random.getstate(),
+        numpy.random.get_state(),
+        None if torch is None else torch.get_rng_state(),
+    ]
+
+
+def _restore(states: list[Any], torch: Any) -> None:
+    import numpy
+
+    random.setstate(states[0])
+    numpy.random.set_state(states[1])
+    if torch is not None:
+        torch.set_rng_state(states[2])
