@@ -16,7 +16,7 @@ from sweeper.spec.axes import Axis
 FACTORS = (0.8, 1.2)
 TRIES = 50  # points that break a constraint or change nothing; then one is drawn anywhere
 CANDIDATES = 500
-MOST_CHANGES = 300  # the latest that the Gaussian process is fitted on: it takes their cube
+MOST_CHANGES = 100  # the latest; the time to fit a Gaussian process grows with their cube
 
 
 @dataclass(frozen=True)
