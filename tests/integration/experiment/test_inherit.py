@@ -13,7 +13,7 @@ import pytest
 from sweeper.errors import TreeError, UsageError
 from sweeper.experiment import ExperimentManager, Origin, RunRecord, Tree, backend, make_child
 
-from .conftest import BrokenOffError
+from .conftest import TENSORFLOW, BrokenOffError
 
 
 class Family:
@@ -82,6 +82,7 @@ def same_arrays(one, other):
 
 @pytest.fixture
 def family(problem):
+    problem.epochs = 4
     return Family(problem)
 
 
@@ -188,7 +189,7 @@ def test_a_model_of_another_shape_is_refused(family):
         model = keras.Sequential(
             [keras.Input((8,)), keras.layers.Dense(7), keras.layers.Dense(1, "sigmoid")]
         )
-        model.compile("sgd", "binary_crossentropy", run_eagerly=True)
+        model.compile("sgd", "binary_crossentropy", run_eagerly=TENSORFLOW)
         return model
 
     with pytest.raises(UsageError, match="keep the parameters that shape the model constant"):
