@@ -24,8 +24,10 @@ from sweeper.experiment import (
 from sweeper.raytune.adaptive import searcher_for
 from sweeper.raytune.population import Population
 from sweeper.raytune.schedulers import Replacement, scheduler_for
-from sweeper.results import index_sweep
+from sweeper.results import index_sweep, rank
+from sweeper.results.index import index_directory
 from sweeper.spec import ADAPTIVE_METHODS, Sweep, load_sweep
+from sweeper.worker.child import conclude
 
 PARAMETERS = {"rate": {"min": 0.0, "max": 1.0}, "kind": {"values": ["a", "b"]}}
 
@@ -247,6 +249,22 @@ def test_a_child_waits_for_room(load: Callable[..., Sweep]) -> None:
     assert len(list(Tree(launch.sweep.base_dir).all_runs())) == 3
 
 
+def test_a_child_may_have_nothing_left_to_train(load: Callable[..., Sweep]) -> None:
+    launch = Launch(load())
+    for trial, loss in ((0, 1.0), (1, 2.0), (2, 3.0)):
+        launch.start()
+        assert launch.train(trial, loss) == (trial == 2)
+    launch.start()
+    # The parent's only epoch was the last one, so the train function returns at once.
+    assert launch.runs[3].restore() is not None
+    assert conclude(launch.runs[3], "loss")["outcome"] == "finished"
+    entries = {entry.trial: entry for entry in index_sweep(launch.sweep).entries}
+    assert (entries[3].status, entries[3].epochs) == ("finished", 0)
+    assert launch.sweep.metric is not None
+    ranked = rank(entries.values(), launch.sweep.metric)
+    assert [item.entry.trial for item in ranked] == [0, 1, 2]
+
+
 @pytest.mark.parametrize(
     ("method", "keys"),
     [
@@ -273,8 +291,10 @@ def test_members_come_from_the_method(
         return
     # The only neighbours of a parent in this grid are parameters that a member has.
     assert child.trial.params["rate"] in (0.1, 0.2, 0.3)
-    status = {entry.trial: entry.status for entry in index_sweep(launch.sweep).entries}
-    assert status == {0: "running", 1: "running", 2: "stopped", 3: "running"}
+    tree = Tree(launch.sweep.base_dir)
+    for index in (index_sweep(launch.sweep), index_directory(tree, "s", "s")):
+        status = {entry.trial: entry.status for entry in index.entries}
+        assert status == {0: "running", 1: "running", 2: "stopped", 3: "running"}
 
 
 def test_the_next_launch_goes_on(load: Callable[..., Sweep]) -> None:
