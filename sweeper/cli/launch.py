@@ -62,7 +62,7 @@ def launch(**given: Any) -> int:
         counts.update(item.state for item in plan)
         words = [f"{counts[s]} {s}" for s in ("new", "resumed", "reused", "failed") if counts[s]]
         if sweep.adaptive and (unchosen or size is None):
-            words.append(f"{'more' if size is None else unchosen} to be chosen by {sweep.method}")
+            words.append(f"{'more' if size is None else unchosen} to be chosen by {sweep.chooser}")
         many = "1 trial" if len(plan) == 1 else f"{len(plan)} trials"
         say(f"{sweep.sweep_name}: {many}: {', '.join(words)} -> {sweep.base_dir}")
         total = None if size is None else counts["new"] + counts["resumed"] + unchosen

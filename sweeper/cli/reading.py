@@ -106,7 +106,7 @@ def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "ta
     say(f"{sweep.sweep_name}: {_trials(counts.total())}: {words}; in {sweep.base_dir}")
     if sweep.adaptive:
         more = "further trials" if size is None else _trials(max(0, size - counts.total()))
-        say(f"method {sweep.method} is to choose {more} as results come in")
+        say(f"method {sweep.chooser} is to choose {more} as results come in")
     elif size is None:
         say(f"the sweep has no end; these are its first {limit}: -n shows more or fewer")
     elif limit is not None:

@@ -5,9 +5,10 @@ Importing this loads neither Keras nor TensorFlow nor numpy.
 
 from sweeper.experiment.compare import Difference, diff, explain
 from sweeper.experiment.identity import canonical, default_monitored, experiment_id
+from sweeper.experiment.inheriting import can_have_child, make_child
 from sweeper.experiment.lease import Lease, living_owner
 from sweeper.experiment.manager import ExperimentManager
-from sweeper.experiment.opening import close_run
+from sweeper.experiment.opening import Origin, close_run
 from sweeper.experiment.paths import RunPaths, TreePaths
 from sweeper.experiment.planning import PlannedTrial, plan_trials, trial_state
 from sweeper.experiment.records import RunRecord
@@ -19,12 +20,14 @@ __all__ = [
     "Difference",
     "ExperimentManager",
     "Lease",
+    "Origin",
     "PlannedTrial",
     "Run",
     "RunPaths",
     "RunRecord",
     "Tree",
     "TreePaths",
+    "can_have_child",
     "canonical",
     "close_run",
     "default_monitored",
@@ -32,6 +35,7 @@ __all__ = [
     "experiment_id",
     "explain",
     "living_owner",
+    "make_child",
     "plan_trials",
     "prune_checkpoints",
     "trial_state",

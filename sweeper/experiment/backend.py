@@ -261,8 +261,14 @@ def model_state(model: Any, *, metrics: bool = False) -> Arrays:
     }
 
 
-def restore_model(model: Any, arrays: Mapping[str, Any], *, metrics: bool = False) -> None:
-    """Put a model back as model_state found it. Raises StateMismatch, having changed nothing."""
+def restore_model(
+    model: Any, arrays: Mapping[str, Any], *, metrics: bool = False, inherited: bool = False
+) -> None:
+    """Put a model back as model_state found it. Raises StateMismatch, having changed nothing.
+
+    If the state is ``inherited`` from a run with other hyperparameters the learning rate stays as
+    the model was compiled, and an optimizer of another kind as it is.
+    """
     if hasattr(model, "jax_state_sync") and not getattr(model, "_jax_state_synced", True):
         model.jax_state_sync()
     optimizer = getattr(model, "optimizer", None)
@@ -271,6 +277,8 @@ def restore_model(model: Any, arrays: Mapping[str, Any], *, metrics: bool = Fals
     assignments = []
     for kind, variables in _variables(model, metrics).items():
         stored = [name for name in arrays if name.startswith(f"{kind}/")]
+        if inherited and kind == "optimizer" and _kind(stored) != _kind_of(variables):
+            continue
         if len(stored) != len(variables):
             raise StateMismatch(
                 f"it holds {len(stored)} variables of the {kind}, which has {len(variables)}"
@@ -282,9 +290,19 @@ def restore_model(model: Any, arrays: Mapping[str, Any], *, metrics: bool = Fals
                     f"{name}: {array.dtype} {tuple(array.shape)} is stored for {variable.path}, "
                     f"which is {variable.dtype} {tuple(variable.shape)}"
                 )
-            assignments.append((variable, array))
+            if not (inherited and kind == "optimizer" and variable.name == "learning_rate"):
+                assignments.append((variable, array))
     for variable, array in assignments:
         variable.assign(array)
+
+
+def _kind(names: Sequence[str]) -> str:
+    """Which optimizer it is whose variables are stored: its name, which begins their paths."""
+    return names[0].split("/")[2] if names else ""
+
+
+def _kind_of(variables: Sequence[Any]) -> str:
+    return str(variables[0].path).split("/")[0] if variables else ""
 
 
 def build(model: Any, signature: Any, *, metrics: bool = False) -> None:

@@ -35,22 +35,34 @@ _STAGED = ".staged-"
 
 @dataclass(frozen=True)
 class Backup:
-    """A whole backup: the state after ``epoch`` epochs and ``batch`` batches of the next."""
+    """A whole backup: the state after ``epoch`` epochs and ``batch`` batches of the next.
+
+    ``inherited``: it was made by the run from whose backup this run has begun.
+    """
 
     path: Path
     epoch: int
     batch: int
     state: dict[str, Any]
     arrays: dict[str, np.ndarray[Any, Any]]
+    inherited: bool
 
 
 class BackupStore:
-    """The backups of one run, in its ``backup/`` directory."""
+    """The backups of one run, in its ``backup/`` directory, and what it has of its ``parent``."""
 
-    def __init__(self, root: Path, aside: Path, owner: str, guard: files.Guard | None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        aside: Path,
+        owner: str,
+        guard: files.Guard | None,
+        parent: str | None = None,
+    ) -> None:
         self.root = root
         self._aside = aside
         self._owner = owner
+        self._parent = parent
         self._guard = guard
 
     def names(self, kind: str = "epoch") -> list[str]:
@@ -108,7 +120,7 @@ class BackupStore:
         manifest = files.read_json(path / "state.json")
         if manifest is None:
             raise files.TornFile(path / "state.json", "no file")
-        if manifest.get("format") != FORMAT or manifest.get("owner") != self._owner:
+        if manifest.get("format") != FORMAT or not self._is_ours(manifest):
             raise files.TornFile(
                 path, f"a backup of {manifest.get('owner')!r} (format {manifest.get('format')!r})"
             )
@@ -121,10 +133,19 @@ class BackupStore:
                 encoded = {name: stored[name] for name in stored.files}
             arrays = _decode(encoded, manifest["arrays"])
             return Backup(
-                path, int(manifest["epoch"]), int(manifest["batch"]), manifest["state"], arrays
+                path,
+                int(manifest["epoch"]),
+                int(manifest["batch"]),
+                manifest["state"],
+                arrays,
+                inherited=manifest["owner"] != self._owner,
             )
         except Exception as error:  # zipfile, zlib, numpy and json each raise their own
             raise files.TornFile(path / "arrays.npz", f"{type(error).__name__}: {error}") from error
+
+    def _is_ours(self, manifest: Mapping[str, Any]) -> bool:
+        owner = manifest.get("owner")
+        return owner == self._owner or (owner is not None and owner == self._parent)
 
     def save_directory(self, source: Path, epoch: int) -> Path:
         """Keep a copy of the directory ``source``, whole."""
@@ -133,8 +154,7 @@ class BackupStore:
         try:
             shutil.copytree(source, staged / "data")
             sums = {str(p.relative_to(staged / "data")): _sum(p) for p in _files(staged / "data")}
-            for path in _files(staged / "data"):
-                _sync(path)
+            sync_files(staged / "data")
             manifest = {"format": FORMAT, "owner": self._owner, "epoch": epoch, "files": sums}
             files.write_json(staged / "state.json", manifest)
             return self._publish(staged, f"state-{latest + 1:06d}", "state")
@@ -149,7 +169,7 @@ class BackupStore:
             path = self.root / name
             try:
                 manifest = files.read_json(path / "state.json")
-                if manifest is None or manifest.get("owner") != self._owner:
+                if manifest is None or not self._is_ours(manifest):
                     raise files.TornFile(path, "a saved state of another run")
                 data = path / "data"
                 found = {str(p.relative_to(data)): _sum(p) for p in _files(data)}
@@ -244,9 +264,11 @@ def _sum(path: Path) -> list[int]:
     return [len(data), zlib.crc32(data)]
 
 
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+def sync_files(root: Path) -> None:
+    """Flush the files below ``root`` to disk."""
+    for path in _files(root):
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)

@@ -17,7 +17,7 @@ from sweeper.experiment import files, provenance
 from sweeper.experiment.identity import Monitored, group_canonicals, plain
 from sweeper.experiment.lease import Lease
 from sweeper.experiment.paths import RunPaths, next_run_name
-from sweeper.experiment.planning import trial_state
+from sweeper.experiment.planning import runs_of_trial, trial_state
 from sweeper.experiment.records import RunRecord
 from sweeper.experiment.run import Run, close_attempt
 from sweeper.experiment.settings import Settings
@@ -54,12 +54,18 @@ def new_run(
     tree: Tree, params: Mapping[str, Any], monitored: Monitored, origin: Origin, settings: Settings
 ) -> Run:
     """Make a run of ``params``; for a sweep's trial see :func:`open_trial`."""
-    with _staged(tree, params, monitored, origin) as staged:
-        while True:
-            experiment = tree.find(params, monitored)
-            with _locked(tree.paths.experiment(experiment)):
-                if tree.find(params, monitored) == experiment:
-                    return _publish(tree, experiment, staged, settings)
+    with stage(tree, params, monitored, origin) as staged:
+        path = publish(tree, monitored, staged)
+        return Run(RunPaths(path), staged.record, staged.params, staged.lease, settings)
+
+
+def publish(tree: Tree, monitored: Monitored, staged: Staged) -> Path:
+    """Give the staged run its name, in the experiment of its parameters."""
+    while True:
+        experiment = tree.find(staged.params, monitored)
+        with _locked(tree.paths.experiment(experiment)):
+            if tree.find(staged.params, monitored) == experiment:
+                return _publish(tree, experiment, staged)
 
 
 def open_trial(
@@ -88,12 +94,13 @@ def open_trial(
                     if run is not None:
                         return run
                     continue  # it ended in this very moment: look again
-        with _staged(tree, params, monitored, origin) as staged, _locked(directory):
+        with stage(tree, params, monitored, origin) as staged, _locked(directory):
             if tree.find(params, monitored) != experiment:
                 continue
             if _unfinished(tree, experiment, origin) is not None:
                 continue
-            run = _publish(tree, experiment, staged, settings)
+            path = _publish(tree, experiment, staged)
+            run = Run(RunPaths(path), staged.record, staged.params, staged.lease, settings)
             rival = _unfinished(tree, experiment, origin, oldest=True)
             if rival is None or rival.path == run.path:
                 return run
@@ -166,21 +173,30 @@ def _mend(record: RunRecord, params: Mapping[str, Any] | None) -> None:
 def _unfinished(
     tree: Tree, experiment: str, origin: Origin, oldest: bool = False
 ) -> RunRecord | None:
-    runs = [r for r in tree.runs(experiment) if r.replicate == origin.replicate]
     if origin.sweep is None:
         return None
+    runs = [
+        run
+        for run in tree.runs(experiment)
+        if run.replicate == origin.replicate and run.sweep == origin.sweep
+    ]
+    runs = runs_of_trial(runs, origin.sweep, origin.trial)
     if oldest:
-        ours = [r for r in runs if r.sweep == origin.sweep and r.outcome is None]
-        return ours[0] if ours else None
-    state, record = trial_state([r for r in runs if r.sweep == origin.sweep], origin.sweep, True)
+        return next((run for run in runs if run.outcome is None), None)
+    state, record = trial_state(runs, origin.sweep, True, origin.trial)
     return record if state == "resumed" else None
 
 
 @contextlib.contextmanager
-def _staged(
-    tree: Tree, params: Mapping[str, Any], monitored: Monitored, origin: Origin
-) -> Iterator[Staged]:
-    """A whole run in a hidden directory, owned by us; removed unless it is published."""
+def stage(
+    tree: Tree, params: Mapping[str, Any], monitored: Monitored, origin: Origin,
+    parent: Mapping[str, Any] | None = None,
+) -> Iterator[Staged]:  # fmt: skip
+    """A whole run in a hidden directory, owned by us; removed unless it is published.
+
+    With a ``parent`` (as run.json has it) it is made for another process, which begins its first
+    attempt.
+    """
     group_canonicals(params, monitored)  # complain before anything is written
     stored = plain(params, allow_nan=True)
     program = origin.program
@@ -193,6 +209,7 @@ def _staged(
         "sweep": origin.sweep,
         "trial": origin.trial,
         "replicate": origin.replicate,
+        "parent": None if parent is None else dict(parent),
         "seed": origin.seed,
         "monitored": [g if isinstance(g, str) else list(g) for g in monitored],
         "sweeper": found.get("sweeper"),
@@ -200,8 +217,11 @@ def _staged(
         "versions": {k: v for k, v in found.items() if k not in ("sweeper", "python")},
         "git": git,
         "program": provenance.program_state(program) if program else None,
-        "attempts": [provenance.attempt(1, cpus=origin.cpus, gpus=origin.gpus, epoch=None)],
+        "attempts": [],
     }
+    if parent is None:
+        attempt = provenance.attempt(1, cpus=origin.cpus, gpus=origin.gpus, epoch=None)
+        record["attempts"].append(attempt)
     files.make_directory(tree.base)
     path = tree.base / f"{STAGING}{os.getpid()}-{os.urandom(6).hex()}"
     files.make_directory(path)
@@ -218,7 +238,7 @@ def _staged(
         files.remove(path)
 
 
-def _publish(tree: Tree, experiment: str, staged: Staged, settings: Settings) -> Run:
+def _publish(tree: Tree, experiment: str, staged: Staged) -> Path:
     """Give the staged run its name: from now on others see it, and it is whole."""
     directory = tree.paths.experiment(experiment)
     files.sync_directory(staged.path)
@@ -231,10 +251,9 @@ def _publish(tree: Tree, experiment: str, staged: Staged, settings: Settings) ->
         existing.append(name)
     files.sync_directory(directory)
     staged.lease.directory = directory / name
-    paths = RunPaths(directory / name)
     if staged.diff:
-        files.write_shared(paths.git_diff, staged.diff)
-    return Run(paths, staged.record, staged.params, staged.lease, settings)
+        files.write_shared(RunPaths(directory / name).git_diff, staged.diff)
+    return directory / name
 
 
 @contextlib.contextmanager

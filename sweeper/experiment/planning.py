@@ -58,27 +58,43 @@ def plan_trials(sweep: Sweep, tree: Tree, retry_failed: bool = False) -> Iterato
 
 def _plan_chosen(sweep: Sweep, tree: Tree, retry_failed: bool) -> Iterator[PlannedTrial]:
     """The trials of an adaptive sweep that have a run, and the replicates that they lack."""
-    found: dict[tuple[bool, str], dict[int, list[RunRecord]]] = {}
+    found: dict[tuple[bool, str, int | None], dict[int, list[RunRecord]]] = {}
     for debug, place in ((False, tree), (True, tree.debug)):
         for record in place.all_runs():
             if record.sweep == sweep.sweep_name and record.trial is not None and record.params:
-                replicates = found.setdefault((debug, record.experiment), {})
+                # A child may have the parameters of another trial.
+                child = record.trial if record.parent else None
+                replicates = found.setdefault((debug, record.experiment, child), {})
                 replicates.setdefault(record.replicate, []).append(record)
     chosen = []
-    for (_, experiment), replicates in found.items():
+    for (_, experiment, _), replicates in found.items():
         known = next(iter(replicates.values()))[-1]
         params, first = known.params, (known.trial or 0) - known.replicate
         for replicate in sorted({*replicates, *range(sweep.repeats)}):
             trial = sweep.trial_of(first + replicate, params, replicate)
-            state, run = trial_state(replicates.get(replicate, []), sweep.sweep_name, retry_failed)
+            runs = replicates.get(replicate, [])
+            state, run = trial_state(runs, sweep.sweep_name, retry_failed, trial.index)
             chosen.append(PlannedTrial(trial, experiment, run, state))
     yield from sorted(chosen, key=lambda item: item.trial.index)
 
 
+def runs_of_trial(runs: list[RunRecord], sweep_name: str, trial: int | None) -> list[RunRecord]:
+    """Those of ``runs`` that could be the trial's, whose parameters they have.
+
+    A run with a parent is its own trial's alone: it is not what its parameters alone would give.
+    """
+    own = [r for r in runs if r.parent and r.sweep == sweep_name and r.trial == trial]
+    return own or [r for r in runs if not r.parent]
+
+
 def trial_state(
-    runs: list[RunRecord], sweep_name: str, retry_failed: bool = False
+    runs: list[RunRecord], sweep_name: str, retry_failed: bool = False, trial: int | None = None
 ) -> tuple[str, RunRecord | None]:
-    """The state of a trial of ``sweep_name``, given the runs (oldest first) that could be its."""
+    """The state of a trial of ``sweep_name``, given the runs (oldest first) that could be its.
+
+    ``trial`` is its number, needed in a sweep whose runs may begin from each other's backups.
+    """
+    runs = runs_of_trial(runs, sweep_name, trial)
     # Of a torn run.json the outcome still counts; without one there is nothing to continue.
     usable = [run for run in runs if run.provenance or run.outcome]
     for run in reversed(usable):

@@ -43,6 +43,11 @@ class RunRecord:
         self._root = os.path.join(base, experiment, run)
         self._torn: dict[Path, None] = {}
 
+    @classmethod
+    def at(cls, path: Path) -> RunRecord:
+        """The run in the directory ``path``."""
+        return cls(path.parent.parent, path.parent.name, path.name)
+
     def __repr__(self) -> str:
         return f"RunRecord({self._root!r})"
 
@@ -139,6 +144,12 @@ class RunRecord:
         """The replicate of the trial, from 0."""
         number = self.provenance.get("replicate")
         return number if isinstance(number, int) else 0
+
+    @property
+    def parent(self) -> dict[str, Any] | None:
+        """Experiment, run and epoch of the backup that the run has begun from; None for most."""
+        found = self.provenance.get("parent")
+        return found if isinstance(found, dict) else None
 
     @property
     def monitored(self) -> list[str | list[str]]:

@@ -9,6 +9,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+from sweeper.errors import UsageError
 from sweeper.experiment import backend, files
 from sweeper.experiment.backup import Backup
 from sweeper.experiment.callbackstate import CallbackStates
@@ -103,6 +104,12 @@ class Fit:
                 self._pending = self._candidates = None
                 return
             except backend.StateMismatch as error:
+                if backup.inherited:
+                    raise UsageError(
+                        f"{self.run.path}: expected a model that can go on from {self.run.parent}, "
+                        f"found that {error}: under pbt and pb2 keep the parameters that shape the "
+                        "model constant"
+                    ) from error
                 self.run.backups.reject(backup.path, str(error))
                 self._next_candidate()
                 if self._pending is None:
@@ -126,6 +133,7 @@ class Fit:
         self._pending = next(self._candidates, None) if self._candidates is not None else None
 
     def _start_again(self) -> None:
+        self.run.require_no_parent()
         log.warning(
             "%s: no backup can be used; training starts again from epoch 1, and what the run had "
             "recorded was moved to %s", self.run.path, self.run.paths.aside,
@@ -138,17 +146,19 @@ class Fit:
         state, arrays = backup.state, backup.arrays
         partial = backup.batch > 0
         backend.build(self.model, self._input.signature, metrics=partial)
-        backend.restore_model(self.model, arrays, metrics=partial)
-        self._input.restore(state["input"])
+        mine = not backup.inherited
+        backend.restore_model(self.model, arrays, metrics=partial, inherited=backup.inherited)
         self._unchecked = self.run.settings.reproducible
-        if self._states is not None:
-            self._states.restore(state["callbacks"], arrays)
+        if mine:  # else they speak of the parent's batches, settings and files
+            self._input.restore(state["input"])
+            if self._states is not None:
+                self._states.restore(state["callbacks"], arrays)
         self.run.rewind(backup.epoch)
-        self.retention.restore(state["checkpoints"])
+        self.retention.restore(state["checkpoints"] if mine else [])
         self.retention.sweep_out(self.run.paths.models, after=backup.epoch)
         self._refill_history(state)
         self.offset = state["offset"]
-        if backup.epoch:
+        if backup.epoch and mine:
             self.run.forward(backup.epoch)  # a kill may have come before it was heard
         if state["stopped"]:
             self.skip()

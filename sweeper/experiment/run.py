@@ -51,8 +51,9 @@ class Run:
         self.closed = False
         self.reopened = False
         self.backups = BackupStore(
-            paths.backup, paths.aside, f"{paths.root.parent.name}/{paths.root.name}", lease.check
-        )
+            paths.backup, paths.aside, f"{paths.root.parent.name}/{paths.root.name}", lease.check,
+            parent=parent_name(record.get("parent")),
+        )  # fmt: skip
         self.monitor = Monitor(settings.monitor, settings.mode)
         self.log = TrainingLog(paths.training_logs, lease.check)
         self._record = record
@@ -72,6 +73,11 @@ class Run:
         """The sweep that the run belongs to; None in a script or notebook."""
         name = self._record.get("sweep")
         return str(name) if name is not None else None
+
+    @property
+    def parent(self) -> str | None:
+        """``exp-…/run--…``, from whose backup the run has begun; None for most runs."""
+        return parent_name(self._record.get("parent"))
 
     @property
     def elapsed(self) -> float:
@@ -121,8 +127,18 @@ class Run:
         ``resumed_epoch`` is then the epoch after which it was saved.
         """
         found = self.backups.restore_directory()
+        if found is None and not self.backups.newest_epoch():
+            self.require_no_parent()
         self.rewind(0 if found is None else found[1])
         return None if found is None else found[0]
+
+    def require_no_parent(self) -> None:
+        """Raise TreeError if the run cannot start afresh, as it has begun from another's backup."""
+        if self.parent is not None:
+            raise TreeError(
+                f"{self.path}: expected the state of {self.parent}, from which this run goes on, "
+                "found no backup that can be used; its training cannot start from the beginning"
+            )
 
     @contextmanager
     def capture_output(self) -> Iterator[None]:
@@ -271,6 +287,11 @@ class Run:
 
     def _write_record(self) -> None:
         files.write_json(self.paths.provenance, self._record, guard=self.lease.check, durable=False)
+
+
+def parent_name(parent: Any) -> str | None:
+    """``exp-…/run--…`` for the ``parent`` of a run.json."""
+    return f"{parent['experiment']}/{parent['run']}" if isinstance(parent, dict) else None
 
 
 def close_attempt(attempts: list[dict[str, Any]]) -> None:

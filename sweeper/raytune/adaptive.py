@@ -48,7 +48,7 @@ class _Point:
     values: list[float] = field(default_factory=list)
 
 
-class AdaptivePlan(Iterator[PlannedTrial]):
+class AdaptivePlan(Iterator["PlannedTrial | None"]):
     """The trials of an adaptive sweep: what the tree holds undone, then what ``searcher`` chooses.
 
     ``planned`` is what :func:`plan_trials` says of the tree; ``score`` is a run's value of the
@@ -62,7 +62,7 @@ class AdaptivePlan(Iterator[PlannedTrial]):
         self,
         sweep: Sweep,
         tree: Tree,
-        searcher: Searcher,
+        searcher: Searcher | None,
         planned: Sequence[PlannedTrial],
         score: Score,
     ) -> None:
@@ -82,7 +82,7 @@ class AdaptivePlan(Iterator[PlannedTrial]):
         self._next += -self._next % sweep.repeats
         self._learn(planned)
 
-    def __next__(self) -> PlannedTrial:
+    def __next__(self) -> PlannedTrial | None:
         if not self._todo:
             cap = self._sweep.run_cap
             left = self._sweep.repeats if cap is None else cap - self._trials
@@ -112,7 +112,7 @@ class AdaptivePlan(Iterator[PlannedTrial]):
         value = statistics.fmean(point.values) if point.values else self._worst
         if value is not None:
             self._worst = value if self._worst is None else max(value, self._worst)
-        if point.key is not None:
+        if point.key is not None and self._searcher is not None:
             self._guarded(self._searcher.tell, point.key, value)
 
     def _learn(self, planned: Sequence[PlannedTrial]) -> None:
@@ -120,6 +120,8 @@ class AdaptivePlan(Iterator[PlannedTrial]):
         points: dict[tuple[bool, str], _Point] = {}
         for item in planned:
             key = (item.trial.params.get("debug") is True, item.experiment)
+            if item.run is not None and item.run.parent is not None:
+                continue  # what it gives does not follow from its parameters
             self._seen.add(key)
             point = points.get(key)
             if point is None:
@@ -135,6 +137,8 @@ class AdaptivePlan(Iterator[PlannedTrial]):
 
     def _take(self, params: dict[str, Any], index: int) -> str | None:
         """The searcher's key for parameters that it did not choose; None outside its space."""
+        if self._searcher is None:
+            return None
         try:
             numbers = self._sweep.space.encode(params)
         except ValueError:
@@ -147,6 +151,7 @@ class AdaptivePlan(Iterator[PlannedTrial]):
 
     def _choose(self) -> list[PlannedTrial]:
         """The replicates of the next parameter dict. Raises StopIteration if there is no other."""
+        assert self._searcher is not None
         for _ in range(PATIENCE):
             asked = self._guarded(self._searcher.ask)
             if asked is None:
@@ -183,7 +188,7 @@ class AdaptivePlan(Iterator[PlannedTrial]):
         for replicate in range(sweep.repeats):
             trial = sweep.trial_of(self._next + replicate, params, replicate)
             mine = [run for run in runs if run.replicate == replicate]
-            state, run = trial_state(mine, sweep.sweep_name)
+            state, run = trial_state(mine, sweep.sweep_name, trial=trial.index)
             if state == "reused" and run is not None:
                 self._count(point, self._score(run))
             else:

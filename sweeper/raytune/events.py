@@ -90,7 +90,7 @@ class Events(tune.Callback):  # type: ignore[misc]
                 close_run(run, "stopped", by="driver")
             self._disk.ended(run)
             self._progress.takes(self._disk.spent)
-            self._learn(self._index(trial), RunRecord(run.parent.parent, run.parent.name, run.name))
+            self._learn(self._index(trial), RunRecord.at(run))
         else:
             self._learn(self._index(trial), None)
         self._progress.ended(end, result)

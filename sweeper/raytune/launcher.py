@@ -13,17 +13,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sweeper.errors import RunBusy, UsageError
 from sweeper.experiment import Lease, PlannedTrial, RunRecord, Tree, files, living_owner
 from sweeper.raytune import cluster
 from sweeper.raytune.progress import Progress
 from sweeper.raytune.signals import signals_caught
-from sweeper.spec import Sweep, check_early_terminate, check_program, script_call
+from sweeper.spec import ADAPTIVE_METHODS, Sweep, check_early_terminate, check_program, script_call
 from sweeper.worker.client import INTERPRETER, JSON_FILE, ServerControl
 from sweeper.worker.processes import end_marked
 from sweeper.worker.session import Session, session_of
+
+if TYPE_CHECKING:
+    from sweeper.raytune.adaptive import AdaptivePlan
 
 logger = logging.getLogger("sweeper.raytune")
 
@@ -71,10 +74,10 @@ def launch(
 ) -> Ending:
     """Run the new and resumed trials of ``plan`` on Ray Tune and return how it ended.
 
-    An adaptive sweep goes on with trials that its searcher chooses, by what ``score`` says that a
-    run gave. ``total`` is the number of trials that will run, if known; ``address`` is a running
-    Ray cluster's. Nothing is written before the train module, the resources and the storage are
-    known to be good.
+    An adaptive sweep goes on with trials that its searcher or its population chooses, by what
+    ``score`` says that a run gave. ``total`` is the number of trials that will run, if known;
+    ``address`` is a running Ray cluster's. Nothing is written before the train module, the
+    resources and the storage are known to be good.
 
     Raises ``UsageError`` for a request that cannot be carried out, ``RunBusy`` when another
     process is launching this sweep.
@@ -83,16 +86,13 @@ def launch(
     check_early_terminate(sweep)
     check_storage(sweep.base_dir)
     tree = Tree(sweep.base_dir)
-    adaptive = None
-    if sweep.adaptive:
-        from sweeper.raytune.adaptive import AdaptivePlan, searcher_for
-
-        plan = adaptive = AdaptivePlan(sweep, tree, searcher_for(sweep), list(plan), score)
-    todo = (item for item in plan if item.state in ("new", "resumed"))
     home = tree.paths.sweep(sweep.sweep_name)
     refuse_if_launching(home)
     session = session_of(sweep, cluster.passed_on())
     progress = Progress(sweep, session.mode == "script")
+    adaptive = _adaptive(sweep, tree, list(plan), score, progress) if sweep.adaptive else None
+    chosen: Iterator[PlannedTrial | None] = plan if adaptive is None else adaptive
+    todo = (item for item in chosen if item is None or item.state in ("new", "resumed"))
 
     def learn(trial: int, run: RunRecord | None) -> None:
         value = None if run is None else score(run)
@@ -121,8 +121,9 @@ def launch(
             listener.started(total)
             slots = min(slots, sweep.parallel or slots, total or slots)
             _tune(
-                sweep, session, todo, progress, listener, learn, slots, tree, lambda: stop.received
-            )
+                sweep, session, todo, progress, listener, learn, slots, tree, adaptive,
+                lambda: stop.received,
+            )  # fmt: skip
         except BaseException:
             # Ray's native code may turn what a signal handler raises into an error of its own.
             if not stop.received:
@@ -134,6 +135,24 @@ def launch(
     if progress.fatal:
         raise UsageError(progress.fatal)
     return Ending(progress.reason, progress.early)
+
+
+def _adaptive(
+    sweep: Sweep,
+    tree: Tree,
+    planned: list[PlannedTrial],
+    score: Callable[[RunRecord], float | None],
+    progress: Progress,
+) -> AdaptivePlan:
+    from sweeper.raytune.adaptive import AdaptivePlan, searcher_for
+
+    searcher = searcher_for(sweep) if sweep.method in ADAPTIVE_METHODS else None
+    if sweep.early_terminate is None or not sweep.early_terminate.makes_trials:
+        return AdaptivePlan(sweep, tree, searcher, planned, score)
+    from sweeper.raytune.population import Population
+
+    program = _program(sweep)
+    return Population(sweep, tree, searcher, planned, score, progress.has_room, program)
 
 
 def _end_all(session: Session) -> None:
@@ -190,19 +209,20 @@ def _local_cpus(sweep: Sweep, address: str | None) -> float | None:
 def _tune(
     sweep: Sweep,
     session: Session,
-    plan: Iterator[PlannedTrial],
+    plan: Iterator[PlannedTrial | None],
     progress: Progress,
     listener: Listener,
     learn: Callable[[int, RunRecord | None], None],
     slots: int,
     tree: Tree,
+    adaptive: AdaptivePlan | None,
     stopping: Callable[[], object],
 ) -> None:
     from ray import tune
 
     from sweeper.raytune.disk import Disk
     from sweeper.raytune.events import Events
-    from sweeper.raytune.schedulers import scheduler_for
+    from sweeper.raytune.schedulers import Judge, scheduler_for
     from sweeper.raytune.searchers import PlanSearcher
     from sweeper.raytune.trainable import SweepTrainable
 
@@ -212,8 +232,8 @@ def _tune(
     files.make_directory(meeting)
     shared = {**_shared(sweep), "slots": slots, "meeting": str(meeting)}
     searcher = PlanSearcher(plan, partial(_request, sweep, session.mode), progress)
-    scheduler = scheduler_for(sweep)
-    if scheduler is not None:
+    scheduler = scheduler_for(sweep, adaptive)
+    if isinstance(scheduler, Judge):
         for run, values in _earlier_values(sweep, tree):
             scheduler.learn(run, values)
     tuner = tune.Tuner(

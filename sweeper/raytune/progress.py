@@ -34,6 +34,11 @@ class Progress:
         if self.started == self.budget.trials:
             self._spent(f"{self.started} trials")
 
+    def has_room(self, waiting: int) -> bool:
+        """May one more trial start, when ``waiting`` others are about to?"""
+        most = self.budget.trials
+        return not self.winding_down() and (most is None or self.started + waiting < most)
+
     def takes(self, bytes_: int) -> None:
         """Wind down when the runs take as many bytes as they may."""
         if self.budget.disk is not None and bytes_ >= self.budget.disk:

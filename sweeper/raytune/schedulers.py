@@ -7,11 +7,15 @@ import math
 import random
 from collections import defaultdict
 from collections.abc import Hashable, Iterable
+from pathlib import Path
 from typing import Any
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from sweeper.spec import EarlyTerminate, Metric, Sweep, check_early_terminate
+from sweeper.experiment import RunRecord
+from sweeper.raytune.adaptive import AdaptivePlan
+from sweeper.raytune.population import Population
+from sweeper.spec import EarlyTerminate, Metric, Sweep
 
 
 class Curve:
@@ -223,14 +227,38 @@ _SCHEDULERS: dict[str, type[Judge]] = {
 }
 
 
-def scheduler_for(sweep: Sweep) -> Judge | None:
+class Replacement(FIFOScheduler):  # type: ignore[misc]
+    """Stops a trial when the population has one to put in its place."""
+
+    def __init__(self, population: Population) -> None:
+        super().__init__()
+        self._population = population
+        self._heard: dict[int, int] = {}  # trial -> its latest iteration
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles its scheduler for a restore that we never do
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        value, iteration, index = result.get("metric"), result.get("iteration"), result["trial"]
+        if value is None or iteration is None or result.get("done"):
+            return str(TrialScheduler.CONTINUE)
+        if self._heard.get(index) == iteration:  # a report without the metric
+            return str(TrialScheduler.CONTINUE)
+        self._heard[index] = iteration
+        run = RunRecord.at(Path(result["path"]))
+        replaced = self._population.reported(index, run, result["epoch"], value)
+        return str(TrialScheduler.STOP if replaced else TrialScheduler.CONTINUE)
+
+
+def scheduler_for(sweep: Sweep, plan: AdaptivePlan | None = None) -> Judge | Replacement | None:
     """The scheduler that a sweep asks for; None runs every trial to its end.
 
-    Raises ``UsageError`` for a type that cannot be launched.
+    ``plan`` gives an adaptive sweep's trials.
     """
     early = sweep.early_terminate
     if early is None:
         return None
-    check_early_terminate(sweep)
     assert sweep.metric is not None  # the loader sees to it
+    if isinstance(plan, Population):
+        return Replacement(plan)
     return _SCHEDULERS[early.type](early, sweep.metric)

@@ -12,17 +12,19 @@ from sweeper.errors import SweeperError
 from sweeper.experiment import PlannedTrial
 from sweeper.raytune.progress import Progress
 
+_END = object()
+
 
 class PlanSearcher(Searcher):  # type: ignore[misc]
     """Hands out the trials of a plan in their order, until it ends or the launch winds down.
 
-    ``request`` turns a planned trial into the message for the trainable; ``progress`` tells that no
-    new trial is to start.
+    Where the plan gives None, the next trial depends on those that run. ``request`` turns a planned
+    trial into the message for the trainable; ``progress`` tells that no new trial is to start.
     """
 
     def __init__(
         self,
-        plan: Iterator[PlannedTrial],
+        plan: Iterator[PlannedTrial | None],
         request: Callable[[PlannedTrial], dict[str, Any]],
         progress: Progress,
     ) -> None:
@@ -31,17 +33,21 @@ class PlanSearcher(Searcher):  # type: ignore[misc]
         self._request = request
         self._progress = progress
         self._indices: dict[str, int] = {}
+        self._running: set[str] = set()
 
     def suggest(self, trial_id: str) -> Any:
         if self._progress.winding_down():
             return Searcher.FINISHED
         try:
-            item = next(self._plan, None)
+            item = next(self._plan, _END)
         except SweeperError as error:  # Tune would call every trial failed
             self._progress.fatal = str(error)
             return Searcher.FINISHED
-        if item is None:
+        if item is None and self._running:
+            return None  # Tune asks again
+        if not isinstance(item, PlannedTrial):
             return Searcher.FINISHED
+        self._running.add(trial_id)
         self._progress.starting()
         self._indices[trial_id] = item.trial.index
         return {"request": json.dumps(self._request(item))}
@@ -53,7 +59,8 @@ class PlanSearcher(Searcher):  # type: ignore[misc]
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Nothing to do: what a trial gave is read from its run, once that is closed."""
+        """The trial has ended. What it gave is read from its run, once that is closed."""
+        self._running.discard(trial_id)
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its searcher for a restore that we never do

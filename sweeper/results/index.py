@@ -199,9 +199,9 @@ def _entry(record: RunRecord, listed: bool) -> Entry:
 
 def _newest(records: Iterable[RunRecord], listed: bool = False) -> list[Entry]:
     """One entry per trial: the good run if there is one, else the newest."""
-    chosen: dict[tuple[str, int], RunRecord] = {}
+    chosen: dict[tuple[str, int, int | None], RunRecord] = {}
     for record in records:
-        key = (record.experiment, record.replicate)
+        key = (record.experiment, record.replicate, record.trial if record.parent else None)
         if key not in chosen or chosen[key].status not in GOOD or record.status in GOOD:
             chosen[key] = record
     ordered = sorted(chosen.values(), key=lambda r: (r.trial is None, _trial(r), r.experiment))

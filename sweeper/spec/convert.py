@@ -13,7 +13,7 @@ from sweeper.errors import UsageError
 from .distributions import Distribution
 from .dump import to_yaml
 from .fields import WANDB_KEYS
-from .model import Sweep
+from .model import ADAPTIVE_METHODS, Sweep
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\Z")
 # W&B warns of the kinds whose bounds are exponents: the same distribution by its values.
@@ -58,7 +58,7 @@ def to_wandb(sweep: Sweep) -> tuple[dict[str, Any], list[str]]:
         written["command"] = list(sweep.command)
     elif sweep.program is not None:
         notes.append("W&B runs the program as a script: it must read its parameters itself")
-    written["method"] = "bayes" if sweep.adaptive else sweep.method
+    written["method"] = "bayes" if sweep.method in ADAPTIVE_METHODS else sweep.method
     if written["method"] != sweep.method:
         notes.append(f"method: {sweep.method} becomes W&B's bayes")
     if sweep.metric is not None:

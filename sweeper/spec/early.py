@@ -23,8 +23,8 @@ TYPES: dict[str, dict[str, Any]] = {
     "pbt": {"interval": 1, "quantile": 0.25, "resample": 0.25, "min_iter": 0},
     "pb2": {"interval": 1, "quantile": 0.25, "min_iter": 0},
 }
-LAUNCHED = ("hyperband", "asha", "median", "bohb")
-"""The types that a launch can carry out."""
+POPULATIONS = ("pbt", "pb2")
+"""The types that replace a bad trial by a new one, which goes on from a good one's weights."""
 _MOST_BANDS = 100
 
 
@@ -45,6 +45,11 @@ class EarlyTerminate:
     eta: float = 3
     strict: bool = True
     options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def makes_trials(self) -> bool:
+        """Whether it starts trials of its own, in place of those that it stops."""
+        return self.type in POPULATIONS
 
     def bands(self, upto: int | None = None) -> tuple[int, ...]:
         """The iterations at which hyperband judges, ascending, as W&B computes them.
@@ -83,13 +88,19 @@ class EarlyTerminate:
 
 
 def check_early_terminate(sweep: Sweep) -> None:
-    """Refuse a type that cannot be launched. Raises SpecError."""
+    """Refuse a type that the rest of the sweep gives nothing to work on. Raises SpecError."""
     early = sweep.early_terminate
-    if early is not None and early.type not in LAUNCHED:
-        others = [name for name in TYPES if name not in LAUNCHED]
-        message = f"expected {one_of(LAUNCHED)} for a launch, found {early.type}"
-        mend = f"{', '.join(others)}: `sweeper check` and `plan` take them, no launch does yet"
-        raise SpecError([sweep.problem("early_terminate", message, mend)])
+    if early is None or not early.makes_trials:
+        return
+    problem = None
+    if sweep.repeats > 1:
+        problem = f"{early.type} goes on from trials as they are, found `repeats: {sweep.repeats}`"
+        mend = "remove `repeats`, or choose asha, hyperband or median"
+    elif not any(axis.alternatives != 1 for axis in sweep.space.axes):
+        problem = f"{early.type} changes parameters while they train, found none that varies"
+        mend = "give `parameters` with ranges or values, and `method: random` or `grid`"
+    if problem is not None:
+        raise SpecError([sweep.problem("early_terminate", problem, mend)])
 
 
 def parse_early_terminate(report: Report, raw: Any) -> EarlyTerminate | None:

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from sweeper.errors import Problem, SpecError
 
 from .canonical import run_seed
-from .early import EarlyTerminate
+from .early import EarlyTerminate, check_early_terminate
 from .groups import Monitored
 from .program import Program
 from .space import Space
@@ -167,8 +167,18 @@ class Sweep:
 
     @property
     def adaptive(self) -> bool:
-        """Whether a searcher picks the trials as results come in, so that none are known before."""
-        return self.method in ADAPTIVE_METHODS
+        """Whether trials are chosen as results come in, so that not all are known before."""
+        return self.method in ADAPTIVE_METHODS or self._makes_trials
+
+    @property
+    def chooser(self) -> str:
+        """What chooses the trials: the method, and the scheduler if that makes some too."""
+        early = self.early_terminate
+        return f"{self.method} and {early.type}" if early and self._makes_trials else self.method
+
+    @property
+    def _makes_trials(self) -> bool:
+        return self.early_terminate is not None and self.early_terminate.makes_trials
 
     @property
     def constraints(self) -> tuple[str, ...]:
@@ -192,7 +202,7 @@ class Sweep:
         Instant whatever the size of the grid; exact unless ``space.size_is_bound``.
         """
         points = self.points()
-        if points is None:
+        if points is None or self._makes_trials:
             return self.run_cap
         trials = points * self.repeats
         return trials if self.run_cap is None else min(trials, self.run_cap)
@@ -200,11 +210,11 @@ class Sweep:
     def trials(self) -> Iterator[Trial]:
         """Every trial in order, made as it is asked for; the same on every machine.
 
-        Empty for an adaptive method (see ``adaptive``): its trials are chosen one by one, made
-        with ``space.decode`` and :meth:`trial_of`. Raises UsageError where a condition cannot be
-        evaluated.
+        Empty for an adaptive method: its trials are chosen one by one, made with ``space.decode``
+        and :meth:`trial_of`. Those that a scheduler makes (see ``adaptive``) are not among them.
+        Raises UsageError where a condition cannot be evaluated.
         """
-        if self.adaptive:
+        if self.method in ADAPTIVE_METHODS:
             return
         make, root, repeats = Trial.of, self.seed, self.repeats
         trials = (
@@ -248,9 +258,10 @@ class Sweep:
     def check_launchable(self) -> None:
         """Refuse what no one means to start. Raises SpecError naming the size and what makes it.
 
-        An adaptive method needs an end (``run_cap`` or a ``budget``); a grid has at most
-        ``MOST_LAUNCHED_TRIALS`` trials.
+        An adaptive sweep needs an end (``run_cap`` or a ``budget``); a grid has at most
+        ``MOST_LAUNCHED_TRIALS`` trials; ``early_terminate`` must have something to work on.
         """
+        check_early_terminate(self)
         problem = self._launch_problem()
         if problem is not None:
             raise SpecError([problem])
@@ -264,7 +275,9 @@ class Sweep:
         if self.adaptive and (size is None or size > MOST_LAUNCHED_TRIALS):
             return self.problem(
                 "run_cap",
-                f"`method: {self.method}` goes on without end",
+                f"`early_terminate: {{type: {self.early_terminate.type}}}` goes on without end"
+                if self.early_terminate and self._makes_trials
+                else f"`method: {self.method}` goes on without end",
                 at="method",
                 mend="give `run_cap: 100` (or -n 100), or `budget: {trials: 100}` or `{wall: 12h}`",
             )

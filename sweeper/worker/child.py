@@ -197,9 +197,13 @@ def _call(train: TrainFunction, arguments: list[Any]) -> None:
 
 
 def conclude(run: Run, metric: str | None) -> Message:
-    """Close the run of a trial that came to its end; it must have reported ``metric``."""
+    """Close the run of a trial that came to its end; it must have reported ``metric``.
+
+    Unless it has begun from the last epoch of another: then nothing was left to train.
+    """
     names = {name for row in run.log.rows for name in row} - {"epoch"}
-    if metric is not None and metric not in names:
+    nothing_left = run.parent is not None and not names
+    if metric is not None and metric not in names and not nothing_left:
         run.interrupt(f"trained to its end without reporting {metric}")
         return {"kind": "end", "outcome": "no-metric", "reported": sorted(names)}
     run.close("finished")

@@ -77,8 +77,8 @@ def test_the_files_of_a_run(base):
     assert json.loads(run.paths.hyperparameters.read_text()) == PARAMS
     record = json.loads(run.paths.provenance.read_text())
     assert sorted(record) == [
-        "attempts", "format", "git", "monitored", "program", "python", "replicate", "seed",
-        "sweep", "sweeper", "trial", "versions",
+        "attempts", "format", "git", "monitored", "parent", "program", "python", "replicate",
+        "seed", "sweep", "sweeper", "trial", "versions",
     ]  # fmt: skip
     assert sorted(record["attempts"][0]) == [
         "command_line", "cpus", "end", "ended", "gpus", "host", "number", "pid",

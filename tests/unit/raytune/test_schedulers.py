@@ -16,7 +16,7 @@ import pytest
 from ray.tune.schedulers import TrialScheduler
 
 from sweeper.raytune.schedulers import Asha, Hyperband, Judge, MedianStop, scheduler_for
-from sweeper.spec import EarlyTerminate, Metric, SpecError, Sweep, load_sweep
+from sweeper.spec import EarlyTerminate, Metric, Sweep, load_sweep
 
 Curves = dict[str, list[float]]
 Reference = Callable[[EarlyTerminate, Curves, str], bool]
@@ -344,20 +344,6 @@ def test_median_needs_enough_others(tmp_path: Path) -> None:
     judge.learn("exp-1/run--x", [1.0, 3.0])
     assert feed(judge, "exp-2/run--x", [1.5]) == 1
     assert feed(judge, "exp-3/run--x", [1.0, 2.0]) is None
-
-
-@pytest.mark.parametrize("text", ["{type: pbt}", "{type: pb2}"])
-def test_what_no_launch_can_do_is_refused(text: str, tmp_path: Path) -> None:
-    with pytest.raises(SpecError) as caught:
-        scheduler_for(early(text, tmp_path))
-    kind = text[7:].split(",")[0].rstrip("}")
-    said = str(caught.value)
-    assert said.startswith(str(tmp_path / "sweep.yaml"))
-    assert (
-        f"early_terminate: expected hyperband, asha, median or bohb for a launch, found {kind}"
-        in said
-    )
-    assert caught.value.exit_code == 2
 
 
 def test_without_early_terminate_there_is_no_scheduler(grid: Sweep) -> None:

@@ -47,13 +47,37 @@ def test_keys_and_defaults(load: Load, text: str, expected: EarlyTerminate) -> N
     check_early_terminate(sweep)
 
 
-@pytest.mark.parametrize("text", ["{type: pbt}", "{type: pb2}"])
-def test_types_that_load_but_cannot_be_launched(load: Load, text: str) -> None:
-    sweep = read(load, text)
-    with pytest.raises(
-        SpecError, match=r"early_terminate: expected hyperband, asha, median or bohb"
-    ):
+@pytest.mark.parametrize("kind", ["pbt", "pb2"])
+@pytest.mark.parametrize(
+    ("rest", "message"),
+    [
+        ("method: grid\nparameters: {a: 1}", "found none that varies"),
+        ("method: list\ntrials: [{a: 1}, {a: 2}]", "found none that varies"),
+        ("method: random\nparameters: {a: {min: 0.1, max: 1.0}}\nrepeats: 2", "`repeats: 2`"),
+    ],
+)
+def test_what_gives_a_population_nothing_to_work_on(
+    load: Load, kind: str, rest: str, message: str
+) -> None:
+    sweep = load(f"metric: {{name: m}}\nearly_terminate: {{type: {kind}}}\n{rest}\n")
+    with pytest.raises(SpecError, match=message):
         check_early_terminate(sweep)
+
+
+def test_a_population_makes_trials_beyond_those_of_its_method(load: Load) -> None:
+    text = (
+        "method: grid\nmetric: {name: m}\nparameters: {a: {values: [1, 2, 3]}}\n"
+        "early_terminate: {type: pbt}\n"
+    )
+    sweep = load(text)
+    assert (sweep.adaptive, sweep.size(), sweep.chooser) == (True, None, "grid and pbt")
+    assert [trial.params for trial in sweep.trials()] == [{"a": 1}, {"a": 2}, {"a": 3}]
+    with pytest.raises(SpecError, match=r"`early_terminate: {type: pbt}` goes on without end"):
+        sweep.check_launchable()
+    capped = load(text + "run_cap: 20\n")
+    assert capped.size() == 20
+    capped.check_launchable()
+    load(text + "budget: {wall: 1h}\n").check_launchable()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,107 @@
+"""A run that begins from the backup of another: population-based training's children."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sweeper.errors import TreeError
+from sweeper.experiment import files
+from sweeper.experiment.backup import BackupStore, sync_files
+from sweeper.experiment.identity import Monitored
+from sweeper.experiment.opening import Origin, publish, stage
+from sweeper.experiment.paths import RunPaths
+from sweeper.experiment.records import RunRecord
+from sweeper.experiment.run import parent_name
+from sweeper.experiment.tree import Tree
+
+_TRIES = 5  # the parent trains on, and may remove a backup while it is copied
+
+
+def make_child(
+    tree: Tree, params: Mapping[str, Any], monitored: Monitored, origin: Origin, parent: RunRecord
+) -> RunRecord | None:
+    """Make a run of ``params`` that goes on where the newest backup of ``parent`` was made.
+
+    It is whole from the moment it is seen: whoever opens the trial continues it, as it would an
+    interrupted run. None if the parent has no backup that can be used, as when it is over. Raises
+    TreeError when the storage fails.
+    """
+    for _ in range(_TRIES):
+        state = _state(parent)
+        if state is None:
+            return None
+        entry, backups = state
+        with stage(tree, params, monitored, origin, entry) as staged:
+            try:
+                for backup in backups:
+                    _copy(backup, RunPaths(staged.path).backup / backup.name)
+            except (shutil.Error, OSError) as error:
+                if all(map(files.exists, backups)):
+                    raise TreeError(f"{staged.path}: cannot copy a backup: {error}") from error
+                continue
+            path = publish(tree, monitored, staged)
+            staged.lease.release()
+            return RunRecord.at(path)
+    return None
+
+
+def can_have_child(parent: RunRecord) -> bool:
+    """Has the run a backup from which another could go on?"""
+    return _state(parent) is not None
+
+
+def _state(parent: RunRecord) -> tuple[dict[str, Any], list[Path]] | None:
+    """Whose state a child would get and after which epoch, as run.json has it; and where it is."""
+    store = BackupStore(parent.paths.backup, parent.paths.aside, "", None)
+    found: list[tuple[int, str, Path]] = []
+    for kind in ("epoch", "state"):
+        for name in store.names(kind):
+            path = store.root / name
+            manifest = _usable(path)
+            if manifest is not None:
+                found.append((int(manifest["epoch"]), str(manifest["owner"]), path))
+                break
+    if not found:
+        return None
+    epoch, owner, _ = max(found)
+    experiment, _, run = owner.partition("/")
+    entry = {"experiment": experiment, "run": run, "epoch": epoch}
+    return entry, [path for _, other, path in found if other == parent_name(entry)]
+
+
+def _usable(path: Path) -> dict[str, Any] | None:
+    """What ``state.json`` says of a backup after a whole epoch from which training can go on."""
+    with contextlib.suppress(TreeError, OSError):
+        manifest = files.read_json(path / "state.json")
+        if manifest is None or manifest.get("batch") or not manifest.get("epoch"):
+            return None
+        if manifest.get("state", {}).get("stopped"):  # EarlyStopping has ended it
+            return None
+        size = manifest.get("bytes")
+        if size is None or (path / "arrays.npz").stat().st_size == size:
+            return manifest
+    return None
+
+
+def _copy(source: Path, target: Path) -> None:
+    """A user's saved files are copied; the arrays, which nobody changes, are linked if possible."""
+    files.make_directory(target.parent)
+    linked = (source / "arrays.npz").exists()
+    shutil.copytree(source, target, copy_function=_link if linked else shutil.copy2)
+    if not linked:
+        sync_files(target)
+    files.sync_directory(target)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        shutil.copy2(source, target)
