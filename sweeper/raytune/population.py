@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
@@ -58,6 +58,7 @@ class Population(AdaptivePlan):
         self._children: deque[PlannedTrial] = deque()
         self._values: dict[int, dict[int, float]] = defaultdict(dict)  # epoch -> trial -> value
         self._latest: dict[int, float] = {}
+        self._reports: Counter[int] = Counter()
         self._params: dict[int, dict[str, Any]] = {}
         self._runs: dict[int, RunRecord] = {}
         self._parents: dict[int, tuple[int, int]] = {}  # trial -> its parent, after which epoch
@@ -92,6 +93,7 @@ class Population(AdaptivePlan):
         One that is no finite number always is.
         """
         self._runs[trial] = run
+        self._reports[trial] += 1
         self._note(trial, epoch, value)
         values = self._compared(trial, epoch)
         if not values:
@@ -142,7 +144,10 @@ class Population(AdaptivePlan):
                 self._trials += 1
                 self._next += 1
                 return True
-        if better and not parents and not self._warned:
+        # Whoever reports before it saves has a backup at its second report for sure.
+        mature = [other for _, other in better if self._reports[other] > 1]
+        alive = [other for other in mature if RunRecord.at(self._runs[other].path).outcome is None]
+        if alive and not parents and not self._warned:
             self._warned = True
             logger.warning(
                 "%s: no trial has a backup from which another could go on: pass `callbacks` to "

@@ -10,17 +10,17 @@ import pytest
 
 from sweeper.experiment import RunRecord
 from tests.process.launch.conftest import Launcher
+from tests.process.launch.drifting import EPOCHS
 
-EPOCHS = 16
 DRIFTING = Path(__file__).with_name("drifting.py")
-RATE = {"distribution": "log_uniform_values", "min": 1e-5, "max": 1.0}
+RATE = {"distribution": "log_uniform_values", "min": 1e-4, "max": 1.0}
 
 
 def write(launcher: Launcher, delay: float = 0.05, **keys: Any) -> None:
     values: dict[str, Any] = {
         "program": str(DRIFTING),
         "method": "random",
-        "parameters": {"rate": RATE, "epochs": {"value": EPOCHS}, "delay": {"value": delay}},
+        "parameters": {"rate": RATE, "delay": {"value": delay}},
         "resources": {"cpu": 0.5},
         "parallel": 4,
         **keys,
@@ -62,13 +62,13 @@ def check(launcher: Launcher) -> list[RunRecord]:
 def test_it_follows_what_no_constant_rate_can(
     launcher: Launcher, address: str, tmp_path: Path, kind: str
 ) -> None:
-    early = {"type": kind, "interval": 2, "quantile": 0.3}
-    write(launcher, early_terminate=early, run_cap=24)
+    early = {"type": kind, "interval": 2, **({"resample": 0.5} if kind == "pbt" else {})}
+    write(launcher, early_terminate=early, run_cap=30)
     done = launcher.run("--address", address)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.startswith(f"case: 0 trials: 24 to be chosen by random and {kind} -> ")
+    assert done.stderr.startswith(f"case: 0 trials: 30 to be chosen by random and {kind} -> ")
     children = check(launcher)
-    assert len(launcher.records()) == 24
+    assert len(launcher.records()) == 30
     assert len(children) >= 5
     evolved = launcher.read("best")["trials"][0]["value"]
 
@@ -85,14 +85,14 @@ def test_it_follows_what_no_constant_rate_can(
 
     again = launcher.run("--address", address)
     assert again.returncode == 0
-    assert again.stderr.startswith("case: 24 trials: 24 reused -> ")
+    assert again.stderr.startswith("case: 30 trials: 30 reused -> ")
     assert launcher.left() == []
 
 
 def test_sigkill_of_the_driver(launcher: Launcher, address: str) -> None:
     early = {"type": "pbt", "quantile": 0.3}
     rates = {"values": [0.1, 0.01, 0.001, 1e-4, 1e-5, 0.5]}
-    parameters = {"rate": rates, "epochs": {"value": EPOCHS}, "delay": {"value": 0.2}}
+    parameters = {"rate": rates, "delay": {"value": 0.1}}
     write(launcher, method="grid", parameters=parameters, early_terminate=early, run_cap=12)
     process = launcher.start("--address", address)
     launcher.wait_for(lambda records: any(r.parent and len(r.rows) > 1 for r in records))
