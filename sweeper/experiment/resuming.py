@@ -46,6 +46,7 @@ class Fit:
         self._input = InputPosition(None)
         self._loose: list[Any] | None = None
         self._unchecked = False
+        self._backed_up: int | None = None  # the epoch of the run after which there is a backup
 
     # -- counting ---------------------------------------------------------------------------
 
@@ -114,8 +115,8 @@ class Fit:
                 self._next_candidate()
                 if self._pending is None:
                     self._start_again()
-        if self.number > 1:
-            # The end of the fit before was not backed up, and its weights are where this begins.
+        if self.number > 1 and self._backed_up != self.run.log.last_epoch:
+            # The end of the fit before was cheap, and its weights are where this begins.
             self.save(fit_epoch=0, total=self.run.log.last_epoch)
 
     def _look_for_backup(self) -> None:
@@ -158,6 +159,7 @@ class Fit:
         self.retention.sweep_out(self.run.paths.models, after=backup.epoch)
         self._refill_history(state)
         self.offset = state["offset"]
+        self._backed_up = backup.epoch if mine and not partial else None
         if backup.epoch and mine:
             self.run.forward(backup.epoch)  # a kill may have come before it was heard
         if state["stopped"]:
@@ -257,6 +259,7 @@ class Fit:
             arrays |= more
             state["logs"] = {k: float(v) for k, v in (logs or {}).items()}
         self.run.backups.save(total, batch, arrays, state)
+        self._backed_up = None if batch else total
 
 
 def _with_state(callbacks: list[Any]) -> list[Any]:

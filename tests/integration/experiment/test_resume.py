@@ -150,10 +150,20 @@ def test_a_run_that_stopped_early_stays_stopped(problem):
     assert [row["epoch"] for row in problem.record("parts").rows] == [1, 2]
 
 
+SEVERAL = [(at, cheap) for at in range(1, 6) for cheap in (5.0, -1.0)]
+
+
 @pytest.mark.parametrize(
-    "at", [3, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 4, 5))]
+    ("at", "cheap"),
+    [
+        pytest.param(*case, marks=[] if case in ((3, 5.0), (2, -1.0)) else pytest.mark.slow)
+        for case in SEVERAL
+    ],
 )
-def test_several_fits_in_one_run(problem, at):
+def test_several_fits_in_one_run(problem, monkeypatch, at, cheap):
+    # The last epoch of a fit is backed up if it took longer than this.
+    monkeypatch.setattr("sweeper.experiment.resuming.CHEAP_EPOCH_SECONDS", cheap)
+
     def train(name, at=None):
         run = problem.open(name)
 
