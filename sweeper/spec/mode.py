@@ -18,7 +18,9 @@ Fit = Literal["sure", "maybe", "no"]
 _Def = ast.FunctionDef | ast.AsyncFunctionDef
 
 _PARAMS = re.compile(
-    r"_*([a-z]\w*_)?(hyper_?)?(params?|parameters?|hparams?|hps?|config|conf|cfg|p|args)_*\Z", re.I
+    r"_*([a-z]\w*_)?(hyper_?)?(params?|parameters?|hparams?|hps?|config|conf|cfg|p|args"
+    r"|options|opts?|settings)(_dict)?_*\Z",
+    re.I,
 )
 _CALLBACKS = re.compile(r"_*([a-z]\w*_)?(callbacks?|cbs?)_*\Z", re.I)
 

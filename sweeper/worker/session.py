@@ -104,8 +104,8 @@ def _check_syntax(sweep: Sweep) -> None:
 
 
 def _place(path: Path, error: SyntaxError) -> str:
-    # 3.10 counts from 0 where it knows no column.
-    column = f":{error.offset}" if error.offset else ""
+    known = error.offset is not None and error.offset > 0
+    column = f":{error.offset}" if known else ""
     return f"{path}:{error.lineno or 1}{column}: the program is no Python: {error.msg}"
 
 

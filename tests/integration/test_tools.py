@@ -87,13 +87,11 @@ def test_check_imports_the_program_and_writes_nothing(write: Write) -> None:
         ("\n\ndef train(params): pass", "train.py:3: expected train(params, callbacks)"),
         ("def train(params): pass", '`command: ["${interpreter}", "${program}", "${args}"]`'),
         ("def train(params, callbacks:", "train.py:1:10: the program is no Python"),
-        (
-            "x = 1\n  y = 2\ndef train(params, callbacks): pass",
-            "train.py:2:3: the program is no Python: unexpected indent; mend it",
-        ),
-        ("\tx = 1 +\n", "\n    \tx = 1 +\n    \t       ^"),
+        ("import sys\nif sys:\n\tx = (1]\n", "train.py:3:8: the program is no Python: closing"),
+        ("import sys\nif sys:\n\tx = (1]\n", "\n    \tx = (1]\n    \t      ^"),
+        ("return 1\n", "train.py:1:1: the program is no Python: 'return' outside function; mend"),
     ],
-    ids=["import", "signature", "def", "mend", "syntax", "indent", "caret"],
+    ids=["import", "signature", "def", "mend", "syntax", "column", "caret", "return"],
 )
 def test_check_refuses_a_program_that_cannot_train(
     write: Write, program: str, message: str

@@ -16,6 +16,8 @@ FUNCTION = {
     "more with defaults": f"def train(params, callbacks, epochs=3): ...\n{GUARD}main()\n",
     "callbacks by default": f"def train(config, callbacks=()): ...\n{GUARD}main()\n",
     "longer names": f"def train(trial_params, keras_callbacks): ...\n{GUARD}main()\n",
+    "hyperparameters": f"def train(hyperparameters, cb): ...\n{GUARD}main()\n",
+    "a dict": f"def train(params_dict, callbacks): ...\n{GUARD}main()\n",
     "decorated": f"@timed\ndef train(params, callbacks): ...\n{GUARD}main()\n",
     "rebound": "def train(params, callbacks): ...\ntrain = timed(train)\n",
     "in a branch": "import sys\nif sys.platform:\n    def train(p, callbacks): ...\n",
