@@ -109,12 +109,14 @@ def _found(sweep: Sweep) -> dict[str, Any]:
 
 
 def _program(sweep: Sweep, program: ProgramCheck) -> str:
+    why = f": {program.why}" if program.why else ""
     if program.mode == "script":
         where = sweep.program.text if sweep.program else str((sweep.command or [""])[0])
-        return f"{where}, a script"
+        return f"{where}, a script{why}"
     assert sweep.program is not None
     where = str(sweep.program.path or sweep.program.module)
-    return f"{where}: {sweep.program.function}(params, callbacks{', run' * program.takes_run})"
+    run = ", run" * program.takes_run
+    return f"{where}: {sweep.program.function}(params, callbacks{run}){why}"
 
 
 def _show(found: Mapping[str, Any], as_json: bool) -> None:

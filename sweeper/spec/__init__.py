@@ -11,6 +11,7 @@ from .corners import corners
 from .early import EarlyTerminate, check_early_terminate
 from .groups import default_monitored
 from .load import load_sweep
+from .mode import Verdict
 from .model import (
     ADAPTIVE_METHODS,
     METHODS,
@@ -22,13 +23,21 @@ from .model import (
     Sweep,
     Trial,
 )
-from .program import Program, check_program, program_mode
+from .program import (
+    AS_SCRIPT,
+    Program,
+    check_program,
+    program_file,
+    program_mode,
+    program_verdict,
+)
 from .schema import schema, schema_json
 from .space import Space
 from .trialsfile import save_trials
 
 __all__ = [
     "ADAPTIVE_METHODS",
+    "AS_SCRIPT",
     "METHODS",
     "MOST_LAUNCHED_TRIALS",
     "Budget",
@@ -43,12 +52,15 @@ __all__ = [
     "SpecError",
     "Sweep",
     "Trial",
+    "Verdict",
     "check_early_terminate",
     "check_program",
     "corners",
     "default_monitored",
     "load_sweep",
+    "program_file",
     "program_mode",
+    "program_verdict",
     "save_trials",
     "schema",
     "schema_json",

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from sweeper.errors import SpecError
 
+from .mode import Mode, Verdict, judge
 from .report import nearest
 
 if TYPE_CHECKING:
     from .model import Sweep
 
-Mode = Literal["function", "script"]
+AS_SCRIPT = 'command: ["${interpreter}", "${program}", "${args}"]'
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z")
 _FUNCTION = re.compile(r"[A-Za-z_]\w*\Z")
 
@@ -120,42 +120,49 @@ def module_file(module: str, places: Sequence[Path]) -> Path | None:
     return None
 
 
-def program_mode(sweep: Sweep) -> Mode:
-    """``function`` if the program has the train function, else ``script``.
+def program_file(sweep: Sweep) -> Path | None:
+    """The file of the sweep's program, a module's too; None if it has none or it is not found."""
+    program = sweep.program
+    if program is None:
+        return None
+    return program.path or module_file(str(program.module), _places(sweep))
+
+
+def program_verdict(sweep: Sweep) -> Verdict:
+    """How the sweep's program is run; ``why`` says how to have it run otherwise, too.
 
     The file is only parsed, never run. A program that cannot be read counts as a script.
     """
     program = sweep.program
     if sweep.command is not None or program is None:
-        return "script"
+        return Verdict("script")
     if program.mode is not None:
-        return program.mode
-    path = program.path or module_file(str(program.module), _places(sweep))
-    return "function" if path is not None and defines(path, program.function) else "script"
-
-
-def defines(path: Path, name: str) -> bool:
-    """Whether the Python file at ``path`` binds ``name`` at its top level."""
+        return Verdict(program.mode)
+    path = program_file(sweep)
     try:
-        tree = ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError):
-        return False
-    return any(name in _bound(statement) for statement in tree.body)
+        verdict = judge(path.read_bytes() if path is not None else b"", program.function)
+    except OSError:
+        return Verdict("script")
+    if not verdict.why:
+        return verdict
+    if verdict.mode == "function":
+        other = f"`{AS_SCRIPT}` runs it as a script"
+    else:
+        other = f"`program: {_place(sweep)}:{program.function}` calls the function"
+    return Verdict(verdict.mode, f"{verdict.why}; {other}")
 
 
-def _bound(statement: ast.stmt) -> set[str]:
-    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        return {statement.name}
-    if isinstance(statement, (ast.Import, ast.ImportFrom)):
-        return {alias.asname or alias.name for alias in statement.names}
-    if isinstance(statement, ast.Assign):
-        targets = [node for target in statement.targets for node in ast.walk(target)]
-        return {node.id for node in targets if isinstance(node, ast.Name)}
-    if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-        return {statement.target.id}
-    if isinstance(statement, (ast.If, ast.Try, ast.With)):
-        inner = [s for s in ast.iter_child_nodes(statement) if isinstance(s, ast.stmt)]
-        if isinstance(statement, ast.Try):
-            inner += [s for handler in statement.handlers for s in handler.body]
-        return set().union(*map(_bound, inner)) if inner else set()
-    return set()
+def _place(sweep: Sweep) -> str:
+    """The program as its sweep file may name it."""
+    program = sweep.program
+    assert program is not None
+    if program.path is None:
+        return str(program.module)
+    beside = sweep.path.parent if sweep.path else Path.cwd()
+    inside = program.path.is_relative_to(beside)
+    return str(program.path.relative_to(beside) if inside else program.path)
+
+
+def program_mode(sweep: Sweep) -> Mode:
+    """``function`` if the program has the train function, else ``script``."""
+    return program_verdict(sweep).mode

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweeper.errors import SpecError
-from sweeper.spec import Sweep, check_program
+from sweeper.spec import Sweep, check_program, program_verdict
 from sweeper.worker.client import Child, ServerControl
 from sweeper.worker.session import session_of
 from sweeper.worker.wire import Message
@@ -32,7 +32,8 @@ class Corner:
 class ProgramCheck:
     """A sweep's program, looked at; use it as a context manager.
 
-    ``mode`` is ``function`` or ``script``; ``takes_run`` says whether the train function takes a
+    ``mode`` is ``function`` or ``script``, ``why`` says what spoke for it where that may be
+    doubted, else it is empty; ``takes_run`` says whether the train function takes a
     third argument. Raises ``UsageError`` if the program is missing, does not import, or cannot be
     called as it will be; ``ServerLost`` if the process that imports it dies.
     """
@@ -41,6 +42,7 @@ class ProgramCheck:
         check_program(sweep)
         self.sweep = sweep
         self.takes_run = False
+        self.why = program_verdict(sweep).why
         self._stack = contextlib.ExitStack()
         self._child: Child | None = None
         session = session_of(sweep)

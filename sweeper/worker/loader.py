@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import linecache
 import os
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import UsageError
+from sweeper.spec import AS_SCRIPT
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ def load_train_function(path: str | None, module: str | None, function: str) -> 
         raise UsageError(
             f"{where}: expected a function {function}(params, callbacks), found "
             + (f"only {', '.join(near)}" if near else "no function at all")
-            + f"; define {function}, or name another one: `program: {where}:NAME`"
+            + f"; define {function}, name another one (`program: {where}:NAME`), "
+            f"or run the file as a script: `{AS_SCRIPT}`"
         )
     return TrainFunction(found, takes_run=_takes_run(found, function, where))
 
@@ -63,17 +66,52 @@ def _import(path: str | None, module: str | None) -> tuple[Any, str]:
 
 
 def _takes_run(function: Any, name: str, where: str) -> bool:
-    expected = f"{where}: expected {name}(params, callbacks) or {name}(params, callbacks, run)"
+    mends = (
+        f"give it these parameters, name another function (`program: {where}:NAME`), "
+        f"or run the file as a script: `{AS_SCRIPT}`"
+    )
+    expected = f"expected {name}(params, callbacks) or {name}(params, callbacks, run)"
     if not callable(function):
-        raise UsageError(f"{expected}, found {type(function).__name__} {name!r}")
+        found = f"{type(function).__name__} {name!r}"
+        raise UsageError(f"{where}: {expected}, found {found}; {mends}")
     try:
         signature = inspect.signature(function)
     except ValueError:
         return False
+    shown = f"{name}{signature}"
+    if inspect.iscoroutinefunction(function):
+        raise UsageError(f"{_place(function, where)}: {expected}, found async {shown}; {mends}")
     for count in (3, 2):
         try:
             signature.bind(*range(count))
         except TypeError:
             continue
-        return count == 3
-    raise UsageError(f"{expected}, found {name}{signature}")
+        return count == 3 and _third_is_run(signature)
+    raise UsageError(f"{_place(function, where)}: {expected}, found {shown}; {mends}")
+
+
+def _third_is_run(signature: inspect.Signature) -> bool:
+    """A third parameter that has a default and another name is the user's own."""
+    positional = [p for p in signature.parameters.values() if p.kind not in _NOT_POSITIONAL]
+    return len(positional) < 3 or positional[2].name == "run" or positional[2].default is _NONE
+
+
+_NONE = inspect.Parameter.empty
+_NOT_POSITIONAL = (
+    inspect.Parameter.VAR_POSITIONAL,
+    inspect.Parameter.KEYWORD_ONLY,
+    inspect.Parameter.VAR_KEYWORD,
+)
+
+
+def _place(function: Any, where: str) -> str:
+    """``file:line`` of the function's ``def``, wherever it was imported from."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is None:
+        return where
+    lines = linecache.getlines(code.co_filename)
+    line = code.co_firstlineno
+    # With decorators it is the first of these that Python counts from.
+    while line <= len(lines) and not lines[line - 1].lstrip().startswith(("def ", "async ")):
+        line += 1
+    return f"{code.co_filename}:{line if line <= len(lines) else code.co_firstlineno}"

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import secrets
 import sys
 import tempfile
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from sweeper.errors import UsageError
-from sweeper.spec import Sweep, program_mode, script_call
+from sweeper.spec import Sweep, program_file, program_mode, script_call
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ def session_of(sweep: Sweep, env: Mapping[str, str] | None = None) -> Session:
     program, mode = sweep.program, program_mode(sweep)
     if mode == "script":
         script_call(sweep, {})  # is there a command at all?
-        _check_syntax(sweep)
     elif program is None:
         raise UsageError(f"{sweep.path}: program: expected a train module, found none")
+    _check_syntax(sweep)
     return Session(
         token=secrets.token_hex(6),
         path=str(program.path) if program and program.path else None,
@@ -88,12 +88,32 @@ def session_of(sweep: Sweep, env: Mapping[str, str] | None = None) -> Session:
 
 
 def _check_syntax(sweep: Sweep) -> None:
-    """A Python file that does not parse passes for a script, for its functions cannot be seen."""
-    path = sweep.program.path if sweep.program else None
+    """A Python file that does not compile trains nothing, be it called or run."""
+    path = program_file(sweep)
     if sweep.command is not None or path is None or path.suffix != ".py":
         return
     try:
-        ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError) as error:
-        line = getattr(error, "lineno", None) or 1
-        raise UsageError(f"{path}:{line}: the program is no Python: {error}") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the user's doubtful escapes
+            compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+    except SyntaxError as error:
+        mend = "mend it, or say how it is run: `command: […]`"
+        raise UsageError(f"{_place(path, error)}; {mend}{_line(error)}") from error
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
+        raise UsageError(f"{path}: the program is no Python: {error}") from error
+
+
+def _place(path: Path, error: SyntaxError) -> str:
+    known = error.offset is not None and error.offset > 0
+    column = f":{error.offset}" if known else ""
+    return f"{path}:{error.lineno or 1}{column}: the program is no Python: {error.msg}"
+
+
+def _line(error: SyntaxError) -> str:
+    """The line of the error, and a caret below its column."""
+    text = (error.text or "").rstrip("\n")
+    if not text.strip():
+        return ""
+    before = text[: max(0, (error.offset or 1) - 1)]
+    blank = "".join(c if c == "\t" else " " for c in before)
+    return f"\n    {text}\n    {blank}^"

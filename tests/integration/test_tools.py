@@ -84,9 +84,14 @@ def test_check_imports_the_program_and_writes_nothing(write: Write) -> None:
     [
         ("import nowhere_at_all\ndef train(params, callbacks): pass", "nowhere_at_all"),
         ("def train(params): pass", "found train(params)"),
-        ("def train(params, callbacks:", "train.py:1: the program is no Python"),
+        ("\n\ndef train(params): pass", "train.py:3: expected train(params, callbacks)"),
+        ("def train(params): pass", '`command: ["${interpreter}", "${program}", "${args}"]`'),
+        ("def train(params, callbacks:", "train.py:1:10: the program is no Python"),
+        ("import sys\nif sys:\n\tx = (1]\n", "train.py:3:8: the program is no Python: closing"),
+        ("import sys\nif sys:\n\tx = (1]\n", "\n    \tx = (1]\n    \t      ^"),
+        ("return 1\n", "train.py:1:1: the program is no Python: 'return' outside function; mend"),
     ],
-    ids=["import", "signature", "syntax"],
+    ids=["import", "signature", "def", "mend", "syntax", "column", "caret", "return"],
 )
 def test_check_refuses_a_program_that_cannot_train(
     write: Write, program: str, message: str
@@ -104,6 +109,44 @@ def test_check_knows_a_script(write: Write) -> None:
     done = sweeper("check", "sweep.yaml", "--corners", cwd=here)
     assert done.returncode == 2
     assert "expected a train function to try, found a script" in done.stderr
+
+
+# A script, however its function is named: it would leave a file, were it run or imported.
+OWN = """
+open("touched", "w")
+def train(config=None):
+    pass
+train()
+"""
+
+
+def test_check_says_why_a_file_with_a_train_of_its_own_is_a_script(write: Write) -> None:
+    here = write(OWN)
+    done = sweeper("check", "sweep.yaml", cwd=here)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (
+        f"program  {here / 'train.py'}, a script: its train(config=None) (line 3) does not take "
+        "(params, callbacks); `program: train.py:train` calls the function\n"
+    ) in done.stdout
+    assert left(here) == ["sweep.yaml", "train.py"]
+
+    done = sweeper("check", "sweep.yaml", "program=train.py:train", cwd=here)
+    assert done.returncode == 2
+    assert "train.py:3: expected train(params, callbacks)" in done.stderr
+    assert "found train(config=None)" in done.stderr
+
+
+def test_check_says_why_a_function_of_other_names_is_called(write: Write) -> None:
+    here = write("def train(model, loader): pass")
+    done = sweeper("check", "sweep.yaml", cwd=here)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (
+        "train.py: train(params, callbacks): its train(model, loader) (line 1) is called, as the "
+        'file runs nothing itself; `command: ["${interpreter}", "${program}", "${args}"]` runs it '
+        "as a script\n"
+    ) in done.stdout
+    done = sweeper("check", "sweep.yaml", "command=[python, '${program}']", cwd=here)
+    assert f"program  {here / 'train.py'}, a script\n" in done.stdout
 
 
 def test_corners_of_a_function_without_keras(write: Write) -> None:

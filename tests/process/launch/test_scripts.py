@@ -108,6 +108,57 @@ def test_hyperband_stops_random_wandb_scripts(launcher: Launcher, address: str) 
     assert launcher.left() == []
 
 
+# As W&B's documentation writes them: `train` is the script's own.
+OWN_TRAIN = """
+import wandb
+
+def train(config=None):
+    with wandb.init(config=config):
+        config = wandb.config
+        for epoch in range(2):
+            wandb.log({"epoch": epoch, "val_loss": (1 - config.learning_rate) ** (epoch + 1)})
+
+if __name__ == "__main__":
+    train()
+"""
+
+# As PyTorch's examples are written, without a guard: whoever imports it runs it.
+PYTORCH_LIKE = """
+import argparse
+import sweeper
+
+def train(args, model, device, train_loader, optimizer, epoch):
+    sweeper.report(epoch=epoch, val_loss=(1 - args.learning_rate) ** epoch)
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--learning_rate", type=float, required=True)
+    args = parser.parse_args()
+    for epoch in range(1, 3):
+        train(args, None, "cpu", [], None, epoch)
+
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "script",
+    [pytest.param(OWN_TRAIN, marks=needs_wandb), PYTORCH_LIKE],
+    ids=["wandb", "pytorch"],
+)
+def test_scripts_with_a_train_function_of_their_own(
+    launcher: Launcher, address: str, script: str
+) -> None:
+    prepare(launcher, GRID, script)
+    done = launcher.run("--address", address)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1] == "2 finished"
+    found = {
+        r.params["learning_rate"]: [row["val_loss"] for row in r.rows] for r in launcher.records()
+    }
+    assert found == {0.1: [0.9, 0.9**2], 0.5: [0.5, 0.25]}
+
+
 MUTE = "program: train.py\nmethod: grid\nmetric: {name: loss}\nparameters: {x: {values: [1]}}\n"
 
 
