@@ -45,8 +45,13 @@ class Listener(Protocol):
     def trial_reported(self, trial: int, epoch: int, value: float | None, run: str) -> None:
         """The trial has ended an epoch, with this value of the sweep's metric."""
 
-    def trial_ended(self, trial: int, end: str, result: dict[str, Any]) -> None:
-        """The trial has ended: finished, stopped, failed, out-of-memory, timed-out or lost."""
+    def trial_ended(
+        self, trial: int, end: str, result: dict[str, Any], value: float | None
+    ) -> None:
+        """The trial has ended: finished, stopped, failed, out-of-memory, timed-out or lost.
+
+        ``value`` is its run's value of the metric, None if it failed or has none.
+        """
 
 
 @dataclass
@@ -94,11 +99,12 @@ def launch(
     chosen: Iterator[PlannedTrial | None] = plan if adaptive is None else adaptive
     todo = (item for item in chosen if item is None or item.state in ("new", "resumed"))
 
-    def learn(trial: int, run: RunRecord | None) -> None:
+    def learn(trial: int, run: RunRecord | None) -> float | None:
         value = None if run is None else score(run)
         progress.scored(trial, value)
         if adaptive is not None:
             adaptive.ended(trial, value)
+        return value
 
     with signals_caught() as stop, contextlib.ExitStack() as stack:
         try:
@@ -212,7 +218,7 @@ def _tune(
     plan: Iterator[PlannedTrial | None],
     progress: Progress,
     listener: Listener,
-    learn: Callable[[int, RunRecord | None], None],
+    learn: Callable[[int, RunRecord | None], float | None],
     slots: int,
     tree: Tree,
     adaptive: AdaptivePlan | None,

@@ -50,16 +50,18 @@ class Progress:
             self.reason = f"the budget of {what} is spent"
 
     def reported(self, value: float | None) -> None:
-        """Wind down when a value of the metric reaches the sweep's target, if nothing repeats."""
-        if self._repeats == 1:
+        """Wind down when a report reaches the sweep's target, if the best one is a run's value."""
+        if self._repeats == 1 and self.metric is not None and self.metric.mode == "best":
             self._aim(value)
 
     def scored(self, trial: int, value: float | None) -> None:
-        """Wind down when a parameter dict's mean reaches the target, where trials repeat.
+        """Wind down when the value of a trial that has ended reaches the target.
 
-        One whose replicates were run by two launches is judged by the next.
+        Where trials repeat it is their mean that must; a parameter dict whose replicates were run
+        by two launches is judged by the next.
         """
         if self._repeats == 1:
+            self._aim(value)
             return
         values = self._values.setdefault(trial // self._repeats, [])
         values.append(value)
