@@ -185,7 +185,10 @@ def _conclude(sweep: Sweep, ending: Ending | None, say: _Talk) -> int:
     early = ending is not None and ending.early
     unchosen = sweep.adaptive and index.size is not None and len(asked) < index.size
     if signum or (early and unchosen) or any(entry.status not in GOOD + BAD for entry in asked):
-        say(f"to go on: {shlex.join(['sweeper', *sys.argv[1:]])}")
+        if ending is not None and not ending.again:
+            say("to go on: raise budget.disk, or remove runs, and launch again")
+        else:
+            say(f"to go on: {shlex.join(['sweeper', *sys.argv[1:]])}")
     if signum:
         return 128 + signum
     code = outcome_exit_code(asked, stopped=early)

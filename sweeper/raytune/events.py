@@ -84,7 +84,9 @@ class Events(tune.Callback):  # type: ignore[misc]
             if end == "no-metric" and self._known_metric():
                 # Other runs have it: this trial failed, the request is right.
                 end = "failed"
-                result["error"] = f"NoMetric: {no_metric(self._progress.metric, result)}"
+                result["error"] = (
+                    f"NoMetric: {no_metric(self._progress.metric, result, self._progress.script)}"
+                )
                 kind, _, message = result["error"].partition(": ")
                 close_run(run, end, {"type": kind, "message": message}, by="driver")
             if end == "stopped":  # our lease takes the run from the child, should it still train
