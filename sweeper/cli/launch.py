@@ -19,7 +19,7 @@ from sweeper.experiment import PlannedTrial, RunRecord, Tree, plan_trials
 
 if TYPE_CHECKING:
     from sweeper.raytune.launcher import Ending
-    from sweeper.results import Index
+    from sweeper.results import Entry, Index
     from sweeper.spec import Metric, Sweep
 
 LARGE = 1000  # trials: ask first
@@ -70,7 +70,10 @@ def launch(**given: Any) -> int:
             click.confirm(f"Run {total} trials?", abort=True, err=True)
     ending = None
     best, reached = _earlier(sweep) if total != 0 else (None, False)
-    if total != 0 and not reached:
+    metric = sweep.metric
+    if reached and metric is not None:
+        say(f"{metric.name} has reached its target of {metric.target:g}: nothing more to run")
+    elif total != 0:
         ending = _run(sweep, plan, total, best, given)
     return _conclude(sweep, ending, say)
 
@@ -81,12 +84,24 @@ def _earlier(sweep: Sweep) -> tuple[tuple[int, float] | None, bool]:
         return None, False
     from sweeper.results import index_sweep, rank, target_reached
 
-    entries = index_sweep(sweep).entries
+    entries = _settled(index_sweep(sweep))
     best = None
     for first in rank(entries, sweep.metric, top=1, apart=True):
         if first.entry.trial is not None:
             best = first.entry.trial, first.score.value
     return best, target_reached(entries, sweep.metric)
+
+
+def _settled(index: Index) -> list[Entry]:
+    """The entries that may reach the target: with ``mode: last`` a run has no value before it ends.
+
+    Of replicates ``target_reached`` sees to that.
+    """
+    from sweeper.results import GOOD
+
+    if index.metric is None or index.metric.mode == "best" or index.repeated:
+        return index.entries
+    return [entry for entry in index.entries if entry.status in GOOD]
 
 
 class _Talk:
@@ -111,13 +126,14 @@ def _run(
 
     board: Board
     display: Any = None
+    repeated = sweep.repeats > 1
     if given["quiet"]:
-        board = Board(sweep.metric)
+        board = Board(sweep.metric, repeated)
     elif sys.stderr.isatty() and not given["verbose"]:
-        board = display = LiveDisplay(sweep.metric, sys.stderr)
+        board = display = LiveDisplay(sweep.metric, sys.stderr, repeated)
     else:
-        board = PlainDisplay(sweep.metric, sys.stderr)
-    board.best = best
+        board = PlainDisplay(sweep.metric, sys.stderr, repeated)
+    board.best = None if repeated else best
     with display or nullcontext(board) as listener:
         return launch_sweep(
             sweep,
@@ -163,13 +179,16 @@ def _conclude(sweep: Sweep, ending: Ending | None, say: _Talk) -> int:
     if ending is not None and ending.reason:
         say(f"stopped: {ending.reason}")
     asked = [entry for entry in index.entries if entry.listed]
-    if target_reached(index.entries, index.metric):
+    if target_reached(_settled(index), index.metric):
         asked = [entry for entry in asked if entry.status in GOOD + BAD]
     signum = ending.signum if ending is not None else 0
     early = ending is not None and ending.early
     unchosen = sweep.adaptive and index.size is not None and len(asked) < index.size
     if signum or (early and unchosen) or any(entry.status not in GOOD + BAD for entry in asked):
-        say(f"to go on: {shlex.join(['sweeper', *sys.argv[1:]])}")
+        if ending is not None and not ending.again:
+            say("to go on: raise budget.disk, or remove runs, and launch again")
+        else:
+            say(f"to go on: {shlex.join(['sweeper', *sys.argv[1:]])}")
     if signum:
         return 128 + signum
     code = outcome_exit_code(asked, stopped=early)

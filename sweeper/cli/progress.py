@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any, TextIO
 
@@ -11,13 +12,16 @@ BAD_ENDS = ("failed", "out-of-memory", "timed-out", "lost")
 
 
 class Board:
-    """What both displays know: the trials running, the counts, the best value so far.
+    """What both displays know: the trials running, the counts, the best trial so far.
 
-    ``best`` may be set before the start to what earlier launches have reached.
+    A trial counts once it has ended, with the value of its run. ``best`` may be set before the
+    start to what earlier launches have reached. Where trials are ``repeated`` there is no best one:
+    what counts is a mean.
     """
 
-    def __init__(self, metric: Metric | None) -> None:
+    def __init__(self, metric: Metric | None, repeated: bool = False) -> None:
         self.metric = metric
+        self.repeated = repeated
         self.total: int | None = None
         self.ended = 0
         self.bad = 0
@@ -34,13 +38,15 @@ class Board:
 
     def trial_reported(self, trial: int, epoch: int, value: float | None, run: str) -> None:
         self.running[trial] = (epoch, value)
-        if value is not None and self._better(value):
-            self.best = (trial, value)
 
-    def trial_ended(self, trial: int, end: str, result: dict[str, Any]) -> None:
+    def trial_ended(
+        self, trial: int, end: str, result: dict[str, Any], value: float | None
+    ) -> None:
         self.running.pop(trial, None)
         self.ended += 1
         self.bad += end in BAD_ENDS
+        if value is not None and end not in BAD_ENDS and self._better(trial, value):
+            self.best = (trial, value)
 
     def seconds_left(self) -> float | None:
         """An estimate from the mean time of the trials that have ended; None before the first."""
@@ -54,11 +60,12 @@ class Board:
             return ""
         return f"{self.metric.name}={value:.5g}"
 
-    def _better(self, value: float) -> bool:
-        if value != value:
+    def _better(self, trial: int, value: float) -> bool:
+        """Whether `best` would now name the trial: of equal values it is the first trial's."""
+        if value != value or self.repeated:
             return False
-        if self.best is None:
-            return True
+        if self.best is None or value == self.best[1]:
+            return self.best is None or trial <= self.best[0]
         bigger = self.metric is not None and self.metric.goal == "maximize"
         return value > self.best[1] if bigger else value < self.best[1]
 
@@ -66,18 +73,19 @@ class Board:
 class PlainDisplay(Board):
     """One line per trial when it ends; the line says when it is the best so far."""
 
-    def __init__(self, metric: Metric | None, stream: TextIO) -> None:
-        super().__init__(metric)
+    def __init__(self, metric: Metric | None, stream: TextIO, repeated: bool = False) -> None:
+        super().__init__(metric, repeated)
         self._stream = stream
 
-    def trial_ended(self, trial: int, end: str, result: dict[str, Any]) -> None:
-        _, value = self.running.get(trial, (0, None))
-        super().trial_ended(trial, end, result)
+    def trial_ended(
+        self, trial: int, end: str, result: dict[str, Any], value: float | None
+    ) -> None:
+        super().trial_ended(trial, end, result, value)
         words = [f"[{self.ended}/{self.total or '?'}]", f"trial {trial}", end]
         if value is not None:
             words.append(self.show(value))
-        if self.best is not None and self.best[0] == trial and end not in BAD_ENDS:
-            words.append("(best so far)")
+            if self.best == (trial, value) and math.isfinite(value) and end not in BAD_ENDS:
+                words.append("(best so far)")
         if result.get("error"):
             words.append(_first_line(result["error"]))
         print(" ".join(words), file=self._stream, flush=True)
@@ -88,8 +96,8 @@ class LiveDisplay(Board):
 
     ROWS = 12
 
-    def __init__(self, metric: Metric | None, stream: TextIO) -> None:
-        super().__init__(metric)
+    def __init__(self, metric: Metric | None, stream: TextIO, repeated: bool = False) -> None:
+        super().__init__(metric, repeated)
         from rich.console import Console
         from rich.live import Live
 
@@ -104,8 +112,10 @@ class LiveDisplay(Board):
     def __exit__(self, *exc: object) -> None:
         self._live.stop()
 
-    def trial_ended(self, trial: int, end: str, result: dict[str, Any]) -> None:
-        super().trial_ended(trial, end, result)
+    def trial_ended(
+        self, trial: int, end: str, result: dict[str, Any], value: float | None
+    ) -> None:
+        super().trial_ended(trial, end, result, value)
         if end in BAD_ENDS:
             message = _first_line(result.get("error"))
             self._live.console.print(f"trial {trial} {end}: {message}", markup=False)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import click
 
 from sweeper.cli import options
 from sweeper.cli.reading import say
-from sweeper.errors import SpecError, UsageError
+from sweeper.errors import Problem, SpecError, SweeperError, UsageError
 
 if TYPE_CHECKING:
     from sweeper.spec import Sweep
@@ -46,7 +47,8 @@ def check(spec: Path, spec_only: bool, corners: bool, as_json: bool, **given: An
     """Say what is wrong with SPEC, all of it at once, and run nothing.
 
     The program must be there, and its train function is imported and looked at in a process of its
-    own. Exit code 0: a launch would start. 2: it would not, or a corner failed.
+    own. Exit code 0: a launch would start. 2: it would not, or a corner failed. With --json what is
+    wrong is `problems` on standard output as well.
 
     \b
     sweeper check sweep.yaml
@@ -55,10 +57,24 @@ def check(spec: Path, spec_only: bool, corners: bool, as_json: bool, **given: An
     """
     if spec_only and corners:
         raise click.UsageError("--corners needs the program, --spec-only does without it: not both")
+    try:
+        return _check(spec, spec_only, corners, as_json, given)
+    except SweeperError as error:
+        if as_json:
+            _print_json({"problems": [_problem_row(problem) for problem in _problems(error)]})
+        raise
+
+
+def _check(
+    spec: Path, spec_only: bool, corners: bool, as_json: bool, given: Mapping[str, Any]
+) -> int:
+    from sweeper.spec import check_early_terminate
+
     sweep = options.load(spec, **given)
     found = _found(sweep)
     tried: list[dict[str, Any]] = []
     if spec_only:
+        check_early_terminate(sweep)
         _show(found, as_json)
     else:
         with _checked_program(sweep) as program:
@@ -77,13 +93,19 @@ def check(spec: Path, spec_only: bool, corners: bool, as_json: bool, **given: An
 
 def _checked_program(sweep: Sweep) -> ProgramCheck:
     """The program that a launch would run. Raises UsageError with all that is wrong at once."""
+    from sweeper.raytune import optunasearch, raylibraries
     from sweeper.worker.checking import ProgramCheck
 
     wrong: list[UsageError] = []
-    try:
-        sweep.check_launchable()
-    except SpecError as error:
-        wrong.append(error)
+    for judge in (
+        sweep.check_launchable,
+        partial(optunasearch.check_installed, sweep.method),
+        partial(raylibraries.check_installed, sweep.method),
+    ):
+        try:
+            judge()
+        except UsageError as error:
+            wrong.append(error)
     try:
         program = ProgramCheck(sweep)
     except UsageError as error:
@@ -92,7 +114,18 @@ def _checked_program(sweep: Sweep) -> ProgramCheck:
         if not wrong:
             return program
         program.close()
-    raise wrong[0] if len(wrong) == 1 else UsageError("\n".join(map(str, wrong)))
+    if len(wrong) == 1:
+        raise wrong[0]
+    raise SpecError([problem for error in wrong for problem in _problems(error)])
+
+
+def _problems(error: SweeperError) -> list[Problem]:
+    return error.problems if isinstance(error, SpecError) else [Problem(str(error))]
+
+
+def _problem_row(problem: Problem) -> dict[str, Any]:
+    names = ("path", "line", "column", "key", "message", "mend")
+    return {name: getattr(problem, name) or None for name in names}
 
 
 def _found(sweep: Sweep) -> dict[str, Any]:

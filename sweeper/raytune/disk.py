@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from sweeper.experiment import RunRecord, Tree, prune_checkpoints
@@ -10,23 +11,22 @@ from sweeper.spec import Metric, Sweep
 
 
 class Disk:
-    """Follows the runs of a sweep as they end.
+    """Follows the runs of a sweep as they end: those of earlier launches first.
 
-    ``spent`` is what they take, in bytes; ``top`` is how many runs, the best ones, keep their
-    models, None for all.
+    ``spent`` is what they take, in bytes, without the models that have gone since.
     """
 
     def __init__(self, sweep: Sweep, tree: Tree) -> None:
         self.spent = 0
+        self._sizes: dict[Path, int] = {}
         self._tree = tree
         self._metric: Metric | None = sweep.metric
         self._top: int | None = sweep.checkpoint.get("top")
         self._kept: list[RunRecord] = []
         if self._top is None and sweep.budget.disk is None:
             return
-        for record in tree.all_runs():
-            if record.sweep == sweep.sweep_name and record.outcome is not None:
-                self.ended(record.path)
+        for run in _ended(sweep, tree):
+            self.ended(run)
 
     def ended(self, run: Path) -> None:
         """A run is over: count what it takes; the models of the run that it beats go."""
@@ -39,7 +39,25 @@ class Disk:
             )
             gone = {path.parent.parent for path in removed}
             self._kept = [kept for kept in self._kept if kept.path not in gone]
-        self.spent += _size(run)
+            for lighter in gone - {run}:
+                self._measure(lighter)
+        self._measure(run)
+
+    def _measure(self, run: Path) -> None:
+        before = self._sizes.get(run, 0)
+        self._sizes[run] = _size(run)
+        self.spent += self._sizes[run] - before
+
+
+def taken(sweep: Sweep, tree: Tree) -> int:
+    """What the sweep's runs that have ended take, in bytes; nothing is removed."""
+    return sum(map(_size, _ended(sweep, tree)))
+
+
+def _ended(sweep: Sweep, tree: Tree) -> Iterator[Path]:
+    for record in tree.all_runs():
+        if record.sweep == sweep.sweep_name and record.outcome is not None:
+            yield record.path
 
 
 def _size(directory: Path) -> int:

@@ -37,7 +37,8 @@ def _harmless(hook: Callable[..., None]) -> Callable[..., None]:
 class Events(tune.Callback):  # type: ignore[misc]
     """Tells ``progress`` and ``listener`` of each trial's start, reports and end.
 
-    ``learn`` is given each trial that has ended, and its run if it got one.
+    ``learn`` is given each trial that has ended, and its run if it got one; it returns the value
+    of the metric that the run counts with.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Events(tune.Callback):  # type: ignore[misc]
         listener: Listener,
         disk: Disk,
         base: Path,
-        learn: Callable[[int, RunRecord | None], None],
+        learn: Callable[[int, RunRecord | None], float | None],
     ) -> None:
         self._learn = learn
         self._disk = disk
@@ -83,24 +84,26 @@ class Events(tune.Callback):  # type: ignore[misc]
             if end == "no-metric" and self._known_metric():
                 # Other runs have it: this trial failed, the request is right.
                 end = "failed"
-                result["error"] = f"NoMetric: {no_metric(self._progress.metric, result)}"
+                result["error"] = (
+                    f"NoMetric: {no_metric(self._progress.metric, result, self._progress.script)}"
+                )
                 kind, _, message = result["error"].partition(": ")
                 close_run(run, end, {"type": kind, "message": message}, by="driver")
             if end == "stopped":  # our lease takes the run from the child, should it still train
                 close_run(run, "stopped", by="driver")
             self._disk.ended(run)
             self._progress.takes(self._disk.spent)
-            self._learn(self._index(trial), RunRecord.at(run))
+            value = self._learn(self._index(trial), RunRecord.at(run))
         else:
-            self._learn(self._index(trial), None)
+            value = self._learn(self._index(trial), None)
         self._progress.ended(end, result)
-        self._listener.trial_ended(self._index(trial), end, result)
+        self._listener.trial_ended(self._index(trial), end, result, value)
 
     @_harmless
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         result = {"error": "its worker is gone, again and again; -v shows what Ray says"}
         self._learn(self._index(trial), None)
-        self._listener.trial_ended(self._index(trial), "lost", result)
+        self._listener.trial_ended(self._index(trial), "lost", result, None)
 
     def _known_metric(self) -> bool:
         metric = self._progress.metric

@@ -45,8 +45,13 @@ class Listener(Protocol):
     def trial_reported(self, trial: int, epoch: int, value: float | None, run: str) -> None:
         """The trial has ended an epoch, with this value of the sweep's metric."""
 
-    def trial_ended(self, trial: int, end: str, result: dict[str, Any]) -> None:
-        """The trial has ended: finished, stopped, failed, out-of-memory, timed-out or lost."""
+    def trial_ended(
+        self, trial: int, end: str, result: dict[str, Any], value: float | None
+    ) -> None:
+        """The trial has ended: finished, stopped, failed, out-of-memory, timed-out or lost.
+
+        ``value`` is its run's value of the metric, None if it failed or has none.
+        """
 
 
 @dataclass
@@ -54,11 +59,13 @@ class Ending:
     """How a launch ended, beyond what the tree tells.
 
     ``reason`` says why no further trial was started (a budget, the breaker, the target), ``early``
-    whether that left trials undone, ``signum`` which signal ended it, 0 for none.
+    whether that left trials undone, ``again`` whether the next launch would start some, ``signum``
+    which signal ended it, 0 for none.
     """
 
     reason: str | None = None
     early: bool = False
+    again: bool = True
     signum: int = 0
 
 
@@ -77,7 +84,8 @@ def launch(
     An adaptive sweep goes on with trials that its searcher or its population chooses, by what
     ``score`` says that a run gave. ``total`` is the number of trials that will run, if known;
     ``address`` is a running Ray cluster's. Nothing is written before the train module, the
-    resources and the storage are known to be good.
+    resources and the storage are known to be good. Ray is not started where earlier launches have
+    spent the budget of disk.
 
     Raises ``UsageError`` for a request that cannot be carried out, ``RunBusy`` when another
     process is launching this sweep.
@@ -88,17 +96,22 @@ def launch(
     tree = Tree(sweep.base_dir)
     home = tree.paths.sweep(sweep.sweep_name)
     refuse_if_launching(home)
+    progress = Progress(sweep)
+    _count_disk(sweep, tree, home, progress)
+    if progress.winding_down():
+        return Ending(progress.reason, progress.early, progress.again)
     session = session_of(sweep, cluster.passed_on())
-    progress = Progress(sweep, session.mode == "script")
+    progress.script = session.mode == "script"
     adaptive = _adaptive(sweep, tree, list(plan), score, progress) if sweep.adaptive else None
     chosen: Iterator[PlannedTrial | None] = plan if adaptive is None else adaptive
     todo = (item for item in chosen if item is None or item.state in ("new", "resumed"))
 
-    def learn(trial: int, run: RunRecord | None) -> None:
+    def learn(trial: int, run: RunRecord | None) -> float | None:
         value = None if run is None else score(run)
         progress.scored(trial, value)
         if adaptive is not None:
             adaptive.ended(trial, value)
+        return value
 
     with signals_caught() as stop, contextlib.ExitStack() as stack:
         try:
@@ -134,7 +147,7 @@ def launch(
         return Ending(signum=stop.received)
     if progress.fatal:
         raise UsageError(progress.fatal)
-    return Ending(progress.reason, progress.early)
+    return Ending(progress.reason, progress.early, progress.again)
 
 
 def _adaptive(
@@ -153,6 +166,19 @@ def _adaptive(
 
     program = _program(sweep)
     return Population(sweep, tree, searcher, planned, score, progress.has_room, program)
+
+
+def _count_disk(sweep: Sweep, tree: Tree, home: Path, progress: Progress) -> None:
+    """Wind down before the start when the runs of earlier launches take all that they may."""
+    from sweeper.raytune.disk import Disk, taken
+
+    if sweep.budget.disk is None or taken(sweep, tree) < sweep.budget.disk:
+        return
+    lease = _acquire(home)
+    try:
+        progress.takes(Disk(sweep, tree).spent)  # a lower checkpoint.top may make room
+    finally:
+        lease.release()
 
 
 def _end_all(session: Session) -> None:
@@ -212,7 +238,7 @@ def _tune(
     plan: Iterator[PlannedTrial | None],
     progress: Progress,
     listener: Listener,
-    learn: Callable[[int, RunRecord | None], None],
+    learn: Callable[[int, RunRecord | None], float | None],
     slots: int,
     tree: Tree,
     adaptive: AdaptivePlan | None,

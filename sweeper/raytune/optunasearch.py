@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import itertools
 import warnings
 from collections.abc import Sequence
@@ -39,8 +40,9 @@ class OptunaSearcher:
     def __init__(self, name: str, choices: Sequence[int | None], seed: int) -> None:
         import optuna
 
+        check_installed(name)
         if name in EXTRAS:
-            _require(name, EXTRAS[name])
+            _import(name)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._name, self._seed = name, seed
         self._choices = [None] * len(choices) if name == "cmaes" else list(choices)
@@ -137,11 +139,22 @@ class SobolSearcher:
         """Nothing to learn."""
 
 
-def _require(name: str, module: str) -> None:
+def check_installed(method: str) -> None:
+    """Raise ``UsageError`` where the method is one of these and lacks a package; imports none."""
+    module = EXTRAS.get(method)
+    if module is not None and importlib.util.find_spec(module) is None:
+        raise _lacking(method, f"No module named {module!r}")
+
+
+def _import(method: str) -> None:
     try:
-        importlib.import_module(module)
+        importlib.import_module(EXTRAS[method])
     except ImportError as error:
-        raise UsageError(
-            f"method: {name} needs the package {module!r}, which cannot be imported ({error}): "
-            f"pip install 'sweeper[{name}]', or choose `method: bayes`, which needs nothing more"
-        ) from error
+        raise _lacking(method, str(error)) from error
+
+
+def _lacking(method: str, why: str) -> UsageError:
+    return UsageError(
+        f"method: {method} needs the package {EXTRAS[method]!r}, which cannot be imported ({why}): "
+        f"pip install 'sweeper[{method}]', or choose `method: bayes`, which needs nothing more"
+    )

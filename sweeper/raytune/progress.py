@@ -12,7 +12,7 @@ from sweeper.spec import Metric, Sweep
 class Progress:
     """What the driver knows while trials run, and why no further one should start."""
 
-    def __init__(self, sweep: Sweep, script: bool) -> None:
+    def __init__(self, sweep: Sweep, script: bool = False) -> None:
         self.breaker = sweep.retry.breaker
         self.budget = sweep.budget
         self.metric = sweep.metric
@@ -23,6 +23,7 @@ class Progress:
         self.failures_in_a_row = 0
         self.reason: str | None = None
         self.early = False
+        self.again = True  # a launch with the same budget would go on
         self.fatal: str | None = None
 
     def winding_down(self) -> bool:
@@ -42,6 +43,7 @@ class Progress:
     def takes(self, bytes_: int) -> None:
         """Wind down when the runs take as many bytes as they may."""
         if self.budget.disk is not None and bytes_ >= self.budget.disk:
+            self.again = self.reason is not None
             self._spent(f"{self.budget.disk:,} bytes")
 
     def _spent(self, what: str) -> None:
@@ -50,16 +52,18 @@ class Progress:
             self.reason = f"the budget of {what} is spent"
 
     def reported(self, value: float | None) -> None:
-        """Wind down when a value of the metric reaches the sweep's target, if nothing repeats."""
-        if self._repeats == 1:
+        """Wind down when a report reaches the sweep's target, if the best one is a run's value."""
+        if self._repeats == 1 and self.metric is not None and self.metric.mode == "best":
             self._aim(value)
 
     def scored(self, trial: int, value: float | None) -> None:
-        """Wind down when a parameter dict's mean reaches the target, where trials repeat.
+        """Wind down when the value of a trial that has ended reaches the target.
 
-        One whose replicates were run by two launches is judged by the next.
+        Where trials repeat it is their mean that must; a parameter dict whose replicates were run
+        by two launches is judged by the next.
         """
         if self._repeats == 1:
+            self._aim(value)
             return
         values = self._values.setdefault(trial // self._repeats, [])
         values.append(value)

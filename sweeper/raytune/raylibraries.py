@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from sweeper.errors import UsageError
 
 Config = dict[str, float]
 
@@ -157,3 +160,18 @@ UNUSABLE = {
 }
 
 NAMES = (*LIBRARIES, *UNUSABLE)
+
+
+def check_installed(method: str) -> None:
+    """Raise ``UsageError`` where the method's library is not there; imports none."""
+    if method in UNUSABLE:
+        raise UsageError(f"method: {method}: {UNUSABLE[method]}.")
+    if method not in LIBRARIES:
+        return
+    library = LIBRARIES[method]
+    missing = [module for module in library.modules if importlib.util.find_spec(module) is None]
+    if missing:
+        raise UsageError(
+            f"method: {method}: this searcher needs {' and '.join(library.packages)}: the module "
+            f"{', '.join(missing)} is not installed. Install it: pip install 'sweeper[{method}]'"
+        )

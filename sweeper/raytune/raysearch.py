@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import importlib.util
 import logging
 import math
 import random
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sweeper.errors import UsageError
-from sweeper.raytune.raylibraries import LIBRARIES, NAMES, UNUSABLE, Config
+from sweeper.raytune.raylibraries import LIBRARIES, NAMES, Config, check_installed
 
 log = logging.getLogger("sweeper.raytune")
 
@@ -53,8 +52,7 @@ class RaySearcher:
     """
 
     def __init__(self, name: str, dimensions: int, seed: int, *, trials: int = 100) -> None:
-        if name in UNUSABLE:
-            raise UsageError(f"method: {name}: {UNUSABLE[name]}.")
+        check_installed(name)
         if name not in LIBRARIES:
             raise UsageError(f"method: expected one of {', '.join(NAMES)}, found {name!r}.")
         self._name = name
@@ -102,15 +100,6 @@ class RaySearcher:
 
     def _check(self) -> None:
         """Make the library work once, so that what cannot work fails before the launch."""
-        remedy = f"pip install 'sweeper[{self._name}]'"
-        found = importlib.util.find_spec
-        missing = [module for module in self._library.modules if found(module) is None]
-        if missing:
-            names = " and ".join(self._library.packages)
-            raise UsageError(
-                f"method: {self._name}: this searcher needs {names}: the module "
-                f"{', '.join(missing)} is not installed. Install it: {remedy}"
-            )
         try:
             with self._own_world():
                 search = self._library.build(self._dimensions, self._seed, self._trials, [])
@@ -123,7 +112,8 @@ class RaySearcher:
             names = ", ".join(f"{name} {version(name)}" for name in self._library.packages)
             raise UsageError(
                 f"method: {self._name}: Ray Tune {ray.__version__} cannot work with the installed "
-                f"{names}: {type(error).__name__}: {error}. Install what is known to work: {remedy}"
+                f"{names}: {type(error).__name__}: {error}. Install what is known to work: "
+                f"pip install 'sweeper[{self._name}]'"
             ) from error
         self._states = []
 

@@ -107,6 +107,21 @@ def test_the_target_ends_the_sweep(launcher: Launcher, address: str) -> None:
     assert len(launcher.records()) == ran
 
 
+def test_a_last_value_is_known_when_its_trial_has_ended(launcher: Launcher, address: str) -> None:
+    metric = {"name": "loss", "goal": "maximize", "mode": "last", "target": 0.9}
+    launcher.write({"delay": 0.1}, trials=5, metric=metric, parallel=1)
+    done = launcher.run("--address", address)
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.splitlines()
+    assert lines[1:4] == [
+        "[1/5] trial 0 finished loss=0.33333 (best so far)",
+        "[2/5] trial 1 finished loss=0.66667 (best so far)",
+        "[3/5] trial 2 finished loss=1 (best so far)",
+    ]
+    assert lines[-1] == "stopped: loss has reached its target of 0.9"
+    assert outcomes(launcher) == {1: "finished", 2: "finished", 3: "finished"}
+
+
 def test_hyperband_stops_what_does_badly(launcher: Launcher, address: str) -> None:
     early = {"type": "hyperband", "min_iter": 2, "eta": 3}
     launcher.write({"epochs": 6, "delay": 0.1}, trials=5, early_terminate=early, parallel=1)

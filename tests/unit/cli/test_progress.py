@@ -2,29 +2,77 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from sweeper.cli.launch import _earlier
+from sweeper.cli.main import main
 from sweeper.cli.progress import PlainDisplay
 from sweeper.spec import Metric, Sweep
+
+
+def lines(
+    ends: Sequence[tuple[int, float | None]],
+    goal: Literal["minimize", "maximize"] = "minimize",
+    earlier: tuple[int, float] | None = None,
+    end: str = "finished",
+    repeated: bool = False,
+) -> list[str]:
+    """What is printed of trials that end with these values; each has reported 7 before."""
+    stream = io.StringIO()
+    board = PlainDisplay(Metric("loss", goal), stream, repeated)
+    board.best = earlier
+    board.started(len(ends))
+    for trial, value in ends:
+        board.trial_started(trial)
+        board.trial_reported(trial, 1, 7.0, "run")
+        board.trial_ended(trial, end, {}, value)
+    return [line.split("] trial ")[1] for line in stream.getvalue().splitlines()]
 
 
 @pytest.mark.parametrize(("earlier", "said"), [(None, True), (1.0, False), (9.0, True)])
 def test_a_trial_is_best_so_far_only_if_no_earlier_launch_has_a_better(
     earlier: float | None, said: bool
 ) -> None:
-    stream = io.StringIO()
-    board = PlainDisplay(Metric("val_loss", "minimize"), stream)
-    board.best = None if earlier is None else (0, earlier)
-    board.started(2)
-    board.trial_started(1)
-    board.trial_reported(1, 1, 2.0, "run")
-    board.trial_ended(1, "finished", {})
-    assert ("(best so far)" in stream.getvalue()) is said
+    (line,) = lines([(1, 2.0)], earlier=None if earlier is None else (0, earlier))
+    assert ("(best so far)" in line) is said
+
+
+def test_a_line_shows_the_value_of_the_run_and_not_its_last_report() -> None:
+    assert lines([(1, 3.0), (0, 0.1), (2, 0.5), (3, None)]) == [
+        "1 finished loss=3 (best so far)",
+        "0 finished loss=0.1 (best so far)",
+        "2 finished loss=0.5",
+        "3 finished",
+    ]
+    assert lines([(0, 1.0), (1, 2.0)], "maximize")[1] == "1 finished loss=2 (best so far)"
+
+
+def test_of_equal_values_the_first_trial_is_the_best_as_in_the_ranking() -> None:
+    found = lines([(3, 1.0), (1, 1.0), (2, 1.0)])
+    assert ["(best so far)" in line for line in found] == [True, True, False]
+    resumed = lines([(1, 1.0)], earlier=(1, 1.0))
+    assert resumed == ["1 finished loss=1 (best so far)"]
+
+
+def test_what_is_no_finite_number_is_never_the_best() -> None:
+    assert lines([(0, math.inf), (1, math.nan), (2, 5.0)]) == [
+        "0 finished loss=inf",
+        "1 finished loss=nan",
+        "2 finished loss=5 (best so far)",
+    ]
+
+
+def test_neither_a_trial_that_was_lost_nor_one_of_several_replicates_is_the_best() -> None:
+    assert lines([(0, 1.0)], end="lost") == ["0 lost loss=1"]
+    assert lines([(0, 1.0)], end="lost", earlier=(0, 1.0)) == ["0 lost loss=1"]
+    assert lines([(0, 1.0)], repeated=True) == ["0 finished loss=1"]
 
 
 def test_a_launch_knows_the_best_run_of_earlier_ones(
@@ -34,3 +82,31 @@ def test_a_launch_knows_the_best_run_of_earlier_ones(
     for trial, value in zip(grid.trials(), (3.0, 2.0), strict=False):
         run_trial(grid, trial, rows=[{"val_loss": value}])
     assert _earlier(grid) == ((1, 2.0), False)
+
+
+def test_a_run_that_has_not_ended_has_no_last_value_yet(
+    grid: Sweep, run_trial: Callable[..., Path]
+) -> None:
+    trials = list(grid.trials())
+    run_trial(grid, trials[0], rows=[{"val_loss": 3.0}])
+    run_trial(grid, trials[1], rows=[{"val_loss": 0.1}], outcome=None)
+    best = dataclasses.replace(grid, metric=Metric("val_loss", target=0.2))
+    assert _earlier(best) == ((1, 0.1), True)
+    last = dataclasses.replace(grid, metric=Metric("val_loss", target=0.2, mode="last"))
+    assert _earlier(last) == ((0, 3.0), False)
+
+
+def test_a_launch_says_why_nothing_more_runs_once_the_target_is_reached(
+    grid: Sweep,
+    grid_file: Path,
+    run_trial: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run_trial(grid, next(grid.trials()), rows=[{"val_loss": 0.1}])
+    assert main(["launch", str(grid_file), "metric.target=0.2"]) == 0
+    err = capsys.readouterr().err.splitlines()
+    assert err[0].startswith("grid: 4 trials: 3 new, 1 reused -> ")
+    assert err[1:] == [
+        "val_loss has reached its target of 0.2: nothing more to run",
+        "1 finished, 3 pending",
+    ]

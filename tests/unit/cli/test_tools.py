@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,65 @@ def test_check_names_what_a_launch_would_refuse_and_a_missing_program_together(
     assert "80,000,000 trials are too many" in err
     assert "there is no file" in err
     assert "absent.py" in err
+
+
+def test_check_json_has_the_problems_on_standard_output(file: Path, capsys: Capture) -> None:
+    file.write_text(SWEEP.replace("maximize", "maximise").replace("run_cap", "run_cup"))
+    assert main(["check", str(file), "--json"]) == 2
+    out, err = capsys.readouterr()
+    cap, goal = json.loads(out)["problems"]
+    assert cap["path"] == str(file)
+    assert (cap["line"], cap["column"], cap["key"]) == (4, 1, "run_cup")
+    assert goal["key"] == "metric.goal"
+    for problem in (cap, goal):
+        assert set(problem) == {"path", "line", "column", "key", "message", "mend"}
+        assert problem["message"] in err
+        assert problem["mend"] in err
+
+    file.write_text(SWEEP)
+    changes = ["method=grid", "parameters.a={min: 1, max: 10000000}", "run_cap=null"]
+    assert main(["check", str(file), "--json", *changes]) == 2
+    out, err = capsys.readouterr()
+    size, program = json.loads(out)["problems"]
+    assert "80,000,000 trials are too many" in size["message"]
+    assert size["key"] == "parameters"
+    assert "absent.py" in " ".join(filter(None, [program["key"], program["message"]]))
+    assert "there is no file" in err
+    assert main(["check", str(file) + ".no", "--json"]) == 2
+    (problem,) = json.loads(capsys.readouterr().out)["problems"]
+    assert problem["line"] is None
+
+
+@pytest.mark.parametrize(
+    ("method", "module"), [("gp", "torch"), ("cmaes", "cmaes"), ("ax", "ax"), ("zoopt", "zoopt")]
+)
+def test_check_finds_a_package_that_a_launch_would_miss(
+    method: str, module: str, file: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.with_name("absent.py").write_text("def train(params, callbacks): ...")
+    monkeypatch.setitem(sys.modules, module, None)
+    words = [str(file), f"method={method}"]
+    assert main(["check", *words, "--spec-only"]) == 0
+    capsys.readouterr()
+    assert main(["check", *words]) == 2
+    found = capsys.readouterr().err
+    assert f"sweeper[{method}]" in found
+    assert main(["launch", *words, "--storage", str(file.parent / "tree")]) == 2
+    assert capsys.readouterr().err.endswith(found)
+
+
+def test_check_finds_a_method_that_no_launch_can_have(file: Path, capsys: Capture) -> None:
+    assert main(["check", str(file), "method=hebo"]) == 2
+    assert "cannot be installed beside this TensorFlow" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [[], ["--spec-only"]])
+def test_check_finds_an_early_end_that_a_launch_refuses(
+    words: list[str], file: Path, capsys: Capture
+) -> None:
+    change = ["early_terminate={type: pbt}", "repeats=2"]
+    assert main(["check", str(file), *change, *words]) == 2
+    assert "pbt goes on from trials as they are, found `repeats: 2`" in capsys.readouterr().err
 
 
 def test_check_takes_no_corners_of_a_program_that_may_be_absent(

@@ -6,9 +6,18 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from sweeper.cli.main import main
 from sweeper.experiment import Tree
-from sweeper.raytune.disk import Disk
-from sweeper.spec import Sweep
+from sweeper.raytune.disk import Disk, taken
+from sweeper.spec import Sweep, load_sweep
+
+# A launch that goes on imports it beside Ray's start, and ends with exit code 2.
+PROGRAM = """
+raise RuntimeError("imported")
+def train(params, callbacks): ...
+"""
 
 
 def test_the_best_runs_of_the_sweep_keep_their_models(
@@ -26,6 +35,7 @@ def test_the_best_runs_of_the_sweep_keep_their_models(
     kept = [run for run in runs if any((run / "models").iterdir())]
     assert kept == [runs[1], runs[2]]
     assert disk.spent > 3 * first
+    assert disk.spent == taken(sweep, Tree(sweep.base_dir))  # without the models that have gone
     run_trial(sweep, trials[0], rows=[{"val_loss": 0.1}], run="run--26-11-25--00-00")
     Disk(sweep, Tree(sweep.base_dir))  # the next launch finds what the last one missed
     assert not any((runs[1] / "models").iterdir())
@@ -40,3 +50,51 @@ def test_nothing_is_read_where_nothing_is_asked(
     assert disk.spent == 0
     disk.ended(run)
     assert any((run / "models").iterdir())
+
+
+def test_nothing_starts_where_earlier_launches_have_spent_the_budget(
+    grid: Sweep,
+    grid_file: Path,
+    run_trial: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    grid_file.with_name("train.py").write_text(PROGRAM)
+    run_trial(grid, next(grid.trials()), rows=[{"val_loss": 0.4}])
+    bytes_ = taken(grid, Tree(grid.base_dir))
+    assert main(["launch", str(grid_file), f"budget.disk={bytes_}"]) == 4
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-3:] == [
+        "1 finished, 3 pending",
+        f"stopped: the budget of {bytes_:,} bytes is spent",
+        "to go on: raise budget.disk, or remove runs, and launch again",
+    ]
+    assert main(["launch", str(grid_file), f"budget.disk={bytes_ + 1}"]) == 2
+    assert "imported" in capsys.readouterr().err
+
+
+def test_keeping_fewer_models_may_make_room(
+    grid: Sweep,
+    grid_file: Path,
+    run_trial: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    grid_file.with_name("train.py").write_text(PROGRAM)
+    for trial, value in zip(list(grid.trials())[:2], (0.4, 0.3), strict=True):
+        run_trial(grid, trial, rows=[{"val_loss": value}])
+    budget = f"budget.disk={taken(grid, Tree(grid.base_dir))}"
+    assert main(["launch", str(grid_file), budget]) == 4
+    assert main(["launch", str(grid_file), budget, "checkpoint.top=1"]) == 2
+    assert "imported" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("outcome", "code"), [("finished", 0), (None, 4)])
+def test_a_budget_is_the_end_of_an_endless_sweep_unless_a_trial_is_half_done(
+    outcome: str | None, code: int, grid_file: Path, run_trial: Callable[..., Path]
+) -> None:
+    grid_file.with_name("train.py").write_text(PROGRAM)
+    changes = ["method=random", "parameters.training.parameters.rate={min: 0.1, max: 0.2}"]
+    sweep = load_sweep(grid_file, [*changes, "budget.disk=1"])
+    assert sweep.size() is None
+    for trial, ending in zip(sweep.trials(), ("finished", outcome), strict=False):
+        run_trial(sweep, trial, rows=[{"val_loss": 0.4}], outcome=ending)
+    assert main(["launch", str(grid_file), *changes, "budget.disk=1"]) == code

@@ -1,0 +1,46 @@
+"""When a launch starts no further trial."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+import pytest
+
+from sweeper.raytune.progress import Progress
+from sweeper.spec import Metric, Sweep
+
+
+def aiming(grid: Sweep, mode: Literal["best", "last"], repeats: int = 1) -> Progress:
+    metric = Metric("val_loss", target=0.2, mode=mode)
+    return Progress(dataclasses.replace(grid, metric=metric, repeats=repeats), script=False)
+
+
+def test_the_best_report_may_reach_the_target_while_a_trial_runs(grid: Sweep) -> None:
+    progress = aiming(grid, "best")
+    progress.reported(1.0)
+    assert not progress.winding_down()
+    progress.reported(0.1)
+    assert progress.reason == "val_loss has reached its target of 0.2"
+
+
+def test_the_last_value_may_reach_it_only_when_the_trial_has_ended(grid: Sweep) -> None:
+    progress = aiming(grid, "last")
+    for value in (1.0, 0.1, 5.0):
+        progress.reported(value)
+    progress.scored(0, 5.0)
+    assert not progress.winding_down()
+    progress.scored(1, 0.1)
+    assert progress.winding_down()
+
+
+@pytest.mark.parametrize("mode", ["best", "last"])
+def test_where_trials_repeat_it_is_the_mean(grid: Sweep, mode: Literal["best", "last"]) -> None:
+    progress = aiming(grid, mode, repeats=2)
+    progress.reported(0.1)
+    progress.scored(0, 0.1)
+    progress.scored(1, 0.5)
+    assert not progress.winding_down()
+    progress.scored(2, 0.1)
+    progress.scored(3, 0.2)
+    assert progress.winding_down()
