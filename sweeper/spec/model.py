@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -217,12 +218,14 @@ class Sweep:
         if self.method in ADAPTIVE_METHODS:
             return
         make, root, repeats = Trial.of, self.seed, self.repeats
-        trials = (
+        trials: Iterator[Trial] = (
             make(index * repeats + replicate, params, replicate, root)
             for index, params in enumerate(self._params())
             for replicate in range(repeats)
         )
-        yield from trials if self.run_cap is None else itertools.islice(trials, self.run_cap)
+        if self.run_cap is not None and self.run_cap < sys.maxsize:
+            trials = itertools.islice(trials, self.run_cap)
+        yield from trials
 
     def _params(self) -> Iterator[dict[str, Any]]:
         if self.method == "random":
