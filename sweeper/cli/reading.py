@@ -64,7 +64,7 @@ def plan(spec: Path, format_: str, save_trials: Path | None, **given: Any) -> No
 
     sweep = options.load(spec, **given)
     planned: Iterable[PlannedTrial] = plan_trials(
-        sweep, Tree(sweep.base_dir), given["retry_failed"]
+        sweep, Tree(sweep.base_dir).as_it_is(), given["retry_failed"]
     )
     planned = list(planned) if sweep.adaptive else planned
     print_plan(sweep, planned, format_)
@@ -98,7 +98,7 @@ def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "ta
         for item in itertools.islice(planned, limit):
             counts[item.state] += 1
             estimator.add(item)
-            writer.add(_plan_row(item))
+            writer.add(_plan_row(item, format_ != "table"))
         left = costs.estimate_left(sweep, estimator)
         cost = left and {"seconds": round(left.seconds, 3), "bytes": left.bytes}
         writer.tail = {"estimate": cost}
@@ -129,11 +129,11 @@ def _shown(sweep: Sweep, planned: Iterable[PlannedTrial]) -> Iterable[Trial]:
     return itertools.islice(sweep.trials(), shown_limit(sweep))
 
 
-def _plan_row(item: PlannedTrial) -> dict[str, Any]:
+def _plan_row(item: PlannedTrial, in_full: bool) -> dict[str, Any]:
     return {
         "trial": item.trial.index,
         "replicate": item.trial.replicate,
-        "seed": item.trial.seed,
+        "seed": item.trial.seed if in_full else None,
         "params": item.trial.params,
         "experiment": item.experiment,
         "run": item.run.run if item.run else None,
