@@ -69,8 +69,9 @@ def plan(spec: Path, format_: str, save_trials: Path | None, **given: Any) -> No
     planned = list(planned) if sweep.adaptive else planned
     print_plan(sweep, planned, format_)
     if save_trials is not None:
-        count = write_trials(save_trials, (trial.params for trial in _shown(sweep, planned)))
-        say(f"wrote {_trials(count)} to {save_trials}")
+        shown = _shown(sweep, planned)
+        count = write_trials(save_trials, (t.params for t in shown if t.replicate == 0))
+        say(f"wrote {count} point{'' if count == 1 else 's'} to {save_trials}")
 
 
 def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "table") -> int:

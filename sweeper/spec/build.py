@@ -7,12 +7,13 @@ from typing import Any
 
 from .assemble import get, has, put
 from .axes import Axis, columns_of, count_of
+from .canonical import encode, value_key
 from .expressions import Expression
 from .fields import is_there
 from .grammar import ExpressionError
 from .parameters import Parameter, dotted_names, find_place, parse_parameters
 from .report import Report, describe, nearest, one_of
-from .space import Space
+from .space import Space, merge
 from .yamlfile import KeyPath
 
 Path = tuple[str, ...]
@@ -58,7 +59,9 @@ def build_space(
                 )
     example = _example(base, parameters, listed or ())
     varying = {parameter.path[0] for parameter in parameters if parameter.varies}
-    varying |= {key for trial in listed or () for key in trial}
+    if listed is not None and len(report.problems) == before:
+        listed, differing = _different(report, listed, base, parameters)
+        varying |= differing
     conditional = {parameter.path[0] for parameter in parameters if 1 in parameter.depths}
     conditional -= set(base or ())
     known = _known(example, parameters, report.broken)
@@ -116,6 +119,40 @@ def _listed(
     return listed
 
 
+def _different(
+    report: Report,
+    listed: Sequence[dict[str, Any]],
+    base: Mapping[str, Any] | None,
+    parameters: Sequence[Parameter],
+) -> tuple[list[dict[str, Any]], set[str]]:
+    """The rows that give different dicts, and the top-level keys in which those differ."""
+    around = _example(base, parameters, ())
+    kept: dict[str, dict[str, Any]] = {}
+    seen: dict[str, str] = {}
+    counts: dict[str, int] = {}
+    differing: set[str] = set()
+    for row in listed:
+        texts = {key: _row_key(value) for key, value in merge(around, row).items()}
+        kept.setdefault(encode(texts), row)
+        for key, text in texts.items():
+            counts[key] = counts.get(key, 0) + 1
+            if seen.setdefault(key, text) != text:
+                differing.add(key)
+    differing |= {key for key, count in counts.items() if count < len(listed)}
+    fewer = len(listed) - len(kept)
+    if fewer:
+        rows = "1 row equals an earlier one and is" if fewer == 1 else f"{fewer} rows equal earlier"
+        rows += "" if fewer == 1 else " ones and are"
+        report.warn(("trials",), f"{rows} left out: `repeats` runs each several times")
+    return list(kept.values()), differing
+
+
+def _row_key(value: Any) -> str:
+    if isinstance(value, dict):
+        return encode({key: _row_key(item) for key, item in value.items()})
+    return value_key(value)
+
+
 def _example(
     base: Mapping[str, Any] | None,
     parameters: Sequence[Parameter],
@@ -123,8 +160,6 @@ def _example(
 ) -> dict[str, Any]:
     """A parameter dict with every key that a trial may have."""
     from copy import deepcopy
-
-    from .space import merge
 
     example: dict[str, Any] = deepcopy(dict(base or {}))
     for parameter in parameters:

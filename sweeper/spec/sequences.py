@@ -53,8 +53,9 @@ class Steps(Counted):
     def __init__(self, start: float, stop: float, step: float) -> None:
         self._start, self._stop = start, stop
         self._delta = (start + step) - start  # the same rounding as arange's
-        exact: float | Fraction = quotient(stop - start, step)
-        if exact > 1e300:  # beyond what a float can count
+        steps = quotient(stop - start, step)
+        exact: float | Fraction = steps
+        if steps > _LONG:  # beyond what a float can count
             exact = (Fraction(stop) - Fraction(start)) / Fraction(step)
         self._keeps_stop = abs(exact - round(exact)) < 1e-9 * max(1.0, exact)
         self.count_of_all = round(exact) + 1 if self._keeps_stop else math.ceil(exact)

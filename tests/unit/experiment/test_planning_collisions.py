@@ -16,7 +16,8 @@ metric: {name: loss}
 trials:
   - {a: 88, b: 100}
   - {a: 89, b: 40}
-  - {a: 88, b: 100}
+  - {a: 88, b: 100, note: again}
+monitored: [[a, b]]
 """
 
 
