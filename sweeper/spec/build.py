@@ -35,7 +35,12 @@ def build_space(
     parameters: list[Parameter] = []
     if "parameters" in data:
         parameters = parse_parameters(report, data["parameters"], base, method)
-    elif trials is None and base is None and method != "list" and not is_there(data, "parameters"):
+    elif (
+        trials is None
+        and "base" not in data
+        and method != "list"
+        and not is_there(data, "parameters")
+    ):
         report.add(
             (),
             "`parameters` is missing: there is nothing to try",
@@ -223,16 +228,21 @@ def _zipped(
     if isinstance(raw, list) and raw and all(isinstance(name, str) for name in raw):
         report.expected(key, "a list of lists of names", raw, f"write `zip: [[{', '.join(raw)}]]`")
         return []
-    if not isinstance(raw, list) or not all(isinstance(group, list) for group in raw):
+    if not isinstance(raw, list):
         report.expected(key, "a list of lists of names", raw, example)
         return []
     by_name = {parameter.name: parameter for parameter in parameters}
     groups: list[tuple[Parameter, ...]] = []
     used: set[str] = set()
     for index, names in enumerate(raw):
+        if not isinstance(names, list):
+            report.expected((*key, index), "a list of names", names, example)
+            continue
         group: list[Parameter] = []
         for place, name in enumerate(names):
             at = (*key, index, place)
+            if isinstance(name, str) and report.is_broken(name):
+                continue
             if not isinstance(name, str) or name not in by_name:
                 close = nearest(str(name), by_name, 3)
                 mend = f"did you mean {one_of(close)}?" if close else example
@@ -279,6 +289,8 @@ def parse_expression(
     try:
         return Expression.parse(text, known)
     except ExpressionError as error:
+        if error.is_unknown and report.base_is_unread:
+            return None  # who knows
         message = f"{error} in `{text}`" if len(text) < 80 else str(error)
         report.add_inside(key, text, error.column, message, error.mend)
         return None

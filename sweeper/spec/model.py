@@ -229,8 +229,17 @@ class Sweep:
 
     def _params(self) -> Iterator[dict[str, Any]]:
         if self.method == "random":
-            return self.space.draw(self.seed)
+            return self._drawn()
         return self.space.walk(self.seed if self.order == "shuffle" else None)
+
+    def _drawn(self) -> Iterator[dict[str, Any]]:
+        from .draw import NothingAllowed
+
+        try:
+            yield from self.space.draw(self.seed)
+        except NothingAllowed as error:
+            mend = "widen the bounds or the constraints"
+            raise SpecError([self.problem("constraints", str(error), mend)]) from None
 
     def trial_of(self, index: int, params: dict[str, Any], replicate: int = 0) -> Trial:
         """The trial with these parameters; its run's seed follows from them."""
@@ -298,7 +307,7 @@ class Sweep:
             f"{size:,} trials are too many to launch (at most {MOST_LAUNCHED_TRIALS:,}); "
             f"the largest factors: {factors}"
             + (f"; repeats ({self.repeats})" if self.repeats > 1 else ""),
-            at="method",
+            at="parameters" if "parameters" in self.places else "method",
             mend="shorten these, set `run_cap: 1000` (or -n 1000), or use `method: random`",
         )
 

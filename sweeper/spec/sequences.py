@@ -57,7 +57,7 @@ class Steps(Counted):
         exact: float | Fraction = steps
         if steps > _LONG:  # beyond what a float can count
             exact = (Fraction(stop) - Fraction(start)) / Fraction(step)
-        self._keeps_stop = abs(exact - round(exact)) < 1e-9 * max(1.0, exact)
+        self._keeps_stop = abs(float(exact - round(exact))) < 1e-9 * max(1.0, steps)
         self.count_of_all = round(exact) + 1 if self._keeps_stop else math.ceil(exact)
 
     def __getitem__(self, index: Any) -> Any:

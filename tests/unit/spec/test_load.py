@@ -390,7 +390,7 @@ def test_a_missing_program_is_shown_in_its_place(
     ("method", "place"),
     [
         ("tpe", "sweep.yaml:1:9: run_cap: `method: tpe` goes on without end\n    method: tpe\n"),
-        ("grid", "sweep.yaml:1:9: parameters: 9,999,999 trials are too many"),
+        ("grid", "sweep.yaml:3:1: parameters: 9,999,999 trials are too many"),
     ],
 )
 def test_what_is_too_large_to_launch_is_shown_in_its_place(
@@ -404,7 +404,7 @@ def test_what_is_too_large_to_launch_is_shown_in_its_place(
     option = load(text, overrides=(f"method={method}",))
     with pytest.raises(SpecError) as caught:
         option.check_launchable()
-    assert "^" not in str(caught.value)
+    assert ("^" in str(caught.value)) == (method == "grid")  # whose `parameters` are in the file
 
 
 @pytest.mark.parametrize(("cap", "most", "expected"), [(5, 3, 3), (3, 5, 3), (3.0, 5, 3)])
@@ -475,3 +475,24 @@ def test_a_stored_plan_counts_points_not_repeats(load: Load, tmp_path: Path) -> 
     sweep = load("method: list\ntrials: plan.json\n")
     assert [trial.params for trial in sweep.trials()] == [{"a": 0}, {"a": 1}]
     assert sweep.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (
+            "method: grid\nname: né\n".encode("latin-1"),
+            "2:8: not UTF-8 text (byte 0xe9)\n    name: n\ufffd\n           ^\n    save",
+        ),
+        (
+            "method: grid\n".encode("utf-16"),
+            "1:1: the file is UTF-16 text\n    method: grid\n    ^\n    save it as UTF-8",
+        ),
+    ],
+)
+def test_text_that_is_not_utf_8_is_shown(tmp_path: Path, data: bytes, said: str) -> None:
+    path = tmp_path / "sweep.yaml"
+    path.write_bytes(data)
+    with pytest.raises(SpecError) as caught:
+        load_sweep(path)
+    assert str(caught.value).startswith(f"{path}:{said}")
