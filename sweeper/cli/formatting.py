@@ -35,11 +35,25 @@ def column(key: str, title: str | None = None) -> Column:
 
 def param_column(name: str, title: str) -> Column:
     """The column of the parameter with this dotted ``name``."""
-    return Column(title, lambda row: flatten(row.get("params") or {}).get(name))
+    parts = name.split(".")
+
+    def get(row: Row) -> Any:
+        params = value = row.get("params") or {}
+        if len(parts) > 1 and name in params:
+            return flatten(params).get(name)
+        for part in parts:
+            if type(value) is not dict or part not in value:  # a name may hold dots
+                return flatten(params).get(name)
+            value = value[part]
+        return None if value and isinstance(value, Mapping) else value
+
+    return Column(title, get)
 
 
 def show(value: Any) -> str:
     """A value as a person reads it, on one line."""
+    if type(value) is int:
+        return str(value)
     if value is None:
         return EMPTY
     if isinstance(value, float):

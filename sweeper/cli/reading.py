@@ -64,13 +64,14 @@ def plan(spec: Path, format_: str, save_trials: Path | None, **given: Any) -> No
 
     sweep = options.load(spec, **given)
     planned: Iterable[PlannedTrial] = plan_trials(
-        sweep, Tree(sweep.base_dir), given["retry_failed"]
+        sweep, Tree(sweep.base_dir).as_it_is(), given["retry_failed"]
     )
     planned = list(planned) if sweep.adaptive else planned
     print_plan(sweep, planned, format_)
     if save_trials is not None:
-        count = write_trials(save_trials, (trial.params for trial in _shown(sweep, planned)))
-        say(f"wrote {_trials(count)} to {save_trials}")
+        shown = _shown(sweep, planned)
+        count = write_trials(save_trials, (t.params for t in shown if t.replicate == 0))
+        say(f"wrote {count} point{'' if count == 1 else 's'} to {save_trials}")
 
 
 def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "table") -> int:
@@ -98,7 +99,7 @@ def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "ta
         for item in itertools.islice(planned, limit):
             counts[item.state] += 1
             estimator.add(item)
-            writer.add(_plan_row(item))
+            writer.add(_plan_row(item, format_ != "table"))
         left = costs.estimate_left(sweep, estimator)
         cost = left and {"seconds": round(left.seconds, 3), "bytes": left.bytes}
         writer.tail = {"estimate": cost}
@@ -109,6 +110,8 @@ def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "ta
         say(f"method {sweep.chooser} is to choose {more} as results come in")
     elif size is None:
         say(f"the sweep has no end; these are its first {limit}: -n shows more or fewer")
+    elif not counts and sweep.constraints:
+        say("no point of the space satisfies `constraints`: relax one of them")
     elif limit is not None:
         say(f"too many to launch; these are the first {limit}: -n shows more or fewer")
     if left is not None and left.seconds:
@@ -129,11 +132,11 @@ def _shown(sweep: Sweep, planned: Iterable[PlannedTrial]) -> Iterable[Trial]:
     return itertools.islice(sweep.trials(), shown_limit(sweep))
 
 
-def _plan_row(item: PlannedTrial) -> dict[str, Any]:
+def _plan_row(item: PlannedTrial, in_full: bool) -> dict[str, Any]:
     return {
         "trial": item.trial.index,
         "replicate": item.trial.replicate,
-        "seed": item.trial.seed,
+        "seed": item.trial.seed if in_full else None,
         "params": item.trial.params,
         "experiment": item.experiment,
         "run": item.run.run if item.run else None,

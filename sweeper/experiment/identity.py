@@ -8,6 +8,7 @@ every machine, in every version of Python, for ever.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import math
@@ -131,6 +132,7 @@ def group_canonicals(params: Mapping[str, Any], monitored: Monitored) -> list[st
     return texts
 
 
+@functools.lru_cache(maxsize=10_000)  # in a grid every group but the last repeats for long
 def digits_of(text: str, digits: int = DIGITS) -> str:
     """The first ``digits`` decimal digits of the SHA-256 of ``text``."""
     return str(int(hashlib.sha256(text.encode()).hexdigest(), 16))[:digits]

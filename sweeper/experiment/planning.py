@@ -42,6 +42,7 @@ def plan_trials(sweep: Sweep, tree: Tree, retry_failed: bool = False) -> Iterato
     seen: dict[tuple[bool, str, int], RunRecord | None] = {}
     trees = {False: tree, True: tree.debug}
     claims: dict[bool, dict[str, bytes]] = {False: {}, True: {}}
+    repeats = not _all_differ(sweep)
     for trial in sweep.trials():
         debug = trial.params.get("debug") is True
         place = trees[debug]
@@ -50,10 +51,26 @@ def plan_trials(sweep: Sweep, tree: Tree, retry_failed: bool = False) -> Iterato
         if key in seen:
             yield PlannedTrial(trial, experiment, seen[key], "reused")
             continue
-        runs = [r for r in runs if r.replicate == trial.replicate]
-        state, run = trial_state(runs, sweep.sweep_name, retry_failed)
-        seen[key] = run
+        state, run = "new", None
+        if runs:
+            runs = [r for r in runs if r.replicate == trial.replicate]
+            state, run = trial_state(runs, sweep.sweep_name, retry_failed)
+        if repeats:
+            seen[key] = run
         yield PlannedTrial(trial, experiment, run, state)
+
+
+def _all_differ(sweep: Sweep) -> bool:
+    """Whether no two trials can be the same work: their dicts differ, in monitored groups."""
+    space = sweep.space
+    if not space.is_finite:
+        return False
+    varying = {parameter.path[0] for parameter in space.slots}
+    varying |= {key for params in space.listed or () for key in params}
+    flat = {
+        key for group in sweep.monitored for key in ([group] if isinstance(group, str) else group)
+    }
+    return space.listed is None and varying <= flat
 
 
 def _plan_chosen(sweep: Sweep, tree: Tree, retry_failed: bool) -> Iterator[PlannedTrial]:

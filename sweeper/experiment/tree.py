@@ -86,6 +86,8 @@ class Tree:
             runs = self.runs(experiment)
             if digits == DIGITS and _holds(runs, params, monitored):
                 return experiment, runs
+            if not runs and experiment not in self._owners:
+                return experiment, runs
             owner = self._owner(experiment, runs)
             if owner is None or owner == canonicals or digits >= 70:
                 return experiment, runs
@@ -137,10 +139,15 @@ class _Snapshot(Tree):
 
     def __init__(self, base: Path | str) -> None:
         super().__init__(base)
+        self._names: frozenset[str] | None = None
         self._runs: dict[str, list[RunRecord]] = {}
         self._debug: Tree | None = None
 
     def runs(self, experiment: str) -> list[RunRecord]:
+        if self._names is None:
+            self._names = frozenset(files.names(self.base))
+        if experiment not in self._names:
+            return []
         found = self._runs.get(experiment)
         if found is None:
             found = self._runs[experiment] = super().runs(experiment)

@@ -10,10 +10,13 @@ from typing import Any
 
 from .canonical import value_key
 from .parameters import Parameter
+from .sequences import Counted
 
 
 def count_of(values: Sequence[Any]) -> int:
-    """``len``, for ranges beyond ``sys.maxsize`` too."""
+    """``len``, for what is longer than ``sys.maxsize`` too."""
+    if isinstance(values, Counted):
+        return values.count_of_all
     return values.stop - values.start if isinstance(values, range) else len(values)
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from .distributions import KINDS, Distribution
+from .distributions import KINDS, LARGEST, Distribution
 from .report import Report, all_of, did_you_mean, one_of
 from .sensible import is_sensible
 from .yamlfile import KeyPath
@@ -212,6 +212,9 @@ def _typed(report: Report, body: Mapping[str, Any], key: KeyPath, kind: str) -> 
             is_quoted = isinstance(value, str) and _looks_like_number(value)
             mend = f"remove the quotes: {name}: {value}" if is_quoted else ""
             report.expected((*key, name), "a number", value, mend)
+        elif abs(value) > LARGEST:
+            good = False
+            report.add((*key, name), f"expected a number of at most {LARGEST:.1e}, found more")
         elif kind == "int_uniform" and not isinstance(value, int):
             good = False
             mend = "use `distribution: uniform` for real numbers"

@@ -7,12 +7,13 @@ from typing import Any
 
 from .assemble import get, has, put
 from .axes import Axis, columns_of, count_of
+from .canonical import encode, value_key
 from .expressions import Expression
 from .fields import is_there
 from .grammar import ExpressionError
 from .parameters import Parameter, dotted_names, find_place, parse_parameters
 from .report import Report, describe, nearest, one_of
-from .space import Space
+from .space import Space, merge
 from .yamlfile import KeyPath
 
 Path = tuple[str, ...]
@@ -34,7 +35,12 @@ def build_space(
     parameters: list[Parameter] = []
     if "parameters" in data:
         parameters = parse_parameters(report, data["parameters"], base, method)
-    elif trials is None and base is None and method != "list" and not is_there(data, "parameters"):
+    elif (
+        trials is None
+        and "base" not in data
+        and method != "list"
+        and not is_there(data, "parameters")
+    ):
         report.add(
             (),
             "`parameters` is missing: there is nothing to try",
@@ -58,7 +64,9 @@ def build_space(
                 )
     example = _example(base, parameters, listed or ())
     varying = {parameter.path[0] for parameter in parameters if parameter.varies}
-    varying |= {key for trial in listed or () for key in trial}
+    if listed is not None and len(report.problems) == before:
+        listed, differing = _different(report, listed, base, parameters)
+        varying |= differing
     conditional = {parameter.path[0] for parameter in parameters if 1 in parameter.depths}
     conditional -= set(base or ())
     known = _known(example, parameters, report.broken)
@@ -116,6 +124,40 @@ def _listed(
     return listed
 
 
+def _different(
+    report: Report,
+    listed: Sequence[dict[str, Any]],
+    base: Mapping[str, Any] | None,
+    parameters: Sequence[Parameter],
+) -> tuple[list[dict[str, Any]], set[str]]:
+    """The rows that give different dicts, and the top-level keys in which those differ."""
+    around = _example(base, parameters, ())
+    kept: dict[str, dict[str, Any]] = {}
+    seen: dict[str, str] = {}
+    counts: dict[str, int] = {}
+    differing: set[str] = set()
+    for row in listed:
+        texts = {key: _row_key(value) for key, value in merge(around, row).items()}
+        kept.setdefault(encode(texts), row)
+        for key, text in texts.items():
+            counts[key] = counts.get(key, 0) + 1
+            if seen.setdefault(key, text) != text:
+                differing.add(key)
+    differing |= {key for key, count in counts.items() if count < len(listed)}
+    fewer = len(listed) - len(kept)
+    if fewer:
+        rows = "1 row equals an earlier one and is" if fewer == 1 else f"{fewer} rows equal earlier"
+        rows += "" if fewer == 1 else " ones and are"
+        report.warn(("trials",), f"{rows} left out: `repeats` runs each several times")
+    return list(kept.values()), differing
+
+
+def _row_key(value: Any) -> str:
+    if isinstance(value, dict):
+        return encode({key: _row_key(item) for key, item in value.items()})
+    return value_key(value)
+
+
 def _example(
     base: Mapping[str, Any] | None,
     parameters: Sequence[Parameter],
@@ -123,8 +165,6 @@ def _example(
 ) -> dict[str, Any]:
     """A parameter dict with every key that a trial may have."""
     from copy import deepcopy
-
-    from .space import merge
 
     example: dict[str, Any] = deepcopy(dict(base or {}))
     for parameter in parameters:
@@ -188,16 +228,21 @@ def _zipped(
     if isinstance(raw, list) and raw and all(isinstance(name, str) for name in raw):
         report.expected(key, "a list of lists of names", raw, f"write `zip: [[{', '.join(raw)}]]`")
         return []
-    if not isinstance(raw, list) or not all(isinstance(group, list) for group in raw):
+    if not isinstance(raw, list):
         report.expected(key, "a list of lists of names", raw, example)
         return []
     by_name = {parameter.name: parameter for parameter in parameters}
     groups: list[tuple[Parameter, ...]] = []
     used: set[str] = set()
     for index, names in enumerate(raw):
+        if not isinstance(names, list):
+            report.expected((*key, index), "a list of names", names, example)
+            continue
         group: list[Parameter] = []
         for place, name in enumerate(names):
             at = (*key, index, place)
+            if isinstance(name, str) and report.is_broken(name):
+                continue
             if not isinstance(name, str) or name not in by_name:
                 close = nearest(str(name), by_name, 3)
                 mend = f"did you mean {one_of(close)}?" if close else example
@@ -244,6 +289,8 @@ def parse_expression(
     try:
         return Expression.parse(text, known)
     except ExpressionError as error:
+        if error.is_unknown and report.base_is_unread:
+            return None  # who knows
         message = f"{error} in `{text}`" if len(text) < 80 else str(error)
         report.add_inside(key, text, error.column, message, error.mend)
         return None

@@ -10,6 +10,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 from .assemble import get, has, put
@@ -21,6 +22,8 @@ from .space import Space
 from .yamlfile import KeyPath
 
 _MOST_COMBINATIONS = 20_000
+_MOST_STEPS = 100_000
+_DRAWS = 2_000
 
 
 @dataclass(frozen=True)
@@ -52,15 +55,50 @@ def refuse_the_impossible(report: Report, space: Space, keys: Mapping[str, KeyPa
         # One that looks at a parameter with a condition does not apply where that is not active.
         sleeps = any(_overlap(name, path) for name in constraint.names for path in conditional)
         _refuse(report, space, constraint, keys[constraint.text], always=not sleeps)
-    too_many = space.raw_size > _MOST_COMBINATIONS or not space.is_finite
-    if report.problems or not space.constraints or too_many:
+    if report.problems or not space.constraints or _has_a_point(space):
         return
-    if space.size() == 0:
+    if _is_empty(space):
         report.add(
             ("constraints",),
             "no point of the space satisfies all of them together",
             "each can hold alone: relax one of them",
         )
+    elif not space.is_finite:
+        report.warn(
+            ("constraints",),
+            f"none of {_DRAWS:,} random points satisfies all of them: there may be none at all",
+        )
+
+
+def _has_a_point(space: Space) -> bool:
+    """Whether one of a few draws satisfies the constraints: no need to look further."""
+    if space.listed is not None:
+        return False
+    random = Random(0)
+    try:
+        for _ in range(_DRAWS):
+            if space.decode([random.random() or 0.5 for _ in space.axes]) is not None:
+                return True
+    except Unfit:
+        return True  # the trial that it happens in will tell
+    return False
+
+
+def _is_empty(space: Space) -> bool | None:
+    """Whether no point satisfies the constraints; None if that takes too long to find out."""
+    if not space.is_finite:
+        return None
+    if space.listed is not None or space.raw_size <= _MOST_COMBINATIONS:
+        return space.size() == 0
+    from .pruning import Undecided, pruned
+
+    try:
+        for digits in pruned(space, _MOST_STEPS):
+            if space.build(space.row(digits)) is not None:
+                return False
+    except (Undecided, Unfit):
+        return None
+    return True
 
 
 def _overlap(one: Path, other: Path) -> bool:

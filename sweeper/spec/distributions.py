@@ -7,8 +7,10 @@ a searcher that cannot express a distribution works on [0, 1] and decodes; ``enc
 from __future__ import annotations
 
 import bisect
+import hashlib
 import itertools
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,7 +18,7 @@ from functools import cached_property
 from typing import Any
 
 from .canonical import value_key
-from .sequences import Multiples, Steps, distinct
+from .sequences import Multiples, Steps, distinct, quotient
 
 BOUNDED = (
     "uniform",
@@ -43,6 +45,9 @@ KINDS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "q_beta": ((), {"a": 1, "b": 1, "q": 1}),
 }
 _SMALLEST = 2.0**-53
+_FARTHEST = 8.3  # standard deviations from the mean that a draw can be
+LARGEST = sys.float_info.max
+_MANY = 2**53  # beyond, a float in (0, 1) cannot name each of so many values
 GRID_KINDS = ("constant", "categorical", "int_uniform", "q_uniform")
 
 
@@ -129,6 +134,24 @@ class Distribution:
         return math.ceil(low / self.q - 1e-9), math.floor(high / self.q + 1e-9)
 
     @property
+    def counts_its_steps(self) -> bool:
+        """Whether the multiples of ``q`` in the bounds can be numbered: q is not too small."""
+        if not self.is_quantised or (self.kind not in BOUNDED and self.kind != "q_beta"):
+            return True
+        bounds = (1.0,) if self.kind == "q_beta" else self.bounds
+        return all(math.isfinite(quotient(float(bound), self.q)) for bound in bounds)
+
+    @property
+    def leaves_the_floats(self) -> bool:
+        """Whether a draw could be larger than the largest float, to which it is clipped then."""
+        if self.kind.removeprefix("q_") not in ("normal", "log_normal"):
+            return False
+        ends = (self.mu + self.sigma * z for z in (-_FARTHEST, _FARTHEST))
+        if "log" in self.kind:
+            return any(end > math.log(LARGEST) for end in ends)
+        return not all(map(math.isfinite, ends))
+
+    @property
     def clips(self) -> bool:
         """Whether rounding to a multiple of ``q`` could leave the bounds, so that we clip."""
         if not (self.is_quantised and self.kind in BOUNDED):
@@ -206,19 +229,29 @@ class Distribution:
 
     def _rounded(self, draw: Callable[[float], float]) -> Callable[[float], float]:
         if self.kind not in BOUNDED:
-            return lambda u: self.multiple(round(draw(u) / self.q))
+            return lambda u: self._nearest(draw(u))
         first, last = self._steps
         return lambda u: self.multiple(min(max(round(draw(u) / self.q), first), last))
+
+    def _nearest(self, x: float) -> float:
+        """The multiple of ``q`` nearest to ``x`` that is a float, or an int within their range."""
+        count = quotient(x, self.q)
+        if not math.isfinite(count):  # floats so large are multiples of so small a q
+            return x
+        value = self.multiple(round(count))
+        return value if abs(value) <= LARGEST else self.multiple(int(count))
 
     def _continuous(self) -> Callable[[float], float]:
         kind = self.kind.removeprefix("q_")
         if kind == "uniform":
             low, high = float(self.min), float(self.max)
+            if not math.isfinite(high - low):
+                return lambda u: min(max(low * (1 - u) + high * u, low), high)
             return lambda u: min(max(low + u * (high - low), low), high)
         if self.is_log:
             start, stop = self._logs
             least, most = map(float, self.bounds)
-            return lambda u: min(max(math.exp(start + u * (stop - start)), least), most)
+            return lambda u: min(max(_exp(start + u * (stop - start)), least), most)
         if kind == "beta":
             from scipy.special import betaincinv
 
@@ -227,8 +260,8 @@ class Distribution:
 
         z = NormalDist().inv_cdf
         if kind == "normal":
-            return lambda u: self.mu + self.sigma * z(u)
-        return lambda u: math.exp(self.mu + self.sigma * z(u))
+            return lambda u: min(max(self.mu + self.sigma * z(u), -LARGEST), LARGEST)
+        return lambda u: _exp(self.mu + self.sigma * z(u))
 
     def encode(self, value: Any) -> float:
         """A number in (0, 1) that :meth:`ppf` takes back to ``value``.
@@ -262,7 +295,11 @@ class Distribution:
         """The probability of a value up to ``x``, before rounding to multiples of ``q``."""
         kind = self.kind.removeprefix("q_")
         if kind == "uniform":
-            u = (x - self.min) / (self.max - self.min)
+            width = float(self.max) - float(self.min)
+            if math.isfinite(width):
+                u = (x - self.min) / (self.max - self.min)
+            else:
+                u = (x / 2 - self.min / 2) / (self.max / 2 - self.min / 2)
         elif self.is_log:
             low, high = self._logs
             u = (math.log(x) - low) / (high - low) if x > 0 else 0.0
@@ -296,6 +333,8 @@ class Distribution:
 
 def _nth(values: Sequence[Any], count: int) -> Callable[[float], Any]:
     """The k-th value for u in ((k-1)/count, k/count], as SciPy's ``randint`` has it."""
+    if count > _MANY:
+        return lambda u: values[_far_place(u, count)]
     return lambda u: values[min(max(math.ceil(u * count), 1), count) - 1]
 
 
@@ -304,3 +343,19 @@ def _weighted(values: Sequence[Any], weights: Sequence[float]) -> Callable[[floa
     pairs = [(v, weight) for v, weight in zip(values, weights, strict=True) if weight > 0]
     ends = list(itertools.accumulate(weight for _, weight in pairs))
     return lambda u: pairs[min(bisect.bisect_right(ends, u), len(pairs) - 1)][0]
+
+
+def _far_place(u: float, count: int) -> int:
+    """A place below ``count``: u decides the first 53 bits, a hash of those the other digits."""
+    leading = min(max(int(u * _MANY), 0), _MANY - 1)
+    rest = hashlib.blake2b(leading.to_bytes(8, "big"), digest_size=64).digest()
+    shift = count.bit_length()
+    more = int.from_bytes(rest, "big") * (1 << shift) >> 512
+    return ((leading << shift) + more) * count >> (53 + shift)
+
+
+def _exp(x: float) -> float:
+    try:
+        return min(math.exp(x), LARGEST)
+    except OverflowError:
+        return LARGEST

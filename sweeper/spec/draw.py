@@ -20,10 +20,14 @@ _MORE_PATIENCE = 100_000
 _SMALLEST = 2.0**-54
 
 
+class NothingAllowed(UsageError):
+    """The constraints refuse draw after draw."""
+
+
 def draw(space: Space, seed: int) -> Iterator[dict[str, Any]]:
     """The space's random draws: draw k takes the k-th number of every parameter's generator.
 
-    Raises UsageError if the constraints refuse draw after draw.
+    Raises NothingAllowed if the constraints refuse draw after draw.
     """
     streams = [Random(stream_seed(seed, axis.parameters[0].path)) for axis in space.axes]
     remembers = space.is_finite or bool(space.conditions)
@@ -52,11 +56,8 @@ def draw(space: Space, seed: int) -> Iterator[dict[str, Any]]:
         if in_vain >= _MORE_PATIENCE:
             if refused < in_vain // 2:
                 return  # what conditions leave of the space has been drawn
-            raise UsageError(
-                f"{in_vain:,} draws in a row broke a constraint "
-                f"({'; '.join(c.text for c in space.constraints)}): "
-                "widen the bounds or the constraints"
-            )
+            texts = "; ".join(constraint.text for constraint in space.constraints)
+            raise NothingAllowed(f"{in_vain:,} draws in a row broke a constraint ({texts})")
 
 
 def _rest(space: Space, seed: int, seen: set[bytes]) -> Iterator[dict[str, Any]]:

@@ -200,7 +200,8 @@ def choice(
 def whole(report: Report, value: Any, key: KeyPath, least: int | None = 1) -> int | None:
     """A whole number of at least ``least``; 5.0 is one, as in JSON."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if is_number and float(value).is_integer() and (least is None or value >= least):
+    is_whole = isinstance(value, int) or (is_number and value.is_integer())
+    if is_number and is_whole and (least is None or value >= least):
         return int(value)
     mend = ""
     if isinstance(value, str) and value.strip().lstrip("-").isdigit():
@@ -219,7 +220,7 @@ def whole(report: Report, value: Any, key: KeyPath, least: int | None = 1) -> in
 def number(report: Report, value: Any, key: KeyPath, *, above_zero: bool) -> float | None:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if is_number and (value > 0 or (value == 0 and not above_zero)):
-        return float(value) if not float(value).is_integer() else int(value)
+        return int(value) if isinstance(value, int) or value.is_integer() else float(value)
     what = "a number above 0" if above_zero else "a number of 0 or more"
     report.expected(key, what, value, f"leave it out, or write {key[-1]}: 1")
     return None

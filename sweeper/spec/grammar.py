@@ -41,9 +41,11 @@ class Node(NamedTuple):
 class ExpressionError(ValueError):
     """The text is no expression. ``column`` counts from 0 in the text."""
 
-    def __init__(self, message: str, column: int, mend: str = "") -> None:
+    def __init__(
+        self, message: str, column: int, mend: str = "", *, is_unknown: bool = False
+    ) -> None:
         super().__init__(message)
-        self.column, self.mend = column, mend
+        self.column, self.mend, self.is_unknown = column, mend, is_unknown
 
 
 class _Token(NamedTuple):
@@ -137,7 +139,7 @@ class _Parser:
             mend = f"write '{name}' if text is meant"
             if len(self.known) <= 8:
                 mend += f"; the parameters are {one_of(self.known)}" if self.known else ""
-        raise ExpressionError(f"`{name}` is no parameter", position, mend)
+        raise ExpressionError(f"`{name}` is no parameter", position, mend, is_unknown=True)
 
     @property
     def next(self) -> _Token:
@@ -259,7 +261,8 @@ class _Parser:
             self.need("(")
             arguments = self.items(")")
             if not arguments or (function in ("abs", "len") and len(arguments) != 1):
-                raise ExpressionError(f"{function}() takes one argument", token.column)
+                few = "one argument" if function in ("abs", "len") else "one or more arguments"
+                raise ExpressionError(f"{function}() takes {few}", token.column)
             return Node("call", function, tuple(arguments))
         self.fail("expected a name or a value")
         raise AssertionError

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from sweeper.errors import UsageError
+from sweeper.errors import Problem, SpecError, UsageError
 
 from . import fields, names
 from .build import build_space
@@ -51,7 +51,7 @@ def load_sweep(path: Path | str, overrides: Sequence[str] = (), **changes: Any) 
     elif not isinstance(document.data, dict) and not report.problems:
         mend = "a sweep file holds keys, such as `method: random` and `parameters:`"
         report.expected((), "a mapping of keys", document.data, mend)
-    if not isinstance(document.data, dict):
+    if not isinstance(document.data, dict) or document.is_hopeless:
         report.stop_on_problems()
     sweep = _Loading(path.absolute(), document, report).sweep(overrides, changes)
     report.stop_on_problems()
@@ -72,14 +72,20 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise UsageError(f"{path}: is UTF-16 text; save it as UTF-8")
+        first = data.decode("utf-16", "replace").split("\n")[0].expandtabs(1)[:200].rstrip()
+        problem = Problem("the file is UTF-16 text", "", str(path), 1, 1, first, "save it as UTF-8")
+        raise SpecError([problem])
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise UsageError(
-            f"{path}:{line}: is not UTF-8 text (byte {data[error.start]:#04x}); save it as UTF-8"
-        ) from None
+        start = data.rfind(b"\n", 0, error.start) + 1
+        column = len(data[start : error.start].decode("utf-8-sig")) + 1
+        text = data[start:].split(b"\n")[0].decode("utf-8-sig", "replace").expandtabs(1)
+        source = text[:200].rstrip() if column <= 200 else ""
+        what = f"not UTF-8 text (byte {data[error.start]:#04x})"
+        problem = Problem(what, "", str(path), line, column, source, "save the file as UTF-8")
+        raise SpecError([problem]) from None
 
 
 class _Loading:
@@ -99,6 +105,8 @@ class _Loading:
         fields.top_level(report, data)
         method = fields.method(report, data)
         base = data.get("base") if isinstance(data.get("base"), dict) else None
+        if report.base_is_unread:
+            base = None
         trials = self.trials(method)
         built = build_space(report, data, method, base, trials)
         space, example, varying, conditional = built
@@ -110,7 +118,7 @@ class _Loading:
         program = self.program()
         values = self.values()
         monitored = default_monitored(example, varying, conditional)
-        if "monitored" in data:
+        if "monitored" in data and not report.base_is_unread:
             monitored = names.monitored(report, data["monitored"], list(example), conditional)
         if report.problems or space is None:
             return None
@@ -138,9 +146,10 @@ class _Loading:
             return
         if not isinstance(raw, str):
             self.report.expected(("base",), "a JSON or YAML file, or a mapping", raw)
-            del self.data["base"]
+            self.report.base_is_unread = True
             return
         found: Any = {}
+        before = len(self.report.problems)
         try:
             found = read_data(self.beside(raw))
         except FileNotFoundError as error:
@@ -150,6 +159,7 @@ class _Loading:
         if not isinstance(found, dict):
             self.report.add(("base",), f"{raw}: expected a parameter dict, found {describe(found)}")
             found = {}
+        self.report.base_is_unread = len(self.report.problems) > before
         self.data["base"] = found
 
     def beside(self, name: str) -> Path:
@@ -307,9 +317,9 @@ class _Loading:
     def places(self) -> dict[str, SourcePlace]:
         """Where the values of the top-level keys stand that are still judged before a launch."""
         found = {}
-        for key in ("program", "method", "constraints", "early_terminate"):
+        for key in ("program", "method", "parameters", "constraints", "early_terminate"):
             if (key,) in self.document.places and (key,) not in self.report.options:
-                line, column = self.document.places[(key,)][1]
+                line, column = self.document.places[(key,)][key != "parameters"]
                 source = self.document.source(line) if column <= 200 else ""
                 found[key] = SourcePlace(line, column, source)
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -217,17 +218,28 @@ class Sweep:
         if self.method in ADAPTIVE_METHODS:
             return
         make, root, repeats = Trial.of, self.seed, self.repeats
-        trials = (
+        trials: Iterator[Trial] = (
             make(index * repeats + replicate, params, replicate, root)
             for index, params in enumerate(self._params())
             for replicate in range(repeats)
         )
-        yield from trials if self.run_cap is None else itertools.islice(trials, self.run_cap)
+        if self.run_cap is not None and self.run_cap < sys.maxsize:
+            trials = itertools.islice(trials, self.run_cap)
+        yield from trials
 
     def _params(self) -> Iterator[dict[str, Any]]:
         if self.method == "random":
-            return self.space.draw(self.seed)
+            return self._drawn()
         return self.space.walk(self.seed if self.order == "shuffle" else None)
+
+    def _drawn(self) -> Iterator[dict[str, Any]]:
+        from .draw import NothingAllowed
+
+        try:
+            yield from self.space.draw(self.seed)
+        except NothingAllowed as error:
+            mend = "widen the bounds or the constraints"
+            raise SpecError([self.problem("constraints", str(error), mend)]) from None
 
     def trial_of(self, index: int, params: dict[str, Any], replicate: int = 0) -> Trial:
         """The trial with these parameters; its run's seed follows from them."""
@@ -295,7 +307,7 @@ class Sweep:
             f"{size:,} trials are too many to launch (at most {MOST_LAUNCHED_TRIALS:,}); "
             f"the largest factors: {factors}"
             + (f"; repeats ({self.repeats})" if self.repeats > 1 else ""),
-            at="method",
+            at="parameters" if "parameters" in self.places else "method",
             mend="shorten these, set `run_cap: 1000` (or -n 1000), or use `method: random`",
         )
 

@@ -42,12 +42,16 @@ def _unknown(report: Report, data: Any, parts: list[str], text: str) -> None:
     report.options.add(key)
     parameters = data.get("parameters")
     known = parameters if isinstance(parameters, dict) else {}
+    base = data.get("base") if isinstance(data.get("base"), dict) else {}
     close = nearest(parts[0], [*KEYS, *known])
     mend = f"did you mean `{close[0]}`?" if close else ""
     if parts[0] in known or (close and close[0] in known):
-        ending = "" if parts[-1] in BODY_KEYS else ".value"
+        ending = "" if len(parts) > 1 and parts[-1] in BODY_KEYS else ".value"
         right = ".".join(["parameters", *(close or parts[:1]), *parts[1:]])
         mend = f"did you mean `{right}{ending}={text.partition('=')[2]}`?"
+    elif parts[0] in base:
+        bare = parts[:-1] if len(parts) > 1 and parts[-1] == "value" else parts
+        mend = f"did you mean `{'.'.join(['parameters', *bare])}.value={text.partition('=')[2]}`?"
     report.add(key, f"unknown key `{parts[0]}` in the override `{text}`", mend)
 
 

@@ -83,6 +83,7 @@ def _walk(
         if isinstance(body, dict) and "parameters" in body:
             others = [other for other in body if other not in ("parameters", "when")]
             if others:
+                report.broken[".".join((*prefix, name))] = (*prefix, name)
                 report.add(
                     (*here, others[0]),
                     f"`{others[0]}` cannot stand beside `parameters`",
@@ -90,6 +91,7 @@ def _walk(
                     on_key=True,
                 )
             elif not isinstance(inner, dict) or not inner:
+                report.broken[".".join((*prefix, name))] = (*prefix, name)
                 report.expected((*here, "parameters"), "at least one parameter", inner)
             else:
                 yield from _walk(
@@ -112,6 +114,8 @@ def _walk(
             warn_of_clipping(report, distribution, here)
         path = _address(report, here, prefix, name, base)
         depth = len(path or ())
+        if path is None:
+            report.broken[".".join((*prefix, name))] = (*prefix, name)
         own = _condition(report, body, here, depth) if isinstance(body, dict) else ()
         if path is not None:
             every = conditions + own

@@ -23,10 +23,14 @@ Check = Callable[[Sequence[int]], bool]
 _MOST_LOOKED_AT = 10_000
 
 
-def pruned(space: Space) -> Iterator[Sequence[int]]:
+class Undecided(Exception):
+    """The walk has taken as many steps as it may."""
+
+
+def pruned(space: Space, most: int | None = None) -> Iterator[Sequence[int]]:
     """The digits of every point that may be a trial, in grid order: no trial is missing.
 
-    One list is yielded again and again, changed in between.
+    One list is yielded again and again, changed in between. Raises Undecided after ``most`` steps.
     """
     lengths, checks = space.lengths, _checks(space)
     digits = [0] * len(lengths)
@@ -34,7 +38,11 @@ def pruned(space: Space) -> Iterator[Sequence[int]]:
         yield digits
         return
     place, last = 0, len(lengths) - 1
+    steps = 0
     while place >= 0:
+        steps += 1
+        if most is not None and steps > most:
+            raise Undecided
         if digits[place] >= lengths[place]:
             digits[place] = 0
             place -= 1

@@ -22,12 +22,15 @@ class Report:
         self.options: set[KeyPath] = set()
         # Parameters that could not be read: other complaints should not pretend they are unknown.
         self.broken: dict[str, tuple[str, ...]] = {}
+        self.base_is_unread = False
 
     def add(self, key: KeyPath, message: str, mend: str = "", *, on_key: bool = False) -> None:
         """Complain about the value at ``key`` (or its name, with ``on_key``)."""
         if any(key[: len(option)] == option for option in self.options):
             # It came from the command line: the file has no place for it.
             self.problems.append(Problem(message, key_text(key), mend=mend))
+            return
+        if key and self.document.is_unread(key):
             return
         place, exact = self._place(key, on_key)
         before = len(self.document.problems)
@@ -47,6 +50,10 @@ class Report:
         before = len(self.document.problems)
         self.document.problem((place[0], start + column + 1), message, key, mend)
         self.problems += self.document.problems[before:]
+
+    def is_broken(self, name: str) -> bool:
+        """Whether the parameter with this dotted name, or a group around it, could not be read."""
+        return any(name == one or name.startswith(f"{one}.") for one in self.broken)
 
     def holds(self, key: KeyPath, value: Any) -> bool:
         """Whether the file has ``value`` at ``key``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from .distributions import BOUNDED, KINDS, Distribution
+from .distributions import BOUNDED, KINDS, LARGEST, Distribution
 from .report import Report
 from .yamlfile import KeyPath
 
@@ -39,6 +39,14 @@ def is_sensible(report: Report, of: Distribution, key: KeyPath) -> bool:
         mend = "sigma is a standard deviation"
         report.expected((*key, "sigma"), "a number of 0 or more", of.sigma, mend)
         return False
+    if not of.counts_its_steps:
+        mend = "make q larger or the bounds narrower"
+        report.add((*key, "q"), f"q {of.q!r} is too small: its multiples cannot be counted", mend)
+        return False
+    if kind.endswith("beta") and not _is_drawable(of):
+        what = f"a beta distribution of a {of.a!r} and b {of.b!r} cannot be worked out"
+        report.add(key, what, "make a and b smaller")
+        return False
     if of.has_no_value:
         report.add(
             (*key, "q"),
@@ -48,7 +56,18 @@ def is_sensible(report: Report, of: Distribution, key: KeyPath) -> bool:
         return False
     if kind in ("log_uniform", "q_log_uniform", "inv_log_uniform"):
         _warn_of_exponents(report, of, key)
+    if of.leaves_the_floats:
+        what = "mu and sigma are those of the logarithm" if "log" in kind else "sigma is very large"
+        report.warn(
+            key,
+            f"`{kind}` reaches beyond the largest number, {LARGEST:.1e}, and is clipped: {what}",
+        )
     return True
+
+
+def _is_drawable(of: Distribution) -> bool:
+    """Whether SciPy has an inverse for it."""
+    return not any(math.isnan(of.ppf(u)) for u in (2.0**-54, 0.01, 0.25, 0.5, 0.75, 0.99))
 
 
 def warn_of_clipping(report: Report, of: Distribution, key: KeyPath) -> None:

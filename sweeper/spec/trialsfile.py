@@ -68,7 +68,11 @@ def read_trials(path: Path) -> list[Any]:
         raise UsageError(f"{path}: expected a name ending in {', '.join(FORMATS)}")
     data = read_data(path)
     if isinstance(data, dict) and isinstance(data.get("trials"), list):
-        data = [item.get("params") if _is_planned(item) else item for item in data["trials"]]
+        data = [
+            item["params"] if _is_planned(item) else item
+            for item in data["trials"]
+            if not (_is_planned(item) and item.get("replicate"))
+        ]
     if not isinstance(data, list):
         raise UsageError(f"{path}: expected a list of parameter dicts, found {describe(data)}")
     return data

@@ -78,12 +78,24 @@ class Document:
     data: Any = None
     places: dict[KeyPath, tuple[Place, Place]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    # What could not be read: that it is missing then is no news.
+    unread: set[KeyPath] = field(default_factory=set)
+    is_hopeless: bool = False  # nothing more can be said of it
 
     def problem(self, place: Place, message: str, key: KeyPath = (), mend: str = "") -> None:
         """Note a complaint about ``place`` (line and column, from 1)."""
         line, column = place
         source = self.source(line) if column <= 200 else ""
         self.problems.append(Problem(message, key_text(key), self.name, line, column, source, mend))
+
+    def unreadable(self, place: Place, message: str, key: KeyPath, mend: str = "") -> None:
+        """Note a complaint about a value that is left out, and about which nothing else is said."""
+        self.problem(place, message, key, mend)
+        self.unread.add(key)
+
+    def is_unread(self, key: KeyPath) -> bool:
+        """Whether the value at ``key``, or one around it, could not be read."""
+        return any(key[:length] in self.unread for length in range(len(key) + 1))
 
     def source(self, line: int) -> str:
         """The text of a line as messages show it."""
@@ -110,8 +122,9 @@ def parse(text: str, name: str) -> Document:
     except RecursionError:
         document.problem((1, 1), f"the file nests more than {_DEEPEST} levels deep")
         return document
-    except (yaml.YAMLError, ValueError):
-        node = _compose_slowly(text, document)
+    except (yaml.YAMLError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        node = _compose_slowly(text, document, mark.line + 1 if mark else 0)
     if node is not None:
         try:
             _Builder(document).build(node)
@@ -140,9 +153,33 @@ def parse_value(text: str, name: str = "") -> Document:
     return parse(text, name)
 
 
-def _compose_slowly(text: str, document: Document) -> yaml.Node | None:
+def _compose_slowly(text: str, document: Document, near: int = 0) -> yaml.Node | None:
+    """The node, or a complaint; ``near`` is the line where the fast loader gave up.
+
+    The slow one stops at every tab between tokens, the fast one at few: those that it lets pass are
+    not what is wrong.
+    """
+    tabs: list[Place] = []
     try:
-        return yaml.compose(text, Loader=PythonLoader)
+        while True:
+            try:
+                node = yaml.compose(text, Loader=PythonLoader)
+                break
+            except yaml.scanner.ScannerError as error:
+                mark = error.problem_mark
+                if "'\\t' that cannot start" not in (error.problem or "") or not mark:
+                    raise
+                if not document.lines[mark.line][: mark.column].strip():
+                    raise  # it indents
+                tabs.append((mark.line + 1, mark.column + 1))
+                text = f"{text[: mark.index]} {text[mark.index + 1 :]}"
+        if not tabs:
+            return node
+        document.problem(
+            next((place for place in tabs if place[0] == near), tabs[0]),
+            "not valid YAML: a tab stands here",
+            mend="replace the tab by a space: YAML separates with spaces only",
+        )
     except yaml.reader.ReaderError as error:
         where = _LINES.split(text[: error.position])
         place = (len(where), len(where[-1]) + 1)
@@ -182,12 +219,13 @@ class _Builder:
             if self.repeated > _MOST_NODES_FROM_ALIASES:
                 if self.repeated == _MOST_NODES_FROM_ALIASES + 1:
                     self.document.problem(self.place(node), "aliases multiply beyond reason", key)
+                    self.document.is_hopeless = True
                 return None
         self.seen.add(id(node))
         if isinstance(node, yaml.ScalarNode):
             return self.scalar(node, key)
         if id(node) in self.open:
-            self.document.problem(self.place(node), "an alias that contains itself", key)
+            self.document.unreadable(self.place(node), "an alias that contains itself", key)
             return None
         self.open.add(id(node))
         try:
@@ -215,6 +253,10 @@ class _Builder:
         for name_node, child in node.value:
             place = self.place(name_node)
             if name_node.tag == _TAG + "merge":
+                if "<<" in first:
+                    self.twice(place, "<<", first["<<"], key, "write `<<: [*one, *other]`")
+                    continue
+                first["<<"] = place
                 for brought, value in self.merged(child, key):
                     merged.setdefault(brought, value)
                 continue
@@ -230,18 +272,16 @@ class _Builder:
                 )
                 continue
             if name in first:
-                self.document.problem(
-                    place,
-                    f"`{name}` stands here and on line {first[name][0]}: "
-                    "a key may be given only once",
-                    (*key, name),
-                    "remove or rename one of the two",
-                )
+                self.twice(place, name, first[name], key, "remove or rename one of the two")
                 continue
             first[name] = place
             self.document.places[(*key, name)] = (place, self.place(child))
             own[name] = self.value(child, (*key, name))
         return {**merged, **own} if merged else own
+
+    def twice(self, place: Place, name: str, before: Place, key: KeyPath, mend: str) -> None:
+        what = f"`{name}` stands here and on line {before[0]}: a key may be given only once"
+        self.document.problem(place, what, (*key, name), mend)
 
     def merged(self, node: yaml.Node, key: KeyPath) -> Iterator[tuple[str, Any]]:
         """What ``<<: *anchor`` brings; keys written beside it win, and earlier anchors win."""
@@ -273,12 +313,12 @@ class _Builder:
                 number = float(text.replace("_", "").replace(".inf", "inf").replace(".nan", "nan"))
                 return self.finite(number, node, key)
         except UnicodeEncodeError:
-            self.document.problem(self.place(node), "half a surrogate pair is not text", key)
+            self.document.unreadable(self.place(node), "half a surrogate pair is not text", key)
             return None
         except (KeyError, ValueError):
             if kind == "float" and re.fullmatch(r"[-+]?\.(inf|nan)", text.lower()):
                 return self.finite(float(text.lower().replace(".", "", 1)), node, key)
-            self.document.problem(self.place(node), f"expected {kind}, found {text!r}", key)
+            self.document.unreadable(self.place(node), f"expected {kind}, found {text!r}", key)
             return None
         if kind == "merge":
             return text
@@ -287,7 +327,7 @@ class _Builder:
     def finite(self, number: float, node: yaml.Node, key: KeyPath) -> float | None:
         if math.isfinite(number):
             return number
-        self.document.problem(
+        self.document.unreadable(
             self.place(node),
             f"expected a finite number, found {node.value}",
             key,
@@ -297,7 +337,7 @@ class _Builder:
 
     def odd_tag(self, node: yaml.Node, key: KeyPath) -> None:
         tag = node.tag.replace(_TAG, "!!")
-        self.document.problem(
+        self.document.unreadable(
             self.place(node),
             f"the tag {tag} is not read here",
             key,

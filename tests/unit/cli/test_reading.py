@@ -50,6 +50,13 @@ def test_plan_json(half_done: Sweep, grid_file: Path, capsys: Capture) -> None:
     assert [t["state"] for t in retried["trials"]] == ["reused", "resumed", "new", "new"]
 
 
+def test_saved_trials_are_points(grid_file: Path, tmp_path: Path, capsys: Capture) -> None:
+    target = tmp_path / "points.json"
+    assert main(["plan", str(grid_file), "repeats=2", "--save-trials", str(target)]) == 0
+    assert len(json.loads(target.read_text())) == 4
+    assert f"wrote 4 points to {target}" in capsys.readouterr().err
+
+
 def test_plan_takes_overrides_and_options(grid_file: Path, tmp_path: Path, capsys: Capture) -> None:
     words = ["parameters.training.parameters.epochs.value=7", "-n", "2", "--name", "other"]
     found = read(capsys, "plan", grid_file, *words, "--storage", tmp_path / "there")

@@ -16,7 +16,8 @@ metric: {name: loss}
 trials:
   - {a: 88, b: 100}
   - {a: 89, b: 40}
-  - {a: 88, b: 100}
+  - {a: 88, b: 100, note: again}
+monitored: [[a, b]]
 """
 
 
@@ -30,3 +31,22 @@ def test_a_collision_within_a_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("new", "exp-111464179"),
         ("reused", "exp-11146417"),
     ]
+
+
+def test_a_grid_whose_varying_key_is_not_monitored_repeats_its_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (
+        "program: train.py\nmethod: grid\nparameters: {a: {values: [1, 2]}, b: {values: [3, 4]}}\n"
+    )
+    states = {}
+    for monitored in ("[a, b]", "[a]"):
+        (tmp_path / "g.yaml").write_text(f"{text}monitored: {monitored}\n")
+        sweep = load_sweep(tmp_path / "g.yaml")
+        plan = list(plan_trials(sweep, Tree(sweep.base_dir).as_it_is()))
+        states[monitored] = [item.state for item in plan]
+    assert states == {
+        "[a, b]": ["new", "new", "new", "new"],
+        "[a]": ["new", "reused", "new", "reused"],
+    }

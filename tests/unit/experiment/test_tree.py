@@ -50,6 +50,7 @@ def sweep_of(*params, name="s", repeats=1):
         adaptive=False,
         trials=lambda: iter(trials),
         monitored=("model", "training"),
+        space=SimpleNamespace(is_finite=False),  # trials may repeat
         sweep_name=name,
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from scipy import stats
 
+from sweeper.spec.axes import count_of
 from sweeper.spec.bodies import parse_body
 from sweeper.spec.distributions import KINDS, Distribution
 from sweeper.spec.report import Report
@@ -170,3 +171,55 @@ def test_10_to_the_9_integers_take_no_memory() -> None:
     choices = of(min=0, max=10**9).choices
     assert choices is not None
     assert choices[10**9] == 10**9
+
+
+@pytest.mark.parametrize(("low", "high"), [(8, 64), (16, 256), (32, 512)])
+def test_multiples_beyond_an_index_are_listed_counted_and_drawn(low: int, high: int) -> None:
+    distribution = of(distribution="q_log_uniform", min=low, max=high, q=low)
+    choices = distribution.choices
+    assert choices
+    count = count_of(choices)
+    assert count == math.floor(math.exp(high) / low) - math.ceil(math.exp(low) / low) + 1
+    assert choices[count - 1] == distribution.high
+    assert all(value % low == 0 for value in draws(distribution)[:50])
+
+
+def test_a_grid_of_more_steps_than_a_float_counts_has_a_length() -> None:
+    steps = of(distribution="q_uniform", min=0, max=1e308).grid
+    assert steps is not None
+    assert count_of(steps) == int(1e308) + 1
+    assert steps[3] == 3
+    assert steps[count_of(steps) - 1] == 1e308
+
+
+def test_bounds_whose_difference_is_no_float_are_drawn_between() -> None:
+    wide = of(distribution="uniform", min=-1e308, max=1e308)
+    found = [wide.ppf(u) for u in (0.25, 0.5, 0.75)]
+    assert found == [pytest.approx(-5e307), pytest.approx(0), pytest.approx(5e307)]
+    assert wide.encode(wide.ppf(0.3)) == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("kind", ["normal", "log_normal", "q_normal", "q_log_normal"])
+@pytest.mark.parametrize(("mu", "sigma"), [(500, 300), (0, 5000), (1e308, 1e308), (-1000, 5)])
+@pytest.mark.parametrize("q", [1, 0.25, 1e-300, 1e300, 1e308])
+def test_draws_stay_floats(kind: str, mu: float, sigma: float, q: float) -> None:
+    distribution = of(distribution=kind, mu=mu, sigma=sigma, **({"q": q} if "q_" in kind else {}))
+    for u in (2.0**-54, 0.1, 0.5, 0.9, 1 - 2.0**-53):
+        assert math.isfinite(float(distribution.ppf(u)))
+
+
+def test_what_reaches_beyond_the_largest_float_is_said() -> None:
+    for sigma, warns in ((3, False), (80, False), (300, True)):
+        report = Report(Document("test", []))
+        parse_body(report, {"distribution": "log_normal", "sigma": sigma}, ("parameters", "p"))
+        assert bool(report.warnings) == warns
+
+
+def test_the_low_digits_of_wide_integers_vary() -> None:
+    wide = of(min=0, max=2**100 - 1)
+    found = draws(wide)
+    assert len({value % 1024 for value in found}) > 900
+    assert stats.kstest([value / 2**100 for value in found], "uniform").pvalue > 0.01
+    pairs = [(u, wide.ppf(u)) for u in (0.1, 0.2, 0.3, 1 - 2.0**-53)]
+    assert [value for _, value in pairs] == sorted(value for _, value in pairs)
+    assert all(abs(value / 2**100 - u) < 1e-12 for u, value in pairs)

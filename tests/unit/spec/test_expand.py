@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sweeper.errors import UsageError
-from sweeper.spec import Sweep, Trial
+from sweeper.spec import SpecError, Sweep, Trial
 from sweeper.spec.shuffle import Permutation
 
 Load = Callable[..., Sweep]
@@ -609,3 +609,17 @@ def test_what_many_conditions_switch_off_is_not_walked(load: Load) -> None:
     found = params(sweep, 3)
     assert found[0] == {"p": "y"}
     assert [one["q14"] for one in found[1:]] == [1, 2]
+
+
+def test_constraints_that_leave_nothing_of_a_range_are_said(load: Load) -> None:
+    names = "{a: {min: 0.0, max: 1.0}, b: {min: 0.0, max: 1.0}, c: {min: 0.0, max: 1.0}}"
+    text = f"method: random\nrun_cap: 5\nparameters: {names}\nconstraints: "
+    circle = load(text + '["a > b", "b > c", "c > a"]\n')
+    (warning,) = circle.warnings
+    assert "constraints: none of 2,000 random points satisfies all of them" in warning
+    with pytest.raises(SpecError) as caught:
+        next(circle.trials())
+    (problem,) = caught.value.problems
+    assert (problem.key, problem.line, problem.column) == ("constraints", 4, 14)
+    assert "100,000 draws in a row broke a constraint (a > b; b > c; c > a)" in problem.message
+    assert load(text + '["a > b", "b > c"]\n').warnings == ()

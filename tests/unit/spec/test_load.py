@@ -200,7 +200,7 @@ def test_monitored_by_default(load: Load) -> None:
         ("a", "b"),
     )
     listed = "method: list\ntrials: [{m: {w: 1}, lr: 1}, {m: {w: 2}, lr: 1}]"
-    assert load(listed).monitored == ("m", ("lr",))
+    assert load(listed).monitored == ("m",)
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
@@ -384,7 +384,7 @@ def test_a_missing_program_is_shown_in_its_place(
     ("method", "place"),
     [
         ("tpe", "sweep.yaml:1:9: run_cap: `method: tpe` goes on without end\n    method: tpe\n"),
-        ("grid", "sweep.yaml:1:9: parameters: 9,999,999 trials are too many"),
+        ("grid", "sweep.yaml:3:1: parameters: 9,999,999 trials are too many"),
     ],
 )
 def test_what_is_too_large_to_launch_is_shown_in_its_place(
@@ -398,7 +398,7 @@ def test_what_is_too_large_to_launch_is_shown_in_its_place(
     option = load(text, overrides=(f"method={method}",))
     with pytest.raises(SpecError) as caught:
         option.check_launchable()
-    assert "^" not in str(caught.value)
+    assert ("^" in str(caught.value)) == (method == "grid")  # whose `parameters` are in the file
 
 
 @pytest.mark.parametrize(("cap", "most", "expected"), [(5, 3, 3), (3, 5, 3), (3.0, 5, 3)])
@@ -431,3 +431,62 @@ def test_a_name_that_the_base_nearly_has_is_warned_of(load: Load) -> None:
         "6: parameters.model.parameters.droput: `model.droput` is not in `base` and is added to "
         "it: did you mean `model.dropout`?",
     ]
+
+
+def test_equal_rows_of_a_list_stand_once(load: Load) -> None:
+    rows = "[{a: 1, g: {x: 2, y: 3}}, {a: 2}, {g: {y: 3.0, x: 2}, a: 1.0}, {a: 2}, {a: true}]"
+    sweep = load(f"method: list\ntrials: {rows}\n")
+    found = [trial.params for trial in sweep.trials()]
+    assert found == [{"a": 1, "g": {"x": 2, "y": 3}}, {"a": 2}, {"a": True}]
+    (warning,) = sweep.warnings
+    assert "trials: 2 rows equal earlier ones and are left out" in warning
+    based = load("method: list\nbase: {b: 5}\ntrials: [{a: 1}, {a: 1, b: 5}, {a: 1, b: 6}]\n")
+    assert sweep.size() == based.size() + 1 == 3
+
+
+def test_a_list_has_the_identities_of_its_grid(load: Load, tmp_path: Path) -> None:
+    grid = load(
+        """
+        method: grid
+        parameters:
+          model: {parameters: {width: {values: [1, 2]}}}
+          rate: {value: 0.1}
+          depth: {values: [3, 4]}
+          extra: {value: 5, when: "depth == 3"}
+        """
+    )
+    assert grid.monitored == ("model", ("depth",))
+    save_trials(tmp_path / "t.csv", (trial.params for trial in grid.trials()))
+    listed = load("method: list\ntrials: t.csv\n")
+    assert listed.monitored == ("model", ("depth", "extra"))
+    constant = load("method: list\ntrials: [{m: {w: 1}, a: 1, b: 2}, {m: {w: 2}, a: 1, b: 3}]\n")
+    assert constant.monitored == ("m", ("b",))
+
+
+def test_a_stored_plan_counts_points_not_repeats(load: Load, tmp_path: Path) -> None:
+    planned = [{"trial": n, "replicate": n % 2, "params": {"a": n // 2}} for n in range(4)]
+    (tmp_path / "plan.json").write_text(json.dumps({"trials": planned}))
+    sweep = load("method: list\ntrials: plan.json\n")
+    assert [trial.params for trial in sweep.trials()] == [{"a": 0}, {"a": 1}]
+    assert sweep.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (
+            "method: grid\nname: né\n".encode("latin-1"),
+            "2:8: not UTF-8 text (byte 0xe9)\n    name: n\ufffd\n           ^\n    save",
+        ),
+        (
+            "method: grid\n".encode("utf-16"),
+            "1:1: the file is UTF-16 text\n    method: grid\n    ^\n    save it as UTF-8",
+        ),
+    ],
+)
+def test_text_that_is_not_utf_8_is_shown(tmp_path: Path, data: bytes, said: str) -> None:
+    path = tmp_path / "sweep.yaml"
+    path.write_bytes(data)
+    with pytest.raises(SpecError) as caught:
+        load_sweep(path)
+    assert str(caught.value).startswith(f"{path}:{said}")

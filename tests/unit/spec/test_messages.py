@@ -74,3 +74,14 @@ def test_options_have_no_place_in_the_file(complaints: Callable[..., list[str]])
     assert complaints(text, ("run_cap",)) == [
         "run_cap: expected KEY=VALUE\n    for example parameters.training.epochs.value=3"
     ]
+
+
+def test_an_override_of_what_the_base_has_is_shown_the_way(
+    complaints: Callable[..., list[str]],
+) -> None:
+    text = "method: grid\nbase: {top: 1, g: {x: 2}}\nparameters: {a: {values: [1]}}\n"
+    for given, right in (("top", "top"), ("g.x", "g.x"), ("a", "a")):
+        assert complaints(text, (f"{given}=7",)) == [
+            f"{given}: unknown key `{given.split('.')[0]}` in the override `{given}=7`\n"
+            f"    did you mean `parameters.{right}.value=7`?"
+        ]
