@@ -63,14 +63,13 @@ def plan_trials(sweep: Sweep, tree: Tree, retry_failed: bool = False) -> Iterato
 def _all_differ(sweep: Sweep) -> bool:
     """Whether no two trials can be the same work: their dicts differ, in monitored groups."""
     space = sweep.space
-    if not space.is_finite:
+    if space.listed is not None or not space.is_finite:
         return False
     varying = {parameter.path[0] for parameter in space.slots}
-    varying |= {key for params in space.listed or () for key in params}
     flat = {
         key for group in sweep.monitored for key in ([group] if isinstance(group, str) else group)
     }
-    return space.listed is None and varying <= flat
+    return varying <= flat
 
 
 def _plan_chosen(sweep: Sweep, tree: Tree, retry_failed: bool) -> Iterator[PlannedTrial]:
