@@ -63,7 +63,7 @@ def plan_trials(sweep: Sweep, tree: Tree, retry_failed: bool = False) -> Iterato
 def _all_differ(sweep: Sweep) -> bool:
     """Whether no two trials can be the same work: their dicts differ, in monitored groups."""
     space = sweep.space
-    if space.listed is not None or not space.is_finite:
+    if not space.is_finite or space.listed is not None:
         return False
     varying = {parameter.path[0] for parameter in space.slots}
     flat = {
