@@ -16,6 +16,7 @@ from sweeper.results import csv_cell, flatten, plain_json
 
 LOOK_AHEAD = 200  # rows that decide how wide a table's columns are
 EMPTY = "-"
+_SCALARS = frozenset((int, float, str, bool, type(None)))
 
 Row = Mapping[str, Any]
 
@@ -45,6 +46,8 @@ def param_column(name: str, title: str) -> Column:
             if type(value) is not dict or part not in value:  # a name may hold dots
                 return flatten(params).get(name)
             value = value[part]
+        if type(value) in _SCALARS:
+            return value
         return None if value and isinstance(value, Mapping) else value
 
     return Column(title, get)
@@ -52,8 +55,11 @@ def param_column(name: str, title: str) -> Column:
 
 def show(value: Any) -> str:
     """A value as a person reads it, on one line."""
-    if type(value) is int:
+    kind = type(value)
+    if kind is int:
         return str(value)
+    if kind is str:
+        return " ".join(value.split()) or '""'
     if value is None:
         return EMPTY
     if isinstance(value, float):
@@ -182,8 +188,7 @@ class TableWriter(Writer):
         super().__init__(**rest)
         self.columns = columns
         self._waiting: list[list[Any]] | None = []
-        self._widths: list[int] = []
-        self._right: list[bool] = []
+        self._form = ""
 
     def add(self, row: Row) -> None:
         cells = [column.get(row) for column in self.columns]
@@ -203,18 +208,16 @@ class TableWriter(Writer):
         rows, self._waiting = self._waiting or [], None
         titles = [column.title for column in self.columns]
         texts = [[show(cell) for cell in cells] for cells in rows]
-        self._widths = [max(map(len, cells)) for cells in zip(titles, *texts, strict=True)]
-        self._right = [all(map(_is_number, cells)) for cells in zip(*rows, strict=True)]
+        widths = [max(map(len, cells)) for cells in zip(titles, *texts, strict=True)]
+        right = [all(map(_is_number, cells)) for cells in zip(*rows, strict=True)]
+        signs = ["" if is_right else "-" for is_right in right]
+        self._form = "  ".join(f"%{sign}{w}s" for sign, w in zip(signs, widths, strict=True))
         self._line(titles)
         for cells in texts:
             self._line(cells)
 
     def _line(self, cells: Sequence[str]) -> None:
-        parts = [
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(cells, self._widths, self._right, strict=True)
-        ]
-        self.stream.write("  ".join(parts).rstrip() + "\n")
+        self.stream.write((self._form % tuple(cells)).rstrip() + "\n")
 
 
 def writer(

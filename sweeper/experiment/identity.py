@@ -119,16 +119,19 @@ def group_canonicals(params: Mapping[str, Any], monitored: Monitored) -> list[st
     """
     texts = []
     for group in monitored:
-        present = [key for key in ([group] if isinstance(group, str) else group) if key in params]
+        if isinstance(group, str):
+            present = {group: params[group]} if group in params else {}
+        else:
+            present = {key: params[key] for key in group if key in params}
         if not present:
             raise UsageError(
                 f"monitored key {group!r}: expected one of the parameters' top-level keys "
                 f"({', '.join(sorted(map(str, params)))}): mend monitored_param_keys"
             )
         if isinstance(group, str):
-            texts.append(canonical(params[group], f"params.{group}"))
+            texts.append(canonical(present[group], f"params.{group}"))
         else:
-            texts.append(canonical({key: params[key] for key in present}))
+            texts.append(canonical(present))
     return texts
 
 

@@ -84,9 +84,9 @@ class Tree:
             if claims is not None and claims.setdefault(experiment, mine) != mine:
                 continue
             runs = self.runs(experiment)
-            if digits == DIGITS and _holds(runs, params, monitored):
-                return experiment, runs
             if not runs and experiment not in self._owners:
+                return experiment, runs
+            if digits == DIGITS and _holds(runs, params, monitored):
                 return experiment, runs
             owner = self._owner(experiment, runs)
             if owner is None or owner == canonicals or digits >= 70:

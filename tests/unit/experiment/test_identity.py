@@ -146,3 +146,16 @@ def test_key_order_makes_no_difference(value, shuffler):
     keys = list(value)
     shuffler.shuffle(keys)
     assert canonical({key: value[key] for key in keys}) == canonical(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {},
+        {"b": 1, "a": [1, {"z": None, "y": True}], "c": {"e": {}, "d": -0.0}},
+        {'é\n"\\': "ü\u2028\U0001f600", "": "", "a": False, "A": 1e22, "a b": 0.1},
+        {"x": 10**40, "y": 1e-320, "t": (1, 2), "z": 1.0},
+    ],
+)
+def test_the_canonical_text_is_json_with_sorted_keys(value):
+    assert canonical(value) == json.dumps(value, sort_keys=True)
