@@ -143,10 +143,16 @@ class _Snapshot(Tree):
         self._runs: dict[str, list[RunRecord]] = {}
         self._debug: Tree | None = None
 
-    def runs(self, experiment: str) -> list[RunRecord]:
+    def experiments(self) -> Iterator[str]:
+        yield from sorted(self._known())
+
+    def _known(self) -> frozenset[str]:
         if self._names is None:
-            self._names = frozenset(files.names(self.base))
-        if experiment not in self._names:
+            self._names = frozenset(super().experiments())
+        return self._names
+
+    def runs(self, experiment: str) -> list[RunRecord]:
+        if experiment not in self._known():
             return []
         found = self._runs.get(experiment)
         if found is None:
