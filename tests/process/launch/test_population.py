@@ -58,6 +58,7 @@ def check(launcher: Launcher) -> list[RunRecord]:
     return children
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["pbt", "pb2"])
 def test_it_follows_what_no_constant_rate_can(
     launcher: Launcher, address: str, tmp_path: Path, kind: str
