@@ -15,7 +15,12 @@ def write(launcher: Launcher, do: dict[str, Any], **keys: Any) -> None:
 def test_sigkill_of_the_driver(launcher: Launcher) -> None:
     write(launcher, {"epochs": 4, "delay": 0.2}, run_cap=9)
     process = launcher.start()
-    launcher.wait_for(lambda records: sum(r.status == "finished" for r in records) >= 2)
+    launcher.wait_for(
+        lambda records: (
+            sum(r.status == "finished" for r in records) >= 2
+            and any(r.status == "running" and r.rows for r in records)
+        )
+    )
     process.kill()
     process.communicate()
     assert launcher.left() == []
