@@ -276,7 +276,7 @@ def _load_latest(model: Any, run: Run) -> None:
     from sweeper.experiment.records import RunRecord
 
     path = run.path
-    checkpoint = RunRecord(path.parent.parent, path.parent.name, path.name).latest_checkpoint
+    checkpoint = RunRecord.at(path).latest_checkpoint
     log.warning("%s is over: nothing is trained again", path)
     if checkpoint is not None:
         with contextlib.suppress(Exception):  # another architecture: the user's model stays

@@ -315,3 +315,13 @@ def remove_scratch(directory: Path) -> None:
         # A model's scratch file has one suffix more.
         if name.startswith(".") and ".tmp" in name and not name.startswith(".lease"):
             remove(directory / name)
+
+
+def size(directory: Path) -> int:
+    """The bytes of every file below ``directory``; what vanishes meanwhile counts nothing."""
+    total = 0
+    for where, _, found in os.walk(directory):
+        for name in found:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(where, name)).st_size
+    return total

@@ -287,7 +287,7 @@ def adopt_run(path: Path, lease: Lease | int, settings: Settings, *, elapsed: fl
         lease = Lease(path, lease)
         lease.pid = 0  # not ours to give back
     lease.check()
-    record = RunRecord(path.parent.parent, path.parent.name, path.name)
+    record = RunRecord.at(path)
     run = Run(record.paths, dict(record.provenance), record.params, lease, settings)
     run._elapsed_before = elapsed
     return run
@@ -312,7 +312,7 @@ def close_run(
 
     Takes the run over: a worker that lives on loses it. False if it has an outcome already.
     """
-    record = RunRecord(path.parent.parent, path.parent.name, path.name)
+    record = RunRecord.at(path)
     if record.outcome is not None:
         return False
     run = continue_run(record, Settings(), take_over=True, counts=False)

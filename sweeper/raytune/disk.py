@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from sweeper.experiment import RunRecord, Tree, prune_checkpoints
+from sweeper.experiment import RunRecord, Tree, files, prune_checkpoints
 from sweeper.spec import Metric, Sweep
 
 
@@ -30,7 +29,7 @@ class Disk:
 
     def ended(self, run: Path) -> None:
         """A run is over: count what it takes; the models of the run that it beats go."""
-        record = RunRecord(run.parent.parent, run.parent.name, run.name)
+        record = RunRecord.at(run)
         if self._top is not None and self._metric is not None:
             self._kept.append(record)
             mode = self._metric.goal[:3]
@@ -45,27 +44,16 @@ class Disk:
 
     def _measure(self, run: Path) -> None:
         before = self._sizes.get(run, 0)
-        self._sizes[run] = _size(run)
+        self._sizes[run] = files.size(run)
         self.spent += self._sizes[run] - before
 
 
 def taken(sweep: Sweep, tree: Tree) -> int:
     """What the sweep's runs that have ended take, in bytes; nothing is removed."""
-    return sum(map(_size, _ended(sweep, tree)))
+    return sum(map(files.size, _ended(sweep, tree)))
 
 
 def _ended(sweep: Sweep, tree: Tree) -> Iterator[Path]:
     for record in tree.all_runs():
         if record.sweep == sweep.sweep_name and record.outcome is not None:
             yield record.path
-
-
-def _size(directory: Path) -> int:
-    total = 0
-    for where, _, names in os.walk(directory):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(where, name)).st_size
-            except OSError:
-                continue
-    return total

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sweeper.errors import UsageError
+from sweeper.raytune.optunasearch import inside
 from sweeper.raytune.raylibraries import LIBRARIES, NAMES, Config, check_installed
 
 log = logging.getLogger("sweeper.raytune")
 
 T = TypeVar("T")
 
-LOW, HIGH = 2.0**-53, 1 - 2.0**-53
 LARGEST = 1e100  # beyond 1e154 a model that squares the values overflows
 RANDOM_FIRST = 10  # BayesOpt's points before its model: what Ray's wrapper does too
 
@@ -237,7 +237,7 @@ class RaySearcher:
 def _inside(value: float) -> float:
     if math.isnan(value):
         raise ValueError("a coordinate is not a number")
-    return min(max(float(value), LOW), HIGH)
+    return inside(value)
 
 
 def _config(point: Sequence[float]) -> Config:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweeper.experiment import PlannedTrial, RunRecord
+from sweeper.experiment import PlannedTrial, RunRecord, files
 from sweeper.spec import Sweep
 
 MEASURED = 100  # run directories whose size is measured; more would tell little and take long
@@ -56,7 +55,7 @@ class Estimator:
         self._seen.add(run.path)
         self._seconds += run.elapsed
         if len(self._sizes) < MEASURED:
-            self._sizes.append(sum(_sizes(run.path)))
+            self._sizes.append(files.size(run.path))
 
     def estimate(self, unseen: int = 0) -> Estimate | None:
         """The cost of the trials seen that are new or resumed, and of ``unseen`` more.
@@ -93,13 +92,3 @@ def _gpus() -> int:
         return max(1, len(os.listdir("/proc/driver/nvidia/gpus")))
     except OSError:
         return 1
-
-
-def _sizes(directory: Path) -> Iterator[int]:
-    """The bytes of every file below ``directory``; what vanishes meanwhile counts nothing."""
-    for place, _, names in os.walk(directory):
-        for name in names:
-            try:
-                yield os.lstat(os.path.join(place, name)).st_size
-            except OSError:
-                continue
