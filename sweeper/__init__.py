@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sweeper.experiment import ExperimentManager
-    from sweeper.worker.inside import callbacks, params, report
+    from sweeper.worker import callbacks, params, report
 
 __version__ = "0.1.0"
 

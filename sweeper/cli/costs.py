@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sweeper.cli.formatting import show_bytes, show_seconds
+from .formatting import show_bytes, show_seconds
 
 if TYPE_CHECKING:
     from sweeper.results import Estimate, Estimator

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweeper.cli import options
-from sweeper.cli.progress import Board, LiveDisplay, PlainDisplay
 from sweeper.errors import TreeError
 from sweeper.experiment import PlannedTrial, RunRecord, Tree, plan_trials
 
+from . import options
+from .progress import Board, LiveDisplay, PlainDisplay
+
 if TYPE_CHECKING:
-    from sweeper.raytune.launcher import Ending
+    from sweeper.raytune import Ending
     from sweeper.results import Entry, Index
     from sweeper.spec import Metric, Sweep
 
@@ -46,7 +47,7 @@ def launch(**given: Any) -> int:
     sweep = options.load(given["spec"], **given)
     plan: Iterable[PlannedTrial] = plan_trials(sweep, Tree(sweep.base_dir), given["retry_failed"])
     if given["dry_run"]:
-        from sweeper.cli.reading import print_plan
+        from .reading import print_plan
 
         return print_plan(sweep, plan)
     sweep.check_launchable()
@@ -122,7 +123,7 @@ def _run(
     best: tuple[int, float] | None,
     given: dict[str, Any],
 ) -> Ending:
-    from sweeper.raytune.launcher import launch as launch_sweep
+    from sweeper.raytune import launch as launch_sweep
 
     board: Board
     display: Any = None

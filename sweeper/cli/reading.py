@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweeper.cli import options
+from . import options
 
 if TYPE_CHECKING:
-    from sweeper.cli.formatting import Column
     from sweeper.experiment import PlannedTrial, RunRecord
-    from sweeper.results import Columns, Index
-    from sweeper.results.ranking import Goal
+    from sweeper.results import Columns, Goal, Index
     from sweeper.spec import Metric, Sweep, Trial
+
+    from .formatting import Column
 
 PARAM_COLUMNS = 6  # parameters that vary, shown in a table
 LOOKED_AT = 10_000  # trials that decide which parameters a table shows
@@ -76,8 +76,9 @@ def plan(spec: Path, format_: str, save_trials: Path | None, **given: Any) -> No
 
 def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "table") -> int:
     """Print ``planned`` as it comes, its counts to stderr; returns the exit code, 0."""
-    from sweeper.cli import costs, formatting
     from sweeper.results import Columns, Estimator
+
+    from . import costs, formatting
 
     for warning in sweep.warnings:
         say(f"sweeper: {warning}")
@@ -125,7 +126,7 @@ def _trials(count: int) -> str:
 
 def _shown(sweep: Sweep, planned: Iterable[PlannedTrial]) -> Iterable[Trial]:
     """The trials that a plan shows: all, but of an endless sweep the first ones only."""
-    from sweeper.cli.costs import shown_limit
+    from .costs import shown_limit
 
     if sweep.adaptive:
         return (item.trial for item in planned)
@@ -160,8 +161,9 @@ def status(target: Path, format_: str, **given: Any) -> None:
 
     SPEC|DIR is a sweep file, a base directory, or a sweeps/<name> directory in one.
     """
-    from sweeper.cli import formatting
     from sweeper.results import trial_row
+
+    from . import formatting
 
     index = open_target(target, given)
     say_torn(index.records())
@@ -212,8 +214,9 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
     Failed trials are left out; a trial that is still running counts with what it has.
     Repeated trials are ranked by the mean of their runs; the run shown is the best of them.
     """
-    from sweeper.cli import formatting
     from sweeper.results import best_row, check_metric, copy_best, rank
+
+    from . import formatting
 
     index = open_target(target, given)
     metric = _metric_for(index, given["metric_name"], given["goal"])
@@ -247,15 +250,16 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
 
 
 def _mean(row: Any) -> str:
-    from sweeper.cli.formatting import show_mean
+    from .formatting import show_mean
 
     return show_mean(row["value"], row["std"])
 
 
 def _print_best(row: dict[str, Any], metric: str) -> None:
     """The best run in full."""
-    from sweeper.cli.formatting import show
     from sweeper.results import flatten
+
+    from .formatting import show
 
     print(f"\nbest: trial {show(row['trial'])}, epoch {row['epoch']}")
     if "runs" in row:
@@ -326,8 +330,9 @@ def names_of(index: Index) -> Columns:
 
 def param_columns(names: Columns) -> list[Column]:
     """Table columns for the first parameters that vary."""
-    from sweeper.cli.formatting import param_column
     from sweeper.results import short_names
+
+    from .formatting import param_column
 
     short = short_names(names.names)
     return [param_column(name, short[name]) for name in names.varying[:PARAM_COLUMNS]]

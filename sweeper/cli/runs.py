@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweeper.cli import options
-from sweeper.cli.reading import open_target, say
+from . import options
+from .reading import open_target, say
 
 if TYPE_CHECKING:
     from sweeper.experiment import RunRecord
@@ -74,8 +74,9 @@ def diff(left: str, right: str, storage: Path | None, name: str | None, format_:
     RUN is a run's or an experiment's directory (as it stands, or below --storage/--name), or
     SPEC:TRIAL, such as sweeps/digits.yaml:3.
     """
-    from sweeper.cli import formatting
     from sweeper.results import difference, find_run
+
+    from . import formatting
 
     runs = find_run(left, storage, name), find_run(right, storage, name)
     head = {"left": str(runs[0].path), "right": str(runs[1].path)}

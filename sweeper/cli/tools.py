@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweeper.cli import options
-from sweeper.cli.reading import say
 from sweeper.errors import Problem, SpecError, SweeperError, UsageError
+
+from . import options
+from .reading import say
 
 if TYPE_CHECKING:
     from sweeper.spec import Sweep
-    from sweeper.worker.checking import Corner, ProgramCheck
+    from sweeper.worker import Corner, ProgramCheck
 
 SCHEMA_NAME = "sweeper.schema.json"
 MOST_CORNERS = 64
@@ -94,7 +95,7 @@ def _check(
 def _checked_program(sweep: Sweep) -> ProgramCheck:
     """The program that a launch would run. Raises UsageError with all that is wrong at once."""
     from sweeper.raytune import optunasearch, raylibraries
-    from sweeper.worker.checking import ProgramCheck
+    from sweeper.worker import ProgramCheck
 
     wrong: list[UsageError] = []
     for judge in (
@@ -172,9 +173,10 @@ def _corners(
     sweep: Sweep, program: ProgramCheck, seconds: float, as_json: bool
 ) -> Iterator[dict[str, Any]]:
     """Try each corner, and print it as it comes, with the parameters that vary."""
-    from sweeper.cli.formatting import show
     from sweeper.results import Columns, flatten
     from sweeper.spec import corners
+
+    from .formatting import show
 
     extremes = list(corners(sweep.space, MOST_CORNERS))
     names = Columns(extremes).varying

@@ -3,40 +3,41 @@
 Importing this loads neither Keras nor TensorFlow nor numpy.
 """
 
-from sweeper.experiment.compare import Difference, diff, explain
-from sweeper.experiment.identity import canonical, default_monitored, experiment_id
-from sweeper.experiment.inheriting import can_have_child, make_child
-from sweeper.experiment.lease import Lease, living_owner
-from sweeper.experiment.manager import ExperimentManager
-from sweeper.experiment.opening import Origin, close_run
-from sweeper.experiment.paths import RunPaths, TreePaths
-from sweeper.experiment.planning import PlannedTrial, plan_trials, trial_state
-from sweeper.experiment.records import RunRecord
-from sweeper.experiment.retention import prune_checkpoints
-from sweeper.experiment.run import Run
-from sweeper.experiment.tree import Tree
+from .compare import MISSING, diff
+from .inheriting import can_have_child, make_child
+from .lease import HEARTBEAT, Lease, living_owner, process_start
+from .manager import ExperimentManager
+from .opening import Origin, adopt_run, close_run
+from .performances import as_row, mode_of
+from .planning import PlannedTrial, plan_trials, trial_state
+from .records import RunRecord
+from .retention import prune_checkpoints
+from .run import Run, describe_error
+from .settings import Settings
+from .tree import Tree
 
 __all__ = [
-    "Difference",
+    "HEARTBEAT",
+    "MISSING",
     "ExperimentManager",
     "Lease",
     "Origin",
     "PlannedTrial",
     "Run",
-    "RunPaths",
     "RunRecord",
+    "Settings",
     "Tree",
-    "TreePaths",
+    "adopt_run",
+    "as_row",
     "can_have_child",
-    "canonical",
     "close_run",
-    "default_monitored",
+    "describe_error",
     "diff",
-    "experiment_id",
-    "explain",
     "living_owner",
     "make_child",
+    "mode_of",
     "plan_trials",
+    "process_start",
     "prune_checkpoints",
     "trial_state",
 ]

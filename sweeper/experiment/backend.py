@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from sweeper.experiment import libraries
+from . import libraries
 
 Arrays = dict[str, "np.ndarray[Any, Any]"]
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import TreeError
-from sweeper.experiment import files
+
+from . import files
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,9 +15,10 @@ from typing import Any
 import keras
 
 from sweeper.errors import UsageError
-from sweeper.experiment import backend, files
-from sweeper.experiment.resuming import Fit
-from sweeper.experiment.run import Run
+
+from . import backend, files
+from .resuming import Fit
+from .run import Run
 
 log = logging.getLogger("sweeper.experiment")
 
@@ -273,7 +274,7 @@ def _look_around(first: Opener) -> tuple[list[Any], Any]:
 
 
 def _load_latest(model: Any, run: Run) -> None:
-    from sweeper.experiment.records import RunRecord
+    from .records import RunRecord
 
     path = run.path
     checkpoint = RunRecord.at(path).latest_checkpoint

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweeper.errors import UsageError
-from sweeper.experiment.identity import group_names
-from sweeper.experiment.records import RunRecord
-from sweeper.experiment.tree import Tree
+
+from .identity import group_names
+from .records import RunRecord
+from .tree import Tree
 
 _NEIGHBOURS = 10
 

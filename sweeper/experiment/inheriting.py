@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import TreeError
-from sweeper.experiment import files
-from sweeper.experiment.backup import BackupStore, sync_files
-from sweeper.experiment.identity import Monitored
-from sweeper.experiment.opening import Origin, publish, stage
-from sweeper.experiment.paths import RunPaths
-from sweeper.experiment.records import RunRecord
-from sweeper.experiment.run import parent_name
-from sweeper.experiment.tree import Tree
+
+from . import files
+from .backup import BackupStore, sync_files
+from .identity import Monitored
+from .opening import Origin, publish, stage
+from .paths import RunPaths
+from .records import RunRecord
+from .run import parent_name
+from .tree import Tree
 
 _TRIES = 5  # the parent trains on, and may remove a backup while it is copied
 

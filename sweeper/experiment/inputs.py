@@ -13,7 +13,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from sweeper.experiment import libraries
+from . import libraries
 
 
 class InputPosition:

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import LeaseLost, RunBusy, TreeError
-from sweeper.experiment import files
+
+from . import files
 
 HEARTBEAT_SECONDS = 15.0
 """How often an owner touches its lease."""

@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import UsageError
-from sweeper.experiment import opening, provenance
-from sweeper.experiment.compare import explain
-from sweeper.experiment.identity import Monitored
-from sweeper.experiment.opening import Origin
-from sweeper.experiment.records import RunRecord
-from sweeper.experiment.run import Report, Run
-from sweeper.experiment.settings import Settings
-from sweeper.experiment.tree import Tree
-from sweeper.spec.groups import default_monitored
+from sweeper.spec import default_monitored
+
+from . import opening, provenance
+from .compare import explain
+from .identity import Monitored
+from .opening import Origin
+from .records import RunRecord
+from .run import Report, Run
+from .settings import Settings
+from .tree import Tree
 
 
 class ExperimentManager:
@@ -197,7 +198,7 @@ def _user_seed() -> int:
     """
     if "keras" not in sys.modules:
         return int.from_bytes(os.urandom(4), "little")
-    from sweeper.experiment.backend import derived_seed, user_seed
+    from .backend import derived_seed, user_seed
 
     seed = user_seed()
     if seed is not None:

@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import TreeError
-from sweeper.experiment import files, provenance
-from sweeper.experiment.identity import Monitored, group_canonicals, plain
-from sweeper.experiment.lease import Lease
-from sweeper.experiment.paths import RunPaths, next_run_name
-from sweeper.experiment.planning import runs_of_trial, trial_state
-from sweeper.experiment.records import RunRecord
-from sweeper.experiment.run import Run, close_attempt
-from sweeper.experiment.settings import Settings
-from sweeper.experiment.tree import STAGING, Tree
+
+from . import files, provenance
+from .identity import Monitored, group_canonicals, plain
+from .lease import Lease
+from .paths import RunPaths, next_run_name
+from .planning import runs_of_trial, trial_state
+from .records import RunRecord
+from .run import Run, close_attempt
+from .settings import Settings
+from .tree import STAGING, Tree
 
 log = logging.getLogger("sweeper.experiment")
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import UsageError
-from sweeper.experiment import files
+
+from . import files
 
 log = logging.getLogger("sweeper.experiment")
 

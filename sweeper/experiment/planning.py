@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sweeper.experiment.records import RunRecord
-from sweeper.experiment.tree import Tree
+from .records import RunRecord
+from .tree import Tree
 
 if TYPE_CHECKING:
     from sweeper.spec import Sweep, Trial

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import TreeError
-from sweeper.experiment import files
-from sweeper.experiment.lease import living_owner
-from sweeper.experiment.paths import RunPaths
-from sweeper.experiment.performances import Row, read_rows
+
+from . import files
+from .lease import living_owner
+from .paths import RunPaths
+from .performances import Row, read_rows
 
 OUTCOMES = ("finished", "stopped", "failed", "out-of-memory", "timed-out", "pruned")
 """How a run can end."""

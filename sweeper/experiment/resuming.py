@@ -10,16 +10,17 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import UsageError
-from sweeper.experiment import backend, files
-from sweeper.experiment.backup import Backup
-from sweeper.experiment.callbackstate import CallbackStates
-from sweeper.experiment.inputs import InputPosition, stateful_random_operations
-from sweeper.experiment.retention import Retention
+
+from . import backend, files
+from .backup import Backup
+from .callbackstate import CallbackStates
+from .inputs import InputPosition, stateful_random_operations
+from .retention import Retention
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from sweeper.experiment.run import Run
+    from .run import Run
 
 log = logging.getLogger("sweeper.experiment")
 

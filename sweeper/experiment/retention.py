@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sweeper.experiment import files
-from sweeper.experiment.performances import Monitor, TrainingLog, best_row
-from sweeper.experiment.records import RunRecord, model_epoch
-from sweeper.experiment.settings import Keep
-from sweeper.experiment.tree import Tree
+from . import files
+from .performances import Monitor, TrainingLog, best_row
+from .records import RunRecord, model_epoch
+from .settings import Keep
+from .tree import Tree
 
 
 @dataclass

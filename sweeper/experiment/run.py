@@ -14,13 +14,14 @@ from types import TracebackType
 from typing import Any
 
 from sweeper.errors import TreeError, UsageError
-from sweeper.experiment import files, output, provenance
-from sweeper.experiment.backup import BackupStore
-from sweeper.experiment.lease import Lease
-from sweeper.experiment.paths import RunPaths
-from sweeper.experiment.performances import Monitor, Row, TrainingLog, as_row, best_row
-from sweeper.experiment.records import OUTCOMES
-from sweeper.experiment.settings import Settings
+
+from . import files, output, provenance
+from .backup import BackupStore
+from .lease import Lease
+from .paths import RunPaths
+from .performances import Monitor, Row, TrainingLog, as_row, best_row
+from .records import OUTCOMES
+from .settings import Settings
 
 log = logging.getLogger("sweeper.experiment")
 
@@ -91,7 +92,7 @@ class Run:
 
         ``report`` receives every epoch. Sets every random seed (unless ``reproducible=False``).
         """
-        from sweeper.experiment.callbacks import run_callbacks
+        from .callbacks import run_callbacks
 
         self.on_report(report)
         return run_callbacks(self)

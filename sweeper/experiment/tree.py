@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import SweeperError, TreeError
-from sweeper.experiment import files
-from sweeper.experiment.identity import DIGITS, Monitored, group_canonicals, id_of
-from sweeper.experiment.lease import lease_numbers, living_owner
-from sweeper.experiment.paths import TreePaths, is_run_name, run_order
-from sweeper.experiment.records import RunRecord
+
+from . import files
+from .identity import DIGITS, Monitored, group_canonicals, id_of
+from .lease import lease_numbers, living_owner
+from .paths import TreePaths, is_run_name, run_order
+from .records import RunRecord
 
 STAGING = ".new-"
 """How the name of a run that is being made begins."""

@@ -12,8 +12,9 @@ from random import Random
 from typing import Any, Protocol
 
 from sweeper.experiment import PlannedTrial, RunRecord, Tree, trial_state
-from sweeper.raytune.optunasearch import SAMPLERS, OptunaSearcher, SobolSearcher
 from sweeper.spec import Sweep
+
+from .optunasearch import SAMPLERS, OptunaSearcher, SobolSearcher
 
 logger = logging.getLogger("sweeper.raytune")
 
@@ -222,6 +223,6 @@ def searcher_for(sweep: Sweep) -> Searcher:
         return SobolSearcher(len(axes), sweep.seed)
     if sweep.method in SAMPLERS:
         return OptunaSearcher(sweep.method, [axis.alternatives for axis in axes], sweep.seed)
-    from sweeper.raytune.raysearch import RaySearcher
+    from .raysearch import RaySearcher
 
     return RaySearcher(sweep.method, len(axes), sweep.seed, trials=sweep.size() or 100)

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import SweeperError, UsageError
-from sweeper.worker.processes import MARK, end_marked
-from sweeper.worker.session import Session
+from sweeper.worker import MARK, Session, end_marked
 
 logger = logging.getLogger("sweeper.raytune")
 

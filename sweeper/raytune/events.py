@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from sweeper.experiment import RunRecord, Tree, close_run
-from sweeper.raytune.disk import Disk
-from sweeper.raytune.progress import Progress, no_metric
-from sweeper.raytune.searchers import PlanSearcher
+
+from .disk import Disk
+from .progress import Progress, no_metric
+from .searchers import PlanSearcher
 
 if TYPE_CHECKING:
-    from sweeper.raytune.launcher import Listener
+    from .launcher import Listener
 
 logger = logging.getLogger("sweeper.raytune")
 

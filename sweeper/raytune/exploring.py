@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from sweeper.raytune.optunasearch import inside
-from sweeper.spec import Space
-from sweeper.spec.axes import Axis
+from sweeper.spec import Axis, Space
+
+from .optunasearch import inside
 
 FACTORS = (0.8, 1.2)
 TRIES = 50  # points that break a constraint or change nothing; then one is drawn anywhere

@@ -17,16 +17,21 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sweeper.errors import RunBusy, UsageError
 from sweeper.experiment import Lease, PlannedTrial, RunRecord, Tree, files, living_owner
-from sweeper.raytune import cluster
-from sweeper.raytune.progress import Progress
-from sweeper.raytune.signals import signals_caught
-from sweeper.spec import ADAPTIVE_METHODS, Sweep, check_early_terminate, check_program, script_call
-from sweeper.worker.client import INTERPRETER, JSON_FILE, ServerControl
-from sweeper.worker.processes import end_marked
-from sweeper.worker.session import Session, session_of
+from sweeper.spec import (
+    ADAPTIVE_METHODS,
+    Sweep,
+    check_early_terminate,
+    check_program,
+    script_call,
+)
+from sweeper.worker import INTERPRETER, JSON_FILE, ServerControl, Session, end_marked, session_of
+
+from . import cluster
+from .progress import Progress
+from .signals import signals_caught
 
 if TYPE_CHECKING:
-    from sweeper.raytune.adaptive import AdaptivePlan
+    from .adaptive import AdaptivePlan
 
 logger = logging.getLogger("sweeper.raytune")
 
@@ -157,12 +162,12 @@ def _adaptive(
     score: Callable[[RunRecord], float | None],
     progress: Progress,
 ) -> AdaptivePlan:
-    from sweeper.raytune.adaptive import AdaptivePlan, searcher_for
+    from .adaptive import AdaptivePlan, searcher_for
 
     searcher = searcher_for(sweep) if sweep.method in ADAPTIVE_METHODS else None
     if sweep.early_terminate is None or not sweep.early_terminate.makes_trials:
         return AdaptivePlan(sweep, tree, searcher, planned, score)
-    from sweeper.raytune.population import Population
+    from .population import Population
 
     program = _program(sweep)
     return Population(sweep, tree, searcher, planned, score, progress.has_room, program)
@@ -170,7 +175,7 @@ def _adaptive(
 
 def _count_disk(sweep: Sweep, tree: Tree, home: Path, progress: Progress) -> None:
     """Wind down before the start when the runs of earlier launches take all that they may."""
-    from sweeper.raytune.disk import Disk, taken
+    from .disk import Disk, taken
 
     if sweep.budget.disk is None or taken(sweep, tree) < sweep.budget.disk:
         return
@@ -246,11 +251,11 @@ def _tune(
 ) -> None:
     from ray import tune
 
-    from sweeper.raytune.disk import Disk
-    from sweeper.raytune.events import Events
-    from sweeper.raytune.schedulers import Judge, scheduler_for
-    from sweeper.raytune.searchers import PlanSearcher
-    from sweeper.raytune.trainable import SweepTrainable
+    from .disk import Disk
+    from .events import Events
+    from .schedulers import Judge, scheduler_for
+    from .searchers import PlanSearcher
+    from .trainable import SweepTrainable
 
     scratch = tree.paths.sweep(sweep.sweep_name) / "ray"
     shutil.rmtree(scratch, ignore_errors=True)  # a launch that was killed left it

@@ -14,17 +14,11 @@ from random import Random
 from typing import Any
 
 from sweeper.errors import SweeperError
-from sweeper.experiment import (
-    Origin,
-    PlannedTrial,
-    RunRecord,
-    Tree,
-    can_have_child,
-    make_child,
-)
-from sweeper.raytune.adaptive import AdaptivePlan, Score, Searcher
-from sweeper.raytune.exploring import Change, explore, rank_numbers
+from sweeper.experiment import Origin, PlannedTrial, RunRecord, Tree, can_have_child, make_child
 from sweeper.spec import Sweep
+
+from .adaptive import AdaptivePlan, Score, Searcher
+from .exploring import Change, explore, rank_numbers
 
 logger = logging.getLogger("sweeper.raytune")
 

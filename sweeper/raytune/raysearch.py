@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sweeper.errors import UsageError
-from sweeper.raytune.optunasearch import inside
-from sweeper.raytune.raylibraries import LIBRARIES, NAMES, Config, check_installed
+
+from .optunasearch import inside
+from .raylibraries import LIBRARIES, NAMES, Config, check_installed
 
 log = logging.getLogger("sweeper.raytune")
 

@@ -13,9 +13,10 @@ from typing import Any
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from sweeper.experiment import RunRecord
-from sweeper.raytune.adaptive import AdaptivePlan
-from sweeper.raytune.population import Population
 from sweeper.spec import EarlyTerminate, Metric, Sweep
+
+from .adaptive import AdaptivePlan
+from .population import Population
 
 
 class Curve:

@@ -10,7 +10,8 @@ from ray.tune.search import Searcher
 
 from sweeper.errors import SweeperError
 from sweeper.experiment import PlannedTrial
-from sweeper.raytune.progress import Progress
+
+from .progress import Progress
 
 _END = object()
 

@@ -17,10 +17,7 @@ from ray import tune
 
 from sweeper.errors import UsageError
 from sweeper.experiment import close_run
-from sweeper.worker.client import Child, ServerLost, server_log
-from sweeper.worker.processes import oom_kills
-from sweeper.worker.session import Session
-from sweeper.worker.wire import Message
+from sweeper.worker import Child, Message, ServerLost, Session, oom_kills, server_log
 
 logger = logging.getLogger("sweeper.raytune")
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from sweeper.errors import UsageError
 from sweeper.experiment import RunRecord, Tree
-from sweeper.results.index import Entry, Index
-from sweeper.results.locate import DEFAULT_STORAGE, open_index
+
+from .index import Entry, Index
+from .locate import DEFAULT_STORAGE, open_index
 
 
 def find_entry(index: Index, text: str) -> Entry:

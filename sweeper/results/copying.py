@@ -6,7 +6,8 @@ import shutil
 from pathlib import Path
 
 from sweeper.errors import TreeError, UsageError
-from sweeper.results.ranking import Ranked
+
+from .ranking import Ranked
 
 
 def copy_best(ranked: Ranked, directory: Path) -> list[Path]:

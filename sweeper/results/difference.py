@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sweeper.experiment import RunRecord, diff
-from sweeper.experiment.compare import MISSING
-from sweeper.results.flat import flatten
+from sweeper.experiment import MISSING, RunRecord, diff
+
+from .flat import flatten
 
 PROVENANCE = ("seed", "replicate", "versions", "git", "program")
 

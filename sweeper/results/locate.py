@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from sweeper.errors import SweeperError, UsageError
 from sweeper.experiment import Tree
-from sweeper.results.index import Index, index_directory, index_sweep
+
+from .index import Index, index_directory, index_sweep
 
 if TYPE_CHECKING:
     from sweeper.spec import Sweep

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sweeper.errors import UsageError
-from sweeper.experiment import RunRecord
-from sweeper.experiment.performances import mode_of
-from sweeper.results.index import BAD, GOOD, Entry
+from sweeper.experiment import RunRecord, mode_of
 from sweeper.spec import Metric
+
+from .index import BAD, GOOD, Entry
 
 Row = Mapping[str, Any]
 Goal = Literal["minimize", "maximize"]

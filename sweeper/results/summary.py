@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.experiment import Tree, files
-from sweeper.results.flat import Columns, flatten
-from sweeper.results.index import BAD, Entry, Index
-from sweeper.results.ranking import Ranked, Score, group_of, rank, score
 from sweeper.spec import Metric
+
+from .flat import Columns, flatten
+from .index import BAD, Entry, Index
+from .ranking import Ranked, Score, group_of, rank, score
 
 FORMAT = 1
 """The format of summary.json."""

@@ -8,8 +8,10 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from sweeper.wording import all_of, did_you_mean, one_of
+
 from .distributions import KINDS, LARGEST, Distribution
-from .report import Report, all_of, did_you_mean, one_of
+from .report import Report
 from .sensible import is_sensible
 from .yamlfile import KeyPath
 

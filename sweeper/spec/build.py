@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from sweeper.wording import describe, nearest, one_of
+
 from .assemble import get, has, put
 from .axes import Axis, columns_of, count_of
 from .canonical import encode, value_key
@@ -12,7 +14,7 @@ from .expressions import Expression
 from .fields import is_there
 from .grammar import ExpressionError
 from .parameters import Parameter, dotted_names, find_place, parse_parameters
-from .report import Report, describe, nearest, one_of
+from .report import Report
 from .space import Space, merge
 from .yamlfile import KeyPath
 

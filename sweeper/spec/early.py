@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import SpecError
+from sweeper.wording import did_you_mean, one_of
 
-from .report import Report, did_you_mean, one_of
+from .report import Report
 
 if TYPE_CHECKING:
     from .model import Sweep

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sweeper.errors import UsageError
+from sweeper.wording import describe
 
 from .grammar import ExpressionError, Node, Path, parse
-from .report import describe
 
 _MISSING = object()
 

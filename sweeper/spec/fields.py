@@ -6,8 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from sweeper.wording import describe, did_you_mean, nearest, one_of
+
 from .model import METHODS, Budget, Metric, Resources, Retry
-from .report import Report, describe, did_you_mean, nearest, one_of
+from .report import Report
 from .units import seconds, size_in_bytes
 from .yamlfile import KeyPath
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .report import all_of, did_you_mean, nearest, one_of
+from sweeper.wording import all_of, did_you_mean, nearest, one_of
 
 Path = tuple[str, ...]
 FUNCTIONS = ("min", "max", "abs", "len")

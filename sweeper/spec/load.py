@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sweeper.errors import Problem, SpecError, UsageError
+from sweeper.wording import all_of, describe, nearest
 
 from . import fields, names
 from .build import build_space
@@ -15,7 +16,7 @@ from .groups import default_monitored
 from .model import ADAPTIVE_METHODS, Budget, Metric, Resources, Retry, SourcePlace, Sweep
 from .overrides import apply_overrides
 from .program import Program, parse_program
-from .report import Report, all_of, describe, nearest
+from .report import Report
 from .space import Space
 from .trialsfile import FORMATS, read_data, read_trials
 from .yamlfile import Document, parse

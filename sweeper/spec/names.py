@@ -7,7 +7,9 @@ from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from .report import Report, all_of, nearest, one_of
+from sweeper.wording import all_of, nearest, one_of
+
+from .report import Report
 from .yamlfile import KeyPath
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from sweeper.wording import nearest
+
 from .bodies import BODY_KEYS
 from .fields import KEYS, WANDB_KEYS
 from .parameters import dotted_names, find_place
-from .report import Report, nearest
+from .report import Report
 from .yamlfile import Document, KeyPath, parse_value
 
 # What a new `value`, `values` or `min`/`max` of a parameter replaces.

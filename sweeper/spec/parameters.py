@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sweeper.wording import nearest, one_of
+
 from .bodies import parse_body
 from .distributions import GRID_KINDS, Distribution
-from .report import Report, nearest, one_of
+from .report import Report
 from .sensible import warn_of_clipping
 from .yamlfile import KeyPath
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweeper.errors import SpecError
+from sweeper.wording import nearest
 
 from .mode import Mode, Verdict, judge
-from .report import nearest
 
 if TYPE_CHECKING:
     from .model import Sweep

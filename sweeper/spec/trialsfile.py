@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import UsageError
+from sweeper.wording import describe
 
-from .report import describe
 from .yamlfile import parse, parse_value, reads_as_text
 
 FORMATS = (".csv", ".json", ".yaml", ".yml")

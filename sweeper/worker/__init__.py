@@ -2,3 +2,30 @@
 
 Knows ``experiment``; knows nothing of Ray, so that it can be tested and used without it.
 """
+
+from .checking import Corner, ProgramCheck
+from .client import INTERPRETER, JSON_FILE, Child, ServerControl, ServerLost, server_log
+from .inside import callbacks, params, report
+from .processes import MARK, end_marked, oom_kills
+from .session import Session, session_of
+from .wire import Message
+
+__all__ = [
+    "INTERPRETER",
+    "JSON_FILE",
+    "MARK",
+    "Child",
+    "Corner",
+    "Message",
+    "ProgramCheck",
+    "ServerControl",
+    "ServerLost",
+    "Session",
+    "callbacks",
+    "end_marked",
+    "oom_kills",
+    "params",
+    "report",
+    "server_log",
+    "session_of",
+]

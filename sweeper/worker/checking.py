@@ -13,9 +13,10 @@ from typing import Any
 
 from sweeper.errors import SpecError
 from sweeper.spec import Sweep, check_program, program_verdict
-from sweeper.worker.client import Child, ServerControl
-from sweeper.worker.session import session_of
-from sweeper.worker.wire import Message
+
+from .client import Child, ServerControl
+from .session import session_of
+from .wire import Message
 
 CORNER_SECONDS = 120.0
 

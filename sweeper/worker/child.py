@@ -21,13 +21,12 @@ from typing import Any, NoReturn
 import psutil
 
 from sweeper.errors import LeaseLost, SweeperError
-from sweeper.experiment import ExperimentManager, Run
-from sweeper.experiment.lease import HEARTBEAT
-from sweeper.experiment.run import describe_error
-from sweeper.worker import inside
-from sweeper.worker.loader import TrainFunction, load_train_function
-from sweeper.worker.processes import die_with_parent
-from sweeper.worker.wire import Connection, Message
+from sweeper.experiment import HEARTBEAT, ExperimentManager, Run, describe_error
+
+from . import inside
+from .loader import TrainFunction, load_train_function
+from .processes import die_with_parent
+from .wire import Connection, Message
 
 
 class _EnoughError(BaseException):
@@ -229,7 +228,7 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 def main() -> NoReturn:
     """A child in a fresh interpreter, for what cannot be forked; descriptor 0 is its owner."""
-    from sweeper.worker.session import Session
+    from .session import Session
 
     session = Session.enter(sys.argv[1])
     connection = Connection(socket.socket(fileno=os.dup(0)))
@@ -237,7 +236,7 @@ def main() -> NoReturn:
     os.dup2(null, 0)
     os.close(null)
     if session.mode == "script":
-        from sweeper.worker import script
+        from . import script
 
         script.serve(connection, session)
     train = load_train_function(session.path, session.module, session.function)

@@ -27,12 +27,13 @@ from types import FrameType
 from typing import NoReturn
 
 from sweeper.errors import UsageError
-from sweeper.worker import child, script
-from sweeper.worker.client import GRACE_SECONDS, HURRY_SECONDS
-from sweeper.worker.loader import TrainFunction, load_train_function
-from sweeper.worker.processes import end_marked, rest_openmp
-from sweeper.worker.session import Session
-from sweeper.worker.wire import Connection, Message
+
+from . import child, script
+from .client import GRACE_SECONDS, HURRY_SECONDS
+from .loader import TrainFunction, load_train_function
+from .processes import end_marked, rest_openmp
+from .session import Session
+from .wire import Connection, Message
 
 IDLE_SECONDS = 20.0  # without a client for so long, the launch is over
 _GONE = select.POLLHUP | getattr(select, "POLLRDHUP", 0) | select.POLLERR | select.POLLNVAL

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import SweeperError
-from sweeper.worker.reports import MARK
+
+from .reports import MARK
 
 if TYPE_CHECKING:
     from sweeper.experiment import Run
@@ -53,7 +54,7 @@ def report(epoch: int | None = None, **metrics: Any) -> None:
     if _run is not None:
         _run.report(epoch, **metrics)
     elif path:
-        from sweeper.experiment.performances import as_row
+        from sweeper.experiment import as_row
 
         row: dict[str, Any] = as_row(1 if epoch is None else epoch, metrics)
         if epoch is None:
@@ -78,9 +79,7 @@ def callbacks() -> list[Any]:
     if not _may_write(path):
         log.warning("another process of this trial records its run: no callbacks here")
         return []
-    from sweeper.experiment import backend
-    from sweeper.experiment.opening import adopt_run
-    from sweeper.experiment.settings import Settings
+    from sweeper.experiment import Settings, adopt_run, backend
 
     given = json.loads(text)
     elapsed = given["elapsed"] + time.time() - given["time"]

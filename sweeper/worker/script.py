@@ -22,21 +22,16 @@ from typing import Any, NoReturn
 import psutil
 
 from sweeper.errors import SweeperError
-from sweeper.experiment import Run
-from sweeper.experiment.lease import process_start
-from sweeper.experiment.opening import adopt_run
+from sweeper.experiment import Run, adopt_run, process_start
 from sweeper.spec import wandb_param_file
-from sweeper.worker import child, inside
-from sweeper.worker.client import (
-    GRACE_SECONDS,
-    INTERPRETER,
-    JSON_FILE,
-)
-from sweeper.worker.processes import MARK, adopt_orphans, die_with_parent, oom_kills
-from sweeper.worker.reports import Report, Reports
-from sweeper.worker.session import Session
-from sweeper.worker.watch import Stopped, Watch
-from sweeper.worker.wire import Connection, Message
+
+from . import child, inside
+from .client import GRACE_SECONDS, INTERPRETER, JSON_FILE
+from .processes import MARK, adopt_orphans, die_with_parent, oom_kills
+from .reports import Report, Reports
+from .session import Session
+from .watch import Stopped, Watch
+from .wire import Connection, Message
 
 POLL_SECONDS = 0.05  # between two looks at the report file
 TAIL_LINES, TAIL_BYTES = 30, 1 << 16

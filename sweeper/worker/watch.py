@@ -9,8 +9,8 @@ import signal
 from types import FrameType
 from typing import Any
 
-from sweeper.worker.client import GRACE_SECONDS, HURRY_SECONDS
-from sweeper.worker.wire import Connection
+from .client import GRACE_SECONDS, HURRY_SECONDS
+from .wire import Connection
 
 
 class Stopped(Exception):

@@ -14,7 +14,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from sweeper.spec import SpecError, load_sweep, schema
+from sweeper.errors import SpecError
+from sweeper.spec import load_sweep
+from sweeper.spec.schema import schema
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus" / "wandb"
 EXPECTED = CORPUS / "expected.csv"

@@ -17,8 +17,7 @@ import pytest
 
 from sweeper.errors import UsageError
 from sweeper.experiment import RunRecord, Tree
-from sweeper.worker.client import Child, ServerControl
-from sweeper.worker.session import Session
+from sweeper.worker import Child, ServerControl, Session
 
 PLAIN = """
 import os

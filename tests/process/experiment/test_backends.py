@@ -12,8 +12,7 @@ from importlib.util import find_spec
 import pytest
 
 from sweeper.experiment import Tree
-from sweeper.worker.client import Child, ServerControl
-from sweeper.worker.session import Session
+from sweeper.worker import Child, ServerControl, Session
 
 TRAIN = """
 import os

@@ -10,9 +10,7 @@ from pathlib import Path
 import pytest
 
 from sweeper.errors import LeaseLost, RunBusy, TreeError
-from sweeper.experiment import ExperimentManager, Tree, opening
-from sweeper.experiment.opening import Origin
-from sweeper.experiment.settings import Settings
+from sweeper.experiment import ExperimentManager, Origin, Settings, Tree, opening
 
 PARAMS = {"training": {"rate": 0.1}, "model": {"units": 8}}
 PROCESSES = 64

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from sweeper.experiment import RunRecord, Tree
-from sweeper.worker.processes import MARK
+from sweeper.worker import MARK
 
 TRAINEE = Path(__file__).with_name("trainee.py")
 CLUSTER = """

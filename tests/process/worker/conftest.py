@@ -16,10 +16,7 @@ import yaml
 from sweeper.experiment import RunRecord, Tree
 from sweeper.raytune.launcher import _request, _shared
 from sweeper.spec import load_sweep
-from sweeper.worker.client import Child, ServerControl
-from sweeper.worker.processes import MARK
-from sweeper.worker.session import session_of
-from sweeper.worker.wire import Message
+from sweeper.worker import MARK, Child, Message, ServerControl, session_of
 
 
 class Stage:

@@ -15,7 +15,8 @@ import yaml
 
 from sweeper.cli.main import main
 from sweeper.results.estimate import slots
-from sweeper.spec import Sweep, load_sweep, schema, schema_json
+from sweeper.spec import Sweep, load_sweep, schema_json
+from sweeper.spec.schema import schema
 from sweeper.spec.yamlfile import parse
 
 Capture = pytest.CaptureFixture[str]

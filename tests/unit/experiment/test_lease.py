@@ -11,8 +11,9 @@ import time
 import pytest
 
 from sweeper.errors import LeaseLost, RunBusy, TreeError
+from sweeper.experiment import Lease, living_owner
 from sweeper.experiment import lease as leases
-from sweeper.experiment.lease import Lease, is_alive, lease_numbers, living_owner, place
+from sweeper.experiment.lease import is_alive, lease_numbers, place
 
 
 def pretend(directory, number, **changes):

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from sweeper.errors import LeaseLost, RunBusy, TreeError, UsageError
-from sweeper.experiment import ExperimentManager, Tree
-from sweeper.experiment.settings import Keep, Settings
+from sweeper.experiment import ExperimentManager, Settings, Tree
+from sweeper.experiment.settings import Keep
 
 PARAMS = {"training": {"rate": 0.1}, "model": {"units": 8}, "comment": "x"}
 

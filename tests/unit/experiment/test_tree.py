@@ -17,12 +17,11 @@ from sweeper.experiment import (
     Tree,
     close_run,
     diff,
-    experiment_id,
-    explain,
     plan_trials,
     prune_checkpoints,
 )
-from sweeper.experiment.identity import canonical, digits_of
+from sweeper.experiment.compare import explain
+from sweeper.experiment.identity import canonical, digits_of, experiment_id
 from sweeper.experiment.paths import next_run_name, run_order
 from sweeper.spec import Trial
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from sweeper.experiment import Tree
-from sweeper.results import index_directory, index_sweep, outcome_exit_code
+from sweeper.results import index_sweep, outcome_exit_code
+from sweeper.results.index import index_directory
 from sweeper.spec import Sweep, load_sweep
 
 RunTrial = Callable[..., Path]

@@ -11,17 +11,16 @@ from sweeper.errors import UsageError
 from sweeper.experiment import Tree
 from sweeper.results import (
     check_metric,
-    index_directory,
     index_sweep,
     metric_names,
     monitored_metric,
     named_metric,
     rank,
-    summary,
-    summary_csv,
     target_reached,
 )
+from sweeper.results.index import index_directory
 from sweeper.results.ranking import deviation, mean
+from sweeper.results.summary import summary, summary_csv
 from sweeper.spec import Metric, Sweep, load_sweep
 
 LOW = Metric("val_loss", "minimize")

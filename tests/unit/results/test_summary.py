@@ -8,7 +8,8 @@ from math import nan
 from pathlib import Path
 
 from sweeper.experiment import Tree
-from sweeper.results import index_sweep, summary, summary_csv, write_summary
+from sweeper.results import index_sweep, write_summary
+from sweeper.results.summary import summary, summary_csv
 from sweeper.spec import Sweep
 
 RunTrial = Callable[..., Path]

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from sweeper.spec import SpecError, Sweep, load_sweep
+from sweeper.errors import SpecError
+from sweeper.spec import Sweep, load_sweep
 
 Load = Callable[..., Sweep]
 

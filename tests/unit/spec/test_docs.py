@@ -10,11 +10,12 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from sweeper.spec import load_sweep, schema
+from sweeper.spec import load_sweep
 from sweeper.spec.distributions import KINDS
 from sweeper.spec.early import TYPES
 from sweeper.spec.fields import KEYS, MACROS, WANDB_KEYS
 from sweeper.spec.model import METHODS
+from sweeper.spec.schema import schema
 from sweeper.spec.yamlfile import parse
 
 DOCS = Path(__file__).parents[3] / "docs"

@@ -6,12 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from sweeper.spec import (
-    EarlyTerminate,
-    SpecError,
-    Sweep,
-    check_early_terminate,
-)
+from sweeper.errors import SpecError
+from sweeper.spec import EarlyTerminate, Sweep, check_early_terminate
 
 Load = Callable[..., Sweep]
 

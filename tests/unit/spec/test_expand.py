@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from sweeper.errors import UsageError
-from sweeper.spec import SpecError, Sweep, Trial
+from sweeper.errors import SpecError, UsageError
+from sweeper.spec import Sweep, Trial
 from sweeper.spec.shuffle import Permutation
 
 Load = Callable[..., Sweep]

@@ -9,20 +9,17 @@ from typing import Any
 
 import pytest
 
-from sweeper.errors import UsageError
+from sweeper.errors import SpecError, UsageError
 from sweeper.spec import (
-    Budget,
     EarlyTerminate,
     Metric,
-    Resources,
-    Retry,
-    SpecError,
     Sweep,
     check_program,
     load_sweep,
     program_mode,
     save_trials,
 )
+from sweeper.spec.model import Budget, Resources, Retry
 
 Load = Callable[..., Sweep]
 MINIMAL = "method: grid\nparameters: {a: {values: [1, 2]}}\n"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sweeper.spec import SpecError, load_sweep
+from sweeper.errors import SpecError
+from sweeper.spec import load_sweep
 
 TABLE = (Path(__file__).parent / "messages.txt").read_text(encoding="utf-8")
 

@@ -11,8 +11,10 @@ import jsonschema
 import pytest
 
 from sweeper.errors import UsageError
-from sweeper.spec import Sweep, schema, schema_json, to_wandb, to_wandb_yaml
+from sweeper.spec import Sweep, schema_json, to_wandb_yaml
+from sweeper.spec.convert import to_wandb
 from sweeper.spec.fields import KEYS, WANDB_KEYS
+from sweeper.spec.schema import schema
 from sweeper.spec.yamlfile import parse
 
 Load = Callable[..., Sweep]

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from sweeper.spec import SpecError, load_sweep
-from sweeper.spec.early import EarlyTerminate
+from sweeper.errors import SpecError
+from sweeper.spec import EarlyTerminate, load_sweep
 
 HERE = Path(__file__).parent
 ANSWERS: dict[str, Any] = json.loads((HERE / "wandb_engine.json").read_text())
