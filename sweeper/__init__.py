@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sweeper.api import callbacks, params, report
     from sweeper.experiment import ExperimentManager
-    from sweeper.worker import callbacks, params, report
 
 __version__ = "0.1.0"
 
@@ -20,7 +20,7 @@ def __getattr__(name: str) -> Any:
 
         return ExperimentManager
     if name in ("callbacks", "params", "report"):
-        from sweeper.worker import inside
+        from sweeper import api
 
-        return getattr(inside, name)
+        return getattr(api, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,8 +10,9 @@ from typing import Any
 import click
 
 from sweeper import __version__
-from sweeper.cli.options import Settings, verbose_option
 from sweeper.errors import SweeperError
+
+from .options import Settings, verbose_option
 
 COMMANDS = {
     "launch": ("sweeper.cli.launch", "Run a sweep's trials; launch again to resume."),

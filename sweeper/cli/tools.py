@@ -174,7 +174,7 @@ def _corners(
 ) -> Iterator[dict[str, Any]]:
     """Try each corner, and print it as it comes, with the parameters that vary."""
     from sweeper.results import Columns, flatten
-    from sweeper.spec import corners
+    from sweeper.space import corners
 
     from .formatting import show
 

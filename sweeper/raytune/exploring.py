@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from sweeper.spec import Axis, Space
+from sweeper.space import Axis, Space
 
 from .optunasearch import inside
 

@@ -3,32 +3,26 @@
 Pure: nothing here imports Ray, TensorFlow or Keras, runs the user's program, or touches the tree.
 """
 
-from .axes import Axis
 from .command import script_call, wandb_param_file
 from .convert import to_wandb_yaml
-from .corners import corners
 from .early import EarlyTerminate, check_early_terminate
 from .groups import default_monitored
 from .load import load_sweep
 from .model import ADAPTIVE_METHODS, MOST_LAUNCHED_TRIALS, Metric, Sweep, Trial
 from .program import AS_SCRIPT, check_program, program_file, program_mode, program_verdict
 from .schema import schema_json
-from .space import Space
 from .trialsfile import save_trials
 
 __all__ = [
     "ADAPTIVE_METHODS",
     "AS_SCRIPT",
     "MOST_LAUNCHED_TRIALS",
-    "Axis",
     "EarlyTerminate",
     "Metric",
-    "Space",
     "Sweep",
     "Trial",
     "check_early_terminate",
     "check_program",
-    "corners",
     "default_monitored",
     "load_sweep",
     "program_file",

@@ -8,9 +8,9 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from sweeper.space import KINDS, LARGEST, Distribution
 from sweeper.wording import all_of, did_you_mean, one_of
 
-from .distributions import KINDS, LARGEST, Distribution
 from .report import Report
 from .sensible import is_sensible
 from .yamlfile import KeyPath

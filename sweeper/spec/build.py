@@ -5,17 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from sweeper.space import (
+    Axis,
+    Expression,
+    ExpressionError,
+    Parameter,
+    Space,
+    columns_of,
+    count_of,
+    encode,
+    get,
+    has,
+    merge,
+    put,
+    value_key,
+)
 from sweeper.wording import describe, nearest, one_of
 
-from .assemble import get, has, put
-from .axes import Axis, columns_of, count_of
-from .canonical import encode, value_key
-from .expressions import Expression
 from .fields import is_there
-from .grammar import ExpressionError
-from .parameters import Parameter, dotted_names, find_place, parse_parameters
+from .parameters import dotted_names, find_place, parse_parameters
 from .report import Report
-from .space import Space, merge
 from .yamlfile import KeyPath
 
 Path = tuple[str, ...]
@@ -95,7 +104,7 @@ def build_space(
         grid=method != "random",
     )
     if conditions or constraints:
-        from .decide import refuse_the_impossible
+        from .conditions import refuse_the_impossible
 
         refuse_the_impossible(report, space, keys)
     return space if good else None, example, sorted(varying), conditional

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweeper.errors import UsageError
+from sweeper.space import Distribution
 
-from .distributions import Distribution
 from .dump import to_yaml
 from .fields import WANDB_KEYS
 from .model import ADAPTIVE_METHODS, Sweep

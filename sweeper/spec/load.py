@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sweeper.errors import Problem, SpecError, UsageError
+from sweeper.space import Space
 from sweeper.wording import all_of, describe, nearest
 
 from . import fields, names
@@ -17,7 +18,6 @@ from .model import ADAPTIVE_METHODS, Budget, Metric, Resources, Retry, SourcePla
 from .overrides import apply_overrides
 from .program import Program, parse_program
 from .report import Report
-from .space import Space
 from .trialsfile import FORMATS, read_data, read_trials
 from .yamlfile import Document, parse
 

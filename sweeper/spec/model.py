@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from sweeper.errors import Problem, SpecError
+from sweeper.space import Space, run_seed
 
-from .canonical import run_seed
 from .early import EarlyTerminate, check_early_terminate
 from .groups import Monitored
 from .program import Program
-from .space import Space
 
 ADAPTIVE_METHODS = (
     "bayes",
@@ -233,7 +232,7 @@ class Sweep:
         return self.space.walk(self.seed if self.order == "shuffle" else None)
 
     def _drawn(self) -> Iterator[dict[str, Any]]:
-        from .draw import NothingAllowed
+        from sweeper.space import NothingAllowed
 
         try:
             yield from self.space.draw(self.seed)

@@ -4,35 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from sweeper.space import GRID_KINDS, Distribution, Parameter
 from sweeper.wording import nearest, one_of
 
 from .bodies import parse_body
-from .distributions import GRID_KINDS, Distribution
 from .report import Report
 from .sensible import warn_of_clipping
 from .yamlfile import KeyPath
 
 _NUMBER = re.compile("[0-9]+")
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter: where its value goes in the parameter dict, and how it is distributed."""
-
-    path: tuple[str, ...]
-    name: str  # as written: the names of its levels, joined by dots
-    order: tuple[str, ...]  # what grids sort by: the written name at each level
-    distribution: Distribution
-    conditions: tuple[str, ...] = ()  # the `when` of its groups and its own
-    depths: tuple[int, ...] = ()  # how much of the path each condition governs, from the top
-    key: KeyPath = field(default=(), compare=False)  # its place in the sweep file
-
-    @property
-    def varies(self) -> bool:
-        return not self.distribution.is_constant
 
 
 def parse_parameters(

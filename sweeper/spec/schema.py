@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .distributions import BOUNDED, KINDS
+from sweeper.space import BOUNDED, KINDS
+
 from .early import TYPES
 from .fields import WANDB_KEYS
 from .model import METHODS

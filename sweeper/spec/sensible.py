@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from .distributions import BOUNDED, KINDS, LARGEST, Distribution
+from sweeper.space import BOUNDED, KINDS, LARGEST, Distribution
+
 from .report import Report
 from .yamlfile import KeyPath
 

@@ -5,7 +5,6 @@ Knows ``experiment``; knows nothing of Ray, so that it can be tested and used wi
 
 from .checking import Corner, ProgramCheck
 from .client import INTERPRETER, JSON_FILE, Child, ServerControl, ServerLost, server_log
-from .inside import callbacks, params, report
 from .processes import MARK, end_marked, oom_kills
 from .session import Session, session_of
 from .wire import Message
@@ -21,11 +20,8 @@ __all__ = [
     "ServerControl",
     "ServerLost",
     "Session",
-    "callbacks",
     "end_marked",
     "oom_kills",
-    "params",
-    "report",
     "server_log",
     "session_of",
 ]

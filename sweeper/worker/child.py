@@ -20,10 +20,10 @@ from typing import Any, NoReturn
 
 import psutil
 
+from sweeper import api
 from sweeper.errors import LeaseLost, SweeperError
 from sweeper.experiment import HEARTBEAT, ExperimentManager, Run, describe_error
 
-from . import inside
 from .loader import TrainFunction, load_train_function
 from .processes import die_with_parent
 from .wire import Connection, Message
@@ -86,7 +86,7 @@ def run_trial(request: Message, train: TrainFunction, send: Callable[[Message], 
     except (SweeperError, OSError) as error:
         end = given_up(run, error)
     finally:
-        inside.enter(None)
+        api.enter(None)
         os.chdir(cwd)
         os.environ.clear()
         os.environ.update(environ)
@@ -153,7 +153,7 @@ def _train(
             raise _EnoughError
 
     try:
-        inside.enter(run)
+        api.enter(run)
         random.seed(run.seed)
         arguments: list[Any] = [copy.deepcopy(run.params)]
         if uses_keras(train):

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from sweeper.api import MARK
+
 READ_BYTES = 1 << 20
-MARK = "sweeper"  # the key of what sweeper's own functions say in a line
 
 
 @dataclass(frozen=True)

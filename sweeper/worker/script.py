@@ -21,11 +21,12 @@ from typing import Any, NoReturn
 
 import psutil
 
+from sweeper import api
 from sweeper.errors import SweeperError
 from sweeper.experiment import Run, adopt_run, process_start
 from sweeper.spec import wandb_param_file
 
-from . import child, inside
+from . import child
 from .client import GRACE_SECONDS, INTERPRETER, JSON_FILE
 from .processes import MARK, adopt_orphans, die_with_parent, oom_kills
 from .reports import Report, Reports
@@ -158,9 +159,9 @@ class Script:
             **defaults,
             **os.environ,
             MARK: self._session.token,
-            inside.REPORT_FILE: str(self._reports.path),
-            inside.PARAMS_FILE: str(json_file),
-            inside.ADOPT: json.dumps(adopt),
+            api.REPORT_FILE: str(self._reports.path),
+            api.PARAMS_FILE: str(json_file),
+            api.ADOPT: json.dumps(adopt),
             "SWEEPER_RUN": str(run.path),
             "SWEEPER_SEED": str(run.seed),
             "WANDB_SWEEP_PARAM_PATH": str(wandb_file),
@@ -223,7 +224,7 @@ class Script:
         """Leave the run to a process of the program; of several, to the first that lives."""
         if not self._adopter or process_start(self._adopter) is None:
             self._adopter = pid
-        answer = Path(inside.adopter_file(self._reports.path))
+        answer = Path(api.adopter_file(self._reports.path))
         staged = answer.with_suffix(".new")
         staged.write_text(str(self._adopter))
         staged.replace(answer)

@@ -16,14 +16,16 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 MAY_KNOW = {
     "errors": set(),
     "wording": set(),
-    "spec": {"errors", "wording"},
-    "experiment": {"errors", "wording", "spec"},
-    "results": {"errors", "wording", "spec", "experiment"},
-    "worker": {"errors", "wording", "spec", "experiment"},
-    "raytune": {"errors", "wording", "spec", "experiment", "worker"},
-    "cli": {"errors", "wording", "spec", "experiment", "results", "worker", "raytune"},
+    "space": {"errors", "wording"},
+    "spec": {"errors", "wording", "space"},
+    "experiment": {"errors", "wording", "space", "spec"},
+    "api": {"errors", "experiment"},
+    "results": {"errors", "wording", "space", "spec", "experiment"},
+    "worker": {"errors", "api", "wording", "space", "spec", "experiment"},
+    "raytune": {"errors", "wording", "space", "spec", "experiment", "worker"},
+    "cli": {"errors", "wording", "space", "spec", "experiment", "results", "worker", "raytune"},
     "__main__": {"cli"},
-    "__init__": {"errors", "wording", "spec", "experiment", "worker"},
+    "__init__": {"api", "experiment"},
 }
 KNOWS_KERAS = {"experiment/callbacks.py", "experiment/backend.py"}
 CODE_FROM_DATA = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}

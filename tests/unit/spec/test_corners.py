@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from sweeper.spec import Sweep, corners
+from sweeper.space import corners
+from sweeper.spec import Sweep
 
 Load = Callable[..., Sweep]
 

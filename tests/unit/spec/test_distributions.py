@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from sweeper.spec.axes import count_of
+from sweeper.space import KINDS, Distribution, count_of
 from sweeper.spec.bodies import parse_body
-from sweeper.spec.distributions import KINDS, Distribution
 from sweeper.spec.report import Report
 from sweeper.spec.yamlfile import Document
 

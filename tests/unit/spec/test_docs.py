@@ -10,8 +10,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from sweeper.space import KINDS
 from sweeper.spec import load_sweep
-from sweeper.spec.distributions import KINDS
 from sweeper.spec.early import TYPES
 from sweeper.spec.fields import KEYS, MACROS, WANDB_KEYS
 from sweeper.spec.model import METHODS

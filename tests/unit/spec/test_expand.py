@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from sweeper.errors import SpecError, UsageError
+from sweeper.space.shuffle import Permutation
 from sweeper.spec import Sweep, Trial
-from sweeper.spec.shuffle import Permutation
 
 Load = Callable[..., Sweep]
 
@@ -530,7 +530,7 @@ def test_conditional_dicts_are_not_drawn_twice(load: Load) -> None:
 
 
 def test_corners_are_the_ends_of_every_parameter(load: Load) -> None:
-    from sweeper.spec import corners
+    from sweeper.space import corners
 
     text = """
         method: random

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from sweeper.errors import UsageError
-from sweeper.spec.expressions import Expression, Unfit
-from sweeper.spec.grammar import ExpressionError
+from sweeper.space import Expression, ExpressionError, Unfit
 
 PARAMS: dict[str, Any] = {
     "lr": 0.1,

@@ -10,8 +10,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sweeper.space import value_key
 from sweeper.spec import Sweep, load_sweep
-from sweeper.spec.canonical import value_key
 from sweeper.spec.dump import to_yaml
 from sweeper.spec.yamlfile import parse
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .expressions import Expression
-from .parameters import Parameter
+from .parameter import Parameter
 
 _ABSENT = object()
 

@@ -14,9 +14,9 @@ from sweeper.errors import UsageError
 
 from .assemble import get, has
 from .axes import Axis, count_of
-from .decide import UNKNOWN, Interval, abstract
 from .expressions import Expression, Unfit
 from .grammar import Path
+from .intervals import UNKNOWN, Interval, abstract
 from .space import Space
 
 Check = Callable[[Sequence[int]], bool]

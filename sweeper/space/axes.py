@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from .canonical import value_key
-from .parameters import Parameter
+from .parameter import Parameter
 from .sequences import Counted
 
 

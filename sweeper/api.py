@@ -15,16 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import SweeperError
 
-from .reports import MARK
-
 if TYPE_CHECKING:
     from sweeper.experiment import Run
 
-log = logging.getLogger("sweeper.worker")
+log = logging.getLogger("sweeper.api")
 
 REPORT_FILE = "SWEEPER_REPORT_FILE"
 PARAMS_FILE = "SWEEPER_PARAMS_FILE"
 ADOPT = "SWEEPER_ADOPT"  # what a process needs to write into the run itself, in JSON
+MARK = "sweeper"  # the key of what these functions say in a line of the report file
 ADOPT_SECONDS = 30.0
 
 _run: Run | None = None  # the run that this process writes into

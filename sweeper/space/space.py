@@ -20,7 +20,7 @@ from .assemble import Assembler, get, has, put
 from .axes import Axis, count_of
 from .canonical import value_key
 from .expressions import Expression
-from .parameters import Parameter
+from .parameter import Parameter
 from .shuffle import Permutation
 
 _MOST_VALUES_IN_MEMORY = 200_000
@@ -142,7 +142,7 @@ class Space:
         if plain and in_order:
             every = itertools.product(*map(range, self.lengths))
         elif not plain and shuffle is None:
-            from .pruning import pruned
+            from .walk import pruned
 
             every = pruned(self) if self.size() else iter(())
         for digits in every:

@@ -1,0 +1,130 @@
+"""Whether conditions and constraints can hold at all, as far as that can be told beforehand."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from random import Random
+from typing import Any
+
+from .assemble import get, has, put
+from .axes import count_of
+from .expressions import Expression, Unfit
+from .grammar import Path
+from .intervals import UNKNOWN, Interval, Names, abstract
+from .space import Space
+
+_MOST_COMBINATIONS = 20_000
+_MOST_STEPS = 100_000
+DRAWS = 2_000
+"""How many random points are looked at for one that satisfies the constraints."""
+
+
+def has_a_point(space: Space) -> bool:
+    """Whether one of a few draws satisfies the constraints: no need to look further."""
+    if space.listed is not None:
+        return False
+    random = Random(0)
+    try:
+        for _ in range(DRAWS):
+            if space.decode([random.random() or 0.5 for _ in space.axes]) is not None:
+                return True
+    except Unfit:
+        return True  # the trial that it happens in will tell
+    return False
+
+
+def is_empty(space: Space) -> bool | None:
+    """Whether no point satisfies the constraints; None if that takes too long to find out."""
+    if not space.is_finite:
+        return None
+    if space.listed is not None or space.raw_size <= _MOST_COMBINATIONS:
+        return space.size() == 0
+    from .walk import Undecided, pruned
+
+    try:
+        for digits in pruned(space, _MOST_STEPS):
+            if space.build(space.row(digits)) is not None:
+                return False
+    except (Undecided, Unfit):
+        return None
+    return True
+
+
+def overlap(one: Path, other: Path) -> bool:
+    shorter = min(len(one), len(other))
+    return one[:shorter] == other[:shorter]
+
+
+def values_in_words(space: Space, path: Path) -> str:
+    """The values of one name in words."""
+    for parameter in space.slots:
+        if parameter.path == path:
+            of = parameter.distribution
+            choices = of.choices
+            if choices is not None and count_of(choices) <= 12:
+                return f"one of {list(choices)!r}"
+            return f"between {of.low!r} and {of.high!r}"
+    if space.listed is not None:
+        values = [get(trial, path) for trial in space.listed if has(trial, path)]
+        if values:
+            return f"one of {values[:12]!r}"
+    template = space.assembler.template
+    return f"{get(template, path)!r}" if has(template, path) else "not always there"
+
+
+def outcomes(space: Space, expression: Expression) -> Iterator[Any]:
+    """What the expression can be: True, False or unknown, for every combination that is listed;
+    an :class:`Unfit` where it cannot be evaluated.
+    """
+    if space.listed is not None:
+        for params in space.walk_all():
+            try:
+                yield expression.holds(params, missing=False)
+            except Unfit as error:
+                yield error
+        return
+    touched = [space.axes[place] for place in sorted(space.touched(expression))]
+    listed = [(axis, axis.listed(space.grid)) for axis in touched]
+    finite = [(axis, values) for axis, values in listed if values is not None]
+    intervals = {
+        axis.parameters[0].path: _interval(axis.parameters[0].distribution)
+        for axis, values in listed
+        if values is None
+    }
+    if math.prod(count_of(values) for _, values in finite) > _MOST_COMBINATIONS:
+        yield UNKNOWN
+        return
+    for combination in itertools.product(*[values for _, values in finite]):
+        here: dict[str, Any] = _copied(space.assembler.template)
+        for (axis, _), value in zip(finite, combination, strict=True):
+            row = value if len(axis.parameters) > 1 else (value,)
+            for parameter, one in zip(axis.parameters, row, strict=True):
+                put(here, parameter.path, one)
+        try:
+            yield abstract(expression.tree, _names(here, intervals))
+        except Unfit as error:
+            yield expression.unfit(here, error)
+
+
+def _copied(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {key: _copied(value) for key, value in tree.items()}
+    return tree
+
+
+def _interval(of: Any) -> Interval:
+    low = -math.inf if of.low is None else of.low
+    return Interval(low, math.inf if of.high is None else of.high)
+
+
+def _names(here: Mapping[str, Any], intervals: Mapping[Path, Interval]) -> Names:
+    def value(path: Path) -> Any:
+        if path in intervals:
+            return intervals[path]
+        if any(overlap(path, other) for other in intervals) or not has(here, path):
+            return UNKNOWN
+        return get(here, path)
+
+    return value
