@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sweeper.experiment import Tree
-from sweeper.spec import Sweep, Trial, load_sweep
+from sweeper.sweepfile import Sweep, Trial, load_sweep
 
 MakeRun = Callable[..., Path]
 

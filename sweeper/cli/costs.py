@@ -8,7 +8,7 @@ from .formatting import show_bytes, show_seconds
 
 if TYPE_CHECKING:
     from sweeper.results import Estimate, Estimator
-    from sweeper.spec import Sweep
+    from sweeper.sweepfile import Sweep
 
 ENDLESS_SHOWN = 100  # trials of an endless sweep that plan shows without -n
 FACTORS = 4  # of a space's size that are named
@@ -16,7 +16,7 @@ FACTORS = 4  # of a space's size that are named
 
 def shown_limit(sweep: Sweep) -> int | None:
     """How many trials a plan shows: None is all, unless they are more than any launch takes."""
-    from sweeper.spec import MOST_LAUNCHED_TRIALS
+    from sweeper.sweepfile import MOST_LAUNCHED_TRIALS
 
     size = sweep.size()
     if sweep.adaptive:
@@ -40,7 +40,7 @@ def space_in_words(sweep: Sweep) -> str:
 
 def estimate_left(sweep: Sweep, seen: Estimator) -> Estimate | None:
     """What is left to spend; None if no run has finished or nobody can tell how many are left."""
-    from sweeper.spec import MOST_LAUNCHED_TRIALS
+    from sweeper.sweepfile import MOST_LAUNCHED_TRIALS
 
     size = sweep.size()
     if size is None or size > MOST_LAUNCHED_TRIALS:

@@ -21,7 +21,7 @@ from .progress import Board, LiveDisplay, PlainDisplay
 if TYPE_CHECKING:
     from sweeper.raytune import Ending
     from sweeper.results import Entry, Index
-    from sweeper.spec import Metric, Sweep
+    from sweeper.sweepfile import Metric, Sweep
 
 LARGE = 1000  # trials: ask first
 
@@ -44,13 +44,15 @@ def launch(**given: Any) -> int:
     sweeper launch sweep.yaml -j 4 --gpus-per-trial 0.25
     sweeper launch sweep.yaml parameters.training.epochs.value=3 -n 10
     """
+    from sweeper.sweepfile import check_launchable
+
     sweep = options.load(given["spec"], **given)
     plan: Iterable[PlannedTrial] = plan_trials(sweep, Tree(sweep.base_dir), given["retry_failed"])
     if given["dry_run"]:
         from .reading import print_plan
 
         return print_plan(sweep, plan)
-    sweep.check_launchable()
+    check_launchable(sweep)
     say = _Talk(given["quiet"])
     for warning in sweep.warnings:
         say(f"sweeper: {warning}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from sweeper.spec import Sweep
+    from sweeper.sweepfile import Sweep
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -145,7 +145,7 @@ def load(spec: Path, /, overrides: Sequence[str] = (), **given: Any) -> Sweep:
 
     Raises UsageError, SpecError, click.UsageError.
     """
-    from sweeper.spec import load_sweep
+    from sweeper.sweepfile import load_sweep
 
     return load_sweep(spec, check_overrides(overrides), **changes(given))
 

@@ -6,7 +6,7 @@ import math
 import time
 from typing import Any, TextIO
 
-from sweeper.spec import Metric
+from sweeper.sweepfile import Metric
 
 BAD_ENDS = ("failed", "out-of-memory", "timed-out", "lost")
 

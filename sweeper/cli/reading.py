@@ -16,7 +16,7 @@ from . import options
 if TYPE_CHECKING:
     from sweeper.experiment import PlannedTrial, RunRecord
     from sweeper.results import Columns, Goal, Index
-    from sweeper.spec import Metric, Sweep, Trial
+    from sweeper.sweepfile import Metric, Sweep, Trial
 
     from .formatting import Column
 
@@ -60,7 +60,7 @@ def plan(spec: Path, format_: str, save_trials: Path | None, **given: Any) -> No
     Nothing runs and nothing is written; the program need not exist.
     """
     from sweeper.experiment import Tree, plan_trials
-    from sweeper.spec import save_trials as write_trials
+    from sweeper.sweepfile import save_trials as write_trials
 
     sweep = options.load(spec, **given)
     planned: Iterable[PlannedTrial] = plan_trials(

@@ -19,7 +19,7 @@ from . import options
 from .reading import say
 
 if TYPE_CHECKING:
-    from sweeper.spec import Sweep
+    from sweeper.sweepfile import Sweep
     from sweeper.worker import Corner, ProgramCheck
 
 SCHEMA_NAME = "sweeper.schema.json"
@@ -69,7 +69,7 @@ def check(spec: Path, spec_only: bool, corners: bool, as_json: bool, **given: An
 def _check(
     spec: Path, spec_only: bool, corners: bool, as_json: bool, given: Mapping[str, Any]
 ) -> int:
-    from sweeper.spec import check_early_terminate
+    from sweeper.sweepfile import check_early_terminate
 
     sweep = options.load(spec, **given)
     found = _found(sweep)
@@ -95,11 +95,12 @@ def _check(
 def _checked_program(sweep: Sweep) -> ProgramCheck:
     """The program that a launch would run. Raises UsageError with all that is wrong at once."""
     from sweeper.raytune import optunasearch, raylibraries
+    from sweeper.sweepfile import check_launchable
     from sweeper.worker import ProgramCheck
 
     wrong: list[UsageError] = []
     for judge in (
-        sweep.check_launchable,
+        partial(check_launchable, sweep),
         partial(optunasearch.check_installed, sweep.method),
         partial(raylibraries.check_installed, sweep.method),
     ):
@@ -216,7 +217,7 @@ def schema() -> None:
     and as the first line of the sweep file:
     # yaml-language-server: $schema=sweeper.schema.json
     """
-    from sweeper.spec import schema_json
+    from sweeper.sweepfile import schema_json
 
     sys.stdout.write(schema_json())
 
@@ -231,7 +232,7 @@ def init(directory: Path) -> None:
     DIR is made if it is not there; the default is the current directory. What is there already is
     never overwritten.
     """
-    from sweeper.spec import schema_json
+    from sweeper.sweepfile import schema_json
 
     templates = Path(__file__).parent / "templates"
     written = {
@@ -282,7 +283,7 @@ def convert(file: Path, overrides: Sequence[str], to: str, output: Path | None) 
     \b
     sweeper convert sweep.yaml --to wandb -o wandb.yaml
     """
-    from sweeper.spec import to_wandb_yaml
+    from sweeper.sweepfile import to_wandb_yaml
 
     text, notes = to_wandb_yaml(options.load(file, overrides))
     for note in notes:

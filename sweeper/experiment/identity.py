@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweeper.errors import UsageError
-from sweeper.spec import default_monitored
+from sweeper.sweepfile import default_monitored
 
 __all__ = [
     "DIGITS",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import UsageError
-from sweeper.spec import default_monitored
+from sweeper.sweepfile import default_monitored
 
 from . import opening, provenance
 from .compare import explain

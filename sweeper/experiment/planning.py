@@ -10,7 +10,7 @@ from .records import RunRecord
 from .tree import Tree
 
 if TYPE_CHECKING:
-    from sweeper.spec import Sweep, Trial
+    from sweeper.sweepfile import Sweep, Trial
 
 _DONE_HERE = ("stopped", "pruned")
 

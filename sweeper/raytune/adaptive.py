@@ -12,7 +12,7 @@ from random import Random
 from typing import Any, Protocol
 
 from sweeper.experiment import PlannedTrial, RunRecord, Tree, trial_state
-from sweeper.spec import Sweep
+from sweeper.sweepfile import Sweep
 
 from .optunasearch import SAMPLERS, OptunaSearcher, SobolSearcher
 

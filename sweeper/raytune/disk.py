@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sweeper.experiment import RunRecord, Tree, files, prune_checkpoints
-from sweeper.spec import Metric, Sweep
+from sweeper.sweepfile import Metric, Sweep
 
 
 class Disk:

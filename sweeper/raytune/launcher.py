@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sweeper.errors import RunBusy, UsageError
 from sweeper.experiment import Lease, PlannedTrial, RunRecord, Tree, files, living_owner
-from sweeper.spec import (
+from sweeper.sweepfile import (
     ADAPTIVE_METHODS,
     Sweep,
     check_early_terminate,

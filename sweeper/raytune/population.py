@@ -15,7 +15,7 @@ from typing import Any
 
 from sweeper.errors import SweeperError
 from sweeper.experiment import Origin, PlannedTrial, RunRecord, Tree, can_have_child, make_child
-from sweeper.spec import Sweep
+from sweeper.sweepfile import Sweep
 
 from .adaptive import AdaptivePlan, Score, Searcher
 from .exploring import Change, explore, rank_numbers

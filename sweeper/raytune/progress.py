@@ -6,7 +6,7 @@ import difflib
 import statistics
 from typing import Any
 
-from sweeper.spec import Metric, Sweep
+from sweeper.sweepfile import Metric, Sweep
 
 
 class Progress:

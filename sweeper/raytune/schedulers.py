@@ -13,7 +13,7 @@ from typing import Any
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from sweeper.experiment import RunRecord
-from sweeper.spec import EarlyTerminate, Metric, Sweep
+from sweeper.sweepfile import EarlyTerminate, Metric, Sweep
 
 from .adaptive import AdaptivePlan
 from .population import Population

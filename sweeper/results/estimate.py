@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweeper.experiment import PlannedTrial, RunRecord, files
-from sweeper.spec import Sweep
+from sweeper.sweepfile import Sweep
 
 MEASURED = 100  # run directories whose size is measured; more would tell little and take long
 

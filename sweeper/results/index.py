@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sweeper.experiment import RunRecord, Tree, plan_trials
 
 if TYPE_CHECKING:
-    from sweeper.spec import Metric, Sweep
+    from sweeper.sweepfile import Metric, Sweep
 
 STATUSES = (
     "finished",

@@ -13,7 +13,7 @@ from sweeper.experiment import Tree
 from .index import Index, index_directory, index_sweep
 
 if TYPE_CHECKING:
-    from sweeper.spec import Sweep
+    from sweeper.sweepfile import Sweep
 
 STORED = "sweep.yaml"
 DEFAULT_STORAGE = "experiments"
@@ -36,7 +36,7 @@ def open_index(
     Raises UsageError, SpecError for a sweep file that is invalid, TreeError.
     """
     if target.is_file():
-        from sweeper.spec import load_sweep
+        from sweeper.sweepfile import load_sweep
 
         given = {"storage": storage, "name": name, "seed": seed}
         changes = {key: value for key, value in given.items() if value is not None}
@@ -118,7 +118,7 @@ def stored_sweep(path: Path) -> Sweep:
 
     Raises SpecError if it is invalid, as a file that was cut.
     """
-    from sweeper.spec import load_sweep
+    from sweeper.sweepfile import load_sweep
 
     base = path.parent.parent.parent
     return dataclasses.replace(

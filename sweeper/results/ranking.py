@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from sweeper.errors import UsageError
 from sweeper.experiment import RunRecord, mode_of
-from sweeper.spec import Metric
+from sweeper.sweepfile import Metric
 
 from .index import BAD, GOOD, Entry
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.experiment import Tree, files
-from sweeper.spec import Metric
+from sweeper.sweepfile import Metric
 
 from .flat import Columns, flatten
 from .index import BAD, Entry, Index

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweeper.errors import SpecError
-from sweeper.spec import Sweep, check_program, program_verdict
+from sweeper.sweepfile import Sweep, check_program, program_verdict
 
 from .client import Child, ServerControl
 from .session import session_of

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import UsageError
-from sweeper.spec import AS_SCRIPT
+from sweeper.sweepfile import AS_SCRIPT
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ import psutil
 from sweeper import api
 from sweeper.errors import SweeperError
 from sweeper.experiment import Run, adopt_run, process_start
-from sweeper.spec import wandb_param_file
+from sweeper.sweepfile import wandb_param_file
 
 from . import child
 from .client import GRACE_SECONDS, INTERPRETER, JSON_FILE

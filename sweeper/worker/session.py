@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from sweeper.errors import UsageError
-from sweeper.spec import Sweep, program_file, program_mode, script_call
+from sweeper.sweepfile import Sweep, program_file, program_mode, script_call
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def measure_points(points: int) -> None:
 
 def stream(points: int) -> None:
     """Write a sweep file of at least ``points`` points and go through the first ``points``."""
-    from sweeper.spec import load_sweep
+    from sweeper.sweepfile import load_sweep
 
     side = 1
     while side * side * 100 < points:

@@ -15,8 +15,8 @@ import jsonschema
 import pytest
 
 from sweeper.errors import SpecError
-from sweeper.spec import load_sweep
-from sweeper.spec.schema import schema
+from sweeper.sweepfile import load_sweep
+from sweeper.sweepfile.schema import schema
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus" / "wandb"
 EXPECTED = CORPUS / "expected.csv"
@@ -97,7 +97,7 @@ def test_what_fails_there_is_refused_here_with_its_place(case: str) -> None:
 
 @pytest.mark.parametrize("case", accepted())
 def test_the_schema_accepts_it(case: str) -> None:
-    from sweeper.spec.yamlfile import parse
+    from sweeper.sweepfile.yaml12.read import parse
 
     text = (CORPUS / f"{case}.yaml").read_text(encoding="utf-8")
     jsonschema.Draft7Validator(schema()).validate(parse(text, case).data)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sweeper.spec import Sweep, load_sweep
+from sweeper.sweepfile import Sweep, load_sweep
 
 SWEEPS = Path(__file__).parents[2] / "sweeps"
 FILES = sorted(SWEEPS.glob("*.yaml"))

@@ -14,7 +14,7 @@ from sweeper.cli.main import COMMANDS, main
 from sweeper.experiment import ExperimentManager
 from sweeper.experiment.paths import RunPaths
 from sweeper.results import index_sweep, write_summary
-from sweeper.spec import Sweep
+from sweeper.sweepfile import Sweep
 
 ROOT = Path(__file__).parents[2]
 STRUCTURE = (ROOT / "docs" / "structure.md").read_text()

@@ -15,7 +15,7 @@ import yaml
 
 from sweeper.experiment import RunRecord, Tree
 from sweeper.raytune.launcher import _request, _shared
-from sweeper.spec import load_sweep
+from sweeper.sweepfile import load_sweep
 from sweeper.worker import MARK, Child, Message, ServerControl, session_of
 
 

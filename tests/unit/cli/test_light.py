@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeper.spec import Sweep
+from sweeper.sweepfile import Sweep
 
 HEAVY = ("ray", "tensorflow", "keras", "scipy", "sklearn", "numpy", "pandas", "rich")
 

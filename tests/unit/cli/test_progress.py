@@ -14,7 +14,7 @@ import pytest
 from sweeper.cli.launch import _earlier
 from sweeper.cli.main import main
 from sweeper.cli.progress import PlainDisplay
-from sweeper.spec import Metric, Sweep
+from sweeper.sweepfile import Metric, Sweep
 
 
 def lines(

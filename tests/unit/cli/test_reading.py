@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from sweeper.cli.main import main
-from sweeper.spec import Sweep, load_sweep
+from sweeper.sweepfile import Sweep, load_sweep
 
 RunTrial = Callable[..., Path]
 Capture = pytest.CaptureFixture[str]

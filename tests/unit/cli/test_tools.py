@@ -15,9 +15,9 @@ import yaml
 
 from sweeper.cli.main import main
 from sweeper.results.estimate import slots
-from sweeper.spec import Sweep, load_sweep, schema_json
-from sweeper.spec.schema import schema
-from sweeper.spec.yamlfile import parse
+from sweeper.sweepfile import Sweep, load_sweep, schema_json
+from sweeper.sweepfile.schema import schema
+from sweeper.sweepfile.yaml12.read import parse
 
 Capture = pytest.CaptureFixture[str]
 SWEEPS = Path(__file__).parents[3] / "sweeps"

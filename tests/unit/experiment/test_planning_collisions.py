@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sweeper.experiment import Tree, plan_trials
-from sweeper.spec import load_sweep
+from sweeper.sweepfile import load_sweep
 
 SWEEP = """
 program: train.py

@@ -23,7 +23,7 @@ from sweeper.experiment import (
 from sweeper.experiment.compare import explain
 from sweeper.experiment.identity import canonical, digits_of, experiment_id
 from sweeper.experiment.paths import next_run_name, run_order
-from sweeper.spec import Trial
+from sweeper.sweepfile import Trial
 
 PARAMS = {"debug": False, "training": {"rate": 0.1}, "model": {"units": 8}, "comment": "x"}
 

@@ -17,7 +17,7 @@ from sweeper.experiment import ExperimentManager, PlannedTrial, RunRecord, Tree,
 from sweeper.raytune.adaptive import AdaptivePlan, searcher_for
 from sweeper.raytune.optunasearch import EXTRAS, OptunaSearcher, SobolSearcher
 from sweeper.results import score
-from sweeper.spec import Sweep, load_sweep
+from sweeper.sweepfile import Sweep, load_sweep
 
 MIXED = {
     "rate": {"distribution": "log_uniform_values", "min": 1e-4, "max": 1.0},

@@ -11,7 +11,7 @@ import pytest
 from sweeper.cli.main import main
 from sweeper.experiment import Tree
 from sweeper.raytune.disk import Disk, taken
-from sweeper.spec import Sweep, load_sweep
+from sweeper.sweepfile import Sweep, load_sweep
 
 # A launch that goes on imports it beside Ray's start, and ends with exit code 2.
 PROGRAM = """

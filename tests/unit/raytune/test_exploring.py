@@ -14,7 +14,7 @@ import yaml
 
 from sweeper.raytune.exploring import Change, explore, rank_numbers
 from sweeper.space import Space
-from sweeper.spec import load_sweep
+from sweeper.sweepfile import load_sweep
 
 MIXED = {
     "rate": {"distribution": "log_uniform_values", "min": 1e-4, "max": 1.0},

@@ -26,7 +26,7 @@ from sweeper.raytune.population import Population
 from sweeper.raytune.schedulers import Replacement, scheduler_for
 from sweeper.results import index_sweep, rank
 from sweeper.results.index import index_directory
-from sweeper.spec import ADAPTIVE_METHODS, Sweep, load_sweep
+from sweeper.sweepfile import ADAPTIVE_METHODS, Sweep, load_sweep
 from sweeper.worker.child import conclude
 
 PARAMETERS = {"rate": {"min": 0.0, "max": 1.0}, "kind": {"values": ["a", "b"]}}

@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 
 from sweeper.raytune.progress import Progress
-from sweeper.spec import Metric, Sweep
+from sweeper.sweepfile import Metric, Sweep
 
 
 def aiming(grid: Sweep, mode: Literal["best", "last"], repeats: int = 1) -> Progress:

@@ -16,11 +16,11 @@ import pytest
 from ray.tune.schedulers import TrialScheduler
 
 from sweeper.raytune.schedulers import Asha, Hyperband, Judge, MedianStop, scheduler_for
-from sweeper.spec import EarlyTerminate, Metric, Sweep, load_sweep
+from sweeper.sweepfile import EarlyTerminate, Metric, Sweep, load_sweep
 
 Curves = dict[str, list[float]]
 Reference = Callable[[EarlyTerminate, Curves, str], bool]
-ENGINE = Path(__file__).parents[1] / "spec" / "wandb_engine.json"
+ENGINE = Path(__file__).parents[1] / "sweepfile" / "wandb_engine.json"
 ANSWERS: list[dict[str, Any]] = json.loads(ENGINE.read_text())["stops"]
 
 

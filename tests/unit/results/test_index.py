@@ -10,7 +10,7 @@ import pytest
 from sweeper.experiment import Tree
 from sweeper.results import index_sweep, outcome_exit_code
 from sweeper.results.index import index_directory
-from sweeper.spec import Sweep, load_sweep
+from sweeper.sweepfile import Sweep, load_sweep
 
 RunTrial = Callable[..., Path]
 ROWS = [{"loss": 2.0, "val_loss": 3.0}, {"loss": 1.0, "val_loss": 2.5}]

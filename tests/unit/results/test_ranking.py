@@ -21,7 +21,7 @@ from sweeper.results import (
 from sweeper.results.index import index_directory
 from sweeper.results.ranking import deviation, mean
 from sweeper.results.summary import summary, summary_csv
-from sweeper.spec import Metric, Sweep, load_sweep
+from sweeper.sweepfile import Metric, Sweep, load_sweep
 
 LOW = Metric("val_loss", "minimize")
 Add = Callable[..., Path]

@@ -10,7 +10,7 @@ from pathlib import Path
 from sweeper.experiment import Tree
 from sweeper.results import index_sweep, write_summary
 from sweeper.results.summary import summary, summary_csv
-from sweeper.spec import Sweep
+from sweeper.sweepfile import Sweep
 
 RunTrial = Callable[..., Path]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sweeper.experiment import Tree, plan_trials
 from sweeper.results import index_sweep
-from sweeper.spec import Sweep
+from sweeper.sweepfile import Sweep
 
 
 def test_a_torn_provenance(grid: Sweep, run_trial: Callable[..., Path]) -> None:

@@ -1,0 +1,45 @@
+"""The request: a sweep file becomes a sweep, or all that is wrong with it and where.
+
+Pure: nothing here imports Ray, TensorFlow or Keras, runs the user's program, or touches the tree.
+"""
+
+from .command import script_call, wandb_param_file
+from .convert import to_wandb_yaml
+from .early_terminate import EarlyTerminate
+from .load import load_sweep
+from .monitored import default_monitored
+from .preflight import (
+    AS_SCRIPT,
+    check_early_terminate,
+    check_launchable,
+    check_program,
+    program_file,
+    program_mode,
+    program_verdict,
+)
+from .schema import schema_json
+from .sweep import ADAPTIVE_METHODS, MOST_LAUNCHED_TRIALS, Metric, Sweep, Trial
+from .trials_file import save_trials
+
+__all__ = [
+    "ADAPTIVE_METHODS",
+    "AS_SCRIPT",
+    "MOST_LAUNCHED_TRIALS",
+    "EarlyTerminate",
+    "Metric",
+    "Sweep",
+    "Trial",
+    "check_early_terminate",
+    "check_launchable",
+    "check_program",
+    "default_monitored",
+    "load_sweep",
+    "program_file",
+    "program_mode",
+    "program_verdict",
+    "save_trials",
+    "schema_json",
+    "script_call",
+    "to_wandb_yaml",
+    "wandb_param_file",
+]

@@ -1,0 +1,110 @@
+"""Script mode: the words that run a trial, as W&B's agent would write them."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sweeper.errors import UsageError
+
+from .sweep import Sweep
+from .yaml12 import to_yaml
+
+DEFAULT_COMMAND = ("${env}", "${interpreter}", "${program}", "${args}")
+_ENVIRONMENT = re.compile(r"\$\{envvar:([A-Z0-9_]*)\}")
+
+Params = Mapping[str, Any]
+_ARGUMENTS: dict[str, Callable[[Params], list[str]]] = {
+    "args": lambda params: [f"--{k}={v}" for k, v in params.items()],
+    "args_no_equals": lambda params: [w for k, v in params.items() for w in (f"--{k}", str(v))],
+    "args_no_hyphens": lambda params: [f"{k}={v}" for k, v in params.items()],
+    "args_append_hydra": lambda params: [f"+{k}={v}" for k, v in params.items()],
+    "args_override_hydra": lambda params: [f"++{k}={v}" for k, v in params.items()],
+    "args_no_boolean_flags": lambda params: list(_flags(params)),
+    "args_json": lambda params: [json.dumps(params)],
+}
+
+
+def _flags(params: Params) -> Iterable[str]:
+    for key, value in params.items():
+        if value is True:
+            yield f"--{key}"
+        elif value is not False:
+            yield f"--{key}={value}"
+
+
+@dataclass(frozen=True)
+class ScriptCall:
+    """What runs one trial of a script.
+
+    ``argv``: the words. ``param_file``: the YAML that ``WANDB_SWEEP_PARAM_PATH`` points to, from
+    which ``wandb.init()`` fills ``wandb.config``. ``json_file``: what the file named by
+    ``${args_json_file}`` holds, or None where the command does not ask for it.
+    """
+
+    argv: list[str]
+    param_file: str
+    json_file: str | None
+
+
+def script_call(
+    sweep: Sweep,
+    params: Params,
+    *,
+    json_path: Path | str = "params.json",
+    environ: Mapping[str, str] | None = None,
+    interpreter: str = sys.executable,
+) -> ScriptCall:
+    """The command of ``sweep`` for one trial's ``params``, its macros replaced.
+
+    A macro counts where it is a whole word, as in W&B; one that does not exist vanishes, and
+    ``${envvar:NAME}`` is replaced anywhere (by the bare name, if it is not set). Values are
+    written as Python's ``str`` writes them; a group of parameters is one argument. Raises
+    UsageError if the command needs a program and the sweep has none, or leaves no words.
+    """
+    command: Sequence[Any] = sweep.command or DEFAULT_COMMAND
+    words: list[str] = []
+    has_json_file = False
+    for word in (replace_environment(str(word), environ or {}) for word in command):
+        if not (word.startswith("${") and word.endswith("}")):
+            words.append(word)
+            continue
+        macro = word[2:-1]
+        has_json_file |= macro == "args_json_file"
+        words += _macro(macro, sweep, params, interpreter, json_path)
+    if not words:
+        raise UsageError(f"{sweep.path}: command: no words are left to run: {list(command)}")
+    json_file = json.dumps(params) if has_json_file else None
+    return ScriptCall(words, wandb_param_file(params), json_file)
+
+
+def _macro(
+    macro: str, sweep: Sweep, params: Params, interpreter: str, json_path: Path | str
+) -> list[str]:
+    if macro == "env":
+        return ["/usr/bin/env"]
+    if macro == "interpreter":
+        return [interpreter]
+    if macro == "args_json_file":
+        return [str(json_path)]
+    if macro == "program":
+        program = sweep.program
+        if program is None:
+            raise UsageError(f"{sweep.path}: command: ${{program}} stands here, but no `program`")
+        return [str(program.path)] if program.path is not None else ["-m", str(program.module)]
+    return _ARGUMENTS[macro](params) if macro in _ARGUMENTS else []
+
+
+def replace_environment(word: str, environ: Mapping[str, str]) -> str:
+    """``word`` with every ``${envvar:NAME}`` replaced; an unset one becomes its bare name."""
+    return _ENVIRONMENT.sub(lambda match: environ.get(match[1], match[1]), word)
+
+
+def wandb_param_file(params: Params) -> str:
+    """The file that W&B's agent writes for ``WANDB_SWEEP_PARAM_PATH``."""
+    return to_yaml({"wandb_version": 1, **{key: {"value": v} for key, v in params.items()}})

@@ -1,0 +1,153 @@
+"""A sweep as a W&B sweep file, and what is lost on the way."""
+
+from __future__ import annotations
+
+import math
+import os.path
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from sweeper.errors import UsageError
+from sweeper.space import Distribution
+
+from .keys import WANDB_KEYS
+from .sweep import ADAPTIVE_METHODS, Sweep
+from .yaml12 import to_yaml
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\Z")
+# W&B warns of the kinds whose bounds are exponents: the same distribution by its values.
+_BY_VALUES = {
+    "log_uniform": "log_uniform_values",
+    "q_log_uniform": "q_log_uniform_values",
+    "inv_log_uniform": "inv_log_uniform_values",
+}
+_Leaf = tuple[tuple[str, ...], Any]
+_NO_MEANING = {
+    "constraints": "combinations that break a constraint will be tried",
+    "zip": "the parameters will be crossed, not walked together",
+    "order": "W&B walks a grid in order",
+    "repeats": "every point is run once",
+    "seed": "W&B draws anew each time",
+    "resources": "",
+    "parallel": "start as many agents",
+    "budget": "",
+    "retry": "",
+    "checkpoint": "",
+    "storage": "",
+    "monitored": "",
+}
+
+
+def to_wandb(sweep: Sweep) -> tuple[dict[str, Any], list[str]]:
+    """The W&B form of ``sweep``, and one note for everything that W&B cannot say.
+
+    Raises UsageError for ``method: list``, which W&B has not.
+    """
+    if sweep.method == "list":
+        raise UsageError("W&B has no list of trials: give `values` and use `method: grid`")
+    notes: list[str] = []
+    written: dict[str, Any] = {}
+    for key in WANDB_KEYS:
+        if key in sweep.document and key not in ("imageuri", "scheduler"):
+            written[key] = sweep.document[key]
+    written["name"] = sweep.name
+    if sweep.program is not None:
+        written["program"] = _program(sweep)
+    if sweep.command is not None:
+        written["command"] = list(sweep.command)
+    elif sweep.program is not None:
+        notes.append("W&B runs the program as a script: it must read its parameters itself")
+    written["method"] = "bayes" if sweep.method in ADAPTIVE_METHODS else sweep.method
+    if written["method"] != sweep.method:
+        notes.append(f"method: {sweep.method} becomes W&B's bayes")
+    if sweep.metric is not None:
+        written["metric"] = {"name": sweep.metric.name, "goal": sweep.metric.goal}
+        if sweep.metric.target is not None:
+            written["metric"]["target"] = sweep.metric.target
+        if sweep.metric.mode == "last":
+            notes.append("metric.mode: W&B looks at the last value unless told otherwise")
+    cap = sweep.run_cap or sweep.budget.trials
+    if cap is not None:
+        written["run_cap"] = cap
+    _early_terminate(sweep, written, notes)
+    written["parameters"] = _parameters(sweep, notes)
+    for key, why in _NO_MEANING.items():
+        if key in sweep.document and key != "storage" and not (key == "seed" and sweep.seed == 0):
+            notes.append(f"{key}: W&B has no such key{': ' + why if why else ''}")
+    return written, notes
+
+
+def to_wandb_yaml(sweep: Sweep) -> tuple[str, list[str]]:
+    """As :func:`to_wandb`, as YAML text."""
+    written, notes = to_wandb(sweep)
+    return to_yaml(written), notes
+
+
+def _program(sweep: Sweep) -> str:
+    program = sweep.program
+    assert program is not None
+    if program.path is None:
+        return str(program.module)
+    start = sweep.path.parent if sweep.path else program.path.parent
+    return os.path.relpath(program.path, start)
+
+
+def _early_terminate(sweep: Sweep, written: dict[str, Any], notes: list[str]) -> None:
+    stop = sweep.early_terminate
+    if stop is None:
+        return
+    if stop.type != "hyperband":
+        notes.append(f"early_terminate: W&B has hyperband only, not {stop.type}: left out")
+        return
+    body: dict[str, Any] = {"type": "hyperband", "eta": stop.eta, "strict": stop.strict}
+    for name in ("min_iter", "max_iter", "s"):
+        if getattr(stop, name) is not None:
+            body[name] = getattr(stop, name)
+    written["early_terminate"] = body
+
+
+def _parameters(sweep: Sweep, notes: list[str]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for path, value in _leaves(sweep.space.base):
+        _put(tree, path, {"value": value})
+    for parameter in sweep.space.parameters:
+        _put(tree, parameter.path, body_of(parameter.distribution))
+        if parameter.conditions:
+            notes.append(f"{parameter.name}: W&B has no `when`: it will always be set")
+    names = sorted({part for parameter in sweep.space.parameters for part in parameter.path})
+    odd = [name for name in names if not _NAME.match(name)]
+    if odd:
+        notes.append(f"W&B warns of these names: {', '.join(odd)}")
+    return tree
+
+
+def _leaves(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> list[_Leaf]:
+    found: list[_Leaf] = []
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            found += _leaves(value, (*path, key))
+        else:
+            found.append(((*path, key), value))
+    return found
+
+
+def _put(tree: dict[str, Any], path: tuple[str, ...], body: dict[str, Any]) -> None:
+    for part in path[:-1]:
+        below = tree.get(part)
+        if not isinstance(below, dict) or "parameters" not in below:
+            tree[part] = {"parameters": {}}
+        tree = tree[part]["parameters"]
+    tree[path[-1]] = body
+
+
+def body_of(of: Distribution) -> dict[str, Any]:
+    """A distribution in the form of which W&B does not warn."""
+    body = of.as_written()
+    if of.kind not in _BY_VALUES:
+        return body
+    if of.kind == "inv_log_uniform":
+        low, high = math.exp(-of.max), math.exp(-of.min)
+    else:
+        low, high = math.exp(of.min), math.exp(of.max)
+    return {**body, "distribution": _BY_VALUES[of.kind], "min": low, "max": high}

@@ -1,0 +1,211 @@
+"""``early_terminate``: when a scheduler may stop a trial that does badly."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from sweeper.wording import did_you_mean, one_of
+
+from .problems import Report
+
+# type → its keys: name → (kind, default); None as default: not set
+_COUNT = "a whole number of 1 or more"
+TYPES: dict[str, dict[str, Any]] = {
+    "hyperband": {"min_iter": None, "max_iter": None, "s": None, "eta": 3, "strict": True},
+    "asha": {"min_iter": 1, "max_iter": None, "eta": 3, "brackets": 1},
+    "median": {"min_iter": 1, "min_trials": 3},
+    "bohb": {"max_iter": None, "eta": 3},
+    "pbt": {"interval": 1, "quantile": 0.25, "resample": 0.25, "min_iter": 0},
+    "pb2": {"interval": 1, "quantile": 0.25, "min_iter": 0},
+}
+POPULATIONS = ("pbt", "pb2")
+"""The types that replace a bad trial by a new one, which goes on from a good one's weights."""
+_MOST_BANDS = 100
+
+
+@dataclass(frozen=True)
+class EarlyTerminate:
+    """A scheduler by ``type``. An iteration is one report of the metric.
+
+    ``min_iter`` is the first iteration at which a trial may be stopped. Of hyperband ``max_iter``,
+    ``s`` and ``eta`` mean what they mean in W&B, and ``strict`` judges a trial by its latest band,
+    not its best value so far; of asha and bohb see :meth:`is_rung`. ``options`` are the other
+    keys of the type, defaults filled in.
+    """
+
+    type: str
+    min_iter: int | None = None
+    max_iter: int | None = None
+    s: int | None = None
+    eta: float = 3
+    strict: bool = True
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def makes_trials(self) -> bool:
+        """Whether it starts trials of its own, in place of those that it stops."""
+        return self.type in POPULATIONS
+
+    def bands(self, upto: int | None = None) -> tuple[int, ...]:
+        """The iterations at which hyperband judges, ascending, as W&B computes them.
+
+        With ``max_iter`` and ``s``: ``max_iter / eta**k`` for k = 1…s; else ``min_iter * eta**k``
+        without end, of which those up to ``upto`` (or the first hundred) are given.
+        """
+        bands: list[int] = []
+        if self.max_iter is not None and self.s is not None:
+            band = float(self.max_iter)
+            for _ in range(self.s):
+                band /= self.eta
+                if band < 1:
+                    break
+                bands.append(int(band))
+        else:
+            band = float(self.min_iter or 1)
+            while len(bands) < _MOST_BANDS and (upto is None or band <= upto):
+                bands.append(int(band))
+                band *= self.eta
+        return tuple(sorted({band for band in bands if upto is None or band <= upto}))
+
+    def is_rung(self, iteration: int, bracket: int = 0) -> bool:
+        """Are the trials of this bracket (from 0) judged after so many reports?
+
+        At ``min_iter * eta**(bracket + k)`` for k = 0, 1, …, rounded down, below ``max_iter``.
+        """
+        if self.max_iter is not None and iteration >= self.max_iter:
+            return False
+        rung: float = self.min_iter or 1
+        for _ in range(bracket):
+            rung *= self.eta
+        while rung < iteration:
+            rung *= self.eta
+        return rung < iteration + 1
+
+
+def parse_early_terminate(report: Report, raw: Any) -> EarlyTerminate | None:
+    """The value of ``early_terminate``; complaints go to ``report``."""
+    key = ("early_terminate",)
+    if not isinstance(raw, dict):
+        name = raw if isinstance(raw, str) and raw in TYPES else "hyperband"
+        report.expected(
+            key, "a mapping", raw, f"write `early_terminate: {{type: {name}, min_iter: 3}}`"
+        )
+        return None
+    kind = raw.get("type")
+    if kind is None:
+        report.add(key, "`early_terminate` needs `type`", f"one of {one_of(TYPES)}", on_key=True)
+        return None
+    if not isinstance(kind, str) or kind not in TYPES:
+        hint = did_you_mean(kind, TYPES) if isinstance(kind, str) else ""
+        report.expected((*key, "type"), one_of(TYPES), kind, hint)
+        every = list(dict.fromkeys(["type", *(name for keys in TYPES.values() for name in keys)]))
+        for name in raw:
+            if name not in every:
+                report.unknown((*key, name), every)
+        return None
+    before = len(report.problems)
+    values = dict(TYPES[kind])
+    for name, value in raw.items():
+        if name == "type":
+            continue
+        if name not in values:
+            report.unknown((*key, name), ["type", *TYPES[kind]], f"key of {kind}")
+            continue
+        problem = _problem(name, value)
+        if problem:
+            report.expected((*key, name), problem, value, _mend(name, value))
+            continue
+        is_count = name in ("min_iter", "max_iter", "s", "brackets", "min_trials", "interval")
+        values[name] = int(value) if is_count else value
+    if len(report.problems) > before:
+        return None
+    if kind == "hyperband":
+        has_max = values["max_iter"] is not None and values["s"] is not None
+        if not has_max and values["min_iter"] is None:
+            report.add(
+                key,
+                "hyperband needs `min_iter`, or `max_iter` and `s`",
+                "for example `min_iter: 3`: the first band is then after 3 reports of the metric",
+                on_key=True,
+            )
+            return None
+    if kind == "bohb" and values["max_iter"] is None:
+        report.add(
+            key, "bohb needs `max_iter`", "add `max_iter:`, the most epochs of a trial", on_key=True
+        )
+        return None
+    common: dict[str, Any] = {
+        name: values.pop(name) for name in ("min_iter", "max_iter", "s") if name in values
+    }
+    common["eta"] = values.pop("eta", 3)
+    common["strict"] = values.pop("strict", True)
+    if kind == "bohb":  # every bracket of hyperband, from 1 iteration to max_iter
+        common["min_iter"] = 1
+        values["brackets"] = _most_brackets(1, common["max_iter"], common["eta"])
+    stop = EarlyTerminate(kind, options=values, **common)
+    if kind == "asha" and not _has_rungs(report, stop):
+        return None
+    if kind == "hyperband" and not stop.bands():
+        report.add(
+            key,
+            f"max_iter {stop.max_iter}, s {stop.s} and eta {stop.eta} leave no band of 1 or more",
+            "make `max_iter` larger or `eta` smaller",
+        )
+        return None
+    return stop
+
+
+def _has_rungs(report: Report, asha: EarlyTerminate) -> bool:
+    """Does ``max_iter`` leave every bracket a rung, or the last one all of its iterations?"""
+    low, high, brackets = asha.min_iter or 1, asha.max_iter, asha.options["brackets"]
+    if high is None:
+        return True
+    if high <= low:
+        report.expected(
+            ("early_terminate", "max_iter"),
+            f"more than min_iter, {low}",
+            high,
+            "give the reports of a whole trial, or leave it out",
+        )
+        return False
+    most = _most_brackets(low, high, asha.eta)
+    if brackets > most:
+        report.expected(
+            ("early_terminate", "brackets"),
+            f"at most {most}",
+            brackets,
+            f"bracket s begins at min_iter·eta^s reports, up to max_iter {high}",
+        )
+        return False
+    return True
+
+
+def _most_brackets(low: int, high: int, eta: float) -> int:
+    """How many brackets have their first rung, ``low * eta**s``, at ``high`` or before."""
+    return 1 + int(math.log(high / low) / math.log(eta) + 1e-9)
+
+
+def _mend(name: str, value: Any) -> str:
+    if name == "strict":
+        meant = str(value).lower() in ("yes", "on", "1", "true", "y")
+        return f"write `strict: {'true' if meant else 'false'}`"
+    if name == "eta":
+        return "each band is eta times the one before: write `eta: 3`"
+    if name in ("quantile", "resample"):
+        return f"for example `{name}: 0.25`"
+    return f"for example `{name}: 3`"
+
+
+def _problem(name: str, value: Any) -> str | None:
+    """What was expected, if ``value`` is not it."""
+    if name == "strict":
+        return None if isinstance(value, bool) else "true or false"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return "a number"
+    if name == "eta":
+        return None if value > 1 else "a number above 1"
+    if name in ("quantile", "resample"):
+        return None if 0 < value <= 1 else "a number above 0 and up to 1"
+    return None if value >= 1 and float(value).is_integer() else _COUNT

@@ -1,0 +1,341 @@
+"""From a sweep file to a :class:`Sweep`, or to all that is wrong with it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from sweeper.errors import Problem, SpecError, UsageError
+from sweeper.space import Space
+from sweeper.wording import all_of, describe, nearest
+
+from . import directories, keys
+from .build_space import build_space
+from .early_terminate import parse_early_terminate
+from .monitored import default_monitored, parse_monitored
+from .overrides import apply_overrides
+from .problems import Report
+from .program import Program, parse_program
+from .sweep import ADAPTIVE_METHODS, Budget, Metric, Resources, Retry, SourcePlace, Sweep
+from .trials_file import FORMATS, read_data, read_trials
+from .yaml12 import Document, parse
+
+# The options of `launch` that stand for keys of the file.
+_CHANGES = {
+    "name": ("name",),
+    "storage": ("storage",),
+    "seed": ("seed",),
+    "max_trials": ("run_cap",),
+    "parallel": ("parallel",),
+    "cpus_per_trial": ("resources", "cpu"),
+    "gpus_per_trial": ("resources", "gpu"),
+}
+
+
+def load_sweep(path: Path | str, overrides: Sequence[str] = (), **changes: Any) -> Sweep:
+    """Read and validate a sweep file.
+
+    ``overrides`` (``"parameters.lr.max=0.1"``) edit the file before it is validated; ``changes``
+    are options with the same effect: ``name``, ``storage``, ``seed``, ``max_trials``
+    (→ ``run_cap``), ``parallel``, ``cpus_per_trial``, ``gpus_per_trial``; None leaves
+    the file's value.
+
+    Raises UsageError if the file cannot be read, SpecError with every problem if it is invalid. The
+    program need not exist: see :func:`sweeper.sweepfile.check_program`.
+    """
+    path = Path(path)
+    document = parse(_text(path), str(path))
+    report = Report(document)
+    if document.data is None and not report.problems:
+        report.add((), "the file is empty", "a sweep file needs `method` and `parameters`")
+    elif not isinstance(document.data, dict) and not report.problems:
+        mend = "a sweep file holds keys, such as `method: random` and `parameters:`"
+        report.expected((), "a mapping of keys", document.data, mend)
+    if not isinstance(document.data, dict) or document.is_hopeless:
+        report.stop_on_problems()
+    sweep = _Loading(path.absolute(), document, report).sweep(overrides, changes)
+    report.stop_on_problems()
+    assert sweep is not None
+    return sweep
+
+
+def _text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        files = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        close = nearest(path.name, files)
+        hint = f": did you mean {path.parent / close[0]}?" if close else ""
+        raise UsageError(f"{path}: there is no such file{hint}") from None
+    except IsADirectoryError:
+        raise UsageError(f"{path}: expected a sweep file, found a directory") from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        first = data.decode("utf-16", "replace").split("\n")[0].expandtabs(1)[:200].rstrip()
+        problem = Problem("the file is UTF-16 text", "", str(path), 1, 1, first, "save it as UTF-8")
+        raise SpecError([problem])
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        start = data.rfind(b"\n", 0, error.start) + 1
+        column = len(data[start : error.start].decode("utf-8-sig")) + 1
+        text = data[start:].split(b"\n")[0].decode("utf-8-sig", "replace").expandtabs(1)
+        source = text[:200].rstrip() if column <= 200 else ""
+        what = f"not UTF-8 text (byte {data[error.start]:#04x})"
+        problem = Problem(what, "", str(path), line, column, source, "save the file as UTF-8")
+        raise SpecError([problem]) from None
+
+
+class _Loading:
+    """One file on its way to a sweep."""
+
+    def __init__(self, path: Path, document: Document, report: Report) -> None:
+        self.path, self.document, self.report = path, document, report
+        self.data: dict[str, Any] = document.data
+
+    def sweep(self, overrides: Sequence[str], changes: dict[str, Any]) -> Sweep | None:
+        early = [text for text in overrides if text.partition("=")[0].strip() in ("base", "trials")]
+        apply_overrides(self.document, self.report, early)
+        self.read_base()
+        apply_overrides(self.document, self.report, [o for o in overrides if o not in early])
+        self.apply(changes)
+        report, data = self.report, self.data
+        keys.top_level(report, data)
+        method = keys.method(report, data)
+        base = data.get("base") if isinstance(data.get("base"), dict) else None
+        if report.base_is_unread:
+            base = None
+        trials = self.trials(method)
+        built = build_space(report, data, method, base, trials)
+        space, example, varying, conditional = built
+        metric = keys.metric(report, data["metric"]) if "metric" in data else None
+        early_terminate = None
+        if data.get("early_terminate") is not None:
+            early_terminate = parse_early_terminate(report, data["early_terminate"])
+        self.need_metric(method)
+        program = self.program()
+        values = self.values()
+        monitored = default_monitored(example, varying, conditional)
+        if "monitored" in data and not report.base_is_unread:
+            monitored = parse_monitored(report, data["monitored"], list(example), conditional)
+        if report.problems or space is None:
+            return None
+        sweep = Sweep(
+            path=self.path,
+            program=program,
+            command=tuple(data["command"]) if data.get("command") else None,
+            method=str(method),
+            metric=metric,
+            monitored=monitored,
+            early_terminate=early_terminate,
+            space=space,
+            description=str(data["description"]) if data.get("description") else None,
+            warnings=tuple(report.warnings),
+            places=self.places(),
+            **values,
+        )
+        object.__setattr__(sweep, "document", self.resolved(sweep))
+        return sweep
+
+    def read_base(self) -> None:
+        """``base`` may be a file: from here on it is what the file holds."""
+        raw = self.data.get("base")
+        if "base" not in self.data or isinstance(raw, dict):
+            return
+        if not isinstance(raw, str):
+            self.report.expected(("base",), "a JSON or YAML file, or a mapping", raw)
+            self.report.base_is_unread = True
+            return
+        found: Any = {}
+        before = len(self.report.problems)
+        try:
+            found = read_data(self.beside(raw))
+        except FileNotFoundError as error:
+            self.report.add(("base",), f"there is no file {error.args[0]}", error.args[1])
+        except UsageError as error:
+            self.report.add(("base",), str(error))
+        if not isinstance(found, dict):
+            self.report.add(("base",), f"{raw}: expected a parameter dict, found {describe(found)}")
+            found = {}
+        self.report.base_is_unread = len(self.report.problems) > before
+        self.data["base"] = found
+
+    def beside(self, name: str) -> Path:
+        """A file named in the sweep file: beside it, or in the current directory.
+
+        Raises FileNotFoundError with the path and a mend.
+        """
+        given = Path(name).expanduser()
+        beside = self.path.parent / given
+        if beside.exists() or not (Path.cwd() / given).exists():
+            if not beside.exists():
+                directory = beside.parent
+                files = [p.name for p in directory.iterdir()] if directory.is_dir() else []
+                close = nearest(beside.name, files)
+                files = sorted(file for file in files if Path(file).suffix in FORMATS)
+                files = [file for file in files if file != self.path.name][:6]
+                mend = "name a file beside the sweep file"
+                if close:
+                    mend = f"did you mean {close[0]}?"
+                elif files:
+                    mend = f"beside it there {'are' if len(files) > 1 else 'is'} {all_of(files)}"
+                raise FileNotFoundError(beside, mend)
+            return beside
+        return Path.cwd() / given
+
+    def trials(self, method: str | None) -> list[Any] | None:
+        """The dicts of ``method: list``, inlined."""
+        raw = self.data.get("trials")
+        if "trials" not in self.data:
+            if method == "list":
+                self.report.add(
+                    ("method",),
+                    "`method: list` needs `trials`",
+                    "a list of parameter dicts, or a file",
+                )
+            return None
+        if method is not None and method != "list":
+            self.report.add(
+                ("trials",),
+                f"`trials` has no meaning in `method: {method}`",
+                "use `method: list`",
+                on_key=True,
+            )
+            return None
+        if isinstance(raw, str):
+            try:
+                raw = read_trials(self.beside(raw))
+            except FileNotFoundError as error:
+                self.report.add(("trials",), f"there is no file {error.args[0]}", error.args[1])
+                return None
+            except UsageError as error:
+                self.report.add(("trials",), str(error))
+                return None
+        if not isinstance(raw, list):
+            self.report.expected(("trials",), "a list of parameter dicts, or a file", raw)
+            return None
+        if not raw:
+            self.report.add(("trials",), "expected at least one trial, found an empty list")
+            return None
+        self.data["trials"] = raw
+        return raw
+
+    def apply(self, changes: dict[str, Any]) -> None:
+        for option, value in changes.items():
+            if option not in _CHANGES:
+                raise TypeError(f"load_sweep() has no option {option!r}")
+            if value is None:
+                continue
+            *above, last = _CHANGES[option]
+            level = self.data
+            for key in above:
+                if not isinstance(level.get(key), dict):
+                    level[key] = {}
+                level = level[key]
+            if option == "max_trials" and level.get(last) is not None:
+                # At most as many as the file allows, which is judged as it stands.
+                written = level[last]
+                is_number = isinstance(written, (int, float)) and not isinstance(written, bool)
+                if not is_number or written <= value or written != int(written):
+                    continue
+            level[last] = str(value) if isinstance(value, Path) else value
+            self.report.options.add(_CHANGES[option])
+
+    def need_metric(self, method: str | None) -> None:
+        data = self.data
+        if data.get("metric") is not None:
+            return
+        example = "for example `metric: {name: val_loss, goal: minimize}`"
+        if "metric" in data:
+            pass  # an empty `metric:` was complained about
+        elif method in ADAPTIVE_METHODS:
+            self.report.add(("method",), f"`method: {method}` needs `metric`", example)
+        elif data.get("early_terminate") is not None:
+            self.report.add(
+                ("early_terminate",), "`early_terminate` needs `metric`", example, on_key=True
+            )
+
+    def program(self) -> Program | None:
+        raw = self.data.get("program")
+        if raw is None:
+            return None
+        if not isinstance(raw, str) or not raw.strip():
+            example = "for example `program: train.py`"
+            self.report.expected(("program",), "a file or a dotted module", raw, example)
+            return None
+        try:
+            has_command = bool(self.data.get("command"))
+            return parse_program(raw.strip(), self.path.parent, has_command=has_command)
+        except ValueError as error:
+            self.report.add(
+                ("program",), f"expected a file or a dotted module, found {raw!r}: {error}"
+            )
+            return None
+
+    def values(self) -> dict[str, Any]:
+        """The keys that stand alone."""
+        report, data = self.report, self.data
+        stem = self.path.stem
+        name = (
+            directories.directory_name(report, data["name"], ("name",)) if "name" in data else stem
+        )
+        sweep_name = data.get("sweep_name", stem)
+        if "sweep_name" in data:
+            sweep_name = directories.directory_name(report, sweep_name, ("sweep_name",))
+        cap = data.get("run_cap")
+        seed = data.get("seed", 0)
+        repeats = data.get("repeats", 1)
+        order: Literal["as_written", "shuffle"] | None = "as_written"
+        if "order" in data:
+            mend = "write `order: shuffle`, or leave it out"
+            among = ("as_written", "shuffle")
+            order = keys.choice(report, data["order"], ("order",), among, mend)
+            if order == "shuffle" and data.get("method") not in ("grid", "list"):
+                report.add(
+                    ("order",),
+                    f"`order: shuffle` has no meaning in `method: {data.get('method')}`",
+                    "remove it",
+                )
+        return {
+            "name": name,
+            "sweep_name": sweep_name,
+            "run_cap": None if cap is None else keys.whole(report, cap, ("run_cap",)),
+            "seed": keys.whole(report, seed, ("seed",), None),
+            "repeats": keys.whole(report, repeats, ("repeats",)),
+            "order": order,
+            "resources": self.given("resources", keys.resources, Resources()),
+            "parallel": keys.parallel(report, data.get("parallel")),
+            "storage": directories.storage(report, data.get("storage")),
+            "retry": self.given("retry", keys.retry, Retry()),
+            "checkpoint": self.given("checkpoint", keys.checkpoint, {}),
+            "budget": self.given("budget", keys.budget, Budget()),
+        }
+
+    def given(self, key: str, read: Any, default: Any) -> Any:
+        return read(self.report, self.data[key]) if self.data.get(key) is not None else default
+
+    def places(self) -> dict[str, SourcePlace]:
+        """Where the values of the top-level keys stand that are still judged before a launch."""
+        found = {}
+        for key in ("program", "method", "parameters", "constraints", "early_terminate"):
+            if (key,) in self.document.places and (key,) not in self.report.options:
+                line, column = self.document.places[(key,)][key != "parameters"]
+                source = self.document.source(line) if column <= 200 else ""
+                found[key] = SourcePlace(line, column, source)
+        return found
+
+    def resolved(self, sweep: Sweep) -> dict[str, Any]:
+        """The document with everything in it that it took from its surroundings."""
+        resolved = {"name": sweep.name, "sweep_name": sweep.sweep_name, **self.data}
+        resolved |= {"name": sweep.name, "sweep_name": sweep.sweep_name}
+        if sweep.program is not None:
+            resolved["program"] = sweep.program.text
+        resolved["storage"] = str(sweep.storage)
+        resolved["seed"] = sweep.seed
+        return resolved
+
+
+__all__ = ["Metric", "Space", "load_sweep"]

@@ -1,0 +1,91 @@
+"""Which groups of parameters make the identity of an experiment: `monitored`, or by default."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sweeper.wording import all_of, nearest, one_of
+
+from .problems import Report
+
+Monitored = tuple[str | tuple[str, ...], ...]
+
+_LONGEST_ID = 200
+_GROUP_LENGTH = 9  # "-" and eight digits
+
+
+def default_monitored(
+    params: Mapping[str, Any],
+    varying: Collection[str] = (),
+    conditional: Collection[str] = (),
+) -> Monitored:
+    """The groups that identify an experiment by default.
+
+    Every top-level mapping of ``params`` is a group, in sorted order; the top-level keys that are
+    no mappings but that the sweep varies (``varying``) are one more group together, with the
+    mappings that not every trial has (``conditional``). Without any mapping, all top-level keys but
+    ``debug`` are one group. Too many groups for a directory name are joined into one, and so are
+    all where a trial may have nothing of a group.
+    """
+    groups = sorted(key for key, value in params.items() if isinstance(value, Mapping))
+    if not groups:
+        return (tuple(sorted(key for key in params if key != "debug")),)
+    always = [key for key in groups if key not in conditional]
+    wanted = {*varying, *groups} & set(params) - set(always)
+    groups = always
+    loose = tuple(sorted(wanted - {"debug"}))
+    monitored: Monitored = (*groups, loose) if loose else tuple(groups)
+    is_long = len("exp") + _GROUP_LENGTH * len(monitored) > _LONGEST_ID
+    if is_long or (loose and set(loose) <= set(conditional)):
+        return (tuple(sorted({*groups, *loose})),)
+    return monitored
+
+
+def parse_monitored(
+    report: Report, raw: Any, names: Sequence[str], conditional: Collection[str] = ()
+) -> tuple[Any, ...]:
+    """Top-level keys of the parameter dict, or lists of them that are one group together.
+
+    ``conditional`` are the names that some trials do not have.
+    """
+    key = ("monitored",)
+    if isinstance(raw, str):
+        report.expected(key, "a list of names", raw, f"write `monitored: [{raw}]`")
+        return ()
+    if not isinstance(raw, list) or not raw:
+        report.expected(key, "a list of names of top-level parameters", raw)
+        return ()
+    found: list[str | tuple[str, ...]] = []
+    for index, element in enumerate(raw):
+        group = element if isinstance(element, list) else [element]
+        for place, name in enumerate(group):
+            if not isinstance(name, str) or name not in names:
+                close = nearest(str(name), names)
+                if not close and isinstance(name, str) and name.split(".")[0] in names:
+                    close = [name.split(".")[0]]
+                mend = (
+                    f"did you mean `{close[0]}`?"
+                    if close
+                    else f"there are {all_of(names)}"
+                    if names
+                    else ""
+                )
+                at = (*key, index, place) if isinstance(element, list) else (*key, index)
+                report.expected(at, "the name of a top-level parameter or group", name, mend)
+        if not group:
+            report.expected((*key, index), "at least one name", element)
+        elif all(isinstance(name, str) and name in conditional for name in group):
+            always = [name for name in names if name not in conditional]
+            report.add(
+                (*key, index),
+                f"not every trial has {one_of(f'`{name}`' for name in group)}, which has a `when`",
+                f"name it together with another: [{always[0]}, {group[0]}]" if always else "",
+            )
+        found.append(tuple(map(str, group)) if isinstance(element, list) else str(element))
+    flat = [
+        name for element in found for name in ([element] if isinstance(element, str) else element)
+    ]
+    for name in sorted({name for name in flat if flat.count(name) > 1}):
+        report.add(key, f"`{name}` stands twice", "name each group once")
+    return tuple(found)

@@ -1,0 +1,153 @@
+"""``a.b.c=value`` on the command line: edits of the sweep file before it is validated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sweeper.wording import nearest
+
+from .keys import KEYS, WANDB_KEYS
+from .parameter import BODY_KEYS
+from .parameters import dotted_names, find_place
+from .problems import Report
+from .yaml12 import Document, KeyPath, parse_value
+
+# What a new `value`, `values` or `min`/`max` of a parameter replaces.
+_KIND_KEYS = ("value", "values", "probabilities", "distribution", "min", "max", "q", "mu", "sigma")
+
+
+def apply_overrides(document: Document, report: Report, overrides: Sequence[str]) -> None:
+    """Change ``document.data`` as asked; complaints go to ``report``."""
+    for text in overrides:
+        name, equals, value_text = text.partition("=")
+        parts = name.strip().split(".")
+        if not equals or not all(parts):
+            report.options.add((text,))
+            report.add(
+                (text,), "expected KEY=VALUE", "for example parameters.training.epochs.value=3"
+            )
+            continue
+        parsed = parse_value(value_text, text)
+        if parsed.problems:
+            report.options.add(tuple(parts))
+            report.add(tuple(parts), f"the value {value_text!r} is not valid YAML", "quote it")
+            continue
+        if parts[0] not in KEYS and parts[0] not in WANDB_KEYS:
+            _unknown(report, document.data, parts, text)
+            continue
+        _set(document, report, parts, parsed.data, text)
+
+
+def _unknown(report: Report, data: Any, parts: list[str], text: str) -> None:
+    key: KeyPath = tuple(parts)
+    report.options.add(key)
+    parameters = data.get("parameters")
+    known = parameters if isinstance(parameters, dict) else {}
+    base = data.get("base") if isinstance(data.get("base"), dict) else {}
+    close = nearest(parts[0], [*KEYS, *known])
+    mend = f"did you mean `{close[0]}`?" if close else ""
+    if parts[0] in known or (close and close[0] in known):
+        ending = "" if len(parts) > 1 and parts[-1] in BODY_KEYS else ".value"
+        right = ".".join(["parameters", *(close or parts[:1]), *parts[1:]])
+        mend = f"did you mean `{right}{ending}={text.partition('=')[2]}`?"
+    elif parts[0] in base:
+        bare = parts[:-1] if len(parts) > 1 and parts[-1] == "value" else parts
+        mend = f"did you mean `{'.'.join(['parameters', *bare])}.value={text.partition('=')[2]}`?"
+    report.add(key, f"unknown key `{parts[0]}` in the override `{text}`", mend)
+
+
+def _set(document: Document, report: Report, parts: list[str], value: Any, text: str) -> None:
+    data = document.data
+    if parts[0] == "parameters" and len(parts) > 1:
+        path = _parameter_path(report, data, parts[1:], text)
+        if path is None:
+            return
+    else:
+        path = tuple(parts)
+    level: Any = data
+    for index, part in enumerate(path[:-1]):
+        following = level.get(part) if isinstance(level, dict) else None
+        if not isinstance(following, dict):
+            if following is not None and not _is_parameter(path[: index + 1]):
+                report.options.add(tuple(path))
+                report.add(
+                    tuple(path),
+                    f"`{'.'.join(path[: index + 1])}` is no mapping in the override `{text}`",
+                )
+                return
+            following = level[part] = {}
+        level = following
+    if _is_parameter(path[:-1]) and path[-1] in ("value", "values", "min", "max", "distribution"):
+        _make_room(level, str(path[-1]))
+    level[path[-1]] = value
+    report.options.add(tuple(path))
+
+
+def _is_parameter(path: Sequence[str | int]) -> bool:
+    return len(path) > 1 and path[0] == "parameters" and path[-1] != "parameters"
+
+
+def _make_room(body: dict[str, Any], key: str) -> None:
+    """A parameter is either constant, listed or drawn: the new form ends the old one."""
+    if key == "distribution":
+        clashing: Sequence[str] = ("value",)
+    elif key in ("min", "max"):
+        clashing = ("value", "values", "probabilities")
+    elif key == "values" and len(body.get("probabilities", [])) > 0:
+        clashing = [other for other in _KIND_KEYS if other != key]
+    else:
+        clashing = [other for other in _KIND_KEYS if other != key]
+    for other in clashing:
+        body.pop(other, None)
+
+
+def _parameter_path(
+    report: Report, data: dict[str, Any], parts: list[str], text: str
+) -> tuple[str, ...] | None:
+    """The place in the file of a dotted address below ``parameters``."""
+    ending = parts[-1:] if len(parts) > 1 and parts[-1] in BODY_KEYS else []
+    address = parts[: len(parts) - len(ending)]
+    parameters = data.setdefault("parameters", {})
+    if not isinstance(parameters, dict):
+        parameters = data["parameters"] = {}
+    found = _find(parameters, [part for part in address if part != "parameters"])
+    if found is not None:
+        return ("parameters", *found, *ending)
+    name = ".".join(part for part in address if part != "parameters")
+    known = list(_names(parameters))
+    base = data.get("base")
+    in_base = isinstance(base, dict) and find_place(base, name) is not None
+    close = nearest(name, [*known, *(dotted_names(base) if isinstance(base, dict) else ())])
+    if close and not in_base:
+        key = ("parameters", *parts)
+        report.options.add(key)
+        report.add(
+            key, f"no parameter `{name}` for the override `{text}`", f"did you mean `{close[0]}`?"
+        )
+        return None
+    return ("parameters", name, *ending)
+
+
+def _find(parameters: dict[str, Any], parts: list[str]) -> tuple[str, ...] | None:
+    for length in range(len(parts), 0, -1):
+        name = ".".join(parts[:length])
+        if name not in parameters:
+            continue
+        if length == len(parts):
+            return (name,)
+        body = parameters[name]
+        if isinstance(body, dict) and isinstance(body.get("parameters"), dict):
+            rest = _find(body["parameters"], parts[length:])
+            if rest is not None:
+                return (name, "parameters", *rest)
+    return None
+
+
+def _names(parameters: dict[str, Any], prefix: str = "") -> list[str]:
+    names: list[str] = []
+    for name, body in parameters.items():
+        names.append(prefix + name)
+        if isinstance(body, dict) and isinstance(body.get("parameters"), dict):
+            names += _names(body["parameters"], f"{prefix}{name}.")
+    return names

@@ -1,0 +1,302 @@
+"""What stands after a parameter's name: W&B's forms and distributions, validated."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from sweeper.space import KINDS, LARGEST, Distribution
+from sweeper.wording import all_of, did_you_mean, one_of
+
+from .bounds import is_sensible
+from .problems import Report
+from .yaml12 import KeyPath
+
+BODY_KEYS = (
+    "value",
+    "values",
+    "probabilities",
+    "distribution",
+    "min",
+    "max",
+    "q",
+    "mu",
+    "sigma",
+    "a",
+    "b",
+    "parameters",
+    "when",
+)
+# What other tools call these keys.
+_SYNONYMS = {
+    "step": "q",
+    "mean": "mu",
+    "std": "sigma",
+    "stddev": "sigma",
+    "scale": "sigma",
+    "low": "min",
+    "lower": "min",
+    "high": "max",
+    "upper": "max",
+    "choices": "values",
+    "options": "values",
+    "list": "values",
+    "type": "distribution",
+    "dist": "distribution",
+    "default": "value",
+    "weights": "probabilities",
+    "condition": "when",
+    "if": "when",
+}
+_NUMBERS = ("min", "max", "q", "mu", "sigma", "a", "b")
+
+
+def parse_body(report: Report, body: Any, key: KeyPath) -> Distribution | None:
+    """What stands after a parameter's name; None (and a complaint) if it makes no sense."""
+    if isinstance(body, list):
+        text = "[...]" if len(str(body)) > 40 else str(body)
+        report.expected(
+            key,
+            "a parameter",
+            body,
+            f"write `values: {text}` to try each, `value: {text}` to keep it",
+        )
+        return None
+    if body is None:
+        report.expected(key, "a parameter", body, "write `value: null` if null is meant")
+        return None
+    if not isinstance(body, dict):
+        return Distribution("constant", value=body)
+    if not body:
+        report.expected(key, f"one of {one_of(BODY_KEYS[:8])}", body, "for a group: `parameters:`")
+        return None
+    unknown = [name for name in body if name not in BODY_KEYS]
+    if unknown:
+        _unknown_keys(report, body, key, unknown)
+        return None
+    kind = _kind(report, body, key)
+    if kind is None or not _only_known(report, body, key, kind):
+        return None
+    return _typed(report, body, key, kind)
+
+
+def _unknown_keys(
+    report: Report, body: Mapping[str, Any], key: KeyPath, unknown: list[str]
+) -> None:
+    if len(unknown) == len(body):
+        hint = _hint(unknown[0])
+        report.add(
+            (*key, unknown[0]),
+            f"unknown key `{unknown[0]}`: `{key[-1]}` is neither a parameter nor a group",
+            hint
+            or "nest parameters below `parameters:`, or keep a mapping whole with `value: {...}`",
+            on_key=True,
+        )
+        return
+    for name in unknown:
+        report.add(
+            (*key, name),
+            f"unknown key `{name}`: expected {one_of(BODY_KEYS)}",
+            _rest_of_when(body, name)
+            or _hint(name)
+            or "keep a mapping whole with `value: {...}`, or nest it in `parameters:`",
+            on_key=True,
+        )
+
+
+def _rest_of_when(body: Mapping[str, Any], name: str) -> str:
+    """The mend where a comma has cut an expression without quotes: ``when: a in (1, 2)``."""
+    when = body.get("when")
+    if body[name] is None and isinstance(when, str) and when.count("(") > when.count(")"):
+        return f'quote the whole expression: "{when}, {name}"'
+    return ""
+
+
+def _hint(name: str) -> str:
+    if name.lower() in _SYNONYMS:
+        return f"did you mean `{_SYNONYMS[name.lower()]}`?"
+    if name.lower() == "log":
+        return "write `distribution: log_uniform_values`"
+    return did_you_mean(name, BODY_KEYS)
+
+
+def _kind(report: Report, body: Mapping[str, Any], key: KeyPath) -> str | None:
+    if "distribution" in body:
+        kind = body["distribution"]
+        if isinstance(kind, str) and kind in KINDS:
+            return kind
+        hint = did_you_mean(kind.replace("-", "_"), KINDS) if isinstance(kind, str) else ""
+        hint = hint or f"there are {all_of(KINDS)}"
+        report.expected((*key, "distribution"), "the name of a distribution", kind, hint)
+        return None
+    if "value" in body:
+        return "constant"
+    if "values" in body:
+        return "categorical_w_probabilities" if "probabilities" in body else "categorical"
+    if "min" in body and "max" in body:
+        whole = all(isinstance(body[end], int) for end in ("min", "max"))
+        return "int_uniform" if whole and "q" not in body else "uniform"
+    for one, other in (("min", "max"), ("max", "min")):
+        if one in body:
+            report.add(key, f"`{one}` without `{other}`", f"add `{other}:`", on_key=True)
+            return None
+    report.add(
+        key,
+        f"expected `value`, `values`, `min` and `max`, or `distribution`, found {one_of(body)}",
+        "name the `distribution`"
+        if any(name in _NUMBERS for name in body)
+        else f"add `values:`{', one for each probability' * ('probabilities' in body)}",
+        on_key=True,
+    )
+    return None
+
+
+def _only_known(report: Report, body: Mapping[str, Any], key: KeyPath, kind: str) -> bool:
+    required, optional = KINDS[kind]
+    allowed = (*required, *optional, "distribution", "when")
+    good = True
+    for name in body:
+        if name in allowed:
+            continue
+        good = False
+        mend = ""
+        if kind == "categorical" and name == "probabilities":
+            mend = "remove `distribution: categorical`"
+        elif name == "q" and f"q_{kind}" in KINDS:
+            mend = f"write `distribution: q_{kind}` to round to multiples of q"
+        elif name == "q":
+            mend = "write `distribution: q_uniform` to round to multiples of q"
+        elif name in ("min", "max") and "normal" in kind:
+            mend = "a normal distribution has `mu` and `sigma` and no bounds"
+        elif name in ("value", "values"):
+            mend = f"keep one of `{name}` and {one_of(f'`{k}`' for k in body if k != name)}"
+            if "distribution" in body:
+                mend = f"remove `distribution: {kind}` to have these values, or give its numbers"
+        if not mend and kind in ("constant", "categorical", "categorical_w_probabilities"):
+            keep = "`value`" if kind == "constant" else "`values`"
+            mend = f"remove it, or give a range without {keep}"
+        report.add(
+            (*key, name), f"`{name}` has no meaning in {_kind_words(body, kind)}", mend, on_key=True
+        )
+    missing = [f"`{name}`" for name in required if name not in body]
+    if missing and good:
+        good = False
+        needs = " and ".join(missing)
+        report.add(key, f"{_kind_words(body, kind)} needs {needs}", f"add {needs}", on_key=True)
+    return good
+
+
+def _kind_words(body: Mapping[str, Any], kind: str) -> str:
+    if "distribution" in body:
+        return f"`distribution: {kind}`"
+    return {"constant": "a parameter with `value`", "categorical": "a parameter with `values`"}.get(
+        kind, f"a parameter that is {kind}"
+    )
+
+
+def _typed(report: Report, body: Mapping[str, Any], key: KeyPath, kind: str) -> Distribution | None:
+    if kind == "constant":
+        return Distribution(kind, value=body["value"])
+    if "values" in KINDS[kind][0]:
+        return _categorical(report, body, key, kind)
+    required, optional = KINDS[kind]
+    numbers: dict[str, Any] = {**optional}
+    good = True
+    for name in (*required, *optional):
+        if name not in body:
+            continue
+        value = body[name]
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            good = False
+            is_quoted = isinstance(value, str) and _looks_like_number(value)
+            mend = f"remove the quotes: {name}: {value}" if is_quoted else ""
+            report.expected((*key, name), "a number", value, mend)
+        elif abs(value) > LARGEST:
+            good = False
+            report.add((*key, name), f"expected a number of at most {LARGEST:.1e}, found more")
+        elif kind == "int_uniform" and not isinstance(value, int):
+            good = False
+            mend = "use `distribution: uniform` for real numbers"
+            if value.is_integer():
+                mend = f"write {int(value)}, or {mend}"
+            report.expected((*key, name), "a whole number for int_uniform", value, mend)
+        numbers[name] = value
+    if not good:
+        return None
+    distribution = Distribution(kind, **numbers)
+    return distribution if is_sensible(report, distribution, key) else None
+
+
+def _looks_like_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _categorical(
+    report: Report, body: Mapping[str, Any], key: KeyPath, kind: str
+) -> Distribution | None:
+    values = body["values"]
+    if not isinstance(values, list):
+        mend = f"write `values: [{values}]` or `value: {values}`"
+        if isinstance(values, dict):
+            items = ", ".join(map(str, values.values()))
+            mend = "keep a mapping whole with `value: {...}`"
+            if items and len(items) <= 40:
+                mend = f"write `values: [{items}]`, or {mend}"
+        report.expected((*key, "values"), "a list of values", values, mend)
+        return None
+    if not values:
+        report.add(
+            (*key, "values"),
+            "expected at least one value, found an empty list",
+            "list the values to try, or remove the parameter",
+        )
+        return None
+    if kind == "categorical":
+        return Distribution(kind, values=tuple(values))
+    weights = body["probabilities"]
+    at = (*key, "probabilities")
+    if not isinstance(weights, list) or not all(
+        isinstance(weight, (int, float)) and not isinstance(weight, bool) and weight >= 0
+        for weight in weights
+    ):
+        mend = "one number for each of `values`, such as [0.75, 0.25]"
+        report.expected(at, "a list of numbers from 0 to 1", weights, mend)
+        return None
+    if len(weights) != len(values):
+        more = len(values) - len(weights)
+        report.add(
+            at,
+            f"expected {len(values)} probabilities, one for each of `values`, found {len(weights)}",
+            f"{'add' if more > 0 else 'remove'} {abs(more)} of them, so that they sum to 1",
+        )
+        return None
+    total = math.fsum(weights)
+    if abs(total - 1) > 1e-5:
+        mend = "at least one must be above 0"
+        if total > 0:
+            shares = ", ".join(map(str, _shares(weights)))
+            mend = f"in these proportions they would be [{shares}]"
+        if total > 0 and len(weights) > 8:
+            mend = f"divide each by {total!r}"
+        report.add(at, f"expected probabilities that sum to 1, found a sum of {total:.6g}", mend)
+        return None
+    return Distribution(kind, values=tuple(values), probabilities=tuple(map(float, weights)))
+
+
+def _shares(weights: Sequence[float]) -> list[Decimal]:
+    """The weights as probabilities of few digits that sum to exactly 1."""
+    total = Fraction(0) + sum(map(Fraction, weights))
+    exact = [Fraction(weight) / total for weight in weights]
+    least = float(min(share for share in exact if share > 0))
+    unit = 10 ** max(4, 2 - math.floor(math.log10(least)))
+    counts = [int(share * unit) for share in exact]
+    rests = sorted(range(len(exact)), key=lambda place: counts[place] - exact[place] * unit)
+    for place in rests[: unit - sum(counts)]:
+        counts[place] += 1
+    return [(Decimal(count) / unit).normalize() for count in counts]

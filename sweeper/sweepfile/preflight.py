@@ -1,0 +1,173 @@
+"""What is looked at before a launch: the size, the program, what the scheduler works on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from sweeper.errors import Problem, SpecError
+from sweeper.wording import nearest
+
+from .function_or_script import Mode, Verdict, judge
+from .sweep import MOST_LAUNCHED_TRIALS, Sweep
+
+AS_SCRIPT = 'command: ["${interpreter}", "${program}", "${args}"]'
+
+
+def check_launchable(sweep: Sweep) -> None:
+    """Refuse what no one means to start. Raises SpecError naming the size and what makes it.
+
+    An adaptive sweep needs an end (``run_cap`` or a ``budget``); a grid has at most
+    ``MOST_LAUNCHED_TRIALS`` trials; ``early_terminate`` must have something to work on.
+    """
+    check_early_terminate(sweep)
+    problem = _launch_problem(sweep)
+    if problem is not None:
+        raise SpecError([problem])
+
+
+def _launch_problem(sweep: Sweep) -> Problem | None:
+    size = sweep.size()
+    budget = sweep.budget
+    ends = budget.trials or budget.wall
+    if sweep.adaptive and ends:
+        return None
+    if sweep.adaptive and (size is None or size > MOST_LAUNCHED_TRIALS):
+        return sweep.problem(
+            "run_cap",
+            f"`early_terminate: {{type: {sweep.early_terminate.type}}}` goes on without end"
+            if sweep.early_terminate and sweep.makes_trials
+            else f"`method: {sweep.method}` goes on without end",
+            at="method",
+            mend="give `run_cap: 100` (or -n 100), or `budget: {trials: 100}` or `{wall: 12h}`",
+        )
+    if size == 0:
+        return sweep.problem(
+            "constraints",
+            "no point of the space satisfies `constraints`",
+            "each can hold alone: relax one of them",
+        )
+    if size is None or size <= MOST_LAUNCHED_TRIALS or (budget.trials or size) < size:
+        return None
+    factors = ", ".join(f"{name} ({count:,})" for name, count in sweep.space.factors()[:4])
+    return sweep.problem(
+        "parameters",
+        f"{size:,} trials are too many to launch (at most {MOST_LAUNCHED_TRIALS:,}); "
+        f"the largest factors: {factors}"
+        + (f"; repeats ({sweep.repeats})" if sweep.repeats > 1 else ""),
+        at="parameters" if "parameters" in sweep.places else "method",
+        mend="shorten these, set `run_cap: 1000` (or -n 1000), or use `method: random`",
+    )
+
+
+def check_early_terminate(sweep: Sweep) -> None:
+    """Refuse a type that the rest of the sweep gives nothing to work on. Raises SpecError."""
+    early = sweep.early_terminate
+    if early is None or not early.makes_trials:
+        return
+    problem = None
+    if sweep.repeats > 1:
+        problem = f"{early.type} goes on from trials as they are, found `repeats: {sweep.repeats}`"
+        mend = "remove `repeats`, or choose asha, hyperband or median"
+    elif not any(axis.alternatives != 1 for axis in sweep.space.axes):
+        problem = f"{early.type} changes parameters while they train, found none that varies"
+        mend = "give `parameters` with ranges or values, and `method: random` or `grid`"
+    if problem is not None:
+        raise SpecError([sweep.problem("early_terminate", problem, mend)])
+
+
+def check_program(sweep: Sweep) -> None:
+    """Refuse a sweep whose program is not there. Raises SpecError with what was looked for."""
+    program = sweep.program
+    names_program = sweep.command is None or any("${program}" in str(w) for w in sweep.command)
+    if program is None:
+        if names_program:
+            mend = "add `program: train.py`, a file with train(params, callbacks), or a script"
+            raise SpecError([sweep.problem("program", "`program` is missing", mend)])
+        return
+    if not names_program:
+        return
+    if program.path is not None:
+        if program.path.is_file():
+            return
+        directory = program.path.parent
+        names = [entry.name for entry in directory.iterdir()] if directory.is_dir() else []
+        close = nearest(program.path.name, names)
+        mend = "write it, or name the file that has train(params, callbacks)"
+        mend = f"did you mean {close[0]}?" if close else mend
+        raise SpecError([sweep.problem("program", f"there is no file {program.path}", mend)])
+    where = module_file(str(program.module), _places(sweep))
+    if where is None:
+        searched = ", ".join(str(place) for place in _places(sweep)[:2])
+        message = (
+            f"there is no module {program.module} (looked in {searched} and the installed packages)"
+        )
+        mend = "a file is written with its ending: train.py"
+        raise SpecError([sweep.problem("program", message, mend)])
+
+
+def _places(sweep: Sweep) -> list[Path]:
+    beside = [sweep.path.parent] if sweep.path else []
+    return [*beside, Path.cwd(), *(Path(place) for place in sys.path if place)]
+
+
+def module_file(module: str, places: Sequence[Path]) -> Path | None:
+    """The source file of a dotted module, found without importing anything; None if there is
+    none.
+    """
+    parts = module.split(".")
+    for place in places:
+        stem = place.joinpath(*parts)
+        for candidate in (stem / "__init__.py", stem.with_name(stem.name + ".py")):
+            if candidate.is_file():
+                return candidate
+    return None
+
+
+def program_file(sweep: Sweep) -> Path | None:
+    """The file of the sweep's program, a module's too; None if it has none or it is not found."""
+    program = sweep.program
+    if program is None:
+        return None
+    return program.path or module_file(str(program.module), _places(sweep))
+
+
+def program_verdict(sweep: Sweep) -> Verdict:
+    """How the sweep's program is run; ``why`` says how to have it run otherwise, too.
+
+    The file is only parsed, never run. A program that cannot be read counts as a script.
+    """
+    program = sweep.program
+    if sweep.command is not None or program is None:
+        return Verdict("script")
+    if program.mode is not None:
+        return Verdict(program.mode)
+    path = program_file(sweep)
+    try:
+        verdict = judge(path.read_bytes() if path is not None else b"", program.function)
+    except OSError:
+        return Verdict("script")
+    if not verdict.why:
+        return verdict
+    if verdict.mode == "function":
+        other = f"`{AS_SCRIPT}` runs it as a script"
+    else:
+        other = f"`program: {_place(sweep)}:{program.function}` calls the function"
+    return Verdict(verdict.mode, f"{verdict.why}; {other}")
+
+
+def _place(sweep: Sweep) -> str:
+    """The program as its sweep file may name it."""
+    program = sweep.program
+    assert program is not None
+    if program.path is None:
+        return str(program.module)
+    beside = sweep.path.parent if sweep.path else Path.cwd()
+    inside = program.path.is_relative_to(beside)
+    return str(program.path.relative_to(beside) if inside else program.path)
+
+
+def program_mode(sweep: Sweep) -> Mode:
+    """``function`` if the program has the train function, else ``script``."""
+    return program_verdict(sweep).mode

@@ -1,0 +1,99 @@
+"""Collecting every complaint about a sweep file, each with its place and its likely mend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sweeper.errors import Problem, SpecError
+from sweeper.wording import describe, did_you_mean, one_of
+
+from .yaml12 import Document, KeyPath, key_text
+
+
+class Report:
+    """Problems and warnings of one sweep file, in file order."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.problems = list(document.problems)
+        self.warnings: list[str] = []
+        self.options: set[KeyPath] = set()
+        # Parameters that could not be read: other complaints should not pretend they are unknown.
+        self.broken: dict[str, tuple[str, ...]] = {}
+        self.base_is_unread = False
+
+    def add(self, key: KeyPath, message: str, mend: str = "", *, on_key: bool = False) -> None:
+        """Complain about the value at ``key`` (or its name, with ``on_key``)."""
+        if any(key[: len(option)] == option for option in self.options):
+            # It came from the command line: the file has no place for it.
+            self.problems.append(Problem(message, key_text(key), mend=mend))
+            return
+        if key and self.document.is_unread(key):
+            return
+        place, exact = self._place(key, on_key)
+        before = len(self.document.problems)
+        self.document.problem(place, message, key if exact or key else (), mend)
+        self.problems += self.document.problems[before:]
+
+    def add_inside(
+        self, key: KeyPath, text: str, column: int, message: str, mend: str = ""
+    ) -> None:
+        """Complain about one place inside the text that stands at ``key``."""
+        place, exact = self._place(key, False)
+        line = self.document.lines[place[0] - 1] if place[0] <= len(self.document.lines) else ""
+        start = line.find(text, place[1] - 1) if exact else -1
+        if start < 0 or any(key[: len(option)] == option for option in self.options):
+            self.add(key, message, mend)
+            return
+        before = len(self.document.problems)
+        self.document.problem((place[0], start + column + 1), message, key, mend)
+        self.problems += self.document.problems[before:]
+
+    def is_broken(self, name: str) -> bool:
+        """Whether the parameter with this dotted name, or a group around it, could not be read."""
+        return any(name == one or name.startswith(f"{one}.") for one in self.broken)
+
+    def holds(self, key: KeyPath, value: Any) -> bool:
+        """Whether the file has ``value`` at ``key``."""
+        found = self.document.data
+        for part in key:
+            try:
+                found = found[part]
+            except (KeyError, IndexError, TypeError):
+                return False
+        return bool(found == value)
+
+    def _place(self, key: KeyPath, on_key: bool) -> tuple[tuple[int, int], bool]:
+        places = self.document.places
+        for length in range(len(key), -1, -1):
+            if key[:length] in places:
+                named, valued = places[key[:length]]
+                exact = length == len(key)
+                return (named if on_key or not exact else valued), exact
+        return (1, 1), False
+
+    def expected(self, key: KeyPath, what: str, found: Any, mend: str = "") -> None:
+        """The common complaint: ``expected WHAT, found FOUND``."""
+        self.add(key, f"expected {what}, found {describe(found)}", mend)
+
+    def unknown(self, key: KeyPath, allowed: Sequence[str], what: str = "key") -> None:
+        """Complain about a name that is not one of ``allowed``."""
+        name = str(key[-1])
+        self.add(
+            key,
+            f"unknown {what} `{name}`: expected {one_of(allowed)}",
+            did_you_mean(name, allowed),
+            on_key=True,
+        )
+
+    def warn(self, key: KeyPath, message: str) -> None:
+        """Note something that is no error but that the user should hear once."""
+        line = self._place(key, True)[0][0]
+        self.warnings.append(f"{self.document.name}:{line}: {key_text(key)}: {message}")
+
+    def stop_on_problems(self) -> None:
+        """Raise :class:`SpecError` with all problems, if there are any."""
+        if self.problems:
+            self.problems.sort(key=lambda problem: (problem.line, problem.column))
+            raise SpecError(self.problems)

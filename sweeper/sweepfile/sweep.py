@@ -1,0 +1,272 @@
+"""What a sweep file says, typed: the sweep, its trials and the small values of its keys."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from sweeper.errors import Problem, SpecError
+from sweeper.space import Space, run_seed
+
+from .early_terminate import EarlyTerminate
+from .monitored import Monitored
+from .program import Program
+from .yaml12 import to_yaml
+
+ADAPTIVE_METHODS = (
+    "bayes",
+    "tpe",
+    "gp",
+    "cmaes",
+    "qmc",
+    "hyperopt",
+    "bohb",
+    "hebo",
+    "ax",
+    "nevergrad",
+    "bayesopt",
+    "zoopt",
+)
+METHODS = ("grid", "random", "list", *ADAPTIVE_METHODS)
+MOST_LAUNCHED_TRIALS = 1_000_000
+
+
+class Trial:
+    """One parameter dict of a sweep.
+
+    ``index`` counts from 0, replicates included; ``replicate`` counts from 0; ``seed`` is the
+    run's, below 2**32. Trials share the parts of ``params`` that do not vary: treat it as
+    read-only.
+
+    Not a dataclass: a million of them are made in seconds, and the seed is made when asked for.
+    """
+
+    __slots__ = ("_root", "_seed", "index", "params", "replicate")
+
+    def __init__(self, index: int, params: dict[str, Any], replicate: int, seed: int) -> None:
+        self.index, self.params, self.replicate = index, params, replicate
+        self._seed: int | None = seed
+        self._root = 0
+
+    @classmethod
+    def of(cls, index: int, params: dict[str, Any], replicate: int, root: int) -> Trial:
+        """A trial of the sweep whose seed is ``root``."""
+        trial = cls.__new__(cls)
+        trial.index, trial.params, trial.replicate = index, params, replicate
+        trial._seed, trial._root = None, root
+        return trial
+
+    @property
+    def seed(self) -> int:
+        """The run's seed: it follows from the sweep's seed, the parameters and the replicate."""
+        if self._seed is None:
+            self._seed = run_seed(self._root, self.replicate, self.params)
+        return self._seed
+
+    def __repr__(self) -> str:
+        return (
+            f"Trial(index={self.index}, params={self.params!r}, "
+            f"replicate={self.replicate}, seed={self.seed})"
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Trial):
+            return NotImplemented
+        return (self.index, self.params, self.replicate, self.seed) == (
+            other.index,
+            other.params,
+            other.replicate,
+            other.seed,
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # params is a dict
+
+
+@dataclass(frozen=True)
+class Metric:
+    """The number to optimise. ``target``: no new trials once reached. ``mode``: which epoch
+    counts.
+    """
+
+    name: str
+    goal: Literal["minimize", "maximize"] = "minimize"
+    target: float | None = None
+    mode: Literal["best", "last"] = "best"
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one trial takes: CPU cores and GPUs (fractions share one)."""
+
+    cpu: float = 1
+    gpu: float = 0
+
+
+@dataclass(frozen=True)
+class Retry:
+    """``max`` retries of a crashed trial; the sweep stops after ``breaker`` failures in a row."""
+
+    max: int = 1
+    breaker: int = 10
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What may be spent: ``wall`` and ``trial`` in seconds, ``trials``, ``disk`` in bytes."""
+
+    wall: float | None = None
+    trial: float | None = None
+    trials: int | None = None
+    disk: int | None = None
+
+
+class SourcePlace(NamedTuple):
+    """Where the value of a top-level key stands in the sweep file, and the text of that line."""
+
+    line: int
+    column: int
+    source: str
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A validated sweep file. Made by :func:`sweeper.sweepfile.load_sweep`."""
+
+    path: Path | None = field(compare=False)
+    name: str
+    sweep_name: str
+    program: Program | None
+    command: tuple[Any, ...] | None
+    method: str
+    metric: Metric | None
+    run_cap: int | None
+    seed: int
+    monitored: Monitored
+    resources: Resources
+    parallel: int | None
+    storage: Path
+    retry: Retry
+    checkpoint: dict[str, Any]
+    repeats: int
+    early_terminate: EarlyTerminate | None
+    budget: Budget
+    order: Literal["as_written", "shuffle"]
+    space: Space
+    description: str | None = field(default=None, compare=False)
+    warnings: tuple[str, ...] = field(default=(), compare=False)
+    document: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    places: Mapping[str, SourcePlace] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def base_dir(self) -> Path:
+        """The base directory of the tree."""
+        return self.storage / self.name
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether trials are chosen as results come in, so that not all are known before."""
+        return self.method in ADAPTIVE_METHODS or self.makes_trials
+
+    @property
+    def chooser(self) -> str:
+        """What chooses the trials: the method, and the scheduler if that makes some too."""
+        early = self.early_terminate
+        return f"{self.method} and {early.type}" if early and self.makes_trials else self.method
+
+    @property
+    def makes_trials(self) -> bool:
+        return self.early_terminate is not None and self.early_terminate.makes_trials
+
+    @property
+    def constraints(self) -> tuple[str, ...]:
+        return tuple(constraint.text for constraint in self.space.constraints)
+
+    @property
+    def zip(self) -> tuple[tuple[str, ...], ...]:
+        return tuple(axis.names for axis in self.space.axes if len(axis.names) > 1)
+
+    def points(self) -> int | None:
+        """How many different parameter dicts the sweep may try; None if without end."""
+        if self.method in ("grid", "list"):
+            return self.space.size()
+        if self.space.is_finite:
+            return self.space.size()
+        return None
+
+    def size(self) -> int | None:
+        """Trials in all, repeats included, at most ``run_cap``; None if without end.
+
+        Instant whatever the size of the grid; exact unless ``space.size_is_bound``.
+        """
+        points = self.points()
+        if points is None or self.makes_trials:
+            return self.run_cap
+        trials = points * self.repeats
+        return trials if self.run_cap is None else min(trials, self.run_cap)
+
+    def trials(self) -> Iterator[Trial]:
+        """Every trial in order, made as it is asked for; the same on every machine.
+
+        Empty for an adaptive method: its trials are chosen one by one, made with ``space.decode``
+        and :meth:`trial_of`. Those that a scheduler makes (see ``adaptive``) are not among them.
+        Raises UsageError where a condition cannot be evaluated.
+        """
+        if self.method in ADAPTIVE_METHODS:
+            return
+        make, root, repeats = Trial.of, self.seed, self.repeats
+        trials: Iterator[Trial] = (
+            make(index * repeats + replicate, params, replicate, root)
+            for index, params in enumerate(self._params())
+            for replicate in range(repeats)
+        )
+        if self.run_cap is not None and self.run_cap < sys.maxsize:
+            trials = itertools.islice(trials, self.run_cap)
+        yield from trials
+
+    def _params(self) -> Iterator[dict[str, Any]]:
+        if self.method == "random":
+            return self._drawn()
+        return self.space.walk(self.seed if self.order == "shuffle" else None)
+
+    def _drawn(self) -> Iterator[dict[str, Any]]:
+        from sweeper.space import NothingAllowed
+
+        try:
+            yield from self.space.draw(self.seed)
+        except NothingAllowed as error:
+            mend = "widen the bounds or the constraints"
+            raise SpecError([self.problem("constraints", str(error), mend)]) from None
+
+    def trial_of(self, index: int, params: dict[str, Any], replicate: int = 0) -> Trial:
+        """The trial with these parameters; its run's seed follows from them."""
+        return Trial.of(index, params, replicate, self.seed)
+
+    def trial(self, index: int) -> Trial:
+        """The trial of that index; at once in a grid or list without conditions, else by counting.
+
+        Raises IndexError if the sweep has no such trial.
+        """
+        size = self.size()
+        if index < 0 or (size is not None and index >= size) or self.adaptive:
+            raise IndexError(f"the sweep has no trial {index}")
+        if self.method != "random" and self.space.is_plain:
+            point, replicate = divmod(index, self.repeats)
+            shuffle = self.seed if self.order == "shuffle" else None
+            return self.trial_of(index, self.space.at(point, shuffle), replicate)
+        for trial in self.trials():
+            if trial.index == index:
+                return trial
+        raise IndexError(f"the sweep has no trial {index}")
+
+    def problem(self, key: str, message: str, mend: str = "", at: str = "") -> Problem:
+        """A complaint about the key, with its place (or that of the key ``at``) in the file."""
+        place = self.places.get(at or key, SourcePlace(0, 0, ""))
+        return Problem(message, key, str(self.path or ""), *place, mend)
+
+    def to_yaml(self) -> str:
+        """The sweep as one self-contained file that loads back equal."""
+        return to_yaml(self.document)

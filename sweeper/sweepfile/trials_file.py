@@ -1,0 +1,188 @@
+"""Lists of trials in files: reading what people and ``plan --save-trials`` wrote, and writing
+it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from sweeper.errors import UsageError
+from sweeper.wording import describe
+
+from .yaml12 import parse, parse_value, reads_as_text
+
+FORMATS = (".csv", ".json", ".yaml", ".yml")
+# Cells that need no YAML parser.
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:e[-+][0-9]{1,2})?\Z")
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*\Z")
+_DOT = re.compile(r"(?<!\\)\.")
+
+
+def read_data(path: Path) -> Any:
+    """The JSON or YAML in ``path``. Raises UsageError, with the place of what is wrong."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: is not UTF-8 text (byte {error.start})") from error
+    if path.suffix.lower() == ".json":
+        try:
+            return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
+        except json.JSONDecodeError as error:
+            raise UsageError(
+                f"{path}:{error.lineno}:{error.colno}: not valid JSON: {error.msg}"
+            ) from error
+        except ValueError as error:
+            raise UsageError(f"{path}: {error}") from error
+    document = parse(text, str(path))
+    if document.problems:
+        raise UsageError("\n".join(map(str, document.problems)))
+    return document.data
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number: parameters are finite")
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"`{twice}` stands twice in one object")
+    return found
+
+
+def read_trials(path: Path) -> list[Any]:
+    """The parameter dicts in a ``.csv``, ``.json`` or ``.yaml`` file; UsageError if it has none."""
+    if path.suffix.lower() == ".csv":
+        return list(_read_csv(path))
+    if path.suffix.lower() not in FORMATS:
+        raise UsageError(f"{path}: expected a name ending in {', '.join(FORMATS)}")
+    data = read_data(path)
+    if isinstance(data, dict) and isinstance(data.get("trials"), list):
+        data = [
+            item["params"] if _is_planned(item) else item
+            for item in data["trials"]
+            if not (_is_planned(item) and item.get("replicate"))
+        ]
+    if not isinstance(data, list):
+        raise UsageError(f"{path}: expected a list of parameter dicts, found {describe(data)}")
+    return data
+
+
+def _is_planned(item: Any) -> bool:
+    return isinstance(item, dict) and "params" in item and "trial" in item
+
+
+def _read_csv(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: is not UTF-8 text (byte {error.start})") from error
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = next(rows, None)
+        if not header or any(not name.strip() for name in header):
+            raise UsageError(f"{path}:1: expected a header with the name of every column")
+        if len(set(header)) < len(header):
+            raise UsageError(f"{path}:1: a column's name stands twice in the header")
+        paths = [split_header(name.strip()) for name in header]
+        for row in rows:
+            if not row:
+                continue
+            if len(row) != len(header):
+                raise UsageError(
+                    f"{path}:{rows.line_num}: expected {len(header)} cells, found {len(row)}"
+                )
+            yield _nested(paths, row, f"{path}:{rows.line_num}")
+    except csv.Error as error:
+        raise UsageError(f"{path}:{rows.line_num}: not valid CSV: {error}") from error
+
+
+def _nested(paths: list[tuple[str, ...]], row: list[str], where: str) -> dict[str, Any]:
+    params: dict[str, Any] = {}
+    for place, cell in zip(paths, row, strict=True):
+        if cell == "":
+            continue
+        level = params
+        for part in place[:-1]:
+            level = level.setdefault(part, {})
+            if not isinstance(level, dict):
+                raise UsageError(f"{where}: `{part}` is a value and a group at once")
+        level[place[-1]] = cell_value(cell)
+    return params
+
+
+def cell_value(cell: str) -> Any:
+    """A cell as YAML 1.2 reads it, or as text where that is no value."""
+    if _NUMBER.match(cell):
+        return int(cell) if cell.lstrip("-").isdigit() else float(cell)
+    if _WORD.match(cell) and reads_as_text(cell):
+        return cell
+    document = parse_value(cell)
+    return cell if document.problems else document.data
+
+
+def split_header(name: str) -> tuple[str, ...]:
+    """``training.epochs`` is a path; a dot that belongs to a name is written ``\\.``."""
+    return tuple(part.replace("\\.", ".").replace("\\\\", "\\") for part in _DOT.split(name))
+
+
+def save_trials(path: Path, trials: Iterable[Mapping[str, Any]]) -> int:
+    """Write parameter dicts as ``.csv``, ``.json`` or ``.yaml``; the number written.
+
+    ``method: list`` with ``trials: FILE`` reads back the same dicts.
+    """
+    listed = [dict(params) for params in trials]
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        text = json.dumps(listed, indent=1, ensure_ascii=False) + "\n"
+    elif suffix in (".yaml", ".yml"):
+        from .yaml12 import dump_list
+
+        text = dump_list(listed)
+    elif suffix == ".csv":
+        text = _csv_text(listed)
+    else:
+        raise UsageError(f"{path}: expected a name ending in {', '.join(FORMATS)}")
+    try:
+        path.write_text(text, encoding="utf-8", newline="")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
+    return len(listed)
+
+
+def _csv_text(trials: list[dict[str, Any]]) -> str:
+    rows = [dict(_leaves(params)) for params in trials]
+    header = list(dict.fromkeys(name for row in rows for name in row))
+    file = io.StringIO(newline="")
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(header)
+    for row in rows:
+        writer.writerow([row.get(name, "") for name in header])
+    return file.getvalue()
+
+
+def _leaves(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in params.items():
+        name = prefix + key.replace("\\", "\\\\").replace(".", "\\.")
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{name}.")
+        else:
+            yield name, _cell(value)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str) and value and reads_as_text(value) and cell_value(value) == value:
+        return value
+    return json.dumps(value, ensure_ascii=False)

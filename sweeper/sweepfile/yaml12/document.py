@@ -1,0 +1,53 @@
+"""A YAML text as data, with the place of everything in it and what was wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sweeper.errors import Problem
+
+KeyPath = tuple[str | int, ...]
+Place = tuple[int, int]
+
+
+@dataclass
+class Document:
+    """A YAML text as data, with the place of every key and value, and what was wrong with it."""
+
+    name: str
+    lines: list[str]
+    data: Any = None
+    places: dict[KeyPath, tuple[Place, Place]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    # What could not be read: that it is missing then is no news.
+    unread: set[KeyPath] = field(default_factory=set)
+    is_hopeless: bool = False  # nothing more can be said of it
+
+    def problem(self, place: Place, message: str, key: KeyPath = (), mend: str = "") -> None:
+        """Note a complaint about ``place`` (line and column, from 1)."""
+        line, column = place
+        source = self.source(line) if column <= 200 else ""
+        self.problems.append(Problem(message, key_text(key), self.name, line, column, source, mend))
+
+    def unreadable(self, place: Place, message: str, key: KeyPath, mend: str = "") -> None:
+        """Note a complaint about a value that is left out, and about which nothing else is said."""
+        self.problem(place, message, key, mend)
+        self.unread.add(key)
+
+    def is_unread(self, key: KeyPath) -> bool:
+        """Whether the value at ``key``, or one around it, could not be read."""
+        return any(key[:length] in self.unread for length in range(len(key) + 1))
+
+    def source(self, line: int) -> str:
+        """The text of a line as messages show it."""
+        text = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
+        return text.expandtabs(1)[:200].rstrip()
+
+
+def key_text(key: KeyPath) -> str:
+    """``('parameters', 'lr', 'values', 2)`` as people write it: ``parameters.lr.values[2]``."""
+    text = ""
+    for part in key:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text

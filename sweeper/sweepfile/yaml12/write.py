@@ -1,0 +1,39 @@
+"""Writing a sweep back as YAML that YAML 1.2 and 1.1 readers both understand the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from .read import reads_as_text
+
+
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    style = None if reads_as_text(text) else "'"
+    if not text.isprintable():  # line ends of all kinds survive as escapes only
+        style = '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def to_yaml(document: Mapping[str, Any]) -> str:
+    """``document`` in block style, keys in their order."""
+    text: str = yaml.dump(
+        dict(document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
+    )
+    return text
+
+
+def dump_list(items: list[dict[str, Any]]) -> str:
+    """A list of parameter dicts, in the same style."""
+    text: str = yaml.dump(items, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    return text

@@ -1,0 +1,103 @@
+"""Script mode: the words and files that a trial's process gets, as W&B's agent writes them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sweeper.errors import UsageError
+from sweeper.sweepfile import Sweep, script_call, wandb_param_file
+
+Load = Callable[..., Sweep]
+PARAMS: dict[str, Any] = {"a": True, "b": False, "c": 1, "d": None}
+
+
+def words(load: Load, command: list[Any], params: dict[str, Any] | None = None) -> list[str]:
+    sweep = load(
+        f"method: grid\nprogram: train.py\nparameters: {{x: 1}}\ncommand: {json.dumps(command)}\n"
+    )
+    environ = {"FOO_DIR": "foo", "FOO_DIR_TWO": "two"}
+    return script_call(sweep, params or PARAMS, environ=environ, json_path="p.json").argv
+
+
+@pytest.mark.parametrize(
+    ("macro", "expected"),
+    [
+        ("args", ["--a=True", "--b=False", "--c=1", "--d=None"]),
+        ("args_no_hyphens", ["a=True", "b=False", "c=1", "d=None"]),
+        ("args_append_hydra", ["+a=True", "+b=False", "+c=1", "+d=None"]),
+        ("args_override_hydra", ["++a=True", "++b=False", "++c=1", "++d=None"]),
+        ("args_no_boolean_flags", ["--a", "--c=1", "--d=None"]),
+        ("args_no_equals", ["--a", "True", "--b", "False", "--c", "1", "--d", "None"]),
+        ("args_json", ['{"a": true, "b": false, "c": 1, "d": null}']),
+        ("args_json_file", ["p.json"]),
+        ("env", ["/usr/bin/env"]),
+        ("interpreter", [sys.executable]),
+    ],
+)
+def test_each_macro(load: Load, macro: str, expected: list[str]) -> None:
+    assert words(load, ["run", f"${{{macro}}}", "end"]) == ["run", *expected, "end"]
+
+
+def test_the_default_command(load: Load, tmp_path: Path) -> None:
+    sweep = load("method: grid\nprogram: train.py\nparameters: {x: 1}\n")
+    call = script_call(sweep, {"lr": 1e-05})
+    program = str(tmp_path / "train.py")
+    assert call.argv == ["/usr/bin/env", sys.executable, program, "--lr=1e-05"]
+    assert call.json_file is None
+
+
+def test_a_module_is_run_as_one(load: Load) -> None:
+    sweep = load("method: grid\nprogram: pkg.train\nparameters: {x: 1}\n")
+    assert script_call(sweep, {}).argv[-2:] == ["-m", "pkg.train"]
+
+
+def test_values_are_written_as_python_writes_them(load: Load) -> None:
+    params = {"net_arch": [32, 32], "optimizer": {"lr": 0.1}, "s": "one two", "q": '"five six"'}
+    assert words(load, ["${args}"], params) == [
+        "--net_arch=[32, 32]",
+        "--optimizer={'lr': 0.1}",
+        "--s=one two",
+        '--q="five six"',
+    ]
+
+
+def test_only_a_whole_word_is_a_macro_and_an_unknown_one_vanishes(load: Load) -> None:
+    command = ["x", "${python3}", "--p=${program}", 1, 2.5, True, "${interpereter}"]
+    assert words(load, command) == ["x", "--p=${program}", "1", "2.5", "True"]
+    sweep = load(f"method: grid\ncommand: {json.dumps(command)}\nparameters: {{x: 1}}\n")
+    assert "${interpereter} is no macro" in " ".join(sweep.warnings)
+    assert "did you mean `${interpreter}`?" in " ".join(sweep.warnings)
+
+
+def test_the_environment_is_replaced_anywhere(load: Load) -> None:
+    command = ["a/${envvar:FOO_DIR}/${envvar:FOO_DIR}/${envvar:FOO_DIR_TWO}", "${envvar:UNSET}"]
+    assert words(load, command) == ["a/foo/foo/two", "UNSET"]
+
+
+def test_a_command_that_leaves_nothing(load: Load) -> None:
+    with pytest.raises(UsageError, match="no words are left"):
+        words(load, ["${nothing}"])
+    sweep = load("method: grid\ncommand: ['${program}']\nparameters: {x: 1}\n")
+    with pytest.raises(UsageError, match="no `program`"):
+        script_call(sweep, {})
+
+
+def test_json_file(load: Load) -> None:
+    sweep = load("method: grid\ncommand: [x, '${args_json_file}']\nparameters: {x: 1}\n")
+    call = script_call(sweep, PARAMS, json_path="/d/p.json")
+    assert call.argv == ["x", "/d/p.json"]
+    assert call.json_file is not None
+    assert json.loads(call.json_file) == PARAMS
+
+
+def test_what_wandb_reads_is_what_was_meant() -> None:
+    params = {"lr": 1e-05, "s": "1e-5", "n": {"no": "on", "x": [1, None]}, "b": True, "z": "008"}
+    read = yaml.safe_load(wandb_param_file(params))  # W&B reads it with PyYAML
+    assert read == {"wandb_version": 1, **{key: {"value": value} for key, value in params.items()}}
