@@ -53,7 +53,7 @@ def report(epoch: int | None = None, **metrics: Any) -> None:
     if _run is not None:
         _run.report(epoch, **metrics)
     elif path:
-        from sweeper.experiment import as_row
+        from sweeper.tree import as_row
 
         row: dict[str, Any] = as_row(1 if epoch is None else epoch, metrics)
         if epoch is None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from sweeper.experiment import Tree
 from sweeper.sweepfile import Sweep, Trial, load_sweep
+from sweeper.tree import Tree
 
 MakeRun = Callable[..., Path]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sweeper.errors import TreeError
-from sweeper.experiment import PlannedTrial, RunRecord, Tree, plan_trials
+from sweeper.tree import PlannedTrial, RunRecord, Tree, plan_trials
 
 from . import options
 from .progress import Board, LiveDisplay, PlainDisplay

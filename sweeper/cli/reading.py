@@ -14,9 +14,9 @@ import click
 from . import options
 
 if TYPE_CHECKING:
-    from sweeper.experiment import PlannedTrial, RunRecord
     from sweeper.results import Columns, Goal, Index
     from sweeper.sweepfile import Metric, Sweep, Trial
+    from sweeper.tree import PlannedTrial, RunRecord
 
     from .formatting import Column
 
@@ -59,8 +59,8 @@ def plan(spec: Path, format_: str, save_trials: Path | None, **given: Any) -> No
 
     Nothing runs and nothing is written; the program need not exist.
     """
-    from sweeper.experiment import Tree, plan_trials
     from sweeper.sweepfile import save_trials as write_trials
+    from sweeper.tree import Tree, plan_trials
 
     sweep = options.load(spec, **given)
     planned: Iterable[PlannedTrial] = plan_trials(

@@ -14,7 +14,7 @@ from . import options
 from .reading import open_target, say
 
 if TYPE_CHECKING:
-    from sweeper.experiment import RunRecord
+    from sweeper.tree import RunRecord
 
 FOLLOW_SECONDS = 0.3  # between two looks at a log that grows
 
@@ -45,7 +45,7 @@ def logs(target: Path, trial: str, follow: bool, **given: Any) -> None:
 
 def _output(record: RunRecord, follow: bool) -> Iterator[bytes]:
     """The bytes of a run's output.log; with ``follow`` until the run is running no more."""
-    from sweeper.experiment import RunRecord
+    from sweeper.tree import RunRecord
 
     place = 0
     while True:

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import TreeError
-
-from . import files
+from sweeper.tree import files
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,8 +15,9 @@ from typing import Any
 import keras
 
 from sweeper.errors import UsageError
+from sweeper.tree import files
 
-from . import backend, files
+from . import backend
 from .resuming import Fit
 from .run import Run
 
@@ -274,7 +275,7 @@ def _look_around(first: Opener) -> tuple[list[Any], Any]:
 
 
 def _load_latest(model: Any, run: Run) -> None:
-    from .records import RunRecord
+    from sweeper.tree import RunRecord
 
     path = run.path
     checkpoint = RunRecord.at(path).latest_checkpoint

@@ -10,15 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import TreeError
+from sweeper.tree import Monitored, RunPaths, RunRecord, Tree, files
 
-from . import files
 from .backup import BackupStore, sync_files
-from .identity import Monitored
 from .opening import Origin, publish, stage
-from .paths import RunPaths
-from .records import RunRecord
 from .run import parent_name
-from .tree import Tree
 
 _TRIES = 5  # the parent trains on, and may remove a backup while it is copied
 

@@ -10,15 +10,12 @@ from typing import Any
 
 from sweeper.errors import UsageError
 from sweeper.sweepfile import default_monitored
+from sweeper.tree import Monitored, RunRecord, Tree, explain
 
 from . import opening, provenance
-from .compare import explain
-from .identity import Monitored
 from .opening import Origin
-from .records import RunRecord
 from .run import Report, Run
 from .settings import Settings
-from .tree import Tree
 
 
 class ExperimentManager:

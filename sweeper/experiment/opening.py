@@ -13,16 +13,24 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import TreeError
+from sweeper.tree import (
+    STAGING,
+    Lease,
+    Monitored,
+    RunPaths,
+    RunRecord,
+    Tree,
+    files,
+    group_canonicals,
+    next_run_name,
+    plain,
+    runs_of_trial,
+    trial_state,
+)
 
-from . import files, provenance
-from .identity import Monitored, group_canonicals, plain
-from .lease import Lease
-from .paths import RunPaths, next_run_name
-from .planning import runs_of_trial, trial_state
-from .records import RunRecord
+from . import provenance
 from .run import Run, close_attempt
 from .settings import Settings
-from .tree import STAGING, Tree
 
 log = logging.getLogger("sweeper.experiment")
 

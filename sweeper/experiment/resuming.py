@@ -10,8 +10,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import UsageError
+from sweeper.tree import files
 
-from . import backend, files
+from . import backend
 from .backup import Backup
 from .callbackstate import CallbackStates
 from .inputs import InputPosition, stateful_random_operations

@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import files
-from .performances import Monitor, TrainingLog, best_row
-from .records import RunRecord, model_epoch
+from sweeper.tree import Monitor, RunRecord, TrainingLog, Tree, best_row, files, model_epoch
+
 from .settings import Keep
-from .tree import Tree
 
 
 @dataclass

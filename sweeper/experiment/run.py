@@ -14,13 +14,20 @@ from types import TracebackType
 from typing import Any
 
 from sweeper.errors import TreeError, UsageError
+from sweeper.tree import (
+    OUTCOMES,
+    Lease,
+    Monitor,
+    Row,
+    RunPaths,
+    TrainingLog,
+    as_row,
+    best_row,
+    files,
+)
 
-from . import files, output, provenance
+from . import output, provenance
 from .backup import BackupStore
-from .lease import Lease
-from .paths import RunPaths
-from .performances import Monitor, Row, TrainingLog, as_row, best_row
-from .records import OUTCOMES
 from .settings import Settings
 
 log = logging.getLogger("sweeper.experiment")

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 
-from sweeper.experiment import PlannedTrial, RunRecord, Tree, trial_state
 from sweeper.sweepfile import Sweep
+from sweeper.tree import PlannedTrial, RunRecord, Tree, trial_state
 
 from .optunasearch import SAMPLERS, OptunaSearcher, SobolSearcher
 

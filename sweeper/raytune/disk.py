@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from sweeper.experiment import RunRecord, Tree, files, prune_checkpoints
+from sweeper.experiment import prune_checkpoints
 from sweeper.sweepfile import Metric, Sweep
+from sweeper.tree import RunRecord, Tree, files
 
 
 class Disk:

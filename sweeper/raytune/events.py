@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
-from sweeper.experiment import RunRecord, Tree, close_run
+from sweeper.experiment import close_run
+from sweeper.tree import RunRecord, Tree
 
 from .disk import Disk
 from .progress import Progress, no_metric

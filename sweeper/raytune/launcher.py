@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sweeper.errors import RunBusy, UsageError
-from sweeper.experiment import Lease, PlannedTrial, RunRecord, Tree, files, living_owner
 from sweeper.sweepfile import (
     ADAPTIVE_METHODS,
     Sweep,
@@ -24,6 +23,7 @@ from sweeper.sweepfile import (
     check_program,
     script_call,
 )
+from sweeper.tree import Lease, PlannedTrial, RunRecord, Tree, files, living_owner
 from sweeper.worker import INTERPRETER, JSON_FILE, ServerControl, Session, end_marked, session_of
 
 from . import cluster

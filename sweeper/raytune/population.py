@@ -14,8 +14,9 @@ from random import Random
 from typing import Any
 
 from sweeper.errors import SweeperError
-from sweeper.experiment import Origin, PlannedTrial, RunRecord, Tree, can_have_child, make_child
+from sweeper.experiment import Origin, can_have_child, make_child
 from sweeper.sweepfile import Sweep
+from sweeper.tree import PlannedTrial, RunRecord, Tree
 
 from .adaptive import AdaptivePlan, Score, Searcher
 from .exploring import Change, explore, rank_numbers

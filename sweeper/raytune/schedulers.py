@@ -12,8 +12,8 @@ from typing import Any
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from sweeper.experiment import RunRecord
 from sweeper.sweepfile import EarlyTerminate, Metric, Sweep
+from sweeper.tree import RunRecord
 
 from .adaptive import AdaptivePlan
 from .population import Population

@@ -9,7 +9,7 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from sweeper.errors import SweeperError
-from sweeper.experiment import PlannedTrial
+from sweeper.tree import PlannedTrial
 
 from .progress import Progress
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sweeper.errors import UsageError
-from sweeper.experiment import RunRecord, Tree
+from sweeper.tree import RunRecord, Tree
 
 from .index import Entry, Index
 from .locate import DEFAULT_STORAGE, open_index

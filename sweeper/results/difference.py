@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sweeper.experiment import MISSING, RunRecord, diff
+from sweeper.tree import MISSING, RunRecord, diff
 
 from .flat import flatten
 

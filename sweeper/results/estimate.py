@@ -8,8 +8,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweeper.experiment import PlannedTrial, RunRecord, files
 from sweeper.sweepfile import Sweep
+from sweeper.tree import PlannedTrial, RunRecord, files
 
 MEASURED = 100  # run directories whose size is measured; more would tell little and take long
 

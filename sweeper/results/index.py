@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweeper.experiment import RunRecord, Tree, plan_trials
+from sweeper.tree import RunRecord, Tree, plan_trials
 
 if TYPE_CHECKING:
     from sweeper.sweepfile import Metric, Sweep

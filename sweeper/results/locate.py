@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweeper.errors import SweeperError, UsageError
-from sweeper.experiment import Tree
+from sweeper.tree import Tree
 
 from .index import Index, index_directory, index_sweep
 

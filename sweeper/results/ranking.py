@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sweeper.errors import UsageError
-from sweeper.experiment import RunRecord, mode_of
 from sweeper.sweepfile import Metric
+from sweeper.tree import RunRecord, mode_of
 
 from .index import BAD, GOOD, Entry
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sweeper.experiment import Tree, files
 from sweeper.sweepfile import Metric
+from sweeper.tree import Tree, files
 
 from .flat import Columns, flatten
 from .index import BAD, Entry, Index

@@ -7,7 +7,7 @@ import math
 from sweeper.space import BOUNDED, KINDS, LARGEST, Distribution
 
 from .problems import Report
-from .yaml12 import KeyPath
+from .yaml12.document import KeyPath
 
 
 def is_sensible(report: Report, of: Distribution, key: KeyPath) -> bool:

@@ -25,7 +25,7 @@ from sweeper.wording import describe, nearest, one_of
 from .keys import is_there
 from .parameters import dotted_names, find_place, parse_parameters
 from .problems import Report
-from .yaml12 import KeyPath
+from .yaml12.document import KeyPath
 
 Path = tuple[str, ...]
 

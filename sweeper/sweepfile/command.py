@@ -13,7 +13,7 @@ from typing import Any
 from sweeper.errors import UsageError
 
 from .sweep import Sweep
-from .yaml12 import to_yaml
+from .yaml12.write import to_yaml
 
 DEFAULT_COMMAND = ("${env}", "${interpreter}", "${program}", "${args}")
 _ENVIRONMENT = re.compile(r"\$\{envvar:([A-Z0-9_]*)\}")

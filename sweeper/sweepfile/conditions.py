@@ -17,7 +17,7 @@ from sweeper.space import (
 )
 
 from .problems import Report
-from .yaml12 import KeyPath
+from .yaml12.document import KeyPath
 
 
 def refuse_the_impossible(report: Report, space: Space, keys: Mapping[str, KeyPath]) -> None:

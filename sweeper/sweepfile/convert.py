@@ -13,7 +13,7 @@ from sweeper.space import Distribution
 
 from .keys import WANDB_KEYS
 from .sweep import ADAPTIVE_METHODS, Sweep
-from .yaml12 import to_yaml
+from .yaml12.write import to_yaml
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\Z")
 # W&B warns of the kinds whose bounds are exponents: the same distribution by its values.

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from .problems import Report
-from .yaml12 import KeyPath
+from .yaml12.document import KeyPath
 
 
 def directory_name(report: Report, raw: Any, key: KeyPath) -> str | None:

@@ -11,7 +11,7 @@ from sweeper.wording import describe, did_you_mean, nearest, one_of
 from .problems import Report
 from .sweep import METHODS, Budget, Metric, Resources, Retry
 from .units import seconds, size_in_bytes
-from .yaml12 import KeyPath
+from .yaml12.document import KeyPath
 
 MACROS = (
     "env",

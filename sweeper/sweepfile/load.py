@@ -19,7 +19,8 @@ from .problems import Report
 from .program import Program, parse_program
 from .sweep import ADAPTIVE_METHODS, Budget, Metric, Resources, Retry, SourcePlace, Sweep
 from .trials_file import FORMATS, read_data, read_trials
-from .yaml12 import Document, parse
+from .yaml12.document import Document
+from .yaml12.read import parse
 
 # The options of `launch` that stand for keys of the file.
 _CHANGES = {

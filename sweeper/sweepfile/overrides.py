@@ -11,7 +11,8 @@ from .keys import KEYS, WANDB_KEYS
 from .parameter import BODY_KEYS
 from .parameters import dotted_names, find_place
 from .problems import Report
-from .yaml12 import Document, KeyPath, parse_value
+from .yaml12.document import Document, KeyPath
+from .yaml12.read import parse_value
 
 # What a new `value`, `values` or `min`/`max` of a parameter replaces.
 _KIND_KEYS = ("value", "values", "probabilities", "distribution", "min", "max", "q", "mu", "sigma")

@@ -13,7 +13,7 @@ from sweeper.wording import all_of, did_you_mean, one_of
 
 from .bounds import is_sensible
 from .problems import Report
-from .yaml12 import KeyPath
+from .yaml12.document import KeyPath
 
 BODY_KEYS = (
     "value",

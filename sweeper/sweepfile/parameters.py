@@ -12,7 +12,7 @@ from sweeper.wording import nearest, one_of
 from .bounds import warn_of_clipping
 from .parameter import parse_body
 from .problems import Report
-from .yaml12 import KeyPath
+from .yaml12.document import KeyPath
 
 _NUMBER = re.compile("[0-9]+")
 

@@ -8,7 +8,7 @@ from typing import Any
 from sweeper.errors import Problem, SpecError
 from sweeper.wording import describe, did_you_mean, one_of
 
-from .yaml12 import Document, KeyPath, key_text
+from .yaml12.document import Document, KeyPath, key_text
 
 
 class Report:

@@ -15,7 +15,7 @@ from sweeper.space import Space, run_seed
 from .early_terminate import EarlyTerminate
 from .monitored import Monitored
 from .program import Program
-from .yaml12 import to_yaml
+from .yaml12.write import to_yaml
 
 ADAPTIVE_METHODS = (
     "bayes",

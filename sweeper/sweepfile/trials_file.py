@@ -15,7 +15,7 @@ from typing import Any
 from sweeper.errors import UsageError
 from sweeper.wording import describe
 
-from .yaml12 import parse, parse_value, reads_as_text
+from .yaml12.read import parse, parse_value, reads_as_text
 
 FORMATS = (".csv", ".json", ".yaml", ".yml")
 # Cells that need no YAML parser.
@@ -148,7 +148,7 @@ def save_trials(path: Path, trials: Iterable[Mapping[str, Any]]) -> int:
     if suffix == ".json":
         text = json.dumps(listed, indent=1, ensure_ascii=False) + "\n"
     elif suffix in (".yaml", ".yml"):
-        from .yaml12 import dump_list
+        from .yaml12.write import dump_list
 
         text = dump_list(listed)
     elif suffix == ".csv":

@@ -22,7 +22,8 @@ import psutil
 
 from sweeper import api
 from sweeper.errors import LeaseLost, SweeperError
-from sweeper.experiment import HEARTBEAT, ExperimentManager, Run, describe_error
+from sweeper.experiment import ExperimentManager, Run, describe_error
+from sweeper.tree import HEARTBEAT
 
 from .loader import TrainFunction, load_train_function
 from .processes import die_with_parent

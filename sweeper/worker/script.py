@@ -23,8 +23,9 @@ import psutil
 
 from sweeper import api
 from sweeper.errors import SweeperError
-from sweeper.experiment import Run, adopt_run, process_start
+from sweeper.experiment import Run, adopt_run
 from sweeper.sweepfile import wandb_param_file
+from sweeper.tree import process_start
 
 from . import child
 from .client import GRACE_SECONDS, INTERPRETER, JSON_FILE

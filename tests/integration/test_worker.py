@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from sweeper.errors import UsageError
-from sweeper.experiment import RunRecord, Tree
+from sweeper.tree import RunRecord, Tree
 from sweeper.worker import Child, ServerControl, Session
 
 PLAIN = """

@@ -12,9 +12,9 @@ import pytest
 
 from sweeper.cli.main import COMMANDS, main
 from sweeper.experiment import ExperimentManager
-from sweeper.experiment.paths import RunPaths
 from sweeper.results import index_sweep, write_summary
 from sweeper.sweepfile import Sweep
+from sweeper.tree import RunPaths
 
 ROOT = Path(__file__).parents[2]
 STRUCTURE = (ROOT / "docs" / "structure.md").read_text()

@@ -10,7 +10,8 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 import numpy as np
 import pytest
 
-from sweeper.experiment import ExperimentManager, Tree, backend
+from sweeper.experiment import ExperimentManager, backend
+from sweeper.tree import Tree
 
 TENSORFLOW = os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow"
 PARAMS = {"training": {"epochs": 3}, "model": {"units": 8}}

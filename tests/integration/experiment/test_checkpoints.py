@@ -9,7 +9,7 @@ import keras
 import pytest
 
 from sweeper.errors import UsageError
-from sweeper.experiment import files
+from sweeper.tree import files
 
 LOSSES = [3.0, 1.0, 2.0, 0.5, 4.0]
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from sweeper.errors import TreeError, UsageError
-from sweeper.experiment import ExperimentManager, Origin, RunRecord, Tree, backend, make_child
+from sweeper.experiment import ExperimentManager, Origin, backend, make_child
+from sweeper.tree import RunRecord, Tree
 
 from .conftest import TENSORFLOW, BrokenOffError
 

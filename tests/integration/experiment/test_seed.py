@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from sweeper import ExperimentManager
 from sweeper.errors import UsageError
-from sweeper.experiment import Tree
+from sweeper.tree import Tree
 
 params = {
     "debug": False,

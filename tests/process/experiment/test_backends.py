@@ -11,7 +11,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from sweeper.experiment import Tree
+from sweeper.tree import Tree
 from sweeper.worker import Child, ServerControl, Session
 
 TRAIN = """

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sweeper.experiment import Tree
+from sweeper.tree import Tree
 
 HERE = Path(__file__).parent
 

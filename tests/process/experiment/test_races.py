@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from sweeper.errors import LeaseLost, RunBusy, TreeError
-from sweeper.experiment import ExperimentManager, Origin, Settings, Tree, opening
+from sweeper.experiment import ExperimentManager, Origin, Settings, opening
+from sweeper.tree import Tree
 
 PARAMS = {"training": {"rate": 0.1}, "model": {"units": 8}}
 PROCESSES = 64
@@ -133,7 +134,7 @@ def collide(base, index, barrier):
 
 def test_two_colliding_experiments_at_once(tmp_path):
     seen, number = {}, 0
-    from sweeper.experiment.identity import canonical, digits_of
+    from sweeper.tree.identity import canonical, digits_of
 
     while (digits := digits_of(canonical({"rate": number}))) not in seen:
         seen[digits] = number
@@ -146,7 +147,7 @@ def test_two_colliding_experiments_at_once(tmp_path):
 
 
 def test_the_lease_of_a_launch(tmp_path):
-    from sweeper.experiment import Lease
+    from sweeper.tree import Lease
 
     directory = Tree(tmp_path).paths.sweep("digits")
     directory.mkdir(parents=True)

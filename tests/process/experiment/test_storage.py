@@ -9,7 +9,8 @@ import subprocess
 import pytest
 
 from sweeper.errors import TreeError
-from sweeper.experiment import ExperimentManager, Tree
+from sweeper.experiment import ExperimentManager
+from sweeper.tree import Tree
 
 PARAMS = {"training": {"rate": 0.1}, "model": {"units": 8}}
 

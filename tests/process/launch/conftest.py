@@ -14,7 +14,7 @@ import psutil
 import pytest
 import yaml
 
-from sweeper.experiment import RunRecord, Tree
+from sweeper.tree import RunRecord, Tree
 from sweeper.worker import MARK
 
 TRAINEE = Path(__file__).with_name("trainee.py")

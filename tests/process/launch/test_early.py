@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sweeper.experiment import RunRecord
+from sweeper.tree import RunRecord
 from tests.process.launch.conftest import Launcher
 from tests.process.launch.test_scripts import HYPERBAND, TRAIN, needs_wandb, prepare
 

@@ -10,7 +10,7 @@ import signal
 
 import pytest
 
-from sweeper.experiment import RunRecord
+from sweeper.tree import RunRecord
 from tests.process.launch.conftest import Launcher
 
 

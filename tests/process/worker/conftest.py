@@ -13,9 +13,9 @@ import psutil
 import pytest
 import yaml
 
-from sweeper.experiment import RunRecord, Tree
 from sweeper.raytune.launcher import _request, _shared
 from sweeper.sweepfile import load_sweep
+from sweeper.tree import RunRecord, Tree
 from sweeper.worker import MARK, Child, Message, ServerControl, session_of
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sweeper.experiment import RunRecord
+from sweeper.tree import RunRecord
 from sweeper.worker import client
 from tests.process.worker.conftest import Stage
 

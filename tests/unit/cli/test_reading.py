@@ -234,7 +234,7 @@ def test_logs(half_done: Sweep, grid_file: Path, capfdbinary: Any) -> None:
 def test_logs_follow_a_run_until_it_ends(
     half_done: Sweep, grid_file: Path, capfdbinary: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sweeper.experiment import Lease
+    from sweeper.tree import Lease
 
     path = next(p.parent for p in half_done.base_dir.rglob("run.json") if _trial(p) == 1)
     lease = Lease.acquire(path)

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from sweeper.errors import LeaseLost, RunBusy, TreeError, UsageError
-from sweeper.experiment import ExperimentManager, Settings, Tree
+from sweeper.experiment import ExperimentManager, Settings
 from sweeper.experiment.settings import Keep
+from sweeper.tree import Tree
 
 PARAMS = {"training": {"rate": 0.1}, "model": {"units": 8}, "comment": "x"}
 
@@ -318,7 +319,7 @@ def test_bad_keep(value):
 def test_nothing_heavy_is_loaded():
     code = (
         "import sys\nimport sweeper\nfrom sweeper import ExperimentManager\n"
-        "from sweeper.experiment import Tree\nlist(Tree('/none').all_runs())\n"
+        "from sweeper.tree import Tree\nlist(Tree('/none').all_runs())\n"
         "print([m for m in ('ray', 'tensorflow', 'keras', 'numpy', 'scipy') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -13,11 +13,12 @@ import pytest
 import yaml
 
 from sweeper.errors import UsageError
-from sweeper.experiment import ExperimentManager, PlannedTrial, RunRecord, Tree, plan_trials
+from sweeper.experiment import ExperimentManager
 from sweeper.raytune.adaptive import AdaptivePlan, searcher_for
 from sweeper.raytune.optunasearch import EXTRAS, OptunaSearcher, SobolSearcher
 from sweeper.results import score
 from sweeper.sweepfile import Sweep, load_sweep
+from sweeper.tree import PlannedTrial, RunRecord, Tree, plan_trials
 
 MIXED = {
     "rate": {"distribution": "log_uniform_values", "min": 1e-4, "max": 1.0},

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from sweeper.cli.main import main
-from sweeper.experiment import Tree
 from sweeper.raytune.disk import Disk, taken
 from sweeper.sweepfile import Sweep, load_sweep
+from sweeper.tree import Tree
 
 # A launch that goes on imports it beside Ray's start, and ends with exit code 2.
 PROGRAM = """

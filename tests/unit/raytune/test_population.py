@@ -12,21 +12,14 @@ from typing import Any
 import pytest
 import yaml
 
-from sweeper.experiment import (
-    ExperimentManager,
-    PlannedTrial,
-    Run,
-    RunRecord,
-    Tree,
-    close_run,
-    plan_trials,
-)
+from sweeper.experiment import ExperimentManager, Run, close_run
 from sweeper.raytune.adaptive import searcher_for
 from sweeper.raytune.population import Population
 from sweeper.raytune.schedulers import Replacement, scheduler_for
 from sweeper.results import index_sweep, rank
 from sweeper.results.index import index_directory
 from sweeper.sweepfile import ADAPTIVE_METHODS, Sweep, load_sweep
+from sweeper.tree import PlannedTrial, RunRecord, Tree, plan_trials
 from sweeper.worker.child import conclude
 
 PARAMETERS = {"rate": {"min": 0.0, "max": 1.0}, "kind": {"values": ["a", "b"]}}

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from sweeper.experiment import Tree
 from sweeper.results import index_sweep, outcome_exit_code
 from sweeper.results.index import index_directory
 from sweeper.sweepfile import Sweep, load_sweep
+from sweeper.tree import Tree
 
 RunTrial = Callable[..., Path]
 ROWS = [{"loss": 2.0, "val_loss": 3.0}, {"loss": 1.0, "val_loss": 2.5}]
@@ -126,7 +126,7 @@ def test_an_index_reads_each_file_once(
 ) -> None:
     from collections import Counter
 
-    from sweeper.experiment import files
+    from sweeper.tree import files
 
     for trial in grid.trials():
         run_trial(grid, trial, rows=ROWS)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from sweeper.errors import UsageError
-from sweeper.experiment import RunRecord
 from sweeper.results import Index, copy_best, difference, find_entry, find_run, open_index, rank
 from sweeper.sweepfile import Sweep
+from sweeper.tree import RunRecord
 
 RunTrial = Callable[..., Path]
 ROWS = [{"loss": 2.0, "val_loss": 3.0}, {"loss": 1.0, "val_loss": 2.5}]

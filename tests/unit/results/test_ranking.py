@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from sweeper.errors import UsageError
-from sweeper.experiment import Tree
 from sweeper.results import (
     check_metric,
     index_sweep,
@@ -22,6 +21,7 @@ from sweeper.results.index import index_directory
 from sweeper.results.ranking import deviation, mean
 from sweeper.results.summary import summary, summary_csv
 from sweeper.sweepfile import Metric, Sweep, load_sweep
+from sweeper.tree import Tree
 
 LOW = Metric("val_loss", "minimize")
 Add = Callable[..., Path]

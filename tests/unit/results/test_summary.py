@@ -7,10 +7,10 @@ from collections.abc import Callable
 from math import nan
 from pathlib import Path
 
-from sweeper.experiment import Tree
 from sweeper.results import index_sweep, write_summary
 from sweeper.results.summary import summary, summary_csv
 from sweeper.sweepfile import Sweep
+from sweeper.tree import Tree
 
 RunTrial = Callable[..., Path]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from sweeper.experiment import Tree, plan_trials
 from sweeper.results import index_sweep
 from sweeper.sweepfile import Sweep
+from sweeper.tree import Tree, plan_trials
 
 
 def test_a_torn_provenance(grid: Sweep, run_trial: Callable[..., Path]) -> None:

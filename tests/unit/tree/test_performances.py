@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper.errors import UsageError
-from sweeper.experiment import as_row, mode_of
-from sweeper.experiment.performances import Monitor, TrainingLog, best_row, read_rows
+from sweeper.tree import Monitor, TrainingLog, as_row, best_row, mode_of
+from sweeper.tree.performances import read_rows
 
 
 class Tensor:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweeper.errors import UsageError
-from sweeper.experiment.identity import canonical, default_monitored, digits_of, experiment_id
+from sweeper.tree.identity import canonical, default_monitored, digits_of, experiment_id
 
 SEED = {
     "debug": False,

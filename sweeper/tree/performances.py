@@ -20,7 +20,7 @@ from sweeper.errors import UsageError
 
 from . import files
 
-log = logging.getLogger("sweeper.experiment")
+log = logging.getLogger("sweeper.tree")
 
 Row = dict[str, float]
 """``epoch`` (from 1, an int) and the metrics of that epoch."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sweeper.experiment import Tree, plan_trials
 from sweeper.sweepfile import load_sweep
+from sweeper.tree import Tree, plan_trials
 
 SWEEP = """
 program: train.py

@@ -12,18 +12,11 @@ from types import SimpleNamespace
 import pytest
 
 from sweeper.errors import LeaseLost, UsageError
-from sweeper.experiment import (
-    ExperimentManager,
-    Tree,
-    close_run,
-    diff,
-    plan_trials,
-    prune_checkpoints,
-)
-from sweeper.experiment.compare import explain
-from sweeper.experiment.identity import canonical, digits_of, experiment_id
-from sweeper.experiment.paths import next_run_name, run_order
+from sweeper.experiment import ExperimentManager, close_run, prune_checkpoints
 from sweeper.sweepfile import Trial
+from sweeper.tree import Tree, diff, explain, next_run_name, plan_trials
+from sweeper.tree.identity import canonical, digits_of, experiment_id
+from sweeper.tree.paths import run_order
 
 PARAMS = {"debug": False, "training": {"rate": 0.1}, "model": {"units": 8}, "comment": "x"}
 

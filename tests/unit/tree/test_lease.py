@@ -11,9 +11,9 @@ import time
 import pytest
 
 from sweeper.errors import LeaseLost, RunBusy, TreeError
-from sweeper.experiment import Lease, living_owner
-from sweeper.experiment import lease as leases
-from sweeper.experiment.lease import is_alive, lease_numbers, place
+from sweeper.tree import Lease, living_owner
+from sweeper.tree import lease as leases
+from sweeper.tree.lease import is_alive, lease_numbers, place
 
 
 def pretend(directory, number, **changes):
@@ -136,7 +136,7 @@ def test_the_heartbeat_touches(tmp_path, monkeypatch):
 
 def test_leases_go_with_their_process_and_not_with_its_child(tmp_path):
     code = (
-        "import os, sys\nfrom pathlib import Path\nfrom sweeper.experiment import Lease\n"
+        "import os, sys\nfrom pathlib import Path\nfrom sweeper.tree import Lease\n"
         "lease = Lease.acquire(Path(sys.argv[1]))\n"
         "if os.fork() == 0:\n    lease.release()\n    sys.exit(0)\n"
         "os.wait()\nassert lease.held\nraise KeyError\n"

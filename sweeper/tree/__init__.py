@@ -1,0 +1,45 @@
+"""What lies on disk and how it is read: identity, paths, files, records, leases, the plan.
+
+Importing this loads neither Ray, Keras nor NumPy.
+"""
+
+from . import files
+from .compare import MISSING, diff, explain
+from .identity import Monitored, group_canonicals, plain
+from .lease import HEARTBEAT, Lease, living_owner, process_start
+from .paths import RunPaths, next_run_name
+from .performances import Monitor, Row, TrainingLog, as_row, best_row, mode_of
+from .planning import PlannedTrial, plan_trials, runs_of_trial, trial_state
+from .records import OUTCOMES, RunRecord, model_epoch
+from .tree import STAGING, Tree
+
+__all__ = [
+    "HEARTBEAT",
+    "MISSING",
+    "OUTCOMES",
+    "STAGING",
+    "Lease",
+    "Monitor",
+    "Monitored",
+    "PlannedTrial",
+    "Row",
+    "RunPaths",
+    "RunRecord",
+    "TrainingLog",
+    "Tree",
+    "as_row",
+    "best_row",
+    "diff",
+    "explain",
+    "files",
+    "group_canonicals",
+    "living_owner",
+    "mode_of",
+    "model_epoch",
+    "next_run_name",
+    "plain",
+    "plan_trials",
+    "process_start",
+    "runs_of_trial",
+    "trial_state",
+]
