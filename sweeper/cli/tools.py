@@ -94,15 +94,14 @@ def _check(
 
 def _checked_program(sweep: Sweep) -> ProgramCheck:
     """The program that a launch would run. Raises UsageError with all that is wrong at once."""
-    from sweeper.raytune import optunasearch, raylibraries
+    from sweeper.search import check_installed
     from sweeper.sweepfile import check_launchable
     from sweeper.worker import ProgramCheck
 
     wrong: list[UsageError] = []
     for judge in (
         partial(check_launchable, sweep),
-        partial(optunasearch.check_installed, sweep.method),
-        partial(raylibraries.check_installed, sweep.method),
+        partial(check_installed, sweep.method),
     ):
         try:
             judge()

@@ -31,7 +31,7 @@ from .progress import Progress
 from .signals import signals_caught
 
 if TYPE_CHECKING:
-    from .adaptive import AdaptivePlan
+    from sweeper.search import AdaptivePlan
 
 logger = logging.getLogger("sweeper.raytune")
 
@@ -162,15 +162,17 @@ def _adaptive(
     score: Callable[[RunRecord], float | None],
     progress: Progress,
 ) -> AdaptivePlan:
-    from .adaptive import AdaptivePlan, searcher_for
+    from sweeper.search import AdaptivePlan, searcher_for
 
     searcher = searcher_for(sweep) if sweep.method in ADAPTIVE_METHODS else None
     if sweep.early_terminate is None or not sweep.early_terminate.makes_trials:
         return AdaptivePlan(sweep, tree, searcher, planned, score)
-    from .population import Population
+    from sweeper.search import Population
 
-    program = _program(sweep)
-    return Population(sweep, tree, searcher, planned, score, progress.has_room, program)
+    from .children import RunChildren
+
+    children = RunChildren(sweep, tree, _program(sweep))
+    return Population(sweep, tree, searcher, planned, score, progress.has_room, children)
 
 
 def _count_disk(sweep: Sweep, tree: Tree, home: Path, progress: Progress) -> None:
@@ -251,9 +253,11 @@ def _tune(
 ) -> None:
     from ray import tune
 
+    from sweeper.search import Population, stopping_rule
+
     from .disk import Disk
     from .events import Events
-    from .schedulers import Judge, scheduler_for
+    from .schedulers import ReplaceByChild, StopByRule
     from .searchers import PlanSearcher
     from .trainable import SweepTrainable
 
@@ -263,10 +267,13 @@ def _tune(
     files.make_directory(meeting)
     shared = {**_shared(sweep), "slots": slots, "meeting": str(meeting)}
     searcher = PlanSearcher(plan, partial(_request, sweep, session.mode), progress)
-    scheduler = scheduler_for(sweep, adaptive)
-    if isinstance(scheduler, Judge):
+    rule = stopping_rule(sweep)
+    if rule is not None:
         for run, values in _earlier_values(sweep, tree):
-            scheduler.learn(run, values)
+            rule.learn(run, values)
+    scheduler = StopByRule(rule) if rule else None
+    if isinstance(adaptive, Population):
+        scheduler = ReplaceByChild(adaptive)
     tuner = tune.Tuner(
         tune.with_resources(
             tune.with_parameters(

@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 from ray.tune.schedulers import TrialScheduler
 
-from sweeper.raytune.schedulers import Asha, Hyperband, Judge, MedianStop, scheduler_for
+from sweeper.raytune.schedulers import StopByRule
+from sweeper.search import StoppingRule, stopping_rule
+from sweeper.search.stopping import Asha, Hyperband, MedianStop
 from sweeper.sweepfile import EarlyTerminate, Metric, Sweep, load_sweep
 
 Curves = dict[str, list[float]]
@@ -39,14 +41,14 @@ def result(run: str, iteration: int, value: float, **more: Any) -> dict[str, Any
     return {**names, "metric": value, "iteration": iteration, **more}
 
 
-def stops(judge: Judge, run: str, iteration: int, value: float, **more: Any) -> bool:
+def stops(judge: StoppingRule, run: str, iteration: int, value: float, **more: Any) -> bool:
     """Report to the scheduler: does it stop the trial?"""
-    decision = judge.on_trial_result(None, None, result(run, iteration, value, **more))
+    decision = StopByRule(judge).on_trial_result(None, None, result(run, iteration, value, **more))
     assert decision in (TrialScheduler.STOP, TrialScheduler.CONTINUE)
     return bool(decision == TrialScheduler.STOP)
 
 
-def feed(judge: Judge, run: str, values: list[float]) -> int | None:
+def feed(judge: StoppingRule, run: str, values: list[float]) -> int | None:
     """Report until the trial is stopped: after how many reports, None if never."""
     for iteration, value in enumerate(values, 1):
         if stops(judge, run, iteration, value):
@@ -154,8 +156,8 @@ class Play:
             return math.nan
         return self.level[run] + self.rng.randrange(16) / 8
 
-    def judge(self) -> Judge:
-        judge = scheduler_for(self.sweep)
+    def judge(self) -> StoppingRule:
+        judge = stopping_rule(self.sweep)
         assert judge is not None
         for run, values in self.curves.items():  # as a launch finds them in the tree
             judge.learn(run, [self.sign * value for value in values])
@@ -186,7 +188,7 @@ class Play:
         self.back[run] = self.rng.randint(0, len(self.curves[run]))
         self.counts["back"] += 1
 
-    def report(self, judge: Judge, stop: EarlyTerminate, run: str) -> None:
+    def report(self, judge: StoppingRule, stop: EarlyTerminate, run: str) -> None:
         curve = self.curves.setdefault(run, [])
         del curve[self.back.pop(run, len(curve)) :]
         curve.append(self.value(run))
@@ -236,8 +238,8 @@ def falling(x: float, length: int = 27) -> list[float]:
     return [x / epoch for epoch in range(1, length + 1)]
 
 
-def asha(tmp_path: Path, text: str = "", goal: str = "minimize") -> Judge:
-    judge = scheduler_for(early(f"{{type: asha{text}}}", tmp_path, goal))
+def asha(tmp_path: Path, text: str = "", goal: str = "minimize") -> StoppingRule:
+    judge = stopping_rule(early(f"{{type: asha{text}}}", tmp_path, goal))
     assert isinstance(judge, Asha)
     return judge
 
@@ -260,7 +262,7 @@ def test_the_run_that_is_always_best_is_never_stopped(rule: str, goal: str, tmp_
     sign = -1 if goal == "maximize" else 1
     stopped = 0
     for order in itertools.islice(itertools.permutations(range(1, 6)), 0, 120, 7):
-        judge = scheduler_for(early(rule, tmp_path, goal))
+        judge = stopping_rule(early(rule, tmp_path, goal))
         assert judge is not None
         ends = {x: feed(judge, f"exp-{x}/r", [sign * v for v in falling(x, 12)]) for x in order}
         assert ends.pop(1) is None
@@ -278,7 +280,7 @@ def test_a_diverged_trial_is_stopped_when_it_is_first_judged(value: float, tmp_p
     judge = asha(tmp_path, ", min_iter: 3", "maximize")
     assert feed(judge, "exp-1/run--x", [-value] * 9) == 3
 
-    median = scheduler_for(early("{type: median, min_iter: 2, min_trials: 2}", tmp_path))
+    median = stopping_rule(early("{type: median, min_iter: 2, min_trials: 2}", tmp_path))
     assert isinstance(median, MedianStop)
     assert feed(median, "exp-1/run--x", [9.0] * 5) is None
     assert feed(median, "exp-2/run--x", [value] * 5) is None  # two others are needed
@@ -331,7 +333,7 @@ def test_brackets_share_the_trials_by_their_names(tmp_path: Path) -> None:
 
 
 def test_median_needs_enough_others(tmp_path: Path) -> None:
-    judge = scheduler_for(early("{type: median, min_iter: 3, min_trials: 2}", tmp_path))
+    judge = stopping_rule(early("{type: median, min_iter: 3, min_trials: 2}", tmp_path))
     assert judge is not None
     assert feed(judge, "exp-1/run--x", [1.0] * 6) is None
     assert feed(judge, "exp-2/run--x", [9.0] * 6) is None
@@ -339,7 +341,7 @@ def test_median_needs_enough_others(tmp_path: Path) -> None:
     # The others' means are 1 and 9 from the third report on.
     assert feed(judge, "exp-4/run--x", [6.0] * 6) == 3
     assert feed(judge, "exp-5/run--x", [9.0, 5.0, 9.0, 9.0]) is None  # its best is what counts
-    judge = scheduler_for(early("{type: median, min_trials: 1}", tmp_path))
+    judge = stopping_rule(early("{type: median, min_trials: 1}", tmp_path))
     assert judge is not None
     judge.learn("exp-1/run--x", [1.0, 3.0])
     assert feed(judge, "exp-2/run--x", [1.5]) == 1
@@ -347,4 +349,4 @@ def test_median_needs_enough_others(tmp_path: Path) -> None:
 
 
 def test_without_early_terminate_there_is_no_scheduler(grid: Sweep) -> None:
-    assert scheduler_for(grid) is None
+    assert stopping_rule(grid) is None

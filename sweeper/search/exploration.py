@@ -11,7 +11,7 @@ from typing import Any
 
 from sweeper.space import Axis, Space
 
-from .optunasearch import inside
+from .unit_cube import clip_to_unit
 
 FACTORS = (0.8, 1.2)
 TRIES = 50  # points that break a constraint or change nothing; then one is drawn anywhere
@@ -55,7 +55,7 @@ def explore(
             for index, u in (ranked[attempt] if attempt < len(ranked) else {}).items():
                 point[index] = u
         else:
-            point = [inside(random.random()) for _ in space.axes]
+            point = [clip_to_unit(random.random()) for _ in space.axes]
         found = space.decode(point)
         if found is not None and found != params:
             return found
@@ -64,7 +64,7 @@ def explore(
 
 def _moved(axis: Axis, u: float | None, resample: float, random: Random) -> float:
     if u is None or random.random() < resample:
-        return inside(random.random())
+        return clip_to_unit(random.random())
     if axis.alternatives is not None:
         count = axis.alternatives
         place = min(int(u * count), count - 1) + random.choice((-1, 0, 1))
@@ -85,7 +85,7 @@ def _moved(axis: Axis, u: float | None, resample: float, random: Random) -> floa
         moved = after * step
     low = -math.inf if distribution.low is None else distribution.low
     high = math.inf if distribution.high is None else distribution.high
-    return inside(distribution.encode(min(max(moved, low), high)))
+    return clip_to_unit(distribution.encode(min(max(moved, low), high)))
 
 
 def is_number(axis: Axis) -> bool:
@@ -125,7 +125,7 @@ def rank_numbers(
     known = np.array([row(change.epoch, change.point) for change in changes])
     gains = np.array([change.gain for change in changes])
     gains = (gains - gains.mean()) / (gains.std() or 1.0)
-    draws = [[inside(random.random()) for _ in axes] for _ in range(CANDIDATES)]
+    draws = [[clip_to_unit(random.random()) for _ in axes] for _ in range(CANDIDATES)]
     asked = np.array([[1.0, *draw] for draw in draws])
     kernel = ConstantKernel() * RBF([1.0] * known.shape[1], (0.05, 20.0)) + WhiteKernel(0.1)
     with warnings.catch_warnings():

@@ -1,30 +1,24 @@
-"""The searchers that need no other package: Optuna's, and SciPy's Sobol sequence."""
+"""Optuna's samplers as searchers: `method: bayes`, `tpe`, `gp`, `cmaes`."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
-import itertools
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from sweeper.errors import UsageError
 
+from .unit_cube import clip_to_unit
+
 SAMPLERS = ("bayes", "tpe", "gp", "cmaes")
 EXTRAS = {"gp": "torch", "cmaes": "cmaes"}
 """What Optuna's sampler needs beside it, by method; an extra of that method's name installs it."""
 
-_MARGIN = 2.0**-53
-
-
-def inside(number: float) -> float:
-    """``number`` moved into the open interval (0, 1)."""
-    return min(max(float(number), _MARGIN), 1 - _MARGIN)
-
 
 class OptunaSearcher:
-    """A :class:`~sweeper.raytune.adaptive.Searcher` that asks a sampler of Optuna.
+    """A :class:`~sweeper.search.Searcher` that asks a sampler of Optuna.
 
     ``bayes`` is the multivariate TPE, ``tpe`` looks at each parameter alone; both count a running
     trial as a bad one (constant liar), so that trials at the same time differ. ``cmaes`` starts
@@ -68,7 +62,7 @@ class OptunaSearcher:
         self._known += 1
         numbers = [trial.params[name] for name in self._distributions]
         return str(trial.number), [
-            inside(number) if count is None else (number + 0.5) / count
+            clip_to_unit(number) if count is None else (number + 0.5) / count
             for number, count in zip(numbers, self._choices, strict=True)
         ]
 
@@ -109,34 +103,6 @@ class OptunaSearcher:
         return samplers.TPESampler(
             multivariate=self._name == "bayes", constant_liar=True, seed=seed
         )
-
-
-class SobolSearcher:
-    """Points that fill the unit cube evenly, whatever they give: a scrambled Sobol sequence.
-
-    Each point taken or asked for is one step of the sequence, so that another launch goes on where
-    the last one ended. Source: Owen, "Scrambling Sobol' and Niederreiter-Xing points", 1998, as
-    ``scipy.stats.qmc.Sobol`` has it.
-    """
-
-    def __init__(self, dimensions: int, seed: int) -> None:
-        from scipy.stats import qmc
-
-        self._sequence = qmc.Sobol(dimensions, scramble=True, rng=seed)
-        self._keys = map(str, itertools.count())
-
-    def ask(self) -> tuple[str, list[float]]:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of balance, which holds for powers of 2 only
-            (point,) = self._sequence.random(1)
-        return next(self._keys), [inside(number) for number in point]
-
-    def take(self, point: Sequence[float]) -> str:
-        self._sequence.fast_forward(1)
-        return next(self._keys)
-
-    def tell(self, key: str, value: float | None) -> None:
-        """Nothing to learn."""
 
 
 def check_installed(method: str) -> None:

@@ -14,9 +14,10 @@ import yaml
 
 from sweeper.errors import UsageError
 from sweeper.experiment import ExperimentManager
-from sweeper.raytune.adaptive import AdaptivePlan, searcher_for
-from sweeper.raytune.optunasearch import EXTRAS, OptunaSearcher, SobolSearcher
 from sweeper.results import score
+from sweeper.search import AdaptivePlan, searcher_for
+from sweeper.search.optuna_searcher import EXTRAS, OptunaSearcher
+from sweeper.search.sobol_searcher import SobolSearcher
 from sweeper.sweepfile import Sweep, load_sweep
 from sweeper.tree import PlannedTrial, RunRecord, Tree, plan_trials
 

@@ -11,17 +11,30 @@ import math
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 from sweeper.errors import SweeperError
-from sweeper.experiment import Origin, can_have_child, make_child
-from sweeper.sweepfile import Sweep
+from sweeper.sweepfile import Sweep, Trial
 from sweeper.tree import PlannedTrial, RunRecord, Tree
 
-from .adaptive import AdaptivePlan, Score, Searcher
-from .exploring import Change, explore, rank_numbers
+from .adaptive import AdaptivePlan, Score
+from .exploration import Change, explore, rank_numbers
+from .searcher import Searcher
 
-logger = logging.getLogger("sweeper.raytune")
+logger = logging.getLogger("sweeper.search")
+
+
+class Children(Protocol):
+    """Makes the runs that begin from the backup of another: what writes them is not known here."""
+
+    def can_be_of(self, parent: RunRecord) -> bool:
+        """Has the run a backup from which another could go on?"""
+
+    def make(self, trial: Trial, parent: RunRecord) -> RunRecord | None:
+        """Make the trial's run, which goes on where the newest backup of ``parent`` was made.
+
+        None if the parent has none that can be used. Raises TreeError when the storage fails.
+        """
 
 
 class Population(AdaptivePlan):
@@ -41,13 +54,13 @@ class Population(AdaptivePlan):
         planned: Sequence[PlannedTrial],
         score: Score,
         has_room: Callable[[int], bool],
-        program: str | None = None,
+        children: Children,
     ) -> None:
         super().__init__(sweep, tree, searcher, planned, score)
         assert sweep.early_terminate is not None
         self._early = sweep.early_terminate
         self._has_room = has_room
-        self._program = program
+        self._make = children
         self._members = sweep.trials()
         self._no_more_members = False
         self._children: deque[PlannedTrial] = deque()
@@ -128,7 +141,7 @@ class Population(AdaptivePlan):
             for other, value in values.items()
             if value < values[trial] and latest[other] < latest[trial] and other not in self._over
         )
-        parents = [other for _, other in better if can_have_child(self._runs[other])]
+        parents = [other for _, other in better if self._make.can_be_of(self._runs[other])]
         random = Random(f"{self._sweep.seed} {self._next}")
         best = parents[: math.ceil(len(parents) * self._early.options["quantile"])]
         random.shuffle(best)
@@ -155,10 +168,8 @@ class Population(AdaptivePlan):
         params = self._explore(parent, random)
         if params is None:
             return None
-        tree = self._trees[params.get("debug") is True]
         trial = sweep.trial_of(self._next, params)
-        origin = Origin(trial.seed, sweep.sweep_name, trial.index, program=self._program)
-        run = make_child(tree, params, sweep.monitored, origin, self._runs[parent])
+        run = self._make.make(trial, self._runs[parent])
         if run is None:
             return None
         assert run.parent is not None

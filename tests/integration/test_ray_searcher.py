@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from sweeper.errors import UsageError
-from sweeper.raytune.raylibraries import LIBRARIES, NAMES
-from sweeper.raytune.raysearch import RaySearcher
+from sweeper.search.ray_libraries import LIBRARIES, NAMES
+from sweeper.search.ray_searcher import RaySearcher
 
 ASKS = {"ax": 14}  # seconds per point of its model; the others: 40
 FIRST = {"ax": 5}  # what it tries before its model, which is at the bowl's bottom soon; others: 8
@@ -39,7 +39,7 @@ def _no_failure_is_hidden(caplog: pytest.LogCaptureFixture) -> Any:
     """A library that fails gives random points and a warning: here that must not happen."""
     yield
     records = caplog.get_records("call")
-    assert [r.getMessage() for r in records if r.name == "sweeper.raytune"] == []
+    assert [r.getMessage() for r in records if r.name == "sweeper.search"] == []
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -175,7 +175,7 @@ def test_a_library_that_fails_gives_a_warning_and_a_random_point(
     assert len({tuple(point) for _, point in found}) == 3
     assert all(0 < x < 1 for _, point in found for x in point)
     search.tell(found[0][0], 0.1)
-    warned = [r for r in caplog.records if r.name == "sweeper.raytune"]
+    warned = [r for r in caplog.records if r.name == "sweeper.search"]
     assert [r.levelno for r in warned] == [logging.WARNING]
     assert "ZeroDivisionError: a bug of the library" in warned[0].getMessage()
     assert name in warned[0].getMessage()

@@ -9,35 +9,18 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Protocol
+from typing import Any
 
 from sweeper.sweepfile import Sweep
 from sweeper.tree import PlannedTrial, RunRecord, Tree, trial_state
 
-from .optunasearch import SAMPLERS, OptunaSearcher, SobolSearcher
+from .searcher import Searcher
 
-logger = logging.getLogger("sweeper.raytune")
+logger = logging.getLogger("sweeper.search")
 
 PATIENCE = 30  # points in a row that are no new trial; then one is drawn at random
 
 Score = Callable[[RunRecord], "float | None"]
-
-
-class Searcher(Protocol):
-    """Chooses points of the unit cube, one number in (0, 1) per axis of the search space.
-
-    The space decodes a point through its distributions' inverse CDFs, so that every distribution
-    keeps its exact meaning. Values are to be minimised.
-    """
-
-    def ask(self) -> tuple[str, list[float]]:
-        """The next point to try and a key for it; points that were not told yet are running."""
-
-    def take(self, point: Sequence[float]) -> str:
-        """A key for a point that somebody else chose: it counts as running from now on."""
-
-    def tell(self, key: str, value: float | None) -> None:
-        """What the point gave; None if it will never give a value."""
 
 
 @dataclass
@@ -211,18 +194,3 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
                 self._sweep.method, type(error).__name__, error,
             )  # fmt: skip
             return None
-
-
-def searcher_for(sweep: Sweep) -> Searcher:
-    """The searcher of the sweep's method.
-
-    Raises ``UsageError`` where a package that it needs is not installed.
-    """
-    axes = sweep.space.axes
-    if sweep.method == "qmc":
-        return SobolSearcher(len(axes), sweep.seed)
-    if sweep.method in SAMPLERS:
-        return OptunaSearcher(sweep.method, [axis.alternatives for axis in axes], sweep.seed)
-    from .raysearch import RaySearcher
-
-    return RaySearcher(sweep.method, len(axes), sweep.seed, trials=sweep.size() or 100)

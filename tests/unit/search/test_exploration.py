@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sweeper.raytune.exploring import Change, explore, rank_numbers
+from sweeper.search.exploration import Change, explore, rank_numbers
 from sweeper.space import Space
 from sweeper.sweepfile import load_sweep
 

@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 
 from sweeper.errors import UsageError
 
-from .optunasearch import inside
-from .raylibraries import LIBRARIES, NAMES, Config, check_installed
+from .ray_libraries import LIBRARIES, NAMES, Config, check_installed
+from .unit_cube import clip_to_unit
 
-log = logging.getLogger("sweeper.raytune")
+log = logging.getLogger("sweeper.search")
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ class _Point:
 
 
 class RaySearcher:
-    """A searcher of another library, as :class:`sweeper.raytune.adaptive.Searcher`.
+    """A searcher of another library, as :class:`sweeper.search.Searcher`.
 
     ``dimensions`` is the length of a point, ``trials`` how many the sweep plans (ZOOpt and
     Nevergrad choose their strategy by it). The same seed and the same calls give the same points;
@@ -238,7 +238,7 @@ class RaySearcher:
 def _inside(value: float) -> float:
     if math.isnan(value):
         raise ValueError("a coordinate is not a number")
-    return inside(value)
+    return clip_to_unit(value)
 
 
 def _config(point: Sequence[float]) -> Config:

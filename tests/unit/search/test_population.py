@@ -13,11 +13,11 @@ import pytest
 import yaml
 
 from sweeper.experiment import ExperimentManager, Run, close_run
-from sweeper.raytune.adaptive import searcher_for
-from sweeper.raytune.population import Population
-from sweeper.raytune.schedulers import Replacement, scheduler_for
+from sweeper.raytune.children import RunChildren
+from sweeper.raytune.schedulers import ReplaceByChild
 from sweeper.results import index_sweep, rank
 from sweeper.results.index import index_directory
+from sweeper.search import Population, searcher_for
 from sweeper.sweepfile import ADAPTIVE_METHODS, Sweep, load_sweep
 from sweeper.tree import PlannedTrial, RunRecord, Tree, plan_trials
 from sweeper.worker.child import conclude
@@ -53,7 +53,13 @@ class Launch:
         searcher = searcher_for(sweep) if sweep.method in ADAPTIVE_METHODS else None
         planned = list(plan_trials(sweep, tree))
         self.population = Population(
-            sweep, tree, searcher, planned, partial(value_of, sweep), room, __file__
+            sweep,
+            tree,
+            searcher,
+            planned,
+            partial(value_of, sweep),
+            room,
+            RunChildren(sweep, tree, __file__),
         )
         self.runs: dict[int, Run] = {}
 
@@ -382,8 +388,7 @@ def test_pb2_chooses_numbers_by_what_was_gained(load: Callable[..., Sweep]) -> N
 def test_the_scheduler_asks_the_population(load: Callable[..., Sweep]) -> None:
     sweep = load()
     launch = Launch(sweep)
-    scheduler = scheduler_for(sweep, launch.population)
-    assert isinstance(scheduler, Replacement)
+    scheduler = ReplaceByChild(launch.population)
     for _ in range(4):
         launch.start()
     for trial, loss in ((0, 1.0), (1, 2.0)):

@@ -1,0 +1,18 @@
+"""What to try next and whom to stop: searchers, stopping rules, populations.
+
+Ray is known only where a searcher is one of its wrappers, and imported only when that is used.
+"""
+
+from .adaptive import AdaptivePlan
+from .methods import check_installed, searcher_for
+from .population import Population
+from .stopping import StoppingRule, stopping_rule
+
+__all__ = [
+    "AdaptivePlan",
+    "Population",
+    "StoppingRule",
+    "check_installed",
+    "searcher_for",
+    "stopping_rule",
+]

@@ -1,0 +1,23 @@
+"""What every searcher is: the seam between a sweep and the libraries that choose points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+
+class Searcher(Protocol):
+    """Chooses points of the unit cube, one number in (0, 1) per axis of the search space.
+
+    The space decodes a point through its distributions' inverse CDFs, so that every distribution
+    keeps its exact meaning. Values are to be minimised.
+    """
+
+    def ask(self) -> tuple[str, list[float]]:
+        """The next point to try and a key for it; points that were not told yet are running."""
+
+    def take(self, point: Sequence[float]) -> str:
+        """A key for a point that somebody else chose: it counts as running from now on."""
+
+    def tell(self, key: str, value: float | None) -> None:
+        """What the point gave; None if it will never give a value."""
