@@ -70,7 +70,9 @@ def callbacks() -> list[Any]:
     from the run's seed. Of several processes of a trial the first gets them, the others none.
     """
     if _run is not None:
-        return _run.callbacks()
+        from sweeper.experiment import keras_callbacks
+
+        return keras_callbacks(_run)
     text = os.environ.get(ADOPT)
     if not text:
         return []
@@ -78,20 +80,20 @@ def callbacks() -> list[Any]:
     if not _may_write(path):
         log.warning("another process of this trial records its run: no callbacks here")
         return []
-    from sweeper.experiment import Settings, adopt_run, backend
+    from sweeper.experiment import Settings, adopt_run, configure_devices, keras_callbacks
 
     given = json.loads(text)
     elapsed = given["elapsed"] + time.time() - given["time"]
     run = adopt_run(
         Path(given["run"]), given["lease"], Settings.parse(given["checkpoint"]), elapsed=elapsed
     )
-    backend.configure_devices(given["cpus"], given["gpus"])
+    configure_devices(given["cpus"], given["gpus"])
     enter(run)
 
     def forward(row: dict[str, Any]) -> None:
         append(path, {MARK: "recorded", "epoch": row["epoch"], **row["metrics"]})
 
-    return run.callbacks(forward)
+    return keras_callbacks(run, forward)
 
 
 def _may_write(path: str) -> bool:

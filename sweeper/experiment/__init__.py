@@ -4,6 +4,14 @@ Importing this loads neither Keras nor TensorFlow nor numpy.
 """
 
 from .inheriting import can_have_child, make_child
+from .keras_session import (
+    configure_devices,
+    keras_callbacks,
+    preload,
+    raise_at_first_batch,
+    reset_session,
+)
+from .libraries import runtime_started
 from .manager import ExperimentManager
 from .opening import Origin, adopt_run, close_run
 from .retention import prune_checkpoints
@@ -18,7 +26,13 @@ __all__ = [
     "adopt_run",
     "can_have_child",
     "close_run",
+    "configure_devices",
     "describe_error",
+    "keras_callbacks",
     "make_child",
+    "preload",
     "prune_checkpoints",
+    "raise_at_first_batch",
+    "reset_session",
+    "runtime_started",
 ]

@@ -13,6 +13,7 @@ from sweeper.sweepfile import default_monitored
 from sweeper.tree import Monitored, RunRecord, Tree, explain
 
 from . import opening, provenance
+from .keras_session import keras_callbacks
 from .opening import Origin
 from .run import Report, Run
 from .settings import Settings
@@ -101,7 +102,7 @@ class ExperimentManager:
     @property
     def callbacks(self) -> list[Any]:
         """The callbacks of the current run, for ``model.fit``."""
-        return self.run.callbacks(self._report)
+        return keras_callbacks(self.run, self._report)
 
     # -- a sweep ----------------------------------------------------------------------------
 

@@ -94,16 +94,6 @@ class Run:
 
     # -- what the train function uses -------------------------------------------------------
 
-    def callbacks(self, report: Report | None = None) -> list[Any]:
-        """The Keras callbacks of this run, for ``model.fit(callbacks=…)``. Loads Keras.
-
-        ``report`` receives every epoch. Sets every random seed (unless ``reproducible=False``).
-        """
-        from .callbacks import run_callbacks
-
-        self.on_report(report)
-        return run_callbacks(self)
-
     def on_report(self, report: Report | None) -> None:
         """Give every epoch to ``report`` too."""
         if report is not None:

@@ -5,7 +5,7 @@ Pure: everything here is a function of the files, on any machine, with neither R
 
 from .choosing import find_entry, find_run
 from .copying import copy_best
-from .difference import difference
+from .differences import difference
 from .estimate import Estimate, Estimator
 from .flat import Columns, flatten, short_names
 from .index import BAD, GOOD, Entry, Index, index_sweep, outcome_exit_code

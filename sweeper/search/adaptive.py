@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from sweeper.space import draw
 from sweeper.sweepfile import Sweep
 from sweeper.tree import PlannedTrial, RunRecord, Tree, trial_state
 
@@ -148,7 +149,7 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
             if planned is None:
                 self._guarded(self._searcher.tell, key, None)
         if self._random is None:
-            self._random = self._sweep.space.draw(self._sweep.seed)
+            self._random = draw(self._sweep.space, self._sweep.seed)
         while True:
             params = next(self._random)
             planned = self._plan(params, None)

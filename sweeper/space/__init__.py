@@ -6,14 +6,15 @@ Pure: nothing here knows a sweep file, the tree, Ray, TensorFlow or Keras.
 from .assemble import get, has, put
 from .axes import Axis, columns_of, count_of
 from .canonical import encode, run_seed, value_key
-from .corners import corners
+from .corner_points import corners
 from .distributions import BOUNDED, GRID_KINDS, KINDS, LARGEST, Distribution
-from .draw import NothingAllowed
+from .draws import NothingAllowed, draw
 from .expressions import Expression, Unfit
 from .grammar import ExpressionError
 from .parameter import Parameter
 from .satisfiable import DRAWS, has_a_point, is_empty, outcomes, overlap, values_in_words
 from .space import Space, merge
+from .walks import walk
 
 __all__ = [
     "BOUNDED",
@@ -32,6 +33,7 @@ __all__ = [
     "columns_of",
     "corners",
     "count_of",
+    "draw",
     "encode",
     "get",
     "has",
@@ -44,4 +46,5 @@ __all__ = [
     "run_seed",
     "value_key",
     "values_in_words",
+    "walk",
 ]

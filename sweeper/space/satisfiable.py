@@ -14,6 +14,7 @@ from .expressions import Expression, Unfit
 from .grammar import Path
 from .intervals import UNKNOWN, Interval, Names, abstract
 from .space import Space
+from .walks import Undecided, pruned
 
 _MOST_COMBINATIONS = 20_000
 _MOST_STEPS = 100_000
@@ -41,8 +42,6 @@ def is_empty(space: Space) -> bool | None:
         return None
     if space.listed is not None or space.raw_size <= _MOST_COMBINATIONS:
         return space.size() == 0
-    from .walk import Undecided, pruned
-
     try:
         for digits in pruned(space, _MOST_STEPS):
             if space.build(space.row(digits)) is not None:
@@ -79,7 +78,7 @@ def outcomes(space: Space, expression: Expression) -> Iterator[Any]:
     an :class:`Unfit` where it cannot be evaluated.
     """
     if space.listed is not None:
-        for params in space.walk_all():
+        for params in map(space.listed_at, range(space.raw_size)):
             try:
                 yield expression.holds(params, missing=False)
             except Unfit as error:

@@ -9,21 +9,18 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from sweeper.errors import UsageError
-
-from .assemble import Assembler, get, has, put
+from .assemble import Assembler, get, has
 from .axes import Axis, count_of
 from .canonical import value_key
 from .expressions import Expression
 from .parameter import Parameter
 from .shuffle import Permutation
 
-_MOST_VALUES_IN_MEMORY = 200_000
 _MOST_COUNTED = 300_000
 Params = dict[str, Any]
 
@@ -115,70 +112,37 @@ class Space:
         """Whether ``params`` break no constraint."""
         return all(constraint.holds(params, missing=True) for constraint in self.constraints)
 
-    # ----------------------------------------------------------------- walking
+    # ----------------------------------------------------------------- one point
 
     def at(self, index: int, shuffle: int | None = None) -> Params:
         """The dict at ``index`` of a plain space, at once."""
         if shuffle is not None:
             index = Permutation(self.raw_size, shuffle)[index]
         if self.listed is not None:
-            return self._listed(index)
-        return self.assembler.build(self.row(self._digits(index)))[0]
+            return self.listed_at(index)
+        return self.assembler.build(self.row(self.digits(index)))[0]
 
-    def walk(self, shuffle: int | None = None) -> Iterator[Params]:
-        """Every dict, in grid (or list) order, or shuffled by a seed."""
-        if self.listed is not None:
-            yield from filter(self.allows, map(self._listed, self._indices(shuffle)))
-            return
-        if self.raw_size == 0:
-            return
-        build, plain, row = self.assembler.build, self.is_plain, self.row
-        in_order = shuffle is None and sum(self.lengths) <= _MOST_VALUES_IN_MEMORY
-        if in_order and plain and self._is_single:
-            for values in itertools.product(*[values or () for values in self.values]):
-                yield build(values)[0]
-            return
-        every: Iterator[Sequence[int]] = map(self._digits, self._indices(shuffle))
-        if plain and in_order:
-            every = itertools.product(*map(range, self.lengths))
-        elif not plain and shuffle is None:
-            from .walk import pruned
-
-            every = pruned(self) if self.size() else iter(())
-        for digits in every:
-            params, inactive = build(row(digits))
-            if plain or (self.is_first(digits, inactive) and self.allows(params)):
-                yield params
-
-    def walk_all(self) -> Iterator[Params]:
-        """The dicts of a list, those that break a constraint too."""
-        return map(self._listed, range(self.raw_size))
-
-    def _indices(self, shuffle: int | None) -> Iterator[int]:
-        total = self.raw_size
-        if shuffle is None:
-            return iter(range(total))
-        permutation = Permutation(total, shuffle)
-        return (permutation[index] for index in range(total))
-
-    def _listed(self, index: int) -> Params:
+    def listed_at(self, index: int) -> Params:
+        """The dict of a list at ``index``, whether it breaks a constraint or not."""
         params, _ = self.assembler.build(())
         merged: Params = merge(params, (self.listed or ())[index])
         return merged
 
-    def _digits(self, index: int) -> list[int]:
+    def digits(self, index: int) -> list[int]:
+        """The place on each axis of the point at ``index`` of the product."""
         digits = [0] * len(self.lengths)
         for place in range(len(digits) - 1, -1, -1):
             index, digits[place] = divmod(index, self.lengths[place])
         return digits
 
     @cached_property
-    def _is_single(self) -> bool:
+    def is_single(self) -> bool:
+        """Whether each axis holds one parameter."""
         return all(len(axis.parameters) == 1 for axis in self.axes)
 
     def row(self, digits: Sequence[int]) -> list[Any]:
         """The value of each slot where each axis is at its digit."""
-        if self._is_single:
+        if self.is_single:
             return [(v or ())[digit] for v, digit in zip(self.values, digits, strict=True)]
         row: list[Any] = []
         for axis, values, digit in zip(self.axes, self.values, digits, strict=True):
@@ -215,8 +179,8 @@ class Space:
     @cached_property
     def _count(self) -> tuple[int, bool]:
         if self.listed is not None:
-            kept = sum(1 for _ in self.walk()) if self.constraints else len(self.listed)
-            return kept, False
+            every = map(self.listed_at, range(self.raw_size))
+            return (sum(map(self.allows, every)) if self.constraints else self.raw_size), False
         if not self.is_finite:
             raise ValueError("the space is not finite")
         if not self.axes:
@@ -305,12 +269,6 @@ class Space:
         pairs = [(axis.name, n) for axis, n in zip(self.axes, self.lengths, strict=True)]
         return sorted(pairs, key=lambda pair: -pair[1])
 
-    def draw(self, seed: int) -> Iterator[Params]:
-        """Independent draws, without end, or until every dict of a finite space was drawn."""
-        from .draw import draw
-
-        return draw(self, seed)
-
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """``over`` laid upon ``base``, mapping by mapping; neither is changed."""
@@ -320,6 +278,3 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         both = isinstance(value, Mapping) and isinstance(below, Mapping)
         merged[key] = merge(below, value) if both else value  # type: ignore[arg-type]
     return merged
-
-
-__all__ = ["Axis", "Params", "Space", "UsageError", "merge", "put"]

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from sweeper.errors import Problem, SpecError
-from sweeper.space import Space, run_seed
+from sweeper.space import NothingAllowed, Space, draw, run_seed, walk
 
 from .early_terminate import EarlyTerminate
 from .monitored import Monitored
 from .program import Program
-from .yaml12.write import to_yaml
+from .yaml12 import to_yaml
 
 ADAPTIVE_METHODS = (
     "bayes",
@@ -230,13 +230,11 @@ class Sweep:
     def _params(self) -> Iterator[dict[str, Any]]:
         if self.method == "random":
             return self._drawn()
-        return self.space.walk(self.seed if self.order == "shuffle" else None)
+        return walk(self.space, self.seed if self.order == "shuffle" else None)
 
     def _drawn(self) -> Iterator[dict[str, Any]]:
-        from sweeper.space import NothingAllowed
-
         try:
-            yield from self.space.draw(self.seed)
+            yield from draw(self.space, self.seed)
         except NothingAllowed as error:
             mend = "widen the bounds or the constraints"
             raise SpecError([self.problem("constraints", str(error), mend)]) from None

@@ -6,7 +6,6 @@ memory, threads left running) it says at the end of each trial.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import os
 import random
@@ -22,9 +21,19 @@ import psutil
 
 from sweeper import api
 from sweeper.errors import LeaseLost, SweeperError
-from sweeper.experiment import ExperimentManager, Run, describe_error
+from sweeper.experiment import (
+    Run,
+    configure_devices,
+    describe_error,
+    keras_callbacks,
+    preload,
+    raise_at_first_batch,
+    reset_session,
+    runtime_started,
+)
 from sweeper.tree import HEARTBEAT
 
+from . import trial
 from .loader import TrainFunction, load_train_function
 from .processes import die_with_parent
 from .wire import Connection, Message
@@ -45,13 +54,9 @@ def uses_keras(train: TrainFunction) -> bool:
 
 def prepare(train: TrainFunction) -> bool:
     """Import, before any fork, what every child will need; return whether forking is safe."""
-    from sweeper.experiment import libraries
-
     if uses_keras(train):
-        from sweeper.experiment import backend, callbacks  # noqa: F401
-
-        backend.preload()
-    return not libraries.runtime_started()
+        preload()
+    return not runtime_started()
 
 
 def serve(connection: Connection, train: TrainFunction) -> None:
@@ -80,12 +85,12 @@ def run_trial(request: Message, train: TrainFunction, send: Callable[[Message], 
     threads = set(threading.enumerate())
     run: Run | None = None
     try:
-        run = open_run(request)
-        send(run_message(run))
+        run = trial.open_run(request)
+        send(trial.opened(run))
         with run.capture_output():
             end = _train(run, request, train, send)
     except (SweeperError, OSError) as error:
-        end = given_up(run, error)
+        end = trial.abandon(run, error)
     finally:
         api.enter(None)
         os.chdir(cwd)
@@ -95,47 +100,6 @@ def run_trial(request: Message, train: TrainFunction, send: Callable[[Message], 
     left = [t for t in threading.enumerate() if t not in threads and t.name != HEARTBEAT]
     end["clean"] = end["outcome"] == "finished" and not left
     return end
-
-
-def given_up(run: Run | None, error: SweeperError | OSError) -> Message:
-    """The end of a trial whose run is no longer ours, or could not be opened or written."""
-    if isinstance(error, LeaseLost):
-        return {"kind": "end", "outcome": "lost", "error": describe_error(error)}
-    if run is not None:
-        with contextlib.suppress(SweeperError, OSError):
-            run.interrupt(f"failed: {error}")
-    return {"kind": "end", "outcome": "failed", "error": describe_error(error)}
-
-
-def open_run(request: Message) -> Run:
-    """The run of the trial in ``request``, continued or new."""
-    manager = ExperimentManager(
-        request["base"],
-        [tuple(key) if isinstance(key, list) else key for key in request["monitored"]],
-        request["checkpoint"],
-        program=request["program"],
-        cpus=request["cpus"],
-        gpus=request["gpus"],
-    )
-    return manager.open(
-        request["params"],
-        sweep=request["sweep"],
-        trial=request["trial"],
-        replicate=request["replicate"],
-        seed=request["seed"],
-        take_over=True,
-    )
-
-
-def run_message(run: Run) -> Message:
-    """Which run a trial has opened."""
-    return {
-        "kind": "run",
-        "experiment": run.path.parent.name,
-        "run": run.path.name,
-        "path": str(run.path),
-        "resumed_epoch": run.resumed_epoch,
-    }
 
 
 def _train(
@@ -158,15 +122,11 @@ def _train(
         random.seed(run.seed)
         arguments: list[Any] = [copy.deepcopy(run.params)]
         if uses_keras(train):
-            from sweeper.experiment import backend
-
-            backend.configure_devices(request["cpus"], request["gpus"])
-            backend.reset_session(run.seed)
-            arguments.append(run.callbacks(report))
+            configure_devices(request["cpus"], request["gpus"])
+            reset_session(run.seed)
+            arguments.append(keras_callbacks(run, report))
             if request.get("first_batch"):
-                from sweeper.experiment.callbacks import RaiseAtFirstBatch
-
-                arguments[-1].append(RaiseAtFirstBatch(_EnoughError))
+                arguments[-1].append(raise_at_first_batch(_EnoughError))
         else:
             run.on_report(report)
             arguments.append([])
@@ -180,8 +140,8 @@ def _train(
     except BaseException as error:
         traceback.print_exc()
         outcome = "out-of-memory" if _is_out_of_memory(error) else "failed"
-        return conclude_failed(run, outcome, describe_error(error), request["last_attempt"])
-    return conclude(run, metric)
+        return trial.fail(run, outcome, describe_error(error), request["last_attempt"])
+    return trial.finish(run, metric)
 
 
 def _call(train: TrainFunction, arguments: list[Any]) -> None:
@@ -194,29 +154,6 @@ def _call(train: TrainFunction, arguments: list[Any]) -> None:
     finally:
         if os.getpid() != owner:  # a fork of the user's has come back as if it were us
             os._exit(0)
-
-
-def conclude(run: Run, metric: str | None) -> Message:
-    """Close the run of a trial that came to its end; it must have reported ``metric``.
-
-    Unless it has begun from the last epoch of another: then nothing was left to train.
-    """
-    names = {name for row in run.log.rows for name in row} - {"epoch"}
-    nothing_left = run.parent is not None and not names
-    if metric is not None and metric not in names and not nothing_left:
-        run.interrupt(f"trained to its end without reporting {metric}")
-        return {"kind": "end", "outcome": "no-metric", "reported": sorted(names)}
-    run.close("finished")
-    return {"kind": "end", "outcome": "finished"}
-
-
-def conclude_failed(run: Run, outcome: str, error: dict[str, Any], last_attempt: bool) -> Message:
-    """Close the run of a trial that failed, or leave it open for a retry to continue."""
-    if last_attempt:
-        run.close(outcome, error)
-    else:
-        run.interrupt(f"{outcome}: {error['type']}: {error['message']}")
-    return {"kind": "end", "outcome": outcome, "error": error}
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

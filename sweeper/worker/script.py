@@ -27,7 +27,7 @@ from sweeper.experiment import Run, adopt_run
 from sweeper.sweepfile import wandb_param_file
 from sweeper.tree import process_start
 
-from . import child
+from . import trial
 from .client import GRACE_SECONDS, INTERPRETER, JSON_FILE
 from .processes import MARK, adopt_orphans, die_with_parent, oom_kills
 from .reports import Report, Reports
@@ -67,12 +67,12 @@ def run_trial(request: Message, session: Session, connection: Connection, watch:
     """
     run: Run | None = None
     try:
-        run = child.open_run(request)
-        connection.send(child.run_message(run))
+        run = trial.open_run(request)
+        connection.send(trial.opened(run))
         with run.capture_output():
             end = Script(run, request, session, connection, watch).run_to_end()
     except (SweeperError, OSError) as error:
-        end = child.given_up(run, error)
+        end = trial.abandon(run, error)
     return {**end, "rss": 0, "clean": False}
 
 
@@ -283,7 +283,7 @@ class Script:
         run = self.run
         run.lease.check()  # else it may have failed for having lost its run
         if code == 0:
-            return child.conclude(run, self._metric)
+            return trial.finish(run, self._metric)
         lines = _tail(run.paths.output, output_size)
         how = f"exit code {code}" if code > 0 else f"killed by {_signal_name(-code)}"
         killed = code in (-signal.SIGKILL, 128 + signal.SIGKILL) and oom_kills() > kills
@@ -294,7 +294,7 @@ class Script:
         memory = killed or bool(lines and _OUT_OF_MEMORY.match(lines[-1].strip()))
         error = {"type": "ScriptFailed", "message": how, "traceback": lines}
         outcome = "out-of-memory" if memory else "failed"
-        return child.conclude_failed(run, outcome, error, self._request["last_attempt"])
+        return trial.fail(run, outcome, error, self._request["last_attempt"])
 
 
 def _descendants() -> list[psutil.Process]:

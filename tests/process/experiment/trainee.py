@@ -60,7 +60,7 @@ def train(base, kill, options):
     import keras
     import numpy as np
 
-    from sweeper.experiment import ExperimentManager, backend
+    from sweeper.experiment import ExperimentManager, backend, keras_callbacks
 
     counted = hook_files(kill)
     if kill and kill[0] == "seconds":
@@ -98,7 +98,7 @@ def train(base, kill, options):
         with open(os.path.join(base, "heard.txt"), "a") as heard:
             heard.write(json.dumps(epoch, sort_keys=True) + "\n")
 
-    callbacks = run.callbacks(hear)
+    callbacks = keras_callbacks(run, hear)
     rng = np.random.default_rng(0)
     x = rng.random((SIZE * BATCHES, 8)).astype("float32")
     y = (x.sum(1) > 4).astype("float32")

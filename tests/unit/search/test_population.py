@@ -20,7 +20,7 @@ from sweeper.results.index import index_directory
 from sweeper.search import Population, searcher_for
 from sweeper.sweepfile import ADAPTIVE_METHODS, Sweep, load_sweep
 from sweeper.tree import PlannedTrial, RunRecord, Tree, plan_trials
-from sweeper.worker.child import conclude
+from sweeper.worker.trial import finish
 
 PARAMETERS = {"rate": {"min": 0.0, "max": 1.0}, "kind": {"values": ["a", "b"]}}
 
@@ -262,7 +262,7 @@ def test_a_child_may_have_nothing_left_to_train(load: Callable[..., Sweep]) -> N
     launch.start()
     # The parent's only epoch was the last one, so the train function returns at once.
     assert launch.runs[3].restore() is not None
-    assert conclude(launch.runs[3], "loss")["outcome"] == "finished"
+    assert finish(launch.runs[3], "loss")["outcome"] == "finished"
     entries = {entry.trial: entry for entry in index_sweep(launch.sweep).entries}
     assert (entries[3].status, entries[3].epochs) == ("finished", 0)
     assert launch.sweep.metric is not None

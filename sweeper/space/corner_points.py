@@ -10,6 +10,7 @@ from .axes import Axis, count_of
 from .canonical import encode
 from .distributions import BOUNDED
 from .space import Space, merge
+from .walks import walk
 
 # Distributions that thin out towards their ends (normal, beta …) are taken this far: one draw in
 # ten thousand lies beyond.
@@ -25,7 +26,7 @@ def corners(space: Space, most: int = 64) -> Iterator[dict[str, Any]]:
     out.
     """
     if space.listed is not None:
-        yield from itertools.islice(space.walk(), most)
+        yield from itertools.islice(walk(space), most)
         return
     ends = [_ends(axis, space.grid) for axis in space.axes]
     seen: set[str] = set()

@@ -1,4 +1,4 @@
-"""Walking a grid without looking at what its conditions and constraints rule out at once.
+"""Walking a space in order, without looking at what conditions and constraints rule out at once.
 
 Axes are bound one after the other, in the grid's order. As soon as enough of them are bound to tell
 that a constraint fails, or that a parameter which is not active is beyond its first value, all that
@@ -7,6 +7,7 @@ lies below is left out.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -17,10 +18,44 @@ from .axes import Axis, count_of
 from .expressions import Expression, Unfit
 from .grammar import Path
 from .intervals import UNKNOWN, Interval, abstract
-from .space import Space
+from .shuffle import Permutation
+from .space import Params, Space
 
 Check = Callable[[Sequence[int]], bool]
 _MOST_LOOKED_AT = 10_000
+_MOST_VALUES_IN_MEMORY = 200_000
+
+
+def walk(space: Space, shuffle: int | None = None) -> Iterator[Params]:
+    """Every dict of a finite space, in grid (or list) order, or shuffled by a seed."""
+    if space.listed is not None:
+        yield from filter(space.allows, map(space.listed_at, _indices(space, shuffle)))
+        return
+    if space.raw_size == 0:
+        return
+    build, plain, row = space.assembler.build, space.is_plain, space.row
+    in_order = shuffle is None and sum(space.lengths) <= _MOST_VALUES_IN_MEMORY
+    if in_order and plain and space.is_single:
+        for values in itertools.product(*[values or () for values in space.values]):
+            yield build(values)[0]
+        return
+    every: Iterator[Sequence[int]] = map(space.digits, _indices(space, shuffle))
+    if plain and in_order:
+        every = itertools.product(*map(range, space.lengths))
+    elif not plain and shuffle is None:
+        every = pruned(space) if space.size() else iter(())
+    for digits in every:
+        params, inactive = build(row(digits))
+        if plain or (space.is_first(digits, inactive) and space.allows(params)):
+            yield params
+
+
+def _indices(space: Space, shuffle: int | None) -> Iterator[int]:
+    total = space.raw_size
+    if shuffle is None:
+        return iter(range(total))
+    permutation = Permutation(total, shuffle)
+    return (permutation[index] for index in range(total))
 
 
 class Undecided(Exception):

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sweeper.errors import UsageError
 
 from .canonical import encode, stream_seed
-
-if TYPE_CHECKING:
-    from .space import Space
+from .space import Space
+from .walks import walk
 
 # So many draws in a row that give nothing new, and the rest is walked through (or given up).
 _PATIENCE = 2_000
@@ -62,7 +61,7 @@ def draw(space: Space, seed: int) -> Iterator[dict[str, Any]]:
 
 def _rest(space: Space, seed: int, seen: set[bytes]) -> Iterator[dict[str, Any]]:
     """What was not drawn yet, in a random order."""
-    for params in space.walk(shuffle=seed):
+    for params in walk(space, shuffle=seed):
         if _key(params) not in seen:
             yield params
 

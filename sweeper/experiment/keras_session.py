@@ -1,0 +1,46 @@
+"""A process that trains with Keras: prepared, reset, given callbacks. A call loads Keras."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .run import Report, Run
+
+
+def preload() -> None:
+    """Import Keras, its backend and the callbacks, before any fork."""
+    from . import backend, callbacks  # noqa: F401
+
+    backend.preload()
+
+
+def configure_devices(cpus: float, gpus: float | list[str]) -> None:
+    """Fit the backend to the trial's resources; see ``backend.configure_devices``."""
+    from . import backend
+
+    backend.configure_devices(cpus, gpus)
+
+
+def reset_session(seed: int) -> None:
+    """Make the process as good as new for the next trial: session, settings and every seed."""
+    from . import backend
+
+    backend.reset_session(seed)
+
+
+def keras_callbacks(run: Run, report: Report | None = None) -> list[Any]:
+    """The Keras callbacks of ``run``, for ``model.fit(callbacks=…)``.
+
+    ``report`` receives every epoch. Sets every random seed (unless ``reproducible=False``).
+    """
+    from .callbacks import run_callbacks
+
+    run.on_report(report)
+    return run_callbacks(run)
+
+
+def raise_at_first_batch(error: type[BaseException]) -> Any:
+    """A callback that ends training with its first batch by raising ``error``."""
+    from .callbacks import RaiseAtFirstBatch
+
+    return RaiseAtFirstBatch(error)

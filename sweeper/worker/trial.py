@@ -1,0 +1,75 @@
+"""Opening and ending a trial's run, the same for a train function and a script."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from sweeper.errors import LeaseLost, SweeperError
+from sweeper.experiment import ExperimentManager, Run, describe_error
+
+from .wire import Message
+
+
+def abandon(run: Run | None, error: SweeperError | OSError) -> Message:
+    """The end of a trial whose run is no longer ours, or could not be opened or written."""
+    if isinstance(error, LeaseLost):
+        return {"kind": "end", "outcome": "lost", "error": describe_error(error)}
+    if run is not None:
+        with contextlib.suppress(SweeperError, OSError):
+            run.interrupt(f"failed: {error}")
+    return {"kind": "end", "outcome": "failed", "error": describe_error(error)}
+
+
+def open_run(request: Message) -> Run:
+    """The run of the trial in ``request``, continued or new."""
+    manager = ExperimentManager(
+        request["base"],
+        [tuple(key) if isinstance(key, list) else key for key in request["monitored"]],
+        request["checkpoint"],
+        program=request["program"],
+        cpus=request["cpus"],
+        gpus=request["gpus"],
+    )
+    return manager.open(
+        request["params"],
+        sweep=request["sweep"],
+        trial=request["trial"],
+        replicate=request["replicate"],
+        seed=request["seed"],
+        take_over=True,
+    )
+
+
+def opened(run: Run) -> Message:
+    """Which run a trial has opened."""
+    return {
+        "kind": "run",
+        "experiment": run.path.parent.name,
+        "run": run.path.name,
+        "path": str(run.path),
+        "resumed_epoch": run.resumed_epoch,
+    }
+
+
+def finish(run: Run, metric: str | None) -> Message:
+    """Close the run of a trial that came to its end; it must have reported ``metric``.
+
+    Unless it has begun from the last epoch of another: then nothing was left to train.
+    """
+    names = {name for row in run.log.rows for name in row} - {"epoch"}
+    nothing_left = run.parent is not None and not names
+    if metric is not None and metric not in names and not nothing_left:
+        run.interrupt(f"trained to its end without reporting {metric}")
+        return {"kind": "end", "outcome": "no-metric", "reported": sorted(names)}
+    run.close("finished")
+    return {"kind": "end", "outcome": "finished"}
+
+
+def fail(run: Run, outcome: str, error: dict[str, Any], last_attempt: bool) -> Message:
+    """Close the run of a trial that failed, or leave it open for a retry to continue."""
+    if last_attempt:
+        run.close(outcome, error)
+    else:
+        run.interrupt(f"{outcome}: {error['type']}: {error['message']}")
+    return {"kind": "end", "outcome": outcome, "error": error}
