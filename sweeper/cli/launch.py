@@ -16,7 +16,7 @@ from sweeper.errors import TreeError
 from sweeper.tree import PlannedTrial, RunRecord, Tree, plan_trials
 
 from . import options
-from .progress import Board, LiveDisplay, PlainDisplay
+from .display import LaunchDisplay, LiveDisplay, PlainDisplay
 
 if TYPE_CHECKING:
     from sweeper.raytune import Ending
@@ -53,7 +53,7 @@ def launch(**given: Any) -> int:
 
         return print_plan(sweep, plan)
     check_launchable(sweep)
-    say = _Talk(given["quiet"])
+    say = _Messages(given["quiet"])
     for warning in sweep.warnings:
         say(f"sweeper: {warning}")
     counts: Counter[str] = Counter()
@@ -107,7 +107,7 @@ def _settled(index: Index) -> list[Entry]:
     return [entry for entry in index.entries if entry.status in GOOD]
 
 
-class _Talk:
+class _Messages:
     """Prints to stderr, unless the user wants quiet."""
 
     def __init__(self, quiet: bool) -> None:
@@ -127,11 +127,11 @@ def _run(
 ) -> Ending:
     from sweeper.raytune import launch as launch_sweep
 
-    board: Board
+    board: LaunchDisplay
     display: Any = None
     repeated = sweep.repeats > 1
     if given["quiet"]:
-        board = Board(sweep.metric, repeated)
+        board = LaunchDisplay(sweep.metric, repeated)
     elif sys.stderr.isatty() and not given["verbose"]:
         board = display = LiveDisplay(sweep.metric, sys.stderr, repeated)
     else:
@@ -157,7 +157,7 @@ def _score(metric: Metric | None, run: RunRecord) -> float | None:
     return None if found is None else found.value
 
 
-def _conclude(sweep: Sweep, ending: Ending | None, say: _Talk) -> int:
+def _conclude(sweep: Sweep, ending: Ending | None, say: _Messages) -> int:
     """Write the summaries, say how it went and what to do next; the exit code is the tree's."""
     from sweeper.results import (
         BAD,

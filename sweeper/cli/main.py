@@ -12,7 +12,7 @@ import click
 from sweeper import __version__
 from sweeper.errors import SweeperError
 
-from .options import Settings, verbose_option
+from .options import GlobalOptions, verbose_option
 
 COMMANDS = {
     "launch": ("sweeper.cli.launch", "Run a sweep's trials; launch again to resume."),
@@ -21,10 +21,10 @@ COMMANDS = {
     "best": ("sweeper.cli.reading", "Show the best trials, their parameters and checkpoints."),
     "logs": ("sweeper.cli.runs", "Print what a trial wrote to its output."),
     "diff": ("sweeper.cli.runs", "Show in what two runs differ."),
-    "check": ("sweeper.cli.tools", "Say all that is wrong with a sweep file and its program."),
-    "init": ("sweeper.cli.tools", "Write a sweep file and a train module to start from."),
-    "schema": ("sweeper.cli.tools", "Print the sweep file's JSON Schema, for editors."),
-    "convert": ("sweeper.cli.tools", "Print a sweep file in Weights & Biases' form."),
+    "check": ("sweeper.cli.authoring", "Say all that is wrong with a sweep file and its program."),
+    "init": ("sweeper.cli.authoring", "Write a sweep file and a train module to start from."),
+    "schema": ("sweeper.cli.authoring", "Print the sweep file's JSON Schema, for editors."),
+    "convert": ("sweeper.cli.authoring", "Print a sweep file in Weights & Biases' form."),
     "completion": ("sweeper.cli.completion", "Print the completion script for your shell."),
 }
 """Command -> the module that defines it under the same name, and its line in the help.
@@ -94,7 +94,7 @@ def cli(verbose: bool) -> None:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line ``args`` (the process's own by default) and return its exit code."""
-    settings = Settings(verbose=os.environ.get("SWEEPER_DEBUG", "") not in ("", "0"))
+    settings = GlobalOptions(verbose=os.environ.get("SWEEPER_DEBUG", "") not in ("", "0"))
     _log_to_stderr(settings.verbose)
     try:
         result: Any = cli.main(args, "sweeper", standalone_mode=False, obj=settings)

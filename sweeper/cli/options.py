@@ -18,7 +18,7 @@ FORMATS = ("table", "json", "csv", "yaml")
 
 
 @dataclass
-class Settings:
+class GlobalOptions:
     """What the whole program was told; click carries it as the context's object."""
 
     verbose: bool = False
@@ -26,7 +26,7 @@ class Settings:
 
 def _be_verbose(context: click.Context, _parameter: click.Parameter, value: bool) -> bool:
     settings = context.find_root().obj
-    if value and isinstance(settings, Settings):
+    if value and isinstance(settings, GlobalOptions):
         settings.verbose = True
         _show_log()
     return value

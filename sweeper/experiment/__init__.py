@@ -3,7 +3,7 @@
 Importing this loads neither Keras nor TensorFlow nor numpy.
 """
 
-from .inheriting import can_have_child, make_child
+from .child_runs import can_have_child, make_child
 from .keras_session import (
     configure_devices,
     keras_callbacks,

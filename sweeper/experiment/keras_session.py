@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .run import Report, Run
+from .run import ReportFunction, Run
 
 
 def preload() -> None:
@@ -28,7 +28,7 @@ def reset_session(seed: int) -> None:
     backend.reset_session(seed)
 
 
-def keras_callbacks(run: Run, report: Report | None = None) -> list[Any]:
+def keras_callbacks(run: Run, report: ReportFunction | None = None) -> list[Any]:
     """The Keras callbacks of ``run``, for ``model.fit(callbacks=…)``.
 
     ``report`` receives every epoch. Sets every random seed (unless ``reproducible=False``).

@@ -15,7 +15,7 @@ from sweeper.tree import Monitored, RunRecord, Tree, explain
 from . import opening, provenance
 from .keras_session import keras_callbacks
 from .opening import Origin
-from .run import Report, Run
+from .run import ReportFunction, Run
 from .settings import Settings
 
 
@@ -42,7 +42,7 @@ class ExperimentManager:
         seed: int | None = None,
         reproducible: bool = True,
         backup_every: int | None = None,
-        report: Report | None = None,
+        report: ReportFunction | None = None,
         program: str | os.PathLike[str] | None = None,
         cpus: float | None = None,
         gpus: list[str] | None = None,

@@ -14,8 +14,8 @@ from sweeper.tree import files
 
 from . import backend
 from .backup import Backup
-from .callbackstate import CallbackStates
-from .inputs import InputPosition, stateful_random_operations
+from .callback_state import CallbackStates
+from .input_position import InputPosition, stateful_random_operations
 from .retention import Retention
 
 if TYPE_CHECKING:

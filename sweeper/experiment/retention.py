@@ -13,7 +13,7 @@ from .settings import Keep
 
 
 @dataclass
-class Entry:
+class SavedModel:
     """A saved model of a run: its epoch, file name and monitored value (None if there was none)."""
 
     epoch: int
@@ -27,7 +27,7 @@ class Retention:
 
     keep: Keep
     monitor: Monitor
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[SavedModel] = field(default_factory=list)
 
     def rate(self, log: TrainingLog) -> None:
         """Value the models by what is monitored now; it may have been another metric before."""
@@ -38,18 +38,18 @@ class Retention:
 
     def wants(self, epoch: int, value: float | None) -> bool:
         """Would a model saved now be kept?"""
-        candidate = Entry(epoch, "", value)
+        candidate = SavedModel(epoch, "", value)
         return candidate in self._kept([*self.entries, candidate])
 
     def add(self, epoch: int, name: str, value: float | None) -> None:
         """A model was saved; what it replaces stays on disk until sweep_out."""
         self.entries = [e for e in self.entries if e.name != name]
-        self.entries = self._kept([*self.entries, Entry(epoch, name, value)])
+        self.entries = self._kept([*self.entries, SavedModel(epoch, name, value)])
 
-    def _kept(self, entries: list[Entry]) -> list[Entry]:
+    def _kept(self, entries: list[SavedModel]) -> list[SavedModel]:
         if self.keep.all or not entries:
             return entries
-        ranked: list[Entry] = []
+        ranked: list[SavedModel] = []
         for entry in entries:  # an insertion sort that keeps the earlier of equals first
             place = len(ranked)
             while place and self.monitor.better(entry.value, ranked[place - 1].value):
@@ -76,7 +76,7 @@ class Retention:
 
     def restore(self, state: Iterable[Iterable[Any]]) -> None:
         """From what state gave."""
-        self.entries = [Entry(e, n, None if v is None else float(v)) for e, n, v in state]
+        self.entries = [SavedModel(e, n, None if v is None else float(v)) for e, n, v in state]
 
 
 def prune_checkpoints(

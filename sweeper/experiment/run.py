@@ -32,7 +32,7 @@ from .settings import Settings
 
 log = logging.getLogger("sweeper.experiment")
 
-Report = Callable[[dict[str, Any]], None]
+ReportFunction = Callable[[dict[str, Any]], None]
 """Receives ``{"epoch": n, "metrics": {…}}`` once the epoch is recorded and backed up."""
 
 _TRACEBACK_LINES = 30
@@ -65,7 +65,7 @@ class Run:
         self.monitor = Monitor(settings.monitor, settings.mode)
         self.log = TrainingLog(paths.training_logs, lease.check)
         self._record = record
-        self._report: Report | None = None
+        self._report: ReportFunction | None = None
         self._entered = False
         self._missed = False
         self._first = True  # no row was recorded in this attempt yet
@@ -94,7 +94,7 @@ class Run:
 
     # -- what the train function uses -------------------------------------------------------
 
-    def on_report(self, report: Report | None) -> None:
+    def on_report(self, report: ReportFunction | None) -> None:
         """Give every epoch to ``report`` too."""
         if report is not None:
             self._report = report

@@ -27,8 +27,8 @@ from sweeper.tree import Lease, PlannedTrial, RunRecord, Tree, files, living_own
 from sweeper.worker import INTERPRETER, JSON_FILE, ServerControl, Session, end_marked, session_of
 
 from . import cluster
-from .progress import Progress
 from .signals import signals_caught
+from .stop_conditions import StopConditions
 
 if TYPE_CHECKING:
     from sweeper.search import AdaptivePlan
@@ -101,7 +101,7 @@ def launch(
     tree = Tree(sweep.base_dir)
     home = tree.paths.sweep(sweep.sweep_name)
     refuse_if_launching(home)
-    progress = Progress(sweep)
+    progress = StopConditions(sweep)
     _count_disk(sweep, tree, home, progress)
     if progress.winding_down():
         return Ending(progress.reason, progress.early, progress.again)
@@ -160,7 +160,7 @@ def _adaptive(
     tree: Tree,
     planned: list[PlannedTrial],
     score: Callable[[RunRecord], float | None],
-    progress: Progress,
+    progress: StopConditions,
 ) -> AdaptivePlan:
     from sweeper.search import AdaptivePlan, searcher_for
 
@@ -169,13 +169,13 @@ def _adaptive(
         return AdaptivePlan(sweep, tree, searcher, planned, score)
     from sweeper.search import Population
 
-    from .children import RunChildren
+    from .population_runs import PopulationRuns
 
-    children = RunChildren(sweep, tree, _program(sweep))
+    children = PopulationRuns(sweep, tree, _program(sweep))
     return Population(sweep, tree, searcher, planned, score, progress.has_room, children)
 
 
-def _count_disk(sweep: Sweep, tree: Tree, home: Path, progress: Progress) -> None:
+def _count_disk(sweep: Sweep, tree: Tree, home: Path, progress: StopConditions) -> None:
     """Wind down before the start when the runs of earlier launches take all that they may."""
     from .disk import Disk, taken
 
@@ -243,7 +243,7 @@ def _tune(
     sweep: Sweep,
     session: Session,
     plan: Iterator[PlannedTrial | None],
-    progress: Progress,
+    progress: StopConditions,
     listener: Listener,
     learn: Callable[[int, RunRecord | None], float | None],
     slots: int,
@@ -256,17 +256,17 @@ def _tune(
     from sweeper.search import Population, stopping_rule
 
     from .disk import Disk
-    from .events import Events
-    from .schedulers import ReplaceByChild, StopByRule
-    from .searchers import PlanSearcher
-    from .trainable import SweepTrainable
+    from .tune_callback import LaunchCallback
+    from .tune_schedulers import ReplaceByChild, StopByRule
+    from .tune_searcher import TuneSearcher
+    from .tune_trainable import SweepTrainable
 
     scratch = tree.paths.sweep(sweep.sweep_name) / "ray"
     shutil.rmtree(scratch, ignore_errors=True)  # a launch that was killed left it
     meeting = scratch / "workers"
     files.make_directory(meeting)
     shared = {**_shared(sweep), "slots": slots, "meeting": str(meeting)}
-    searcher = PlanSearcher(plan, partial(_request, sweep, session.mode), progress)
+    searcher = TuneSearcher(plan, partial(_request, sweep, session.mode), progress)
     rule = stopping_rule(sweep)
     if rule is not None:
         for run, values in _earlier_values(sweep, tree):
@@ -292,7 +292,9 @@ def _tune(
             name="tune",
             storage_path=str(scratch),
             verbose=0,
-            callbacks=[Events(searcher, progress, listener, Disk(sweep, tree), tree.base, learn)],
+            callbacks=[
+                LaunchCallback(searcher, progress, listener, Disk(sweep, tree), tree.base, learn)
+            ],
             failure_config=tune.FailureConfig(max_failures=LOST_NODE_RETRIES),
             checkpoint_config=tune.CheckpointConfig(
                 checkpoint_frequency=0, checkpoint_at_end=False

@@ -3,10 +3,10 @@
 Pure: everything here is a function of the files, on any machine, with neither Ray nor TensorFlow.
 """
 
-from .choosing import find_entry, find_run
 from .copying import copy_best
 from .differences import difference
 from .estimate import Estimate, Estimator
+from .find import find_entry, find_run
 from .flat import Columns, flatten, short_names
 from .index import BAD, GOOD, Entry, Index, index_sweep, outcome_exit_code
 from .locate import open_index

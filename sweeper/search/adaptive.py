@@ -21,7 +21,7 @@ logger = logging.getLogger("sweeper.search")
 
 PATIENCE = 30  # points in a row that are no new trial; then one is drawn at random
 
-Score = Callable[[RunRecord], "float | None"]
+ScoreFunction = Callable[[RunRecord], "float | None"]
 
 
 @dataclass
@@ -49,7 +49,7 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
         tree: Tree,
         searcher: Searcher | None,
         planned: Sequence[PlannedTrial],
-        score: Score,
+        score: ScoreFunction,
     ) -> None:
         self._sweep = sweep
         self._trees = {False: tree, True: tree.debug}

@@ -17,14 +17,14 @@ from sweeper.errors import SweeperError
 from sweeper.sweepfile import Sweep, Trial
 from sweeper.tree import PlannedTrial, RunRecord, Tree
 
-from .adaptive import AdaptivePlan, Score
+from .adaptive import AdaptivePlan, ScoreFunction
 from .exploration import Change, explore, rank_numbers
 from .searcher import Searcher
 
 logger = logging.getLogger("sweeper.search")
 
 
-class Children(Protocol):
+class ChildRuns(Protocol):
     """Makes the runs that begin from the backup of another: what writes them is not known here."""
 
     def can_be_of(self, parent: RunRecord) -> bool:
@@ -52,9 +52,9 @@ class Population(AdaptivePlan):
         tree: Tree,
         searcher: Searcher | None,
         planned: Sequence[PlannedTrial],
-        score: Score,
+        score: ScoreFunction,
         has_room: Callable[[int], bool],
-        children: Children,
+        children: ChildRuns,
     ) -> None:
         super().__init__(sweep, tree, searcher, planned, score)
         assert sweep.early_terminate is not None

@@ -9,7 +9,7 @@ from .canonical import encode, run_seed, value_key
 from .corner_points import corners
 from .distributions import BOUNDED, GRID_KINDS, KINDS, LARGEST, Distribution
 from .draws import NothingAllowed, draw
-from .expressions import Expression, Unfit
+from .expressions import CannotEvaluate, Expression
 from .grammar import ExpressionError
 from .parameter import Parameter
 from .satisfiable import DRAWS, has_a_point, is_empty, outcomes, overlap, values_in_words
@@ -23,13 +23,13 @@ __all__ = [
     "KINDS",
     "LARGEST",
     "Axis",
+    "CannotEvaluate",
     "Distribution",
     "Expression",
     "ExpressionError",
     "NothingAllowed",
     "Parameter",
     "Space",
-    "Unfit",
     "columns_of",
     "corners",
     "count_of",

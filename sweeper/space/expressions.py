@@ -20,7 +20,7 @@ from .grammar import ExpressionError, Node, Path, parse
 _MISSING = object()
 
 
-class Unfit(UsageError):
+class CannotEvaluate(UsageError):
     """Values that an operation cannot take. ``mend``: what to do about it."""
 
     def __init__(self, message: str, mend: str) -> None:
@@ -37,7 +37,7 @@ def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
             return compare(left, right)
         except TypeError:
             what = f"{describe(left)} cannot be compared with {describe(right)}"
-            raise Unfit(what, LIKE_WITH_LIKE) from None
+            raise CannotEvaluate(what, LIKE_WITH_LIKE) from None
 
     return guarded
 
@@ -47,7 +47,9 @@ def _is_in(item: Any, among: Any) -> bool:
         return item in among
     except TypeError:
         what = f"{describe(item)} cannot be in {describe(among)}"
-        raise Unfit(what, "`in` looks for a value in a list, or for text in text") from None
+        raise CannotEvaluate(
+            what, "`in` looks for a value in a list, or for text in text"
+        ) from None
 
 
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -83,7 +85,9 @@ def _call(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*arguments)
         except (TypeError, ValueError):
             found = " and ".join(map(describe, arguments))
-            raise Unfit(f"{name}() cannot take {found}", f"give it {_TAKES[name]}") from None
+            raise CannotEvaluate(
+                f"{name}() cannot take {found}", f"give it {_TAKES[name]}"
+            ) from None
 
     return guarded
 
@@ -127,12 +131,12 @@ class Expression:
             return bool(self.function(params))
         except Missing:
             return missing
-        except Unfit as error:
-            raise self.unfit(params, error) from error
+        except CannotEvaluate as error:
+            raise self.cannot_evaluate(params, error) from error
 
-    def unfit(self, params: Mapping[str, Any], error: Unfit) -> Unfit:
+    def cannot_evaluate(self, params: Mapping[str, Any], error: CannotEvaluate) -> CannotEvaluate:
         """The same complaint, with the expression and the values that it saw."""
-        return Unfit(
+        return CannotEvaluate(
             f"`{self.text}` cannot be evaluated: {self.found(params)}: {error}", error.mend
         )
 
@@ -163,7 +167,9 @@ def number(value: Any) -> Any:
     """
     if isinstance(value, (int, float)):
         return value
-    raise Unfit(f"expected a number, found {describe(value)}", "only numbers can be computed with")
+    raise CannotEvaluate(
+        f"expected a number, found {describe(value)}", "only numbers can be computed with"
+    )
 
 
 def arithmetic(sign: str, left: Any, right: Any) -> Any:
@@ -175,14 +181,14 @@ def arithmetic(sign: str, left: Any, right: Any) -> Any:
         result = _ARITHMETIC[sign](left, right)
     except ZeroDivisionError:
         mend = "rule zero out first: `x != 0 and 1 / x > 2`"
-        raise Unfit(f"{left!r} {sign} {right!r} divides by zero", mend) from None
+        raise CannotEvaluate(f"{left!r} {sign} {right!r} divides by zero", mend) from None
     except OverflowError:
         result = math.inf
     if isinstance(result, complex):
         mend = "raise only positive numbers to fractions"
-        raise Unfit(f"{left!r} {sign} {right!r} is no real number", mend)
+        raise CannotEvaluate(f"{left!r} {sign} {right!r} is no real number", mend)
     if abs(result) > _LARGEST:
-        raise Unfit(f"{left!r} {sign} {right!r} is too large", "compare smaller numbers")
+        raise CannotEvaluate(f"{left!r} {sign} {right!r} is too large", "compare smaller numbers")
     return result
 
 

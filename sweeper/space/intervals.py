@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .expressions import CALLS, COMPARE, LIKE_WITH_LIKE, Unfit, arithmetic, number
+from .expressions import CALLS, COMPARE, LIKE_WITH_LIKE, CannotEvaluate, arithmetic, number
 from .grammar import Node, Path
 
 
@@ -76,7 +76,7 @@ def _together(tree: Node, names: Names, *, stop: bool) -> Any:
     for child in tree.children:
         try:
             result = abstract(child, names)
-        except Unfit:
+        except CannotEvaluate:
             if not vague:
                 raise
             result = UNKNOWN
@@ -100,7 +100,7 @@ def _compare(sign: str, left: Any, right: Any) -> Any:
         if sign in ("==", "!=") and UNKNOWN not in (left, right) and not _vague_list(left, right):
             return sign == "!="  # a number is never text
         if sign in ("<", "<=", ">", ">=") and UNKNOWN not in (left, right):
-            raise Unfit("a number is compared with something that is none", LIKE_WITH_LIKE)
+            raise CannotEvaluate("a number is compared with something that is none", LIKE_WITH_LIKE)
         return UNKNOWN
     return _ordered(sign, one, other)
 

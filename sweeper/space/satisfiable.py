@@ -10,7 +10,7 @@ from typing import Any
 
 from .assemble import get, has, put
 from .axes import count_of
-from .expressions import Expression, Unfit
+from .expressions import CannotEvaluate, Expression
 from .grammar import Path
 from .intervals import UNKNOWN, Interval, Names, abstract
 from .space import Space
@@ -31,7 +31,7 @@ def has_a_point(space: Space) -> bool:
         for _ in range(DRAWS):
             if space.decode([random.random() or 0.5 for _ in space.axes]) is not None:
                 return True
-    except Unfit:
+    except CannotEvaluate:
         return True  # the trial that it happens in will tell
     return False
 
@@ -46,7 +46,7 @@ def is_empty(space: Space) -> bool | None:
         for digits in pruned(space, _MOST_STEPS):
             if space.build(space.row(digits)) is not None:
                 return False
-    except (Undecided, Unfit):
+    except (Undecided, CannotEvaluate):
         return None
     return True
 
@@ -75,13 +75,13 @@ def values_in_words(space: Space, path: Path) -> str:
 
 def outcomes(space: Space, expression: Expression) -> Iterator[Any]:
     """What the expression can be: True, False or unknown, for every combination that is listed;
-    an :class:`Unfit` where it cannot be evaluated.
+    an :class:`CannotEvaluate` where it cannot be evaluated.
     """
     if space.listed is not None:
         for params in map(space.listed_at, range(space.raw_size)):
             try:
                 yield expression.holds(params, missing=False)
-            except Unfit as error:
+            except CannotEvaluate as error:
                 yield error
         return
     touched = [space.axes[place] for place in sorted(space.touched(expression))]
@@ -103,8 +103,8 @@ def outcomes(space: Space, expression: Expression) -> Iterator[Any]:
                 put(here, parameter.path, one)
         try:
             yield abstract(expression.tree, _names(here, intervals))
-        except Unfit as error:
-            yield expression.unfit(here, error)
+        except CannotEvaluate as error:
+            yield expression.cannot_evaluate(here, error)
 
 
 def _copied(tree: Any) -> Any:

@@ -15,7 +15,7 @@ from sweeper.errors import UsageError
 
 from .assemble import get, has
 from .axes import Axis, count_of
-from .expressions import Expression, Unfit
+from .expressions import CannotEvaluate, Expression
 from .grammar import Path
 from .intervals import UNKNOWN, Interval, abstract
 from .shuffle import Permutation
@@ -193,7 +193,7 @@ def _bounded(
 
         try:
             return abstract(constraint.tree, value) is not False
-        except Unfit:
+        except CannotEvaluate:
             return True
 
     return check

@@ -13,9 +13,9 @@ from .preflight import (
     check_early_terminate,
     check_launchable,
     check_program,
+    detect_program_mode,
     program_file,
     program_mode,
-    program_verdict,
 )
 from .schema import schema_json
 from .sweep import ADAPTIVE_METHODS, MOST_LAUNCHED_TRIALS, Metric, Sweep, Trial
@@ -33,10 +33,10 @@ __all__ = [
     "check_launchable",
     "check_program",
     "default_monitored",
+    "detect_program_mode",
     "load_sweep",
     "program_file",
     "program_mode",
-    "program_verdict",
     "save_trials",
     "schema_json",
     "script_call",

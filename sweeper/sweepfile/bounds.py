@@ -6,17 +6,17 @@ import math
 
 from sweeper.space import BOUNDED, KINDS, LARGEST, Distribution
 
-from .problems import Report
+from .problems import Problems
 from .yaml12.document import KeyPath
 
 
-def is_sensible(report: Report, of: Distribution, key: KeyPath) -> bool:
-    """Whether the bounds and shapes make a distribution; complaints go to ``report``."""
+def check_bounds(problems: Problems, of: Distribution, key: KeyPath) -> bool:
+    """Whether the bounds and shapes make a distribution; complaints go to ``problems``."""
     kind = of.kind
     if kind in BOUNDED:
         if not of.min < of.max:
             swap = of.max < of.min
-            report.add(
+            problems.add(
                 (*key, "min"),
                 f"expected min < max, found min {of.min!r} and max {of.max!r}",
                 "swap the two" if swap else f"for one value write `value: {of.min!r}`",
@@ -24,42 +24,42 @@ def is_sensible(report: Report, of: Distribution, key: KeyPath) -> bool:
             return False
         if kind.endswith("_values") and of.min <= 0:
             mend = "a logarithm has no zero; use a small number, or `distribution: uniform`"
-            report.expected((*key, "min"), "a number above 0", of.min, mend)
+            problems.expected((*key, "min"), "a number above 0", of.min, mend)
             return False
         if not _fits(of):
             real = kind + "_values"
             mend = f"min and max are exponents of e here; for the values themselves use `{real}`"
-            report.add((*key, "max"), f"e to the power of {of.max!r} is no number", mend)
+            problems.add((*key, "max"), f"e to the power of {of.max!r} is no number", mend)
             return False
     for name in ("q", "a", "b"):
         if name in KINDS[kind][1] and getattr(of, name) <= 0:
             mend = "q is the step between two values" if name == "q" else ""
-            report.expected((*key, name), "a number above 0", getattr(of, name), mend)
+            problems.expected((*key, name), "a number above 0", getattr(of, name), mend)
             return False
     if "sigma" in KINDS[kind][1] and of.sigma < 0:
         mend = "sigma is a standard deviation"
-        report.expected((*key, "sigma"), "a number of 0 or more", of.sigma, mend)
+        problems.expected((*key, "sigma"), "a number of 0 or more", of.sigma, mend)
         return False
     if not of.counts_its_steps:
         mend = "make q larger or the bounds narrower"
-        report.add((*key, "q"), f"q {of.q!r} is too small: its multiples cannot be counted", mend)
+        problems.add((*key, "q"), f"q {of.q!r} is too small: its multiples cannot be counted", mend)
         return False
     if kind.endswith("beta") and not _is_drawable(of):
         what = f"a beta distribution of a {of.a!r} and b {of.b!r} cannot be worked out"
-        report.add(key, what, "make a and b smaller")
+        problems.add(key, what, "make a and b smaller")
         return False
     if of.has_no_value:
-        report.add(
+        problems.add(
             (*key, "q"),
             f"no multiple of {of.q!r} lies between {of.low_high}",
             "make q smaller or the bounds wider",
         )
         return False
     if kind in ("log_uniform", "q_log_uniform", "inv_log_uniform"):
-        _warn_of_exponents(report, of, key)
+        _warn_of_exponents(problems, of, key)
     if of.leaves_the_floats:
         what = "mu and sigma are those of the logarithm" if "log" in kind else "sigma is very large"
-        report.warn(
+        problems.warn(
             key,
             f"`{kind}` reaches beyond the largest number, {LARGEST:.1e}, and is clipped: {what}",
         )
@@ -71,10 +71,10 @@ def _is_drawable(of: Distribution) -> bool:
     return not any(math.isnan(of.ppf(u)) for u in (2.0**-54, 0.01, 0.25, 0.5, 0.75, 0.99))
 
 
-def warn_of_clipping(report: Report, of: Distribution, key: KeyPath) -> None:
+def warn_of_clipping(problems: Problems, of: Distribution, key: KeyPath) -> None:
     """Say so where rounding would leave the bounds of what is drawn."""
     if of.clips:
-        report.warn(
+        problems.warn(
             key,
             f"values are multiples of {of.q!r} from {of.low!r} to {of.high!r}: "
             "rounded ones that would leave the bounds are clipped (W&B lets them leave)",
@@ -89,12 +89,12 @@ def _fits(of: Distribution) -> bool:
     return math.isfinite(low) and math.isfinite(high) and low < high
 
 
-def _warn_of_exponents(report: Report, of: Distribution, key: KeyPath) -> None:
+def _warn_of_exponents(problems: Problems, of: Distribution, key: KeyPath) -> None:
     """Say so where exponents look as if the values themselves had been meant."""
     if of.min < 0 or 1 < of.max <= 30:
         return
     low, high = of.bounds
-    report.warn(
+    problems.warn(
         key,
         f"`{of.kind}` takes natural-log exponents: these bounds give values from {low:.4g} to "
         f"{high:.4g}; if {of.min!r} and {of.max!r} are the values themselves, "

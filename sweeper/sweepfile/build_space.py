@@ -24,14 +24,14 @@ from sweeper.wording import describe, nearest, one_of
 
 from .keys import is_there
 from .parameters import dotted_names, find_place, parse_parameters
-from .problems import Report
+from .problems import Problems
 from .yaml12.document import KeyPath
 
 Path = tuple[str, ...]
 
 
 def build_space(
-    report: Report,
+    problems: Problems,
     data: dict[str, Any],
     method: str | None,
     base: dict[str, Any] | None,
@@ -40,34 +40,34 @@ def build_space(
     """The space, an example parameter dict, the top-level keys that vary, and those that some
     trials do not have.
 
-    Complaints go to ``report``; the space is None if it cannot be built.
+    Complaints go to ``problems``; the space is None if it cannot be built.
     """
-    before = len(report.problems)
+    before = len(problems.found)
     parameters: list[Parameter] = []
     if "parameters" in data:
-        parameters = parse_parameters(report, data["parameters"], base, method)
+        parameters = parse_parameters(problems, data["parameters"], base, method)
     elif (
         trials is None
         and "base" not in data
         and method != "list"
         and not is_there(data, "parameters")
     ):
-        report.add(
+        problems.add(
             (),
             "`parameters` is missing: there is nothing to try",
             "add `parameters:`, for example  lr: {min: 0.001, max: 0.1}",
         )
-    listed = _listed(report, trials, base) if trials is not None else None
+    listed = _listed(problems, trials, base) if trials is not None else None
     if method == "list" or listed is not None:
         for parameter in parameters:
             if parameter.conditions:
-                report.add(
+                problems.add(
                     (*parameter.key, "when"),
                     "`when` has no meaning in `method: list`",
                     "leave the parameter out of the trials that should not have it",
                 )
             if parameter.varies:
-                report.add(
+                problems.add(
                     parameter.key,
                     f"`{parameter.name}` varies, but `method: list` takes its trials from `trials`",
                     "keep it constant with `value:`, or put its values into `trials`",
@@ -75,20 +75,20 @@ def build_space(
                 )
     example = _example(base, parameters, listed or ())
     varying = {parameter.path[0] for parameter in parameters if parameter.varies}
-    if listed is not None and len(report.problems) == before:
-        listed, differing = _different(report, listed, base, parameters)
+    if listed is not None and len(problems.found) == before:
+        listed, differing = _different(problems, listed, base, parameters)
         varying |= differing
     conditional = {parameter.path[0] for parameter in parameters if 1 in parameter.depths}
     conditional -= set(base or ())
-    known = _known(example, parameters, report.broken)
-    for path in report.broken.values():
+    known = _known(example, parameters, problems.broken)
+    for path in problems.broken.values():
         if not has(example, path):
             put(example, path, None)
-    axes = _axes(report, data.get("zip"), parameters, method)
+    axes = _axes(problems, data.get("zip"), parameters, method)
     keys: dict[str, KeyPath] = {}
-    conditions = _conditions(report, parameters, known, keys)
-    constraints = _constraints(report, data.get("constraints"), known, keys)
-    good = len(report.problems) == before
+    conditions = _conditions(problems, parameters, known, keys)
+    constraints = _constraints(problems, data.get("constraints"), known, keys)
+    good = len(problems.found) == before
     if not good and listed is not None:
         return None, example, sorted(varying), conditional
     if not good:  # the conditions that could be read are judged all the same
@@ -106,19 +106,19 @@ def build_space(
     if conditions or constraints:
         from .conditions import refuse_the_impossible
 
-        refuse_the_impossible(report, space, keys)
+        refuse_the_impossible(problems, space, keys)
     return space if good else None, example, sorted(varying), conditional
 
 
 def _listed(
-    report: Report, trials: Sequence[Any], base: Mapping[str, Any] | None
+    problems: Problems, trials: Sequence[Any], base: Mapping[str, Any] | None
 ) -> list[dict[str, Any]]:
     """The dicts of ``trials``; with a base, dotted names are addresses in it."""
     listed: list[dict[str, Any]] = []
     for index, trial in enumerate(trials):
         key: KeyPath = ("trials", index)
         if not isinstance(trial, dict):
-            report.expected(key, "a parameter dict", trial)
+            problems.expected(key, "a parameter dict", trial)
             continue
         params: dict[str, Any] = {}
         for name, value in trial.items():
@@ -128,7 +128,7 @@ def _listed(
             if path is None:
                 close = nearest(name, dotted_names(base or {}), 3)
                 mend = f"the nearest names are {one_of(close)}" if close else ""
-                report.add((*key, name), f"`{name}` is no place in `base`", mend, on_key=True)
+                problems.add((*key, name), f"`{name}` is no place in `base`", mend, on_key=True)
                 continue
             put(params, path, value)
         listed.append(params)
@@ -136,7 +136,7 @@ def _listed(
 
 
 def _different(
-    report: Report,
+    problems: Problems,
     listed: Sequence[dict[str, Any]],
     base: Mapping[str, Any] | None,
     parameters: Sequence[Parameter],
@@ -159,7 +159,7 @@ def _different(
     if fewer:
         rows = "1 row equals an earlier one and is" if fewer == 1 else f"{fewer} rows equal earlier"
         rows += "" if fewer == 1 else " ones and are"
-        report.warn(("trials",), f"{rows} left out: `repeats` runs each several times")
+        problems.warn(("trials",), f"{rows} left out: `repeats` runs each several times")
     return list(kept.values()), differing
 
 
@@ -211,12 +211,12 @@ def _known(
 
 
 def _axes(
-    report: Report, raw: Any, parameters: Sequence[Parameter], method: str | None
+    problems: Problems, raw: Any, parameters: Sequence[Parameter], method: str | None
 ) -> list[Axis]:
     """The axes in grid order: those that walk together stand where their first name would."""
     moving = [p for p in parameters if p.varies or p.conditions]
     moving.sort(key=lambda parameter: parameter.order)
-    groups = _zipped(report, raw, parameters, method)
+    groups = _zipped(problems, raw, parameters, method)
     by_path = {parameter.path: group for group in groups for parameter in group}
     axes: list[Axis] = []
     done: set[Path] = set()
@@ -230,40 +230,42 @@ def _axes(
 
 
 def _zipped(
-    report: Report, raw: Any, parameters: Sequence[Parameter], method: str | None
+    problems: Problems, raw: Any, parameters: Sequence[Parameter], method: str | None
 ) -> list[tuple[Parameter, ...]]:
     if raw is None:
         return []
     key: KeyPath = ("zip",)
     example = "for example `zip: [[model.conv_0, model.conv_1]]`"
     if isinstance(raw, list) and raw and all(isinstance(name, str) for name in raw):
-        report.expected(key, "a list of lists of names", raw, f"write `zip: [[{', '.join(raw)}]]`")
+        problems.expected(
+            key, "a list of lists of names", raw, f"write `zip: [[{', '.join(raw)}]]`"
+        )
         return []
     if not isinstance(raw, list):
-        report.expected(key, "a list of lists of names", raw, example)
+        problems.expected(key, "a list of lists of names", raw, example)
         return []
     by_name = {parameter.name: parameter for parameter in parameters}
     groups: list[tuple[Parameter, ...]] = []
     used: set[str] = set()
     for index, names in enumerate(raw):
         if not isinstance(names, list):
-            report.expected((*key, index), "a list of names", names, example)
+            problems.expected((*key, index), "a list of names", names, example)
             continue
         group: list[Parameter] = []
         for place, name in enumerate(names):
             at = (*key, index, place)
-            if isinstance(name, str) and report.is_broken(name):
+            if isinstance(name, str) and problems.is_broken(name):
                 continue
             if not isinstance(name, str) or name not in by_name:
                 close = nearest(str(name), by_name, 3)
                 mend = f"did you mean {one_of(close)}?" if close else example
-                report.expected(at, "the name of a parameter", name, mend)
+                problems.expected(at, "the name of a parameter", name, mend)
             elif name in used:
-                report.add(at, f"`{name}` walks already", "name each parameter once in `zip`")
+                problems.add(at, f"`{name}` walks already", "name each parameter once in `zip`")
             elif not by_name[name].varies:
-                report.add(at, f"`{name}` is constant and cannot walk", "give it `values: [...]`")
+                problems.add(at, f"`{name}` is constant and cannot walk", "give it `values: [...]`")
             elif not _can_walk(by_name[name]):
-                report.add(
+                problems.add(
                     at,
                     f"`{name}` has no list of values to walk along",
                     "give it `values: [...]` (without probabilities)",
@@ -272,11 +274,11 @@ def _zipped(
                 used.add(name)
                 group.append(by_name[name])
         if len(names) < 2:
-            report.expected((*key, index), "at least two names", names)
+            problems.expected((*key, index), "at least two names", names)
         lengths = {parameter.name: count_of(columns_of(parameter)) for parameter in group}
         if len(set(lengths.values())) > 1:
             counts = ", ".join(f"{name} has {count}" for name, count in lengths.items())
-            report.add(
+            problems.add(
                 (*key, index),
                 f"expected the same number of values, but {counts}",
                 "parameters that walk together need one value each for every step",
@@ -294,21 +296,21 @@ def _can_walk(parameter: Parameter) -> bool:
 
 
 def parse_expression(
-    report: Report, text: str, key: KeyPath, known: Mapping[str, Path]
+    problems: Problems, text: str, key: KeyPath, known: Mapping[str, Path]
 ) -> Expression | None:
     """An expression of the file, or a complaint with a caret under the place inside it."""
     try:
         return Expression.parse(text, known)
     except ExpressionError as error:
-        if error.is_unknown and report.base_is_unread:
+        if error.is_unknown and problems.base_is_unread:
             return None  # who knows
         message = f"{error} in `{text}`" if len(text) < 80 else str(error)
-        report.add_inside(key, text, error.column, message, error.mend)
+        problems.add_inside(key, text, error.column, message, error.mend)
         return None
 
 
 def _conditions(
-    report: Report,
+    problems: Problems,
     parameters: Sequence[Parameter],
     known: Mapping[str, Path],
     keys: dict[str, KeyPath],
@@ -320,27 +322,27 @@ def _conditions(
         expressions: list[Expression] = []
         for text in parameter.conditions:
             if text not in parsed:
-                keys[text] = _when_key(parameter, text, report)
-                parsed[text] = parse_expression(report, text, keys[text], known)
+                keys[text] = _when_key(parameter, text, problems)
+                parsed[text] = parse_expression(problems, text, keys[text], known)
             expression = parsed[text]
             if expression is not None:
                 expressions.append(expression)
         if expressions:
             found[parameter.path] = tuple(expressions)
-    return _ordered(report, parameters, found)
+    return _ordered(problems, parameters, found)
 
 
-def _when_key(parameter: Parameter, text: str, report: Report) -> KeyPath:
+def _when_key(parameter: Parameter, text: str, problems: Problems) -> KeyPath:
     """Where the condition stands: at the parameter or at one of its groups."""
     for length in range(len(parameter.key), 0, -1):
         place = (*parameter.key[:length], "when")
-        if report.holds(place, text):
+        if problems.holds(place, text):
             return place
     return (*parameter.key, "when")
 
 
 def _ordered(
-    report: Report, parameters: Sequence[Parameter], found: dict[Path, tuple[Expression, ...]]
+    problems: Problems, parameters: Sequence[Parameter], found: dict[Path, tuple[Expression, ...]]
 ) -> dict[Path, tuple[Expression, ...]]:
     by_path = {parameter.path: parameter for parameter in parameters}
     ordered: dict[Path, tuple[Expression, ...]] = {}
@@ -361,7 +363,7 @@ def _ordered(
             circle = [".".join(step) for step in (*trail[trail.index(path) :], path)]
             text = " → ".join(f"`{step}`" for step in circle)
             message = "a condition on itself" if len(circle) == 2 else "conditions in a circle"
-            report.add(
+            problems.add(
                 (*by_path[path].key, "when"),
                 f"{message}: {text}",
                 "a condition may only look at others",
@@ -380,22 +382,24 @@ def _ordered(
 
 
 def _constraints(
-    report: Report, raw: Any, known: Mapping[str, Path], keys: dict[str, KeyPath]
+    problems: Problems, raw: Any, known: Mapping[str, Path], keys: dict[str, KeyPath]
 ) -> list[Expression]:
     if raw is None:
         return []
     key: KeyPath = ("constraints",)
     if not isinstance(raw, list):
         mend = f'write `constraints: ["{raw}"]`' if isinstance(raw, str) else ""
-        report.expected(key, "a list of conditions", raw, mend)
+        problems.expected(key, "a list of conditions", raw, mend)
         return []
     found: list[Expression] = []
     for index, text in enumerate(raw):
         if not isinstance(text, str) or not text.strip():
-            report.expected((*key, index), "a condition", text, 'for example  "model.a >= model.b"')
+            problems.expected(
+                (*key, index), "a condition", text, 'for example  "model.a >= model.b"'
+            )
             continue
         keys[text] = (*key, index)
-        expression = parse_expression(report, text, (*key, index), known)
+        expression = parse_expression(problems, text, (*key, index), known)
         if expression is not None:
             found.append(expression)
     return found

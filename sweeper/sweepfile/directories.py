@@ -6,41 +6,43 @@ import os.path
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from .problems import Report
+from .problems import Problems
 from .yaml12.document import KeyPath
 
 
-def directory_name(report: Report, raw: Any, key: KeyPath) -> str | None:
+def directory_name(problems: Problems, raw: Any, key: KeyPath) -> str | None:
     """A name that stays inside the storage directory, or None."""
     mend = f'quote it: {key[-1]}: "{raw}"' if isinstance(raw, (int, float)) else ""
     if not isinstance(raw, str) or not raw.strip():
-        report.expected(key, "a name", raw, mend)
+        problems.expected(key, "a name", raw, mend)
         return None
     parts = PurePosixPath(raw).parts
     if raw.startswith(("/", "~")) or ".." in parts or not parts:
-        report.add(
+        problems.add(
             key,
             f"expected a name inside `storage`, found {raw!r}",
             "a name has no `..` and is not absolute; use `storage` to put it elsewhere",
         )
         return None
     if any(ord(character) < 32 or ord(character) == 127 for character in raw):
-        report.expected(key, "a name without control characters", raw)
+        problems.expected(key, "a name without control characters", raw)
         return None
     if any(len(part.encode()) > 200 for part in parts):
-        report.add(key, "expected a name of at most 200 bytes", "file systems have no longer ones")
+        problems.add(
+            key, "expected a name of at most 200 bytes", "file systems have no longer ones"
+        )
         return None
     return str(PurePosixPath(raw))
 
 
-def storage(report: Report, raw: Any) -> Path:
+def storage(problems: Problems, raw: Any) -> Path:
     if raw is None:
         raw = "experiments"
     if not isinstance(raw, str) or not raw.strip() or "\0" in raw:
-        report.expected(("storage",), "a directory", raw, "for example `storage: experiments`")
+        problems.expected(("storage",), "a directory", raw, "for example `storage: experiments`")
         return Path.cwd()
     if "://" in raw:
-        report.add(
+        problems.add(
             ("storage",), f"expected a directory, found the address {raw!r}", "mount it first"
         )
         return Path.cwd()

@@ -8,7 +8,7 @@ from typing import Any
 
 from sweeper.wording import did_you_mean, one_of
 
-from .problems import Report
+from .problems import Problems
 
 # type → its keys: name → (kind, default); None as default: not set
 _COUNT = "a whole number of 1 or more"
@@ -84,47 +84,47 @@ class EarlyTerminate:
         return rung < iteration + 1
 
 
-def parse_early_terminate(report: Report, raw: Any) -> EarlyTerminate | None:
-    """The value of ``early_terminate``; complaints go to ``report``."""
+def parse_early_terminate(problems: Problems, raw: Any) -> EarlyTerminate | None:
+    """The value of ``early_terminate``; complaints go to ``problems``."""
     key = ("early_terminate",)
     if not isinstance(raw, dict):
         name = raw if isinstance(raw, str) and raw in TYPES else "hyperband"
-        report.expected(
+        problems.expected(
             key, "a mapping", raw, f"write `early_terminate: {{type: {name}, min_iter: 3}}`"
         )
         return None
     kind = raw.get("type")
     if kind is None:
-        report.add(key, "`early_terminate` needs `type`", f"one of {one_of(TYPES)}", on_key=True)
+        problems.add(key, "`early_terminate` needs `type`", f"one of {one_of(TYPES)}", on_key=True)
         return None
     if not isinstance(kind, str) or kind not in TYPES:
         hint = did_you_mean(kind, TYPES) if isinstance(kind, str) else ""
-        report.expected((*key, "type"), one_of(TYPES), kind, hint)
+        problems.expected((*key, "type"), one_of(TYPES), kind, hint)
         every = list(dict.fromkeys(["type", *(name for keys in TYPES.values() for name in keys)]))
         for name in raw:
             if name not in every:
-                report.unknown((*key, name), every)
+                problems.unknown((*key, name), every)
         return None
-    before = len(report.problems)
+    before = len(problems.found)
     values = dict(TYPES[kind])
     for name, value in raw.items():
         if name == "type":
             continue
         if name not in values:
-            report.unknown((*key, name), ["type", *TYPES[kind]], f"key of {kind}")
+            problems.unknown((*key, name), ["type", *TYPES[kind]], f"key of {kind}")
             continue
         problem = _problem(name, value)
         if problem:
-            report.expected((*key, name), problem, value, _mend(name, value))
+            problems.expected((*key, name), problem, value, _mend(name, value))
             continue
         is_count = name in ("min_iter", "max_iter", "s", "brackets", "min_trials", "interval")
         values[name] = int(value) if is_count else value
-    if len(report.problems) > before:
+    if len(problems.found) > before:
         return None
     if kind == "hyperband":
         has_max = values["max_iter"] is not None and values["s"] is not None
         if not has_max and values["min_iter"] is None:
-            report.add(
+            problems.add(
                 key,
                 "hyperband needs `min_iter`, or `max_iter` and `s`",
                 "for example `min_iter: 3`: the first band is then after 3 reports of the metric",
@@ -132,7 +132,7 @@ def parse_early_terminate(report: Report, raw: Any) -> EarlyTerminate | None:
             )
             return None
     if kind == "bohb" and values["max_iter"] is None:
-        report.add(
+        problems.add(
             key, "bohb needs `max_iter`", "add `max_iter:`, the most epochs of a trial", on_key=True
         )
         return None
@@ -145,10 +145,10 @@ def parse_early_terminate(report: Report, raw: Any) -> EarlyTerminate | None:
         common["min_iter"] = 1
         values["brackets"] = _most_brackets(1, common["max_iter"], common["eta"])
     stop = EarlyTerminate(kind, options=values, **common)
-    if kind == "asha" and not _has_rungs(report, stop):
+    if kind == "asha" and not _has_rungs(problems, stop):
         return None
     if kind == "hyperband" and not stop.bands():
-        report.add(
+        problems.add(
             key,
             f"max_iter {stop.max_iter}, s {stop.s} and eta {stop.eta} leave no band of 1 or more",
             "make `max_iter` larger or `eta` smaller",
@@ -157,13 +157,13 @@ def parse_early_terminate(report: Report, raw: Any) -> EarlyTerminate | None:
     return stop
 
 
-def _has_rungs(report: Report, asha: EarlyTerminate) -> bool:
+def _has_rungs(problems: Problems, asha: EarlyTerminate) -> bool:
     """Does ``max_iter`` leave every bracket a rung, or the last one all of its iterations?"""
     low, high, brackets = asha.min_iter or 1, asha.max_iter, asha.options["brackets"]
     if high is None:
         return True
     if high <= low:
-        report.expected(
+        problems.expected(
             ("early_terminate", "max_iter"),
             f"more than min_iter, {low}",
             high,
@@ -172,7 +172,7 @@ def _has_rungs(report: Report, asha: EarlyTerminate) -> bool:
         return False
     most = _most_brackets(low, high, asha.eta)
     if brackets > most:
-        report.expected(
+        problems.expected(
             ("early_terminate", "brackets"),
             f"at most {most}",
             brackets,

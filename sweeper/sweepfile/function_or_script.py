@@ -37,14 +37,14 @@ _LONGEST = 80  # characters of a signature that is shown
 
 
 @dataclass(frozen=True)
-class Verdict:
+class DetectedMode:
     """How a program is run, and ``why``; the reason is empty where nobody would doubt it."""
 
     mode: Mode
     why: str = ""
 
 
-def judge(source: bytes, name: str = "train") -> Verdict:
+def detect_mode(source: bytes, name: str = "train") -> DetectedMode:
     """How the Python file ``source`` is run if its sweep says no more than its name.
 
     ``function`` where it has a function ``name`` at module level that is meant to be called with
@@ -53,14 +53,14 @@ def judge(source: bytes, name: str = "train") -> Verdict:
     """
     tree = parse(source)
     if tree is None:
-        return Verdict("script")
+        return DetectedMode("script")
     statements = list(_statements(tree.body))
     found: dict[Fit, tuple[str, int, str]] = {}
     for statement in statements:
         for fit, what, why in _bindings(statement, name):
             found[fit] = what, statement.lineno, why
     if not found or "sure" in found:
-        return Verdict("function" if found else "script")
+        return DetectedMode("function" if found else "script")
     runs = _runs_itself(statements, name)
     if "maybe" in found:
         what, line, _ = found["maybe"]
@@ -68,14 +68,16 @@ def judge(source: bytes, name: str = "train") -> Verdict:
             own = (
                 f"{what} (line {line}) is taken for its own, as the file runs itself (line {runs})"
             )
-            return Verdict("script", own)
-        return Verdict(
+            return DetectedMode("script", own)
+        return DetectedMode(
             "function", f"{what} (line {line}) is called, as the file runs nothing itself"
         )
     what, line, why = found["no"]
     if runs is None and why != _COMMAND and _inert(statements):
-        return Verdict("function")  # run as a script it would do nothing: its signature is wrong
-    return Verdict("script", f"{what} (line {line}) {why}")
+        return DetectedMode(
+            "function"
+        )  # run as a script it would do nothing: its signature is wrong
+    return DetectedMode("script", f"{what} (line {line}) {why}")
 
 
 _COMMAND = "is a command of its own"

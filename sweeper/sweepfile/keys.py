@@ -1,4 +1,4 @@
-"""The keys of a sweep file, one by one: what each may hold. Complaints go to a report."""
+"""The keys of a sweep file, one by one: what each may hold. Complaints go to ``problems``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from sweeper.wording import describe, did_you_mean, nearest, one_of
 
-from .problems import Report
+from .problems import Problems
 from .sweep import METHODS, Budget, Metric, Resources, Retry
 from .units import seconds, size_in_bytes
 from .yaml12.document import KeyPath
@@ -68,38 +68,38 @@ _GOALS = {"min": "minimize", "minimise": "minimize", "minimum": "minimize", "low
 _GOALS |= {"max": "maximize", "maximise": "maximize", "maximum": "maximize", "higher": "maximize"}
 
 
-def top_level(report: Report, raw: dict[str, Any]) -> None:
+def top_level(problems: Problems, raw: dict[str, Any]) -> None:
     """Refuse unknown keys; name those that are W&B's own."""
     for key in raw:
         if key in KEYS or key in WANDB_KEYS:
             continue
         if key == "metrics":
             mend = "give one `metric`: several objectives at once are not searched for"
-            report.add((key,), "unknown key `metrics`", mend, on_key=True)
+            problems.add((key,), "unknown key `metrics`", mend, on_key=True)
             continue
         mend = did_you_mean(key, KEYS)
         if wraps(raw[key]):
             mend = f"the keys below `{key}:` belong at the top level of the file"
-        report.add(
+        problems.add(
             (key,), f"unknown key `{key}`", mend or f"the keys are {', '.join(KEYS)}", on_key=True
         )
     unused = [key for key in raw if key in WANDB_KEYS and key != "description"]
     if unused:
-        report.warn(
+        problems.warn(
             (unused[0],), f"kept, but not used here: {', '.join(unused)} (for W&B's service)"
         )
     command = raw.get("command")
     if isinstance(command, str):
         words = ", ".join(command.split())
-        report.expected(("command",), "a list of words", command, f"write `command: [{words}]`")
+        problems.expected(("command",), "a list of words", command, f"write `command: [{words}]`")
     elif command is not None and not isinstance(command, list):
-        report.expected(("command",), "a list of words", command)
+        problems.expected(("command",), "a list of words", command)
     elif isinstance(command, list):
         for index, word in enumerate(command):
             if isinstance(word, (list, dict)):
-                report.warn(("command", index), f"{describe(word)} is passed as one word")
+                problems.warn(("command", index), f"{describe(word)} is passed as one word")
             elif isinstance(word, str) and word.startswith("${") and word.endswith("}"):
-                _check_macro(report, word[2:-1], ("command", index))
+                _check_macro(problems, word[2:-1], ("command", index))
 
 
 def wraps(value: Any) -> bool:
@@ -115,16 +115,16 @@ def is_there(raw: dict[str, Any], key: str) -> bool:
     )
 
 
-def _check_macro(report: Report, macro: str, key: KeyPath) -> None:
+def _check_macro(problems: Problems, macro: str, key: KeyPath) -> None:
     if macro in MACROS or macro.startswith("envvar:"):
         return
     hint = did_you_mean(macro, MACROS).replace("`", "`${", 1)[:-2]
-    report.warn(
+    problems.warn(
         key, f"${{{macro}}} is no macro and vanishes, as in W&B" + (f"; {hint}}}`?" if hint else "")
     )
 
 
-def method(report: Report, raw: dict[str, Any]) -> str | None:
+def method(problems: Problems, raw: dict[str, Any]) -> str | None:
     value = raw.get("method")
     if isinstance(value, str) and value in METHODS:
         return value
@@ -132,37 +132,41 @@ def method(report: Report, raw: dict[str, Any]) -> str | None:
         if "method" not in raw and is_there(raw, "method"):
             return None
         at: KeyPath = ("method",) if "method" in raw else ()
-        report.add(at, "`method` is missing", f"add `method:` with one of {one_of(METHODS)}")
+        problems.add(at, "`method` is missing", f"add `method:` with one of {one_of(METHODS)}")
         return None
     mend = did_you_mean(value, METHODS) if isinstance(value, str) else ""
     if value == "custom":
         mend = "W&B hands `custom` to a scheduler of its service: name a searcher instead"
-    report.expected(("method",), f"one of {one_of(METHODS)}", value, mend)
+    problems.expected(("method",), f"one of {one_of(METHODS)}", value, mend)
     return None
 
 
-def mapping(report: Report, raw: Any, key: KeyPath, allowed: Sequence[str], mend: str = "") -> Any:
+def mapping(
+    problems: Problems, raw: Any, key: KeyPath, allowed: Sequence[str], mend: str = ""
+) -> Any:
     """``raw`` if it is a mapping (its unknown keys are complained about), else None."""
     if not isinstance(raw, dict):
-        report.expected(key, "a mapping", raw, mend)
+        problems.expected(key, "a mapping", raw, mend)
         return None
     for name in raw:
         if name not in allowed:
-            report.unknown((*key, name), allowed)
+            problems.unknown((*key, name), allowed)
     return raw
 
 
-def metric(report: Report, raw: Any) -> Metric | None:
+def metric(problems: Problems, raw: Any) -> Metric | None:
     key = ("metric",)
     known = ("name", "goal", "target", "mode", "impute", "impute_while_running")
     mend = f"write `metric: {{name: {raw}, goal: minimize}}`" if isinstance(raw, str) else ""
-    if mapping(report, raw, key, known, mend) is None:
+    if mapping(problems, raw, key, known, mend) is None:
         return None
     name, goal = raw.get("name"), raw.get("goal", "minimize")
     good = True
     if not isinstance(name, str) or not name:
         at = (*key, "name") if "name" in raw else key
-        report.add(at, "`metric` needs `name`", "the name under which it is logged, like val_loss")
+        problems.add(
+            at, "`metric` needs `name`", "the name under which it is logged, like val_loss"
+        )
         good = False
     if goal not in ("minimize", "maximize"):
         guess = _GOALS.get(goal.lower()) if isinstance(goal, str) else None
@@ -170,23 +174,23 @@ def metric(report: Report, raw: Any) -> Metric | None:
         if not hint and isinstance(goal, str):
             hint = did_you_mean(goal, ("minimize", "maximize"))
         hint = hint or "minimize if smaller is better, maximize if larger is"
-        report.expected((*key, "goal"), "minimize or maximize", goal, hint)
+        problems.expected((*key, "goal"), "minimize or maximize", goal, hint)
         good = False
     target = raw.get("target")
     if target is not None and (isinstance(target, bool) or not isinstance(target, (int, float))):
-        report.expected((*key, "target"), "a number", target)
+        problems.expected((*key, "target"), "a number", target)
         good = False
-    mode = choice(report, raw.get("mode", "best"), (*key, "mode"), ("best", "last"))
+    mode = choice(problems, raw.get("mode", "best"), (*key, "mode"), ("best", "last"))
     unused = [name for name in ("impute", "impute_while_running") if name in raw]
     if unused:
-        report.warn((*key, unused[0]), f"kept, but not used here: {', '.join(unused)}")
+        problems.warn((*key, unused[0]), f"kept, but not used here: {', '.join(unused)}")
     if not good or mode is None:
         return None
     return Metric(name, goal, target, mode)
 
 
 def choice(
-    report: Report, value: Any, key: KeyPath, among: Sequence[str], otherwise: str = ""
+    problems: Problems, value: Any, key: KeyPath, among: Sequence[str], otherwise: str = ""
 ) -> Any:
     """``value`` if it is one of ``among``, else None; ``otherwise`` mends what is near none."""
     if isinstance(value, str) and value in among:
@@ -195,11 +199,11 @@ def choice(
     mend = mend or otherwise or f"write `{key[-1]}: {among[0]}`"
     if isinstance(key[-1], int):
         mend = mend.replace(f"`{key[-1]}: {among[0]}`", f"`{among[0]}`")
-    report.expected(key, one_of(among), value, mend)
+    problems.expected(key, one_of(among), value, mend)
     return None
 
 
-def whole(report: Report, value: Any, key: KeyPath, least: int | None = 1) -> int | None:
+def whole(problems: Problems, value: Any, key: KeyPath, least: int | None = 1) -> int | None:
     """A whole number of at least ``least``; 5.0 is one, as in JSON."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     is_whole = isinstance(value, int) or (is_number and value.is_integer())
@@ -215,96 +219,96 @@ def whole(report: Report, value: Any, key: KeyPath, least: int | None = 1) -> in
     elif not mend:
         mend = f"for example {key[-1]}: {(least or 0) + 1}"
     what = "a whole number" if least is None else f"a whole number of {least} or more"
-    report.expected(key, what, value, mend)
+    problems.expected(key, what, value, mend)
     return None
 
 
-def number(report: Report, value: Any, key: KeyPath, *, above_zero: bool) -> float | None:
+def number(problems: Problems, value: Any, key: KeyPath, *, above_zero: bool) -> float | None:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if is_number and (value > 0 or (value == 0 and not above_zero)):
         return int(value) if isinstance(value, int) or value.is_integer() else float(value)
     what = "a number above 0" if above_zero else "a number of 0 or more"
-    report.expected(key, what, value, f"leave it out, or write {key[-1]}: 1")
+    problems.expected(key, what, value, f"leave it out, or write {key[-1]}: 1")
     return None
 
 
-def resources(report: Report, raw: Any) -> Resources:
+def resources(problems: Problems, raw: Any) -> Resources:
     key = ("resources",)
-    if mapping(report, raw, key, ("cpu", "gpu"), "for example {cpu: 1, gpu: 0.25}") is None:
+    if mapping(problems, raw, key, ("cpu", "gpu"), "for example {cpu: 1, gpu: 0.25}") is None:
         return Resources()
-    cpu = number(report, raw.get("cpu", 1), (*key, "cpu"), above_zero=True)
-    gpu = number(report, raw.get("gpu", 0), (*key, "gpu"), above_zero=False)
+    cpu = number(problems, raw.get("cpu", 1), (*key, "cpu"), above_zero=True)
+    gpu = number(problems, raw.get("gpu", 0), (*key, "gpu"), above_zero=False)
     if gpu is not None and gpu > 1 and not float(gpu).is_integer():
-        report.expected(
+        problems.expected(
             (*key, "gpu"), "a fraction of one GPU, or whole GPUs", gpu, f"like {round(gpu) or 1}"
         )
     return Resources(cpu or 1, gpu or 0)
 
 
-def parallel(report: Report, raw: Any) -> int | None:
+def parallel(problems: Problems, raw: Any) -> int | None:
     if raw is None or raw == "auto":
         return None
     if isinstance(raw, str) and not raw.strip().isdigit():
         mend = did_you_mean(raw, ["auto"]) or "leave it out for as many as the resources allow"
-        report.expected(("parallel",), "auto or a whole number of 1 or more", raw, mend)
+        problems.expected(("parallel",), "auto or a whole number of 1 or more", raw, mend)
         return None
-    return whole(report, raw, ("parallel",))
+    return whole(problems, raw, ("parallel",))
 
 
-def budget(report: Report, raw: Any) -> Budget:
+def budget(problems: Problems, raw: Any) -> Budget:
     key = ("budget",)
     example = "for example {wall: 12h, trial: 90m, trials: 200, disk: 50GB}"
-    if mapping(report, raw, key, ("wall", "trial", "trials", "disk"), example) is None:
+    if mapping(problems, raw, key, ("wall", "trial", "trials", "disk"), example) is None:
         return Budget()
     times: dict[str, float | None] = {}
     for name in ("wall", "trial"):
         if raw.get(name) is not None:
             times[name] = seconds(raw[name])
             if times[name] is None:
-                report.expected(
+                problems.expected(
                     (*key, name), "a duration", raw[name], "like 12h, 90m, 1h30m or 45s"
                 )
     disk = None
     if raw.get("disk") is not None:
         disk = size_in_bytes(raw["disk"])
         if disk is None:
-            report.expected((*key, "disk"), "a size", raw["disk"], "like 50GB or 500MB")
+            problems.expected((*key, "disk"), "a size", raw["disk"], "like 50GB or 500MB")
     trials = raw.get("trials")
-    count = None if trials is None else whole(report, trials, (*key, "trials"))
+    count = None if trials is None else whole(problems, trials, (*key, "trials"))
     return Budget(times.get("wall"), times.get("trial"), count, disk)
 
 
-def retry(report: Report, raw: Any) -> Retry:
+def retry(problems: Problems, raw: Any) -> Retry:
     key = ("retry",)
     mend = f"write `retry: {{max: {raw}}}`" if isinstance(raw, int) else ""
-    if mapping(report, raw, key, ("max", "breaker"), mend) is None:
+    if mapping(problems, raw, key, ("max", "breaker"), mend) is None:
         return Retry()
-    most = whole(report, raw.get("max", Retry.max), (*key, "max"), 0)
-    breaker = whole(report, raw.get("breaker", Retry.breaker), (*key, "breaker"))
+    most = whole(problems, raw.get("max", Retry.max), (*key, "max"), 0)
+    breaker = whole(problems, raw.get("breaker", Retry.breaker), (*key, "breaker"))
     return Retry(Retry.max if most is None else most, breaker or Retry.breaker)
 
 
-def checkpoint(report: Report, raw: Any) -> dict[str, Any]:
+def checkpoint(problems: Problems, raw: Any) -> dict[str, Any]:
     """``keep`` becomes a list; the rest is as written."""
     key = ("checkpoint",)
     known = ("keep", "top", "format", "monitor", "mode")
-    if mapping(report, raw, key, known, "for example {keep: [best, last]}") is None:
+    if mapping(problems, raw, key, known, "for example {keep: [best, last]}") is None:
         return {}
     found: dict[str, Any] = {}
     if "keep" in raw:
         keep = raw["keep"] if isinstance(raw["keep"], list) else [raw["keep"]]
         for index, what in enumerate(keep):
             at = (*key, "keep", index) if isinstance(raw["keep"], list) else (*key, "keep")
-            choice(report, what, at, ("best", "last", "all"))
+            choice(problems, what, at, ("best", "last", "all"))
         found["keep"] = keep
     if "top" in raw:
-        found["top"] = whole(report, raw["top"], (*key, "top"))
+        found["top"] = whole(problems, raw["top"], (*key, "top"))
     if "format" in raw:
-        found["format"] = choice(report, raw["format"], (*key, "format"), ("keras", "h5"))
+        found["format"] = choice(problems, raw["format"], (*key, "format"), ("keras", "h5"))
     if "mode" in raw:
-        found["mode"] = choice(report, raw["mode"], (*key, "mode"), ("min", "max"))
+        found["mode"] = choice(problems, raw["mode"], (*key, "mode"), ("min", "max"))
     if "monitor" in raw:
         found["monitor"] = raw["monitor"]
         if not isinstance(raw["monitor"], str) or not raw["monitor"]:
-            report.expected((*key, "monitor"), "the name of a metric", raw["monitor"])
+            problems.expected((*key, "monitor"), "the name of a metric", raw["monitor"])
     return found

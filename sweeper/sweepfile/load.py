@@ -15,7 +15,7 @@ from .build_space import build_space
 from .early_terminate import parse_early_terminate
 from .monitored import default_monitored, parse_monitored
 from .overrides import apply_overrides
-from .problems import Report
+from .problems import Problems
 from .program import Program, parse_program
 from .sweep import ADAPTIVE_METHODS, Budget, Metric, Resources, Retry, SourcePlace, Sweep
 from .trials_file import FORMATS, read_data, read_trials
@@ -47,16 +47,16 @@ def load_sweep(path: Path | str, overrides: Sequence[str] = (), **changes: Any) 
     """
     path = Path(path)
     document = parse(_text(path), str(path))
-    report = Report(document)
-    if document.data is None and not report.problems:
-        report.add((), "the file is empty", "a sweep file needs `method` and `parameters`")
-    elif not isinstance(document.data, dict) and not report.problems:
+    problems = Problems(document)
+    if document.data is None and not problems.found:
+        problems.add((), "the file is empty", "a sweep file needs `method` and `parameters`")
+    elif not isinstance(document.data, dict) and not problems.found:
         mend = "a sweep file holds keys, such as `method: random` and `parameters:`"
-        report.expected((), "a mapping of keys", document.data, mend)
+        problems.expected((), "a mapping of keys", document.data, mend)
     if not isinstance(document.data, dict) or document.is_hopeless:
-        report.stop_on_problems()
-    sweep = _Loading(path.absolute(), document, report).sweep(overrides, changes)
-    report.stop_on_problems()
+        problems.stop_on_problems()
+    sweep = _Loading(path.absolute(), document, problems).sweep(overrides, changes)
+    problems.stop_on_problems()
     assert sweep is not None
     return sweep
 
@@ -93,36 +93,36 @@ def _text(path: Path) -> str:
 class _Loading:
     """One file on its way to a sweep."""
 
-    def __init__(self, path: Path, document: Document, report: Report) -> None:
-        self.path, self.document, self.report = path, document, report
+    def __init__(self, path: Path, document: Document, problems: Problems) -> None:
+        self.path, self.document, self.problems = path, document, problems
         self.data: dict[str, Any] = document.data
 
     def sweep(self, overrides: Sequence[str], changes: dict[str, Any]) -> Sweep | None:
         early = [text for text in overrides if text.partition("=")[0].strip() in ("base", "trials")]
-        apply_overrides(self.document, self.report, early)
+        apply_overrides(self.document, self.problems, early)
         self.read_base()
-        apply_overrides(self.document, self.report, [o for o in overrides if o not in early])
+        apply_overrides(self.document, self.problems, [o for o in overrides if o not in early])
         self.apply(changes)
-        report, data = self.report, self.data
-        keys.top_level(report, data)
-        method = keys.method(report, data)
+        problems, data = self.problems, self.data
+        keys.top_level(problems, data)
+        method = keys.method(problems, data)
         base = data.get("base") if isinstance(data.get("base"), dict) else None
-        if report.base_is_unread:
+        if problems.base_is_unread:
             base = None
         trials = self.trials(method)
-        built = build_space(report, data, method, base, trials)
+        built = build_space(problems, data, method, base, trials)
         space, example, varying, conditional = built
-        metric = keys.metric(report, data["metric"]) if "metric" in data else None
+        metric = keys.metric(problems, data["metric"]) if "metric" in data else None
         early_terminate = None
         if data.get("early_terminate") is not None:
-            early_terminate = parse_early_terminate(report, data["early_terminate"])
+            early_terminate = parse_early_terminate(problems, data["early_terminate"])
         self.need_metric(method)
         program = self.program()
         values = self.values()
         monitored = default_monitored(example, varying, conditional)
-        if "monitored" in data and not report.base_is_unread:
-            monitored = parse_monitored(report, data["monitored"], list(example), conditional)
-        if report.problems or space is None:
+        if "monitored" in data and not problems.base_is_unread:
+            monitored = parse_monitored(problems, data["monitored"], list(example), conditional)
+        if problems.found or space is None:
             return None
         sweep = Sweep(
             path=self.path,
@@ -134,7 +134,7 @@ class _Loading:
             early_terminate=early_terminate,
             space=space,
             description=str(data["description"]) if data.get("description") else None,
-            warnings=tuple(report.warnings),
+            warnings=tuple(problems.warnings),
             places=self.places(),
             **values,
         )
@@ -147,21 +147,23 @@ class _Loading:
         if "base" not in self.data or isinstance(raw, dict):
             return
         if not isinstance(raw, str):
-            self.report.expected(("base",), "a JSON or YAML file, or a mapping", raw)
-            self.report.base_is_unread = True
+            self.problems.expected(("base",), "a JSON or YAML file, or a mapping", raw)
+            self.problems.base_is_unread = True
             return
         found: Any = {}
-        before = len(self.report.problems)
+        before = len(self.problems.found)
         try:
             found = read_data(self.beside(raw))
         except FileNotFoundError as error:
-            self.report.add(("base",), f"there is no file {error.args[0]}", error.args[1])
+            self.problems.add(("base",), f"there is no file {error.args[0]}", error.args[1])
         except UsageError as error:
-            self.report.add(("base",), str(error))
+            self.problems.add(("base",), str(error))
         if not isinstance(found, dict):
-            self.report.add(("base",), f"{raw}: expected a parameter dict, found {describe(found)}")
+            self.problems.add(
+                ("base",), f"{raw}: expected a parameter dict, found {describe(found)}"
+            )
             found = {}
-        self.report.base_is_unread = len(self.report.problems) > before
+        self.problems.base_is_unread = len(self.problems.found) > before
         self.data["base"] = found
 
     def beside(self, name: str) -> Path:
@@ -192,14 +194,14 @@ class _Loading:
         raw = self.data.get("trials")
         if "trials" not in self.data:
             if method == "list":
-                self.report.add(
+                self.problems.add(
                     ("method",),
                     "`method: list` needs `trials`",
                     "a list of parameter dicts, or a file",
                 )
             return None
         if method is not None and method != "list":
-            self.report.add(
+            self.problems.add(
                 ("trials",),
                 f"`trials` has no meaning in `method: {method}`",
                 "use `method: list`",
@@ -210,16 +212,16 @@ class _Loading:
             try:
                 raw = read_trials(self.beside(raw))
             except FileNotFoundError as error:
-                self.report.add(("trials",), f"there is no file {error.args[0]}", error.args[1])
+                self.problems.add(("trials",), f"there is no file {error.args[0]}", error.args[1])
                 return None
             except UsageError as error:
-                self.report.add(("trials",), str(error))
+                self.problems.add(("trials",), str(error))
                 return None
         if not isinstance(raw, list):
-            self.report.expected(("trials",), "a list of parameter dicts, or a file", raw)
+            self.problems.expected(("trials",), "a list of parameter dicts, or a file", raw)
             return None
         if not raw:
-            self.report.add(("trials",), "expected at least one trial, found an empty list")
+            self.problems.add(("trials",), "expected at least one trial, found an empty list")
             return None
         self.data["trials"] = raw
         return raw
@@ -243,7 +245,7 @@ class _Loading:
                 if not is_number or written <= value or written != int(written):
                     continue
             level[last] = str(value) if isinstance(value, Path) else value
-            self.report.options.add(_CHANGES[option])
+            self.problems.options.add(_CHANGES[option])
 
     def need_metric(self, method: str | None) -> None:
         data = self.data
@@ -253,9 +255,9 @@ class _Loading:
         if "metric" in data:
             pass  # an empty `metric:` was complained about
         elif method in ADAPTIVE_METHODS:
-            self.report.add(("method",), f"`method: {method}` needs `metric`", example)
+            self.problems.add(("method",), f"`method: {method}` needs `metric`", example)
         elif data.get("early_terminate") is not None:
-            self.report.add(
+            self.problems.add(
                 ("early_terminate",), "`early_terminate` needs `metric`", example, on_key=True
             )
 
@@ -265,27 +267,29 @@ class _Loading:
             return None
         if not isinstance(raw, str) or not raw.strip():
             example = "for example `program: train.py`"
-            self.report.expected(("program",), "a file or a dotted module", raw, example)
+            self.problems.expected(("program",), "a file or a dotted module", raw, example)
             return None
         try:
             has_command = bool(self.data.get("command"))
             return parse_program(raw.strip(), self.path.parent, has_command=has_command)
         except ValueError as error:
-            self.report.add(
+            self.problems.add(
                 ("program",), f"expected a file or a dotted module, found {raw!r}: {error}"
             )
             return None
 
     def values(self) -> dict[str, Any]:
         """The keys that stand alone."""
-        report, data = self.report, self.data
+        problems, data = self.problems, self.data
         stem = self.path.stem
         name = (
-            directories.directory_name(report, data["name"], ("name",)) if "name" in data else stem
+            directories.directory_name(problems, data["name"], ("name",))
+            if "name" in data
+            else stem
         )
         sweep_name = data.get("sweep_name", stem)
         if "sweep_name" in data:
-            sweep_name = directories.directory_name(report, sweep_name, ("sweep_name",))
+            sweep_name = directories.directory_name(problems, sweep_name, ("sweep_name",))
         cap = data.get("run_cap")
         seed = data.get("seed", 0)
         repeats = data.get("repeats", 1)
@@ -293,9 +297,9 @@ class _Loading:
         if "order" in data:
             mend = "write `order: shuffle`, or leave it out"
             among = ("as_written", "shuffle")
-            order = keys.choice(report, data["order"], ("order",), among, mend)
+            order = keys.choice(problems, data["order"], ("order",), among, mend)
             if order == "shuffle" and data.get("method") not in ("grid", "list"):
-                report.add(
+                problems.add(
                     ("order",),
                     f"`order: shuffle` has no meaning in `method: {data.get('method')}`",
                     "remove it",
@@ -303,26 +307,26 @@ class _Loading:
         return {
             "name": name,
             "sweep_name": sweep_name,
-            "run_cap": None if cap is None else keys.whole(report, cap, ("run_cap",)),
-            "seed": keys.whole(report, seed, ("seed",), None),
-            "repeats": keys.whole(report, repeats, ("repeats",)),
+            "run_cap": None if cap is None else keys.whole(problems, cap, ("run_cap",)),
+            "seed": keys.whole(problems, seed, ("seed",), None),
+            "repeats": keys.whole(problems, repeats, ("repeats",)),
             "order": order,
             "resources": self.given("resources", keys.resources, Resources()),
-            "parallel": keys.parallel(report, data.get("parallel")),
-            "storage": directories.storage(report, data.get("storage")),
+            "parallel": keys.parallel(problems, data.get("parallel")),
+            "storage": directories.storage(problems, data.get("storage")),
             "retry": self.given("retry", keys.retry, Retry()),
             "checkpoint": self.given("checkpoint", keys.checkpoint, {}),
             "budget": self.given("budget", keys.budget, Budget()),
         }
 
     def given(self, key: str, read: Any, default: Any) -> Any:
-        return read(self.report, self.data[key]) if self.data.get(key) is not None else default
+        return read(self.problems, self.data[key]) if self.data.get(key) is not None else default
 
     def places(self) -> dict[str, SourcePlace]:
         """Where the values of the top-level keys stand that are still judged before a launch."""
         found = {}
         for key in ("program", "method", "parameters", "constraints", "early_terminate"):
-            if (key,) in self.document.places and (key,) not in self.report.options:
+            if (key,) in self.document.places and (key,) not in self.problems.options:
                 line, column = self.document.places[(key,)][key != "parameters"]
                 source = self.document.source(line) if column <= 200 else ""
                 found[key] = SourcePlace(line, column, source)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sweeper.wording import all_of, nearest, one_of
 
-from .problems import Report
+from .problems import Problems
 
 Monitored = tuple[str | tuple[str, ...], ...]
 
@@ -43,7 +43,7 @@ def default_monitored(
 
 
 def parse_monitored(
-    report: Report, raw: Any, names: Sequence[str], conditional: Collection[str] = ()
+    problems: Problems, raw: Any, names: Sequence[str], conditional: Collection[str] = ()
 ) -> tuple[Any, ...]:
     """Top-level keys of the parameter dict, or lists of them that are one group together.
 
@@ -51,10 +51,10 @@ def parse_monitored(
     """
     key = ("monitored",)
     if isinstance(raw, str):
-        report.expected(key, "a list of names", raw, f"write `monitored: [{raw}]`")
+        problems.expected(key, "a list of names", raw, f"write `monitored: [{raw}]`")
         return ()
     if not isinstance(raw, list) or not raw:
-        report.expected(key, "a list of names of top-level parameters", raw)
+        problems.expected(key, "a list of names of top-level parameters", raw)
         return ()
     found: list[str | tuple[str, ...]] = []
     for index, element in enumerate(raw):
@@ -72,12 +72,12 @@ def parse_monitored(
                     else ""
                 )
                 at = (*key, index, place) if isinstance(element, list) else (*key, index)
-                report.expected(at, "the name of a top-level parameter or group", name, mend)
+                problems.expected(at, "the name of a top-level parameter or group", name, mend)
         if not group:
-            report.expected((*key, index), "at least one name", element)
+            problems.expected((*key, index), "at least one name", element)
         elif all(isinstance(name, str) and name in conditional for name in group):
             always = [name for name in names if name not in conditional]
-            report.add(
+            problems.add(
                 (*key, index),
                 f"not every trial has {one_of(f'`{name}`' for name in group)}, which has a `when`",
                 f"name it together with another: [{always[0]}, {group[0]}]" if always else "",
@@ -87,5 +87,5 @@ def parse_monitored(
         name for element in found for name in ([element] if isinstance(element, str) else element)
     ]
     for name in sorted({name for name in flat if flat.count(name) > 1}):
-        report.add(key, f"`{name}` stands twice", "name each group once")
+        problems.add(key, f"`{name}` stands twice", "name each group once")
     return tuple(found)

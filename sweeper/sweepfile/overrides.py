@@ -8,9 +8,9 @@ from typing import Any
 from sweeper.wording import nearest
 
 from .keys import KEYS, WANDB_KEYS
-from .parameter import BODY_KEYS
+from .parameter_entry import PARAMETER_KEYS
 from .parameters import dotted_names, find_place
-from .problems import Report
+from .problems import Problems
 from .yaml12.document import Document, KeyPath
 from .yaml12.read import parse_value
 
@@ -18,50 +18,50 @@ from .yaml12.read import parse_value
 _KIND_KEYS = ("value", "values", "probabilities", "distribution", "min", "max", "q", "mu", "sigma")
 
 
-def apply_overrides(document: Document, report: Report, overrides: Sequence[str]) -> None:
-    """Change ``document.data`` as asked; complaints go to ``report``."""
+def apply_overrides(document: Document, problems: Problems, overrides: Sequence[str]) -> None:
+    """Change ``document.data`` as asked; complaints go to ``problems``."""
     for text in overrides:
         name, equals, value_text = text.partition("=")
         parts = name.strip().split(".")
         if not equals or not all(parts):
-            report.options.add((text,))
-            report.add(
+            problems.options.add((text,))
+            problems.add(
                 (text,), "expected KEY=VALUE", "for example parameters.training.epochs.value=3"
             )
             continue
         parsed = parse_value(value_text, text)
         if parsed.problems:
-            report.options.add(tuple(parts))
-            report.add(tuple(parts), f"the value {value_text!r} is not valid YAML", "quote it")
+            problems.options.add(tuple(parts))
+            problems.add(tuple(parts), f"the value {value_text!r} is not valid YAML", "quote it")
             continue
         if parts[0] not in KEYS and parts[0] not in WANDB_KEYS:
-            _unknown(report, document.data, parts, text)
+            _unknown(problems, document.data, parts, text)
             continue
-        _set(document, report, parts, parsed.data, text)
+        _set(document, problems, parts, parsed.data, text)
 
 
-def _unknown(report: Report, data: Any, parts: list[str], text: str) -> None:
+def _unknown(problems: Problems, data: Any, parts: list[str], text: str) -> None:
     key: KeyPath = tuple(parts)
-    report.options.add(key)
+    problems.options.add(key)
     parameters = data.get("parameters")
     known = parameters if isinstance(parameters, dict) else {}
     base = data.get("base") if isinstance(data.get("base"), dict) else {}
     close = nearest(parts[0], [*KEYS, *known])
     mend = f"did you mean `{close[0]}`?" if close else ""
     if parts[0] in known or (close and close[0] in known):
-        ending = "" if len(parts) > 1 and parts[-1] in BODY_KEYS else ".value"
+        ending = "" if len(parts) > 1 and parts[-1] in PARAMETER_KEYS else ".value"
         right = ".".join(["parameters", *(close or parts[:1]), *parts[1:]])
         mend = f"did you mean `{right}{ending}={text.partition('=')[2]}`?"
     elif parts[0] in base:
         bare = parts[:-1] if len(parts) > 1 and parts[-1] == "value" else parts
         mend = f"did you mean `{'.'.join(['parameters', *bare])}.value={text.partition('=')[2]}`?"
-    report.add(key, f"unknown key `{parts[0]}` in the override `{text}`", mend)
+    problems.add(key, f"unknown key `{parts[0]}` in the override `{text}`", mend)
 
 
-def _set(document: Document, report: Report, parts: list[str], value: Any, text: str) -> None:
+def _set(document: Document, problems: Problems, parts: list[str], value: Any, text: str) -> None:
     data = document.data
     if parts[0] == "parameters" and len(parts) > 1:
-        path = _parameter_path(report, data, parts[1:], text)
+        path = _parameter_path(problems, data, parts[1:], text)
         if path is None:
             return
     else:
@@ -71,8 +71,8 @@ def _set(document: Document, report: Report, parts: list[str], value: Any, text:
         following = level.get(part) if isinstance(level, dict) else None
         if not isinstance(following, dict):
             if following is not None and not _is_parameter(path[: index + 1]):
-                report.options.add(tuple(path))
-                report.add(
+                problems.options.add(tuple(path))
+                problems.add(
                     tuple(path),
                     f"`{'.'.join(path[: index + 1])}` is no mapping in the override `{text}`",
                 )
@@ -82,7 +82,7 @@ def _set(document: Document, report: Report, parts: list[str], value: Any, text:
     if _is_parameter(path[:-1]) and path[-1] in ("value", "values", "min", "max", "distribution"):
         _make_room(level, str(path[-1]))
     level[path[-1]] = value
-    report.options.add(tuple(path))
+    problems.options.add(tuple(path))
 
 
 def _is_parameter(path: Sequence[str | int]) -> bool:
@@ -104,10 +104,10 @@ def _make_room(body: dict[str, Any], key: str) -> None:
 
 
 def _parameter_path(
-    report: Report, data: dict[str, Any], parts: list[str], text: str
+    problems: Problems, data: dict[str, Any], parts: list[str], text: str
 ) -> tuple[str, ...] | None:
     """The place in the file of a dotted address below ``parameters``."""
-    ending = parts[-1:] if len(parts) > 1 and parts[-1] in BODY_KEYS else []
+    ending = parts[-1:] if len(parts) > 1 and parts[-1] in PARAMETER_KEYS else []
     address = parts[: len(parts) - len(ending)]
     parameters = data.setdefault("parameters", {})
     if not isinstance(parameters, dict):
@@ -122,8 +122,8 @@ def _parameter_path(
     close = nearest(name, [*known, *(dotted_names(base) if isinstance(base, dict) else ())])
     if close and not in_base:
         key = ("parameters", *parts)
-        report.options.add(key)
-        report.add(
+        problems.options.add(key)
+        problems.add(
             key, f"no parameter `{name}` for the override `{text}`", f"did you mean `{close[0]}`?"
         )
         return None

@@ -10,30 +10,30 @@ from sweeper.space import GRID_KINDS, Distribution, Parameter
 from sweeper.wording import nearest, one_of
 
 from .bounds import warn_of_clipping
-from .parameter import parse_body
-from .problems import Report
+from .parameter_entry import parse_parameter
+from .problems import Problems
 from .yaml12.document import KeyPath
 
 _NUMBER = re.compile("[0-9]+")
 
 
 def parse_parameters(
-    report: Report, raw: Any, base: Mapping[str, Any] | None, method: str | None
+    problems: Problems, raw: Any, base: Mapping[str, Any] | None, method: str | None
 ) -> list[Parameter]:
-    """Every parameter of ``raw`` in written order; complaints go to ``report``."""
+    """Every parameter of ``raw`` in written order; complaints go to ``problems``."""
     key: KeyPath = ("parameters",)
-    if raw == {} and any(problem.key == "parameters" for problem in report.problems):
+    if raw == {} and any(problem.key == "parameters" for problem in problems.found):
         return []  # its names were refused
     if not isinstance(raw, dict) or not raw:
-        report.expected(
+        problems.expected(
             key, "at least one parameter", raw, "for example  lr: {min: 0.001, max: 0.1}"
         )
         return []
     found: list[Parameter] = []
-    for parameter in _walk(report, raw, key, (), (), base, method):
+    for parameter in _walk(problems, raw, key, (), (), base, method):
         clash = next((other for other in found if _clash(parameter.path, other.path)), None)
         if clash is not None:
-            report.add(
+            problems.add(
                 parameter.key,
                 f"`{parameter.name}` and `{clash.name}` are the same place of the parameter dict",
                 "remove or rename one of the two",
@@ -49,7 +49,7 @@ def _clash(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
 
 
 def _walk(
-    report: Report,
+    problems: Problems,
     raw: Mapping[str, Any],
     key: KeyPath,
     prefix: tuple[str, ...],
@@ -60,47 +60,47 @@ def _walk(
     for name, body in raw.items():
         here = (*key, name)
         if not name:
-            report.add(here, "expected a name, found an empty one", on_key=True)
+            problems.add(here, "expected a name, found an empty one", on_key=True)
             continue
-        _warn_of_near_names(report, here, prefix, name, base)
+        _warn_of_near_names(problems, here, prefix, name, base)
         inner = body.get("parameters") if isinstance(body, dict) else None
         if isinstance(body, dict) and "parameters" in body:
             others = [other for other in body if other not in ("parameters", "when")]
             if others:
-                report.broken[".".join((*prefix, name))] = (*prefix, name)
-                report.add(
+                problems.broken[".".join((*prefix, name))] = (*prefix, name)
+                problems.add(
                     (*here, others[0]),
                     f"`{others[0]}` cannot stand beside `parameters`",
                     "a group holds `parameters:` (and `when:`) alone",
                     on_key=True,
                 )
             elif not isinstance(inner, dict) or not inner:
-                report.broken[".".join((*prefix, name))] = (*prefix, name)
-                report.expected((*here, "parameters"), "at least one parameter", inner)
+                problems.broken[".".join((*prefix, name))] = (*prefix, name)
+                problems.expected((*here, "parameters"), "at least one parameter", inner)
             else:
                 yield from _walk(
-                    report,
+                    problems,
                     inner,
                     (*here, "parameters"),
                     (*prefix, name),
-                    conditions + _condition(report, body, here, len(prefix) + 1),
+                    conditions + _condition(problems, body, here, len(prefix) + 1),
                     base,
                     method,
                 )
             continue
-        distribution = parse_body(report, body, here)
+        distribution = parse_parameter(problems, body, here)
         if distribution is None:
-            report.broken[".".join((*prefix, name))] = (*prefix, name)
+            problems.broken[".".join((*prefix, name))] = (*prefix, name)
             continue
         if method == "grid" and distribution.kind not in GRID_KINDS:
-            _refuse_in_grid(report, here, name, distribution)
+            _refuse_in_grid(problems, here, name, distribution)
         if method != "grid":
-            warn_of_clipping(report, distribution, here)
-        path = _address(report, here, prefix, name, base)
+            warn_of_clipping(problems, distribution, here)
+        path = _address(problems, here, prefix, name, base)
         depth = len(path or ())
         if path is None:
-            report.broken[".".join((*prefix, name))] = (*prefix, name)
-        own = _condition(report, body, here, depth) if isinstance(body, dict) else ()
+            problems.broken[".".join((*prefix, name))] = (*prefix, name)
+        own = _condition(problems, body, here, depth) if isinstance(body, dict) else ()
         if path is not None:
             every = conditions + own
             yield Parameter(
@@ -114,9 +114,11 @@ def _walk(
             )
 
 
-def _refuse_in_grid(report: Report, key: KeyPath, name: str, distribution: Distribution) -> None:
+def _refuse_in_grid(
+    problems: Problems, key: KeyPath, name: str, distribution: Distribution
+) -> None:
     at = (*key, "probabilities" if distribution.probabilities else "distribution")
-    report.add(
+    problems.add(
         at,
         f"a grid cannot walk {distribution.kind}: `{name}` has no list of values"
         if not distribution.probabilities
@@ -127,7 +129,7 @@ def _refuse_in_grid(report: Report, key: KeyPath, name: str, distribution: Distr
 
 
 def _condition(
-    report: Report, body: Mapping[str, Any], key: KeyPath, depth: int
+    problems: Problems, body: Mapping[str, Any], key: KeyPath, depth: int
 ) -> tuple[tuple[str, int], ...]:
     """The ``when`` of a parameter or group, and the length of the path that it governs."""
     if "when" not in body:
@@ -135,14 +137,14 @@ def _condition(
     condition = body["when"]
     if isinstance(condition, str) and condition.strip():
         return ((condition, depth),)
-    report.expected(
+    problems.expected(
         (*key, "when"), "a condition", condition, "for example  when: \"optimizer == 'sgd'\""
     )
     return ()
 
 
 def _address(
-    report: Report,
+    problems: Problems,
     key: KeyPath,
     prefix: tuple[str, ...],
     name: str,
@@ -161,7 +163,7 @@ def _address(
         return (*prefix, *place)
     known = list(dotted_names(level)) if isinstance(level, Mapping) else []
     close = nearest(name, known, 3)
-    report.add(
+    problems.add(
         key,
         f"`{'.'.join((*prefix, name))}` is no place in `base`",
         f"the nearest names are {one_of(close)}" if close else _known(known),
@@ -171,7 +173,7 @@ def _address(
 
 
 def _warn_of_near_names(
-    report: Report,
+    problems: Problems,
     key: KeyPath,
     prefix: tuple[str, ...],
     name: str,
@@ -190,7 +192,7 @@ def _warn_of_near_names(
     if not close or _NUMBER.findall(close[0]) != _NUMBER.findall(name):
         return
     full, near = ".".join((*prefix, name)), ".".join((*prefix, close[0]))
-    report.warn(key, f"`{full}` is not in `base` and is added to it: did you mean `{near}`?")
+    problems.warn(key, f"`{full}` is not in `base` and is added to it: did you mean `{near}`?")
 
 
 def _known(names: list[str]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from sweeper.errors import Problem, SpecError
 from sweeper.wording import nearest
 
-from .function_or_script import Mode, Verdict, judge
+from .function_or_script import DetectedMode, Mode, detect_mode
 from .sweep import MOST_LAUNCHED_TRIALS, Sweep
 
 AS_SCRIPT = 'command: ["${interpreter}", "${program}", "${args}"]'
@@ -133,28 +133,28 @@ def program_file(sweep: Sweep) -> Path | None:
     return program.path or module_file(str(program.module), _places(sweep))
 
 
-def program_verdict(sweep: Sweep) -> Verdict:
+def detect_program_mode(sweep: Sweep) -> DetectedMode:
     """How the sweep's program is run; ``why`` says how to have it run otherwise, too.
 
     The file is only parsed, never run. A program that cannot be read counts as a script.
     """
     program = sweep.program
     if sweep.command is not None or program is None:
-        return Verdict("script")
+        return DetectedMode("script")
     if program.mode is not None:
-        return Verdict(program.mode)
+        return DetectedMode(program.mode)
     path = program_file(sweep)
     try:
-        verdict = judge(path.read_bytes() if path is not None else b"", program.function)
+        verdict = detect_mode(path.read_bytes() if path is not None else b"", program.function)
     except OSError:
-        return Verdict("script")
+        return DetectedMode("script")
     if not verdict.why:
         return verdict
     if verdict.mode == "function":
         other = f"`{AS_SCRIPT}` runs it as a script"
     else:
         other = f"`program: {_place(sweep)}:{program.function}` calls the function"
-    return Verdict(verdict.mode, f"{verdict.why}; {other}")
+    return DetectedMode(verdict.mode, f"{verdict.why}; {other}")
 
 
 def _place(sweep: Sweep) -> str:
@@ -170,4 +170,4 @@ def _place(sweep: Sweep) -> str:
 
 def program_mode(sweep: Sweep) -> Mode:
     """``function`` if the program has the train function, else ``script``."""
-    return program_verdict(sweep).mode
+    return detect_program_mode(sweep).mode

@@ -11,12 +11,12 @@ from sweeper.wording import describe, did_you_mean, one_of
 from .yaml12.document import Document, KeyPath, key_text
 
 
-class Report:
+class Problems:
     """Problems and warnings of one sweep file, in file order."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
-        self.problems = list(document.problems)
+        self.found = list(document.problems)
         self.warnings: list[str] = []
         self.options: set[KeyPath] = set()
         # Parameters that could not be read: other complaints should not pretend they are unknown.
@@ -27,14 +27,14 @@ class Report:
         """Complain about the value at ``key`` (or its name, with ``on_key``)."""
         if any(key[: len(option)] == option for option in self.options):
             # It came from the command line: the file has no place for it.
-            self.problems.append(Problem(message, key_text(key), mend=mend))
+            self.found.append(Problem(message, key_text(key), mend=mend))
             return
         if key and self.document.is_unread(key):
             return
         place, exact = self._place(key, on_key)
         before = len(self.document.problems)
         self.document.problem(place, message, key if exact or key else (), mend)
-        self.problems += self.document.problems[before:]
+        self.found += self.document.problems[before:]
 
     def add_inside(
         self, key: KeyPath, text: str, column: int, message: str, mend: str = ""
@@ -48,7 +48,7 @@ class Report:
             return
         before = len(self.document.problems)
         self.document.problem((place[0], start + column + 1), message, key, mend)
-        self.problems += self.document.problems[before:]
+        self.found += self.document.problems[before:]
 
     def is_broken(self, name: str) -> bool:
         """Whether the parameter with this dotted name, or a group around it, could not be read."""
@@ -94,6 +94,6 @@ class Report:
 
     def stop_on_problems(self) -> None:
         """Raise :class:`SpecError` with all problems, if there are any."""
-        if self.problems:
-            self.problems.sort(key=lambda problem: (problem.line, problem.column))
-            raise SpecError(self.problems)
+        if self.found:
+            self.found.sort(key=lambda problem: (problem.line, problem.column))
+            raise SpecError(self.found)

@@ -3,11 +3,11 @@
 Knows ``experiment``; knows nothing of Ray, so that it can be tested and used without it.
 """
 
-from .checking import Corner, ProgramCheck
 from .client import INTERPRETER, JSON_FILE, Child, ServerControl, ServerLost, server_log
+from .messages import Message
 from .processes import MARK, end_marked, oom_kills
+from .program_check import Corner, ProgramCheck
 from .session import Session, session_of
-from .wire import Message
 
 __all__ = [
     "INTERPRETER",

@@ -34,9 +34,9 @@ from sweeper.experiment import (
 from sweeper.tree import HEARTBEAT
 
 from . import trial
-from .loader import TrainFunction, load_train_function
+from .load_train import TrainFunction, load_train_function
+from .messages import Connection, Message
 from .processes import die_with_parent
-from .wire import Connection, Message
 
 
 class _EnoughError(BaseException):

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from sweeper.errors import SweeperError, UsageError
 
+from .messages import Connection, Message
 from .session import Session
-from .wire import Connection, Message
 
 START_SECONDS = 120.0  # a cold import of TensorFlow from a network disk takes a minute
 GRACE_SECONDS = 10.0  # what a script that is stopped has to end by itself

@@ -30,10 +30,10 @@ from sweeper.errors import UsageError
 
 from . import child, script
 from .client import GRACE_SECONDS, HURRY_SECONDS
-from .loader import TrainFunction, load_train_function
+from .load_train import TrainFunction, load_train_function
+from .messages import Connection, Message
 from .processes import end_marked, rest_openmp
 from .session import Session
-from .wire import Connection, Message
 
 IDLE_SECONDS = 20.0  # without a client for so long, the launch is over
 _GONE = select.POLLHUP | getattr(select, "POLLRDHUP", 0) | select.POLLERR | select.POLLNVAL

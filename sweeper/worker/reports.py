@@ -15,7 +15,7 @@ READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
-class Report:
+class ScriptReport:
     """One report of a script.
 
     ``row``: to be recorded, as the next epoch if ``epoch`` is None. ``recorded``: the script has
@@ -28,7 +28,7 @@ class Report:
     pid: int = 0
 
 
-class Reports:
+class ScriptReports:
     """Reads a report file as it grows and makes rows of its lines.
 
     With a ``metric`` a row is made when that metric arrives; what else was reported since the last
@@ -48,7 +48,7 @@ class Reports:
         self._step: Any = None
         self._due = False  # the metric has arrived
 
-    def read(self, *, last: bool = False) -> Iterator[Report]:
+    def read(self, *, last: bool = False) -> Iterator[ScriptReport]:
         """What was reported since the last call; ``last`` takes a line without its end too."""
         while data := self._bytes():
             *lines, self._tail = (self._tail + data).split(b"\n")
@@ -76,7 +76,7 @@ class Reports:
         self._place += len(data)
         return data
 
-    def _take(self, text: bytes) -> Iterator[Report]:
+    def _take(self, text: bytes) -> Iterator[ScriptReport]:
         if not text.strip():
             return
         try:
@@ -90,11 +90,11 @@ class Reports:
         if line.get(MARK) == "adopt" and isinstance(line.get("pid"), int):
             if self._due:
                 yield self._row()
-            yield Report("adopt", pid=line["pid"])
+            yield ScriptReport("adopt", pid=line["pid"])
             return
         metrics, epoch, step = self._parse(line)
         if line.get(MARK) == "recorded":
-            yield Report("recorded", metrics, epoch)
+            yield ScriptReport("recorded", metrics, epoch)
             return
         if self._due and (step is None or step != self._step):
             yield self._row()
@@ -105,8 +105,8 @@ class Reports:
         if self._due and step is None:
             yield self._row()
 
-    def _row(self) -> Report:
-        report = Report("row", self._pending, self._epoch)
+    def _row(self) -> ScriptReport:
+        report = ScriptReport("row", self._pending, self._epoch)
         self._pending, self._epoch, self._due = {}, None, False
         return report
 

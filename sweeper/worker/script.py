@@ -29,11 +29,11 @@ from sweeper.tree import process_start
 
 from . import trial
 from .client import GRACE_SECONDS, INTERPRETER, JSON_FILE
+from .messages import Connection, Message
 from .processes import MARK, adopt_orphans, die_with_parent, oom_kills
-from .reports import Report, Reports
+from .reports import ScriptReport, ScriptReports
 from .session import Session
-from .watch import Stopped, Watch
-from .wire import Connection, Message
+from .stop_watch import Stopped, Watch
 
 POLL_SECONDS = 0.05  # between two looks at the report file
 TAIL_LINES, TAIL_BYTES = 30, 1 << 16
@@ -94,7 +94,7 @@ class Script:
         self._watch = watch
         self._metric: str | None = request["metric"]
         self._directory = session.directory / f"trial-{os.getpid()}"
-        self._reports = Reports(self._directory / "reports.jsonl", self._metric, _complain)
+        self._reports = ScriptReports(self._directory / "reports.jsonl", self._metric, _complain)
         self._adopter = 0  # the process of the program that writes into the run instead of us
         self._first = True
         self._measured = {int(row["epoch"]) for row in run.log.rows if self._metric in row}
@@ -187,7 +187,7 @@ class Script:
         if self._watch.grace is not None:
             raise Stopped
 
-    def _take(self, report: Report) -> None:
+    def _take(self, report: ScriptReport) -> None:
         if report.kind == "adopt":
             self._let_write(report.pid)
         elif report.kind == "recorded":

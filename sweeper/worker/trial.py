@@ -8,7 +8,7 @@ from typing import Any
 from sweeper.errors import LeaseLost, SweeperError
 from sweeper.experiment import ExperimentManager, Run, describe_error
 
-from .wire import Message
+from .messages import Message
 
 
 def abandon(run: Run | None, error: SweeperError | OSError) -> Message:

@@ -18,7 +18,9 @@ ROOMS = sorted(path.parent.name for path in Path(sweeper.__file__).parent.glob("
 
 @pytest.mark.skipif(find_spec("importlinter") is None, reason="import-linter is not installed")
 def test_the_walls_hold() -> None:
-    code = "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))"
+    code = (
+        "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -241,7 +241,7 @@ def test_a_child_that_is_never_whole_is_never_seen(family, monkeypatch):
     def killed(*arguments, **options):
         raise BrokenOffError
 
-    monkeypatch.setattr("sweeper.experiment.inheriting.publish", killed)
+    monkeypatch.setattr("sweeper.experiment.child_runs.publish", killed)
     with pytest.raises(BrokenOffError):
         family.child(parent)
     assert sorted(p.name for p in family.base.glob("exp-*/run-*")) == before

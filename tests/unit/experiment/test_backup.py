@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sweeper.experiment.backup import BackupStore
-from sweeper.experiment.callbackstate import CallbackStates, NotStorable, decode, encode
+from sweeper.experiment.callback_state import CallbackStates, NotStorable, decode, encode
 
 ARRAYS = {
     "model/0/a b/ü": np.arange(6, dtype="float32").reshape(2, 3),

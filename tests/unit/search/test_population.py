@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from sweeper.experiment import ExperimentManager, Run, close_run
-from sweeper.raytune.children import RunChildren
-from sweeper.raytune.schedulers import ReplaceByChild
+from sweeper.raytune.population_runs import PopulationRuns
+from sweeper.raytune.tune_schedulers import ReplaceByChild
 from sweeper.results import index_sweep, rank
 from sweeper.results.index import index_directory
 from sweeper.search import Population, searcher_for
@@ -59,7 +59,7 @@ class Launch:
             planned,
             partial(value_of, sweep),
             room,
-            RunChildren(sweep, tree, __file__),
+            PopulationRuns(sweep, tree, __file__),
         )
         self.runs: dict[int, Run] = {}
 

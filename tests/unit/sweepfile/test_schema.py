@@ -20,7 +20,7 @@ from sweeper.sweepfile.yaml12.read import parse
 Load = Callable[..., Sweep]
 HERE = Path(__file__).parent
 VALIDATOR = jsonschema.Draft7Validator(schema())
-ANSWERS: dict[str, Any] = json.loads((HERE / "wandb_engine.json").read_text())
+ANSWERS: dict[str, Any] = json.loads((HERE.parent / "space" / "wandb_engine.json").read_text())
 
 
 def test_it_is_a_schema_that_names_every_key() -> None:

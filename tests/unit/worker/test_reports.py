@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sweeper.worker.reports import Report, Reports
+from sweeper.worker.reports import ScriptReport, ScriptReports
 
 
 class File:
@@ -17,14 +17,14 @@ class File:
     def __init__(self, path: Path, metric: str | None) -> None:
         self.path = path
         self.complaints: list[str] = []
-        self.reports = Reports(path, metric, self.complaints.append)
+        self.reports = ScriptReports(path, metric, self.complaints.append)
 
     def add(self, *lines: Any, end: str = "\n") -> None:
         text = [line if isinstance(line, str) else json.dumps(line) for line in lines]
         with open(self.path, "a") as file:
             file.write("\n".join(text) + end)
 
-    def read(self, *, last: bool = False) -> list[Report]:
+    def read(self, *, last: bool = False) -> list[ScriptReport]:
         return list(self.reports.read(last=last))
 
     def rows(self, *lines: Any) -> list[tuple[int | None, dict[str, float]]]:
@@ -112,8 +112,8 @@ def test_what_a_script_recorded_itself(file: File) -> None:
     file.add({"loss": 1, "step": 3}, {"sweeper": "adopt", "pid": 12})
     file.add({"sweeper": "recorded", "epoch": 2, "loss": 0.5}, {"sweeper": "else", "loss": 3})
     assert file.read() == [
-        Report("row", {"loss": 1.0}),
-        Report("adopt", pid=12),
-        Report("recorded", {"loss": 0.5}, 2),
-        Report("row", {"loss": 3.0}),
+        ScriptReport("row", {"loss": 1.0}),
+        ScriptReport("adopt", pid=12),
+        ScriptReport("recorded", {"loss": 0.5}, 2),
+        ScriptReport("row", {"loss": 3.0}),
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sweeper.errors import UsageError
-from sweeper.worker.loader import TrainFunction, load_train_function
+from sweeper.worker.load_train import TrainFunction, load_train_function
 
 LoadText = Callable[[str], TrainFunction]
 

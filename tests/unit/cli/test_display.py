@@ -11,9 +11,9 @@ from typing import Literal
 
 import pytest
 
+from sweeper.cli.display import PlainDisplay
 from sweeper.cli.launch import _earlier
 from sweeper.cli.main import main
-from sweeper.cli.progress import PlainDisplay
 from sweeper.sweepfile import Metric, Sweep
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sweeper.sweepfile.function_or_script import judge
+from sweeper.sweepfile.function_or_script import detect_mode
 
 GUARD = "if __name__ == '__main__':\n    "
 FUNCTION = {
@@ -77,12 +77,12 @@ SCRIPT = {
 
 @pytest.mark.parametrize("source", FUNCTION.values(), ids=FUNCTION)
 def test_what_is_called(source: str) -> None:
-    assert judge(source.encode()).mode == "function"
+    assert detect_mode(source.encode()).mode == "function"
 
 
 @pytest.mark.parametrize("source", SCRIPT.values(), ids=SCRIPT)
 def test_what_is_run(source: str) -> None:
-    assert judge(source.encode()).mode == "script"
+    assert detect_mode(source.encode()).mode == "script"
 
 
 @pytest.mark.parametrize(
@@ -100,16 +100,16 @@ def test_what_is_run(source: str) -> None:
     ],
 )
 def test_the_reason_is_given_where_it_may_be_doubted(source: str, why: str) -> None:
-    found = judge(source.encode()).why
+    found = detect_mode(source.encode()).why
     assert found.startswith(why) or (why and why in found)
     assert bool(found) == bool(why)
 
 
 def test_doubtful_escapes_are_not_our_business(recwarn: pytest.WarningsRecorder) -> None:
-    assert judge(b"def train(params, callbacks):\n    return '\\d'\n").mode == "function"
+    assert detect_mode(b"def train(params, callbacks):\n    return '\\d'\n").mode == "function"
     assert not recwarn.list
 
 
 def test_a_long_sum_is_no_trouble() -> None:
     source = "text = " + " + ".join(["'a'"] * 900) + "\ndef train(model, loader): ...\n"
-    assert judge(source.encode()).mode == "function"
+    assert detect_mode(source.encode()).mode == "function"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sweeper.errors import UsageError
-from sweeper.space import Expression, ExpressionError, Unfit
+from sweeper.space import CannotEvaluate, Expression, ExpressionError
 
 PARAMS: dict[str, Any] = {
     "lr": 0.1,
@@ -143,7 +143,7 @@ def test_a_parameter_that_is_not_there_decides_nothing() -> None:
 )
 def test_what_cannot_be_evaluated_is_said_in_words(text: str, words: str) -> None:
     params = {"a": 0, "b": 1, "t": "x"}
-    with pytest.raises(Unfit) as caught:
+    with pytest.raises(CannotEvaluate) as caught:
         Expression.parse(text, {name: (name,) for name in params}).holds(params)
     assert words in str(caught.value)
     assert caught.value.mend

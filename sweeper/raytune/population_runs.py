@@ -7,7 +7,7 @@ from sweeper.sweepfile import Sweep, Trial
 from sweeper.tree import RunRecord, Tree
 
 
-class RunChildren:
+class PopulationRuns:
     """Makes the runs of a population's children."""
 
     def __init__(self, sweep: Sweep, tree: Tree, program: str) -> None:

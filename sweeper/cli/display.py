@@ -11,7 +11,7 @@ from sweeper.sweepfile import Metric
 BAD_ENDS = ("failed", "out-of-memory", "timed-out", "lost")
 
 
-class Board:
+class LaunchDisplay:
     """What both displays know: the trials running, the counts, the best trial so far.
 
     A trial counts once it has ended, with the value of its run. ``best`` may be set before the
@@ -70,7 +70,7 @@ class Board:
         return value > self.best[1] if bigger else value < self.best[1]
 
 
-class PlainDisplay(Board):
+class PlainDisplay(LaunchDisplay):
     """One line per trial when it ends; the line says when it is the best so far."""
 
     def __init__(self, metric: Metric | None, stream: TextIO, repeated: bool = False) -> None:
@@ -91,7 +91,7 @@ class PlainDisplay(Board):
         print(" ".join(words), file=self._stream, flush=True)
 
 
-class LiveDisplay(Board):
+class LiveDisplay(LaunchDisplay):
     """A bar with the time left, the running trials and the best so far, redrawn in place."""
 
     ROWS = 12

@@ -9,7 +9,7 @@ from typing import Any
 from sweeper.sweepfile import Metric, Sweep
 
 
-class Progress:
+class StopConditions:
     """What the driver knows while trials run, and why no further one should start."""
 
     def __init__(self, sweep: Sweep, script: bool = False) -> None:

@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 from .client import GRACE_SECONDS, HURRY_SECONDS
-from .wire import Connection
+from .messages import Connection
 
 
 class Stopped(Exception):

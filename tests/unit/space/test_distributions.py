@@ -11,17 +11,17 @@ import pytest
 from scipy import stats
 
 from sweeper.space import KINDS, Distribution, count_of
-from sweeper.sweepfile.parameter import parse_body
-from sweeper.sweepfile.problems import Report
+from sweeper.sweepfile.parameter_entry import parse_parameter
+from sweeper.sweepfile.problems import Problems
 from sweeper.sweepfile.yaml12.document import Document
 
 DRAWS = 4000
 
 
 def of(**body: Any) -> Distribution:
-    report = Report(Document("test", []))
-    found = parse_body(report, body, ("parameters", "p"))
-    assert found is not None, report.problems
+    problems = Problems(Document("test", []))
+    found = parse_parameter(problems, body, ("parameters", "p"))
+    assert found is not None, problems.problems
     return found
 
 
@@ -209,9 +209,11 @@ def test_draws_stay_floats(kind: str, mu: float, sigma: float, q: float) -> None
 
 def test_what_reaches_beyond_the_largest_float_is_said() -> None:
     for sigma, warns in ((3, False), (80, False), (300, True)):
-        report = Report(Document("test", []))
-        parse_body(report, {"distribution": "log_normal", "sigma": sigma}, ("parameters", "p"))
-        assert bool(report.warnings) == warns
+        problems = Problems(Document("test", []))
+        parse_parameter(
+            problems, {"distribution": "log_normal", "sigma": sigma}, ("parameters", "p")
+        )
+        assert bool(problems.warnings) == warns
 
 
 def test_the_low_digits_of_wide_integers_vary() -> None:

@@ -11,11 +11,11 @@ from typing import Any
 from sweeper.space import KINDS, LARGEST, Distribution
 from sweeper.wording import all_of, did_you_mean, one_of
 
-from .bounds import is_sensible
-from .problems import Report
+from .bounds import check_bounds
+from .problems import Problems
 from .yaml12.document import KeyPath
 
-BODY_KEYS = (
+PARAMETER_KEYS = (
     "value",
     "values",
     "probabilities",
@@ -54,11 +54,11 @@ _SYNONYMS = {
 _NUMBERS = ("min", "max", "q", "mu", "sigma", "a", "b")
 
 
-def parse_body(report: Report, body: Any, key: KeyPath) -> Distribution | None:
+def parse_parameter(problems: Problems, body: Any, key: KeyPath) -> Distribution | None:
     """What stands after a parameter's name; None (and a complaint) if it makes no sense."""
     if isinstance(body, list):
         text = "[...]" if len(str(body)) > 40 else str(body)
-        report.expected(
+        problems.expected(
             key,
             "a parameter",
             body,
@@ -66,29 +66,31 @@ def parse_body(report: Report, body: Any, key: KeyPath) -> Distribution | None:
         )
         return None
     if body is None:
-        report.expected(key, "a parameter", body, "write `value: null` if null is meant")
+        problems.expected(key, "a parameter", body, "write `value: null` if null is meant")
         return None
     if not isinstance(body, dict):
         return Distribution("constant", value=body)
     if not body:
-        report.expected(key, f"one of {one_of(BODY_KEYS[:8])}", body, "for a group: `parameters:`")
+        problems.expected(
+            key, f"one of {one_of(PARAMETER_KEYS[:8])}", body, "for a group: `parameters:`"
+        )
         return None
-    unknown = [name for name in body if name not in BODY_KEYS]
+    unknown = [name for name in body if name not in PARAMETER_KEYS]
     if unknown:
-        _unknown_keys(report, body, key, unknown)
+        _unknown_keys(problems, body, key, unknown)
         return None
-    kind = _kind(report, body, key)
-    if kind is None or not _only_known(report, body, key, kind):
+    kind = _kind(problems, body, key)
+    if kind is None or not _only_known(problems, body, key, kind):
         return None
-    return _typed(report, body, key, kind)
+    return _typed(problems, body, key, kind)
 
 
 def _unknown_keys(
-    report: Report, body: Mapping[str, Any], key: KeyPath, unknown: list[str]
+    problems: Problems, body: Mapping[str, Any], key: KeyPath, unknown: list[str]
 ) -> None:
     if len(unknown) == len(body):
         hint = _hint(unknown[0])
-        report.add(
+        problems.add(
             (*key, unknown[0]),
             f"unknown key `{unknown[0]}`: `{key[-1]}` is neither a parameter nor a group",
             hint
@@ -97,9 +99,9 @@ def _unknown_keys(
         )
         return
     for name in unknown:
-        report.add(
+        problems.add(
             (*key, name),
-            f"unknown key `{name}`: expected {one_of(BODY_KEYS)}",
+            f"unknown key `{name}`: expected {one_of(PARAMETER_KEYS)}",
             _rest_of_when(body, name)
             or _hint(name)
             or "keep a mapping whole with `value: {...}`, or nest it in `parameters:`",
@@ -120,17 +122,17 @@ def _hint(name: str) -> str:
         return f"did you mean `{_SYNONYMS[name.lower()]}`?"
     if name.lower() == "log":
         return "write `distribution: log_uniform_values`"
-    return did_you_mean(name, BODY_KEYS)
+    return did_you_mean(name, PARAMETER_KEYS)
 
 
-def _kind(report: Report, body: Mapping[str, Any], key: KeyPath) -> str | None:
+def _kind(problems: Problems, body: Mapping[str, Any], key: KeyPath) -> str | None:
     if "distribution" in body:
         kind = body["distribution"]
         if isinstance(kind, str) and kind in KINDS:
             return kind
         hint = did_you_mean(kind.replace("-", "_"), KINDS) if isinstance(kind, str) else ""
         hint = hint or f"there are {all_of(KINDS)}"
-        report.expected((*key, "distribution"), "the name of a distribution", kind, hint)
+        problems.expected((*key, "distribution"), "the name of a distribution", kind, hint)
         return None
     if "value" in body:
         return "constant"
@@ -141,9 +143,9 @@ def _kind(report: Report, body: Mapping[str, Any], key: KeyPath) -> str | None:
         return "int_uniform" if whole and "q" not in body else "uniform"
     for one, other in (("min", "max"), ("max", "min")):
         if one in body:
-            report.add(key, f"`{one}` without `{other}`", f"add `{other}:`", on_key=True)
+            problems.add(key, f"`{one}` without `{other}`", f"add `{other}:`", on_key=True)
             return None
-    report.add(
+    problems.add(
         key,
         f"expected `value`, `values`, `min` and `max`, or `distribution`, found {one_of(body)}",
         "name the `distribution`"
@@ -154,7 +156,7 @@ def _kind(report: Report, body: Mapping[str, Any], key: KeyPath) -> str | None:
     return None
 
 
-def _only_known(report: Report, body: Mapping[str, Any], key: KeyPath, kind: str) -> bool:
+def _only_known(problems: Problems, body: Mapping[str, Any], key: KeyPath, kind: str) -> bool:
     required, optional = KINDS[kind]
     allowed = (*required, *optional, "distribution", "when")
     good = True
@@ -178,14 +180,14 @@ def _only_known(report: Report, body: Mapping[str, Any], key: KeyPath, kind: str
         if not mend and kind in ("constant", "categorical", "categorical_w_probabilities"):
             keep = "`value`" if kind == "constant" else "`values`"
             mend = f"remove it, or give a range without {keep}"
-        report.add(
+        problems.add(
             (*key, name), f"`{name}` has no meaning in {_kind_words(body, kind)}", mend, on_key=True
         )
     missing = [f"`{name}`" for name in required if name not in body]
     if missing and good:
         good = False
         needs = " and ".join(missing)
-        report.add(key, f"{_kind_words(body, kind)} needs {needs}", f"add {needs}", on_key=True)
+        problems.add(key, f"{_kind_words(body, kind)} needs {needs}", f"add {needs}", on_key=True)
     return good
 
 
@@ -197,11 +199,13 @@ def _kind_words(body: Mapping[str, Any], kind: str) -> str:
     )
 
 
-def _typed(report: Report, body: Mapping[str, Any], key: KeyPath, kind: str) -> Distribution | None:
+def _typed(
+    problems: Problems, body: Mapping[str, Any], key: KeyPath, kind: str
+) -> Distribution | None:
     if kind == "constant":
         return Distribution(kind, value=body["value"])
     if "values" in KINDS[kind][0]:
-        return _categorical(report, body, key, kind)
+        return _categorical(problems, body, key, kind)
     required, optional = KINDS[kind]
     numbers: dict[str, Any] = {**optional}
     good = True
@@ -213,21 +217,21 @@ def _typed(report: Report, body: Mapping[str, Any], key: KeyPath, kind: str) -> 
             good = False
             is_quoted = isinstance(value, str) and _looks_like_number(value)
             mend = f"remove the quotes: {name}: {value}" if is_quoted else ""
-            report.expected((*key, name), "a number", value, mend)
+            problems.expected((*key, name), "a number", value, mend)
         elif abs(value) > LARGEST:
             good = False
-            report.add((*key, name), f"expected a number of at most {LARGEST:.1e}, found more")
+            problems.add((*key, name), f"expected a number of at most {LARGEST:.1e}, found more")
         elif kind == "int_uniform" and not isinstance(value, int):
             good = False
             mend = "use `distribution: uniform` for real numbers"
             if value.is_integer():
                 mend = f"write {int(value)}, or {mend}"
-            report.expected((*key, name), "a whole number for int_uniform", value, mend)
+            problems.expected((*key, name), "a whole number for int_uniform", value, mend)
         numbers[name] = value
     if not good:
         return None
     distribution = Distribution(kind, **numbers)
-    return distribution if is_sensible(report, distribution, key) else None
+    return distribution if check_bounds(problems, distribution, key) else None
 
 
 def _looks_like_number(text: str) -> bool:
@@ -238,7 +242,7 @@ def _looks_like_number(text: str) -> bool:
 
 
 def _categorical(
-    report: Report, body: Mapping[str, Any], key: KeyPath, kind: str
+    problems: Problems, body: Mapping[str, Any], key: KeyPath, kind: str
 ) -> Distribution | None:
     values = body["values"]
     if not isinstance(values, list):
@@ -248,10 +252,10 @@ def _categorical(
             mend = "keep a mapping whole with `value: {...}`"
             if items and len(items) <= 40:
                 mend = f"write `values: [{items}]`, or {mend}"
-        report.expected((*key, "values"), "a list of values", values, mend)
+        problems.expected((*key, "values"), "a list of values", values, mend)
         return None
     if not values:
-        report.add(
+        problems.add(
             (*key, "values"),
             "expected at least one value, found an empty list",
             "list the values to try, or remove the parameter",
@@ -266,11 +270,11 @@ def _categorical(
         for weight in weights
     ):
         mend = "one number for each of `values`, such as [0.75, 0.25]"
-        report.expected(at, "a list of numbers from 0 to 1", weights, mend)
+        problems.expected(at, "a list of numbers from 0 to 1", weights, mend)
         return None
     if len(weights) != len(values):
         more = len(values) - len(weights)
-        report.add(
+        problems.add(
             at,
             f"expected {len(values)} probabilities, one for each of `values`, found {len(weights)}",
             f"{'add' if more > 0 else 'remove'} {abs(more)} of them, so that they sum to 1",
@@ -284,7 +288,7 @@ def _categorical(
             mend = f"in these proportions they would be [{shares}]"
         if total > 0 and len(weights) > 8:
             mend = f"divide each by {total!r}"
-        report.add(at, f"expected probabilities that sum to 1, found a sum of {total:.6g}", mend)
+        problems.add(at, f"expected probabilities that sum to 1, found a sum of {total:.6g}", mend)
         return None
     return Distribution(kind, values=tuple(values), probabilities=tuple(map(float, weights)))
 

@@ -14,8 +14,8 @@ from sweeper.experiment import close_run
 from sweeper.tree import RunRecord, Tree
 
 from .disk import Disk
-from .progress import Progress, no_metric
-from .searchers import PlanSearcher
+from .stop_conditions import StopConditions, no_metric
+from .tune_searcher import TuneSearcher
 
 if TYPE_CHECKING:
     from .launcher import Listener
@@ -36,7 +36,7 @@ def _harmless(hook: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
-class Events(tune.Callback):  # type: ignore[misc]
+class LaunchCallback(tune.Callback):  # type: ignore[misc]
     """Tells ``progress`` and ``listener`` of each trial's start, reports and end.
 
     ``learn`` is given each trial that has ended, and its run if it got one; it returns the value
@@ -45,8 +45,8 @@ class Events(tune.Callback):  # type: ignore[misc]
 
     def __init__(
         self,
-        searcher: PlanSearcher,
-        progress: Progress,
+        searcher: TuneSearcher,
+        progress: StopConditions,
         listener: Listener,
         disk: Disk,
         base: Path,

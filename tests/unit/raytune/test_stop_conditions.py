@@ -7,13 +7,13 @@ from typing import Literal
 
 import pytest
 
-from sweeper.raytune.progress import Progress
+from sweeper.raytune.stop_conditions import StopConditions
 from sweeper.sweepfile import Metric, Sweep
 
 
-def aiming(grid: Sweep, mode: Literal["best", "last"], repeats: int = 1) -> Progress:
+def aiming(grid: Sweep, mode: Literal["best", "last"], repeats: int = 1) -> StopConditions:
     metric = Metric("val_loss", target=0.2, mode=mode)
-    return Progress(dataclasses.replace(grid, metric=metric, repeats=repeats), script=False)
+    return StopConditions(dataclasses.replace(grid, metric=metric, repeats=repeats), script=False)
 
 
 def test_the_best_report_may_reach_the_target_while_a_trial_runs(grid: Sweep) -> None:

@@ -11,12 +11,12 @@ from ray.tune.search import Searcher
 from sweeper.errors import SweeperError
 from sweeper.tree import PlannedTrial
 
-from .progress import Progress
+from .stop_conditions import StopConditions
 
 _END = object()
 
 
-class PlanSearcher(Searcher):  # type: ignore[misc]
+class TuneSearcher(Searcher):  # type: ignore[misc]
     """Hands out the trials of a plan in their order, until it ends or the launch winds down.
 
     Where the plan gives None, the next trial depends on those that run. ``request`` turns a planned
@@ -27,7 +27,7 @@ class PlanSearcher(Searcher):  # type: ignore[misc]
         self,
         plan: Iterator[PlannedTrial | None],
         request: Callable[[PlannedTrial], dict[str, Any]],
-        progress: Progress,
+        progress: StopConditions,
     ) -> None:
         super().__init__()
         self._plan = plan

@@ -99,12 +99,12 @@ def _checked_program(sweep: Sweep) -> ProgramCheck:
     from sweeper.worker import ProgramCheck
 
     wrong: list[UsageError] = []
-    for judge in (
+    for check in (
         partial(check_launchable, sweep),
         partial(check_installed, sweep.method),
     ):
         try:
-            judge()
+            check()
         except UsageError as error:
             wrong.append(error)
     try:

@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 from ray.tune.schedulers import TrialScheduler
 
-from sweeper.raytune.schedulers import StopByRule
+from sweeper.raytune.tune_schedulers import StopByRule
 from sweeper.search import StoppingRule, stopping_rule
 from sweeper.search.stopping import Asha, Hyperband, MedianStop
 from sweeper.sweepfile import EarlyTerminate, Metric, Sweep, load_sweep
 
 Curves = dict[str, list[float]]
 Reference = Callable[[EarlyTerminate, Curves, str], bool]
-ENGINE = Path(__file__).parents[1] / "sweepfile" / "wandb_engine.json"
+ENGINE = Path(__file__).parents[1] / "space" / "wandb_engine.json"
 ANSWERS: list[dict[str, Any]] = json.loads(ENGINE.read_text())["stops"]
 
 
@@ -41,17 +41,17 @@ def result(run: str, iteration: int, value: float, **more: Any) -> dict[str, Any
     return {**names, "metric": value, "iteration": iteration, **more}
 
 
-def stops(judge: StoppingRule, run: str, iteration: int, value: float, **more: Any) -> bool:
+def stops(rule: StoppingRule, run: str, iteration: int, value: float, **more: Any) -> bool:
     """Report to the scheduler: does it stop the trial?"""
-    decision = StopByRule(judge).on_trial_result(None, None, result(run, iteration, value, **more))
+    decision = StopByRule(rule).on_trial_result(None, None, result(run, iteration, value, **more))
     assert decision in (TrialScheduler.STOP, TrialScheduler.CONTINUE)
     return bool(decision == TrialScheduler.STOP)
 
 
-def feed(judge: StoppingRule, run: str, values: list[float]) -> int | None:
+def feed(rule: StoppingRule, run: str, values: list[float]) -> int | None:
     """Report until the trial is stopped: after how many reports, None if never."""
     for iteration, value in enumerate(values, 1):
-        if stops(judge, run, iteration, value):
+        if stops(rule, run, iteration, value):
             return iteration
     return None
 
@@ -156,31 +156,31 @@ class Play:
             return math.nan
         return self.level[run] + self.rng.randrange(16) / 8
 
-    def judge(self) -> StoppingRule:
-        judge = stopping_rule(self.sweep)
-        assert judge is not None
+    def rule(self) -> StoppingRule:
+        rule = stopping_rule(self.sweep)
+        assert rule is not None
         for run, values in self.curves.items():  # as a launch finds them in the tree
-            judge.learn(run, [self.sign * value for value in values])
-        return judge
+            rule.learn(run, [self.sign * value for value in values])
+        return rule
 
     def run(self) -> None:
         stop = self.sweep.early_terminate
         assert stop is not None
-        judge, going, todo = self.judge(), set[str](), list(self.names)
+        rule, going, todo = self.rule(), set[str](), list(self.names)
         while todo or going:
             while todo and len(going) < 3:
                 going.add(todo.pop(0))
             run = self.rng.choice(sorted(going))
             chance = self.rng.random()
             if chance < 0.04:  # a launch is interrupted: all that run are resumed later
-                judge = self.judge()
+                rule = self.rule()
                 self.heard = {}
                 for resumed in sorted(going & self.curves.keys()):
                     self.fall_back(resumed)
             elif chance < 0.08 and run in self.curves:  # a retry
                 self.fall_back(run)
             else:
-                self.report(judge, stop, run)
+                self.report(rule, stop, run)
                 if run in self.stopped or len(self.curves[run]) >= self.length[run]:
                     going.remove(run)
 
@@ -188,7 +188,7 @@ class Play:
         self.back[run] = self.rng.randint(0, len(self.curves[run]))
         self.counts["back"] += 1
 
-    def report(self, judge: StoppingRule, stop: EarlyTerminate, run: str) -> None:
+    def report(self, rule: StoppingRule, stop: EarlyTerminate, run: str) -> None:
         curve = self.curves.setdefault(run, [])
         del curve[self.back.pop(run, len(curve)) :]
         curve.append(self.value(run))
@@ -196,13 +196,13 @@ class Play:
         again = self.heard.get(run) == (at, raw)  # by chance, after a retry
         self.heard[run] = (at, raw)
         expected = not again and REFERENCES[stop.type](stop, self.curves, run)
-        assert stops(judge, run, at, raw) == expected, (run, self.curves)
+        assert stops(rule, run, at, raw) == expected, (run, self.curves)
         self.counts["stop" if expected else "go"] += 1
         if expected:
             self.stopped[run] = at
         else:  # a report without the metric, and the trial's end: nothing is judged again
-            assert not stops(judge, run, at, raw, epoch=at + 1)
-            assert not stops(judge, run, at, raw, done=True)
+            assert not stops(rule, run, at, raw, epoch=at + 1)
+            assert not stops(rule, run, at, raw, done=True)
 
 
 @pytest.mark.parametrize("goal", ["minimize", "maximize"])
@@ -222,13 +222,13 @@ def test_hyperband_stops_whom_the_engine_of_wandb_stops(case: dict[str, Any]) ->
     histories = [list(map(float, line.split())) for line in case["histories"]]
     stopped = []
     for number, own in enumerate(histories):
-        judge = Hyperband(
+        rule = Hyperband(
             EarlyTerminate("hyperband", **case["early_terminate"]), Metric("loss", case["goal"])
         )
         for other, values in enumerate(histories):
             if other != number:
-                judge.learn(f"exp-{other}/run--x", values)
-        decisions = [stops(judge, "exp-x/run--x", i, value) for i, value in enumerate(own, 1)]
+                rule.learn(f"exp-{other}/run--x", values)
+        decisions = [stops(rule, "exp-x/run--x", i, value) for i, value in enumerate(own, 1)]
         if decisions[-1]:
             stopped.append(number)
     assert stopped == case["stopped"]
@@ -239,21 +239,21 @@ def falling(x: float, length: int = 27) -> list[float]:
 
 
 def asha(tmp_path: Path, text: str = "", goal: str = "minimize") -> StoppingRule:
-    judge = stopping_rule(early(f"{{type: asha{text}}}", tmp_path, goal))
-    assert isinstance(judge, Asha)
-    return judge
+    rule = stopping_rule(early(f"{{type: asha{text}}}", tmp_path, goal))
+    assert isinstance(rule, Asha)
+    return rule
 
 
 def test_the_best_of_the_top_rung_runs_to_its_end(tmp_path: Path) -> None:
-    judge = asha(tmp_path, ", max_iter: 27")
-    ends = {x: feed(judge, f"exp-{x}/run--x", falling(x)) for x in (5, 3, 9, 2, 8, 1, 7)}
+    rule = asha(tmp_path, ", max_iter: 27")
+    ends = {x: feed(rule, f"exp-{x}/run--x", falling(x)) for x in (5, 3, 9, 2, 8, 1, 7)}
     assert ends == {5: None, 3: None, 9: 1, 2: None, 8: 1, 1: None, 7: 1}
     # At max_iter nobody is judged any more; without it the last report would be.
     late = [*falling(0.5, 26), 99.0]
-    assert feed(judge, "exp-0/run--x", late) is None
-    judge = asha(tmp_path)
-    assert feed(judge, "exp-1/run--x", falling(1)) is None
-    assert feed(judge, "exp-0/run--x", late) == 27
+    assert feed(rule, "exp-0/run--x", late) is None
+    rule = asha(tmp_path)
+    assert feed(rule, "exp-1/run--x", falling(1)) is None
+    assert feed(rule, "exp-0/run--x", late) == 27
 
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if "hyperband" not in rule])
@@ -262,9 +262,9 @@ def test_the_run_that_is_always_best_is_never_stopped(rule: str, goal: str, tmp_
     sign = -1 if goal == "maximize" else 1
     stopped = 0
     for order in itertools.islice(itertools.permutations(range(1, 6)), 0, 120, 7):
-        judge = stopping_rule(early(rule, tmp_path, goal))
-        assert judge is not None
-        ends = {x: feed(judge, f"exp-{x}/r", [sign * v for v in falling(x, 12)]) for x in order}
+        judging = stopping_rule(early(rule, tmp_path, goal))
+        assert judging is not None
+        ends = {x: feed(judging, f"exp-{x}/r", [sign * v for v in falling(x, 12)]) for x in order}
         assert ends.pop(1) is None
         stopped += sum(end is not None for end in ends.values())
     assert stopped or "min_trials: 6" in rule
@@ -272,13 +272,13 @@ def test_the_run_that_is_always_best_is_never_stopped(rule: str, goal: str, tmp_
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_diverged_trial_is_stopped_when_it_is_first_judged(value: float, tmp_path: Path) -> None:
-    judge = asha(tmp_path, ", min_iter: 3")
-    assert feed(judge, "exp-1/run--x", [1.0, 1.0, value, 0.0]) == 3  # the first at its rung
-    assert feed(judge, "exp-2/run--x", [value] * 9) == 3
-    assert feed(judge, "exp-3/run--x", [5.0] * 9) is None
-    assert feed(judge, "exp-4/run--x", [value] * 9) == 3
-    judge = asha(tmp_path, ", min_iter: 3", "maximize")
-    assert feed(judge, "exp-1/run--x", [-value] * 9) == 3
+    rule = asha(tmp_path, ", min_iter: 3")
+    assert feed(rule, "exp-1/run--x", [1.0, 1.0, value, 0.0]) == 3  # the first at its rung
+    assert feed(rule, "exp-2/run--x", [value] * 9) == 3
+    assert feed(rule, "exp-3/run--x", [5.0] * 9) is None
+    assert feed(rule, "exp-4/run--x", [value] * 9) == 3
+    rule = asha(tmp_path, ", min_iter: 3", "maximize")
+    assert feed(rule, "exp-1/run--x", [-value] * 9) == 3
 
     median = stopping_rule(early("{type: median, min_iter: 2, min_trials: 2}", tmp_path))
     assert isinstance(median, MedianStop)
@@ -289,41 +289,41 @@ def test_a_diverged_trial_is_stopped_when_it_is_first_judged(value: float, tmp_p
 
 
 def test_a_resumed_trial_keeps_what_it_had_and_is_judged_where_it_comes(tmp_path: Path) -> None:
-    judge = asha(tmp_path, ", min_iter: 2, eta: 2")
-    judge.learn("exp-1/run--x", [9.0, 1.0, 9.0, 1.0, 9.0])  # five of eight epochs
-    assert feed(judge, "exp-2/run--x", [0.0, 2.0]) == 2  # judged with what the other had there
-    assert not stops(judge, "exp-1/run--x", 6, 9.0)
-    assert feed(judge, "exp-3/run--x", [3.0, 1.0, 3.0, 2.0]) == 4
+    rule = asha(tmp_path, ", min_iter: 2, eta: 2")
+    rule.learn("exp-1/run--x", [9.0, 1.0, 9.0, 1.0, 9.0])  # five of eight epochs
+    assert feed(rule, "exp-2/run--x", [0.0, 2.0]) == 2  # judged with what the other had there
+    assert not stops(rule, "exp-1/run--x", 6, 9.0)
+    assert feed(rule, "exp-3/run--x", [3.0, 1.0, 3.0, 2.0]) == 4
     # It begins again after its second epoch, and does worse there than before.
-    assert not stops(judge, "exp-1/run--x", 3, 9.0)
-    assert stops(judge, "exp-1/run--x", 4, 5.0)
+    assert not stops(rule, "exp-1/run--x", 3, 9.0)
+    assert stops(rule, "exp-1/run--x", 4, 5.0)
 
 
 def test_reports_that_were_lost_with_a_worker_count_as_the_next_one(tmp_path: Path) -> None:
-    judge = asha(tmp_path, ", min_iter: 2")
-    assert not stops(judge, "exp-1/run--x", 1, 9.0)
-    assert not stops(judge, "exp-1/run--x", 4, 5.0)  # 2 and 3 were never heard
-    assert feed(judge, "exp-2/run--x", [0.0, 6.0]) == 2
-    assert feed(judge, "exp-3/run--x", [0.0, 4.0, 4.0, 4.0, 4.0, 4.0]) is None
-    assert not stops(judge, "exp-1/run--x", 5, 5.0)
-    assert stops(judge, "exp-1/run--x", 6, 5.0)
+    rule = asha(tmp_path, ", min_iter: 2")
+    assert not stops(rule, "exp-1/run--x", 1, 9.0)
+    assert not stops(rule, "exp-1/run--x", 4, 5.0)  # 2 and 3 were never heard
+    assert feed(rule, "exp-2/run--x", [0.0, 6.0]) == 2
+    assert feed(rule, "exp-3/run--x", [0.0, 4.0, 4.0, 4.0, 4.0, 4.0]) is None
+    assert not stops(rule, "exp-1/run--x", 5, 5.0)
+    assert stops(rule, "exp-1/run--x", 6, 5.0)
 
 
 def test_a_report_without_the_metric_is_not_judged_again(tmp_path: Path) -> None:
-    judge = asha(tmp_path)
-    assert not stops(judge, "exp-1/run--x", 1, 5.0)
+    rule = asha(tmp_path)
+    assert not stops(rule, "exp-1/run--x", 1, 5.0)
     for better in (4.0, 3.0, 2.0):
-        assert not stops(judge, f"exp-{better}/run--x", 1, better)
-    assert not stops(judge, "exp-1/run--x", 1, 5.0, epoch=2)
-    assert stops(judge, "exp-5/run--x", 1, 5.0)
+        assert not stops(rule, f"exp-{better}/run--x", 1, better)
+    assert not stops(rule, "exp-1/run--x", 1, 5.0, epoch=2)
+    assert stops(rule, "exp-5/run--x", 1, 5.0)
 
 
 def test_brackets_share_the_trials_by_their_names(tmp_path: Path) -> None:
     ends = []
     for _ in range(2):
-        judge = asha(tmp_path, ", min_iter: 1, max_iter: 9, brackets: 3")
+        rule = asha(tmp_path, ", min_iter: 1, max_iter: 9, brackets: 3")
         # Each is worse than all before it, and so stopped at the first rung of its bracket.
-        ends.append([feed(judge, f"exp-{x}/run--x", [float(x)] * 9) for x in range(2000)])
+        ends.append([feed(rule, f"exp-{x}/run--x", [float(x)] * 9) for x in range(2000)])
     assert ends[0] == ends[1]
     counts = Counter(ends[0])
     # Odds of 9 to 3 to 1; the last bracket would begin where trials are judged no more.
@@ -333,19 +333,19 @@ def test_brackets_share_the_trials_by_their_names(tmp_path: Path) -> None:
 
 
 def test_median_needs_enough_others(tmp_path: Path) -> None:
-    judge = stopping_rule(early("{type: median, min_iter: 3, min_trials: 2}", tmp_path))
-    assert judge is not None
-    assert feed(judge, "exp-1/run--x", [1.0] * 6) is None
-    assert feed(judge, "exp-2/run--x", [9.0] * 6) is None
-    assert feed(judge, "exp-3/run--x", [2.0] * 2) is None
+    rule = stopping_rule(early("{type: median, min_iter: 3, min_trials: 2}", tmp_path))
+    assert rule is not None
+    assert feed(rule, "exp-1/run--x", [1.0] * 6) is None
+    assert feed(rule, "exp-2/run--x", [9.0] * 6) is None
+    assert feed(rule, "exp-3/run--x", [2.0] * 2) is None
     # The others' means are 1 and 9 from the third report on.
-    assert feed(judge, "exp-4/run--x", [6.0] * 6) == 3
-    assert feed(judge, "exp-5/run--x", [9.0, 5.0, 9.0, 9.0]) is None  # its best is what counts
-    judge = stopping_rule(early("{type: median, min_trials: 1}", tmp_path))
-    assert judge is not None
-    judge.learn("exp-1/run--x", [1.0, 3.0])
-    assert feed(judge, "exp-2/run--x", [1.5]) == 1
-    assert feed(judge, "exp-3/run--x", [1.0, 2.0]) is None
+    assert feed(rule, "exp-4/run--x", [6.0] * 6) == 3
+    assert feed(rule, "exp-5/run--x", [9.0, 5.0, 9.0, 9.0]) is None  # its best is what counts
+    rule = stopping_rule(early("{type: median, min_trials: 1}", tmp_path))
+    assert rule is not None
+    rule.learn("exp-1/run--x", [1.0, 3.0])
+    assert feed(rule, "exp-2/run--x", [1.5]) == 1
+    assert feed(rule, "exp-3/run--x", [1.0, 2.0]) is None
 
 
 def test_without_early_terminate_there_is_no_scheduler(grid: Sweep) -> None:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweeper.errors import SpecError
-from sweeper.sweepfile import Sweep, check_program, program_verdict
+from sweeper.sweepfile import Sweep, check_program, detect_program_mode
 
 from .client import Child, ServerControl
+from .messages import Message
 from .session import session_of
-from .wire import Message
 
 CORNER_SECONDS = 120.0
 
@@ -43,7 +43,7 @@ class ProgramCheck:
         check_program(sweep)
         self.sweep = sweep
         self.takes_run = False
-        self.why = program_verdict(sweep).why
+        self.why = detect_program_mode(sweep).why
         self._stack = contextlib.ExitStack()
         self._child: Child | None = None
         session = session_of(sweep)
