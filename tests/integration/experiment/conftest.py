@@ -10,7 +10,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 import numpy as np
 import pytest
 
-from sweeper.experiment import ExperimentManager, backend
+from sweeper.experiment import ExperimentManager, backend, keras_callbacks
 from sweeper.tree import Tree
 
 TENSORFLOW = os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow"
@@ -75,7 +75,7 @@ class Problem:
             if epoch["epoch"] == until and run.resumed_epoch < until:
                 raise BrokenOffError
 
-        callbacks = [*run.callbacks(report), *others()]
+        callbacks = [*keras_callbacks(run, report), *others()]
         model = (build or self.model)()
         options = {"epochs": self.epochs, "verbose": 0, **options}
         if data is None:

@@ -9,6 +9,7 @@ import keras
 import pytest
 
 from sweeper.errors import UsageError
+from sweeper.experiment import keras_callbacks
 from sweeper.tree import files
 
 LOSSES = [3.0, 1.0, 2.0, 0.5, 4.0]
@@ -123,7 +124,7 @@ def test_the_old_one_goes_after_the_new_one_is_there(problem, monkeypatch):
 
 def test_a_save_that_fails_leaves_nothing(problem, monkeypatch):
     run = problem.open("tree")
-    callbacks = run.callbacks()
+    callbacks = keras_callbacks(run)
     model = problem.model()
 
     def save(path):

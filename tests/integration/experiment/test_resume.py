@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sweeper.experiment import ExperimentManager, backend
+from sweeper.experiment import ExperimentManager, backend, keras_callbacks
 
 from .conftest import PARAMS, TENSORFLOW, same
 
@@ -96,7 +96,7 @@ def test_our_callbacks_may_stand_anywhere(problem):
         stop = keras.callbacks.EarlyStopping("val_loss", patience=2)
         lower = keras.callbacks.ReduceLROnPlateau("loss", patience=1)
         model = problem.model()
-        ours = run.callbacks()
+        ours = keras_callbacks(run)
         model.fit(
             problem.x[:8], problem.y[:8], epochs=2, verbose=0, callbacks=order(ours, stop, lower),
             validation_data=(problem.x[:8], problem.y[:8]),
@@ -171,7 +171,7 @@ def test_several_fits_in_one_run(problem, monkeypatch, at, cheap):
             if epoch["epoch"] == at and run.resumed_epoch < at:
                 raise KeyError
 
-        callbacks = run.callbacks(report)
+        callbacks = keras_callbacks(run, report)
         model = problem.model()
         try:
             model.fit(problem.x, problem.y, epochs=2, verbose=0, callbacks=callbacks)
@@ -220,7 +220,7 @@ def test_without_reproducible_training_goes_on_too(problem):
     before = random.getstate()
     run = problem.open("third", reproducible=False)
     backend_state = random.getstate()
-    run.callbacks()
+    keras_callbacks(run)
     assert random.getstate() == backend_state
     assert before is not None
     run.interrupt()
@@ -448,7 +448,7 @@ def test_a_lost_lease_ends_the_training(problem):
                 PARAMS, sweep="s", trial=0, replicate=0, seed=3, take_over=True
             ).interrupt()
 
-    callbacks = run.callbacks(report)
+    callbacks = keras_callbacks(run, report)
     with pytest.raises(LeaseLost):
         problem.model().fit(problem.x, problem.y, epochs=4, verbose=0, callbacks=callbacks)
     assert len(problem.record("parts").rows) == 2

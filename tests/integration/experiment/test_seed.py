@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from sweeper import ExperimentManager
 from sweeper.errors import UsageError
+from sweeper.experiment import keras_callbacks
 from sweeper.tree import Tree
 
 params = {
@@ -168,7 +169,7 @@ def test_early_stopping_finishes_the_run_and_an_exception_does_not(tmp_path):
     assert record.status == "finished"
     assert record.outcome["epochs"] == 2
     with pytest.raises(UsageError, match="call prepare"):
-        model.fit(x, y, verbose=0, callbacks=expm.run.callbacks())
+        model.fit(x, y, verbose=0, callbacks=keras_callbacks(expm.run))
 
     def boom(epoch, logs):
         raise KeyError
