@@ -13,7 +13,7 @@ def write(launcher: Launcher, do: dict[str, Any], **keys: Any) -> None:
 
 
 def test_sigkill_of_the_driver(launcher: Launcher) -> None:
-    write(launcher, {"epochs": 4, "delay": 0.2}, run_cap=9)
+    write(launcher, {"epochs": 4, "delay": 0.5}, run_cap=9)
     process = launcher.start()
     launcher.wait_for(
         lambda records: (
