@@ -114,6 +114,17 @@ def test_debug_runs_are_apart(base):
     assert plan(base, {**PARAMS, "debug": True}) == [("reused", run.path.name)]
 
 
+def test_a_tree_keeps_its_debug_tree_and_a_snapshot_one_that_is_a_snapshot(base):
+    run = finished(base, {**PARAMS, "debug": True})
+    for tree in (Tree(base), Tree(base).as_it_is()):
+        assert tree.of(PARAMS) is tree
+        assert tree.of({"debug": 1}) is tree
+        assert tree.of({"debug": True}) is tree.debug is tree.of({"debug": True})
+        assert [r.path for r in tree.debug.all_runs()] == [run.path]
+    run.path.rename(run.path.with_name("gone"))
+    assert [r.path for r in tree.debug.all_runs()] == [run.path]
+
+
 def find_collision():
     """Two values of one group with the same eight digits: a real one, found by search."""
     seen = {}
