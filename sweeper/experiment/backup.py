@@ -203,12 +203,6 @@ class BackupStore:
             files.remove(self.root / old)
         return target
 
-    def remove_staged(self) -> None:
-        """Remove what a killed writer left half written."""
-        for name in files.names(self.root):
-            if name.startswith(_STAGED):
-                files.remove(self.root / name)
-
 
 def _order(match: re.Match[str]) -> tuple[int, int]:
     return int(match[2]), int(match[3] or 0)

@@ -5,7 +5,7 @@ Importing this loads neither Ray, Keras nor NumPy.
 
 from . import files
 from .compare import MISSING, diff, explain
-from .identity import Monitored, group_canonicals, plain
+from .identity import Monitored, group_canonicals, groups_as_stored, plain
 from .lease import HEARTBEAT, Lease, living_owner, process_start
 from .paths import RunPaths, next_run_name
 from .performances import Monitor, Row, TrainingLog, as_row, best_row, mode_of
@@ -33,6 +33,7 @@ __all__ = [
     "explain",
     "files",
     "group_canonicals",
+    "groups_as_stored",
     "living_owner",
     "mode_of",
     "model_epoch",

@@ -170,12 +170,6 @@ def append(path: Path, data: bytes, *, guard: Guard | None = None, durable: bool
             os.close(fd)
 
 
-def truncate(path: Path, size: int) -> None:
-    """Cut ``path`` to ``size`` bytes."""
-    with naming("cut", path):
-        os.truncate(path, size)
-
-
 def dump_json(value: Any) -> str:
     """``value`` as valid JSON, indented, with a final newline.
 

@@ -171,7 +171,7 @@ class Lease:
 
     def check(self) -> None:
         """Raise LeaseLost unless the directory is still ours. Called before every write."""
-        if not os.path.exists(self.path):
+        if not self.held:
             raise LeaseLost(
                 f"{self.directory}: this process (lease {self.number}) does not own it any more: "
                 "another process continues the work, or the directory is gone; stop writing"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .identity import group_keys
 from .records import RunRecord
 from .tree import Tree
 
@@ -64,10 +65,7 @@ def _all_differ(sweep: Sweep) -> bool:
     if not space.is_finite or space.listed is not None:
         return False
     varying = {parameter.path[0] for parameter in space.slots}
-    flat = {
-        key for group in sweep.monitored for key in ([group] if isinstance(group, str) else group)
-    }
-    return varying <= flat
+    return varying <= {key for group in sweep.monitored for key in group_keys(group)}
 
 
 def _plan_chosen(sweep: Sweep, tree: Tree, retry_failed: bool) -> Iterator[PlannedTrial]:

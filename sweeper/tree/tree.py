@@ -15,7 +15,7 @@ from typing import Any
 from sweeper.errors import SweeperError, TreeError
 
 from . import files
-from .identity import DIGITS, Monitored, group_canonicals, id_of
+from .identity import DIGITS, Monitored, experiment_id, group_canonicals, groups_as_stored
 from .lease import lease_numbers, living_owner
 from .paths import TreePaths, is_run_name, run_order
 from .records import RunRecord
@@ -85,7 +85,7 @@ class Tree:
         canonicals = group_canonicals(params, monitored)
         mine = hashlib.blake2b("\0".join(canonicals).encode(), digest_size=16).digest()
         for digits in itertools.count(DIGITS):
-            experiment = id_of(canonicals, digits)
+            experiment = experiment_id(canonicals, digits)
             if claims is not None and claims.setdefault(experiment, mine) != mine:
                 continue
             runs = self.runs(experiment)
@@ -168,9 +168,8 @@ def _holds(runs: list[RunRecord], params: Mapping[str, Any], monitored: Monitore
     """
     if not runs or type(params) is not dict:
         return False
-    wanted = [group if isinstance(group, str) else list(group) for group in monitored]
     first = runs[0]
-    return first.monitored == wanted and repr(first.params) == repr(params)
+    return first.monitored == groups_as_stored(monitored) and repr(first.params) == repr(params)
 
 
 def _stored_groups(runs: list[RunRecord]) -> list[str] | None:

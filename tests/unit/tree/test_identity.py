@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweeper.errors import UsageError
-from sweeper.tree.identity import canonical, default_monitored, digits_of, experiment_id
+from sweeper.sweepfile import default_monitored
+from sweeper.tree.identity import canonical, digits_of, experiment_id, group_canonicals
 
 SEED = {
     "debug": False,
@@ -35,7 +36,7 @@ SEED = {
 
 
 def test_the_seed_readme():
-    assert experiment_id(SEED, ["training", "processing", "model"]) == (
+    assert experiment_id(group_canonicals(SEED, ["training", "processing", "model"])) == (
         "exp-51670633-73505354-70315067"
     )
 
@@ -60,7 +61,7 @@ PINNED = [
 
 @pytest.mark.parametrize(("params", "monitored", "expected"), PINNED)
 def test_pinned_for_ever(params, monitored, expected):
-    assert experiment_id(params, monitored) == expected
+    assert experiment_id(group_canonicals(params, monitored)) == expected
 
 
 class Size(enum.IntEnum):
@@ -104,13 +105,13 @@ def test_what_makes_a_difference():
 )
 def test_what_cannot_be_identified_names_its_place(value, place):
     with pytest.raises(UsageError, match="expected") as caught:
-        experiment_id({"model": value}, ["model"])
+        experiment_id(group_canonicals({"model": value}, ["model"]))
     assert str(caught.value).startswith(place + ":")
 
 
 def test_a_missing_key_is_named():
     with pytest.raises(UsageError, match=r"'modle'.*model"):
-        experiment_id({"model": 1}, ["modle"])
+        experiment_id(group_canonicals({"model": 1}, ["modle"]))
 
 
 def test_default_groups():
