@@ -261,8 +261,4 @@ def _sum(path: Path) -> list[int]:
 def sync_files(root: Path) -> None:
     """Flush the files below ``root`` to disk."""
     for path in _files(root):
-        fd = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        files.sync(path)

@@ -76,14 +76,19 @@ def _write_new(path: Path, data: bytes, durable: bool) -> None:
         os.close(fd)
 
 
+def sync(path: Path) -> None:
+    """Flush a file that others have written, or a directory. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def sync_directory(path: Path) -> None:
     """Flush a directory, so that a rename in it outlives a power cut."""
     with contextlib.suppress(OSError):  # some file systems cannot; the rename is still atomic
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        sync(path)
 
 
 def write_bytes(
@@ -268,11 +273,7 @@ def move(source: Path, target: Path) -> bool:
 def replace(source: Path, target: Path, *, guard: Guard | None = None) -> None:
     """Flush the file ``source`` and rename it over ``target``."""
     with naming("write", target):
-        fd = os.open(source, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        sync(source)
     if guard is not None:
         guard()
     with naming("write", target):
