@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sweeper.tree import Monitor, RunRecord, TrainingLog, Tree, best_row, files, model_epoch
+from sweeper.tree import Monitor, RunRecord, Tree, best_row, files, model_epoch
 
 from .settings import Keep
+from .training_log import TrainingLog
 
 
 @dataclass

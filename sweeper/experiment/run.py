@@ -20,7 +20,6 @@ from sweeper.tree import (
     Monitor,
     Row,
     RunPaths,
-    TrainingLog,
     as_row,
     best_row,
     files,
@@ -29,6 +28,7 @@ from sweeper.tree import (
 from . import output, provenance
 from .backup import BackupStore
 from .settings import Settings
+from .training_log import TrainingLog
 
 log = logging.getLogger("sweeper.experiment")
 
