@@ -54,7 +54,7 @@ def can_have_child(parent: RunRecord) -> bool:
 
 def _state(parent: RunRecord) -> tuple[dict[str, Any], list[Path]] | None:
     """Whose state a child would get and after which epoch, as run.json has it; and where it is."""
-    store = BackupStore(parent.paths.backup, parent.paths.aside, "", None)
+    store = BackupStore(parent.paths)
     found: list[tuple[int, str, Path]] = []
     for kind in ("epoch", "state"):
         for name in store.names(kind):

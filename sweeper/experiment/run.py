@@ -58,10 +58,7 @@ class Run:
         self.attempt = lease.number
         self.closed = False
         self.reopened = False
-        self.backups = BackupStore(
-            paths.backup, paths.aside, f"{paths.root.parent.name}/{paths.root.name}", lease.check,
-            parent=parent_name(record.get("parent")),
-        )  # fmt: skip
+        self.backups = BackupStore(paths, lease.check, parent_name(record.get("parent")))
         self.monitor = Monitor(settings.monitor, settings.mode)
         self.log = TrainingLog(paths.training_logs, lease.check)
         self._record = record
