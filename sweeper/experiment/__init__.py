@@ -13,7 +13,8 @@ from .keras_session import (
 )
 from .libraries import runtime_started
 from .manager import ExperimentManager
-from .opening import Origin, adopt_run, close_run
+from .opening import adopt_run, close_run
+from .provenance import Origin
 from .retention import prune_checkpoints
 from .run import Run, describe_error
 from .settings import Settings

@@ -13,8 +13,8 @@ from sweeper.errors import TreeError
 from sweeper.tree import Monitored, RunPaths, RunRecord, Tree, files
 
 from .backup import BackupStore, sync_files
-from .opening import Origin, publish, stage
-from .run import parent_name
+from .provenance import Origin, parent_name
+from .staging import publish, stage
 
 _TRIES = 5  # the parent trains on, and may remove a backup while it is copied
 

@@ -27,6 +27,7 @@ from sweeper.tree import (
 
 from . import output, provenance
 from .backup import BackupStore
+from .provenance import parent_name
 from .settings import Settings
 from .training_log import TrainingLog
 
@@ -282,17 +283,6 @@ class Run:
 
     def _write_record(self) -> None:
         files.write_json(self.paths.provenance, self._record, guard=self.lease.check, durable=False)
-
-
-def parent_name(parent: Any) -> str | None:
-    """``exp-…/run--…`` for the ``parent`` of a run.json."""
-    return f"{parent['experiment']}/{parent['run']}" if isinstance(parent, dict) else None
-
-
-def close_attempt(attempts: list[dict[str, Any]]) -> None:
-    """Note in the last of ``attempts`` that its process is gone, if it could not do so itself."""
-    if attempts and attempts[-1].get("ended") is None:
-        attempts[-1] = {**attempts[-1], "ended": "interrupted: the process is gone"}
 
 
 def _elapsed_before(paths: RunPaths) -> float:
