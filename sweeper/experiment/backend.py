@@ -79,26 +79,18 @@ def _configure_tensorflow(threads: int, gpus: bool) -> None:
                 tf.config.experimental.set_memory_growth(device, True)
 
 
-def remember_defaults() -> None:
-    """Remember the global settings of Keras and its backend, for reset_session; only once."""
-    if _DEFAULTS:
-        return
-    import keras
-
-    _DEFAULTS.update(
-        policy=keras.config.dtype_policy().name,
-        floatx=keras.config.floatx(),
-        image_data_format=keras.config.image_data_format(),
-        epsilon=keras.config.epsilon(),
-        libraries=libraries.settings(),
-    )
-
-
 def reset_session(seed: int) -> None:
     """Make the process as good as new for the next trial: session, settings and every seed."""
     import keras
 
-    remember_defaults()
+    if not _DEFAULTS:  # the first trial finds what every later one is to find
+        _DEFAULTS.update(
+            policy=keras.config.dtype_policy().name,
+            floatx=keras.config.floatx(),
+            image_data_format=keras.config.image_data_format(),
+            epsilon=keras.config.epsilon(),
+            libraries=libraries.settings(),
+        )
     if not gc.get_freeze_count():
         gc.collect()
         gc.freeze()  # what the imports made stays: each later collection is then 50 times cheaper
@@ -161,9 +153,8 @@ def seed_epoch(model: Any, seed: int, epoch: int, loose: Sequence[Any] = ()) -> 
     """Make the random numbers of an epoch depend on nothing but ``seed`` and ``epoch``.
 
     Python's and numpy's generators, Keras's global one, every SeedGenerator of the model and the
-    ``loose`` ones. Not
-    TensorFlow's own seed: setting it empties the cache of compiled kernels, which costs more than a
-    small epoch, and operations that are traced already would not heed it.
+    ``loose`` ones. Not TensorFlow's own seed: setting it empties the cache of compiled kernels,
+    which costs more than a small epoch, and operations that are traced already would not heed it.
     """
     derived = derived_seed(seed, epoch)
     random.seed(derived)

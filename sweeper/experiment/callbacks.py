@@ -15,7 +15,7 @@ from typing import Any
 import keras
 
 from sweeper.errors import UsageError
-from sweeper.tree import files
+from sweeper.tree import RunRecord, files
 
 from . import backend
 from .resuming import Fit
@@ -73,13 +73,14 @@ class Recorder(_RunCallback):
             self._said = True
             log.warning(
                 "%s: the metric 'epoch' is not recorded, for the training log has the number of "
-                "the epoch under that name: give the metric another one (name=…)", self.run.path,
-            )  # fmt: skip
+                "the epoch under that name: give the metric another one (name=…)",
+                self.run.path,
+            )
         self.run.record(self.fit.total(epoch), logs)
 
 
 class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
-    """Saves the models worth keeping, each whole or not at all, named as in the seed."""
+    """Saves the models worth keeping, each whole or not at all, named by epoch and value."""
 
     def __init__(self, fit: Fit) -> None:
         self.fit = fit
@@ -100,15 +101,14 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
         total = self.fit.total(epoch)
         row = self.run.log.row(total) or {}
         value = row.get(self.run.monitor.name or "")
-        if self.save_freq != "epoch" or not self._good_enough(value):
+        if self.save_freq != "epoch":
+            return
+        if self._threshold is not None and not self.run.monitor.better(value, self._threshold):
             return
         self.fit.retention.rate(self.run.log)
         if self.fit.retention.wants(total, value):
             name = self._save(self._name(total, value, row))
             self.fit.retention.add(total, name, value)
-
-    def _good_enough(self, value: float | None) -> bool:
-        return self._threshold is None or self.run.monitor.better(value, self._threshold)
 
     def _name(self, total: int, value: float | None, row: dict[str, float]) -> str:
         if self._template is not None:
@@ -135,10 +135,9 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
         except (NotImplementedError, TypeError) as error:
             if self._suffix == ".weights.h5":
                 raise
-            log.warning(
-                "%s: the model cannot be saved whole, so its weights only are kept: %s",
-                self.run.path, str(error).strip().splitlines()[0],
-            )  # fmt: skip
+            reason = str(error).strip().splitlines()[0]
+            text = "%s: the model cannot be saved whole, so its weights only are kept: %s"
+            log.warning(text, self.run.path, reason)
             name = name.removesuffix(self._suffix) + ".weights.h5"
             self.save_weights_only = True
             self._suffix = ".weights.h5"
@@ -205,10 +204,8 @@ class BatchBackup(Backup):
         every = self.run.settings.backup_every or 1
         if not self.fit.batch_to_skip and batch + 1 - self._last >= every:
             self._last = batch + 1
-            self.fit.save(
-                fit_epoch=self._epoch, total=self.fit.total(self._epoch) - 1, batch=batch + 1,
-                logs=logs,
-            )  # fmt: skip
+            total = self.fit.total(self._epoch) - 1
+            self.fit.save(fit_epoch=self._epoch, total=total, batch=batch + 1, logs=logs)
 
 
 def _backup(fit: Fit) -> Backup:
@@ -275,11 +272,8 @@ def _look_around(first: Opener) -> tuple[list[Any], Any]:
 
 
 def _load_latest(model: Any, run: Run) -> None:
-    from sweeper.tree import RunRecord
-
-    path = run.path
-    checkpoint = RunRecord.at(path).latest_checkpoint
-    log.warning("%s is over: nothing is trained again", path)
+    checkpoint = RunRecord.at(run.path).latest_checkpoint
+    log.warning("%s is over: nothing is trained again", run.path)
     if checkpoint is not None:
         with contextlib.suppress(Exception):  # another architecture: the user's model stays
             model.load_weights(checkpoint)

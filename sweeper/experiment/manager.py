@@ -107,9 +107,15 @@ class ExperimentManager:
     # -- a sweep ----------------------------------------------------------------------------
 
     def open(
-        self, params: Mapping[str, Any], *, sweep: str, trial: int, replicate: int = 0, seed: int,
+        self,
+        params: Mapping[str, Any],
+        *,
+        sweep: str,
+        trial: int,
+        replicate: int = 0,
+        seed: int,
         take_over: bool = False,
-    ) -> Run:  # fmt: skip
+    ) -> Run:
         """The run of a sweep's trial: its unfinished one goes on, else a new one is made.
 
         Raises RunBusy if a living process owns it, unless ``take_over``: that process then loses

@@ -88,7 +88,7 @@ class Fit:
         """The fit is over; what was saved and is not kept can go, unless nothing was restored."""
         self.model._initial_epoch = None
         if self._pending is None and not self.run.closed:
-            self.retention.sweep_out(self.run.paths.models)
+            self.retention.remove_unkept(self.run.paths.models)
 
     # -- restoring --------------------------------------------------------------------------
 
@@ -130,7 +130,7 @@ class Fit:
         elif self._pending is None and self.run.log.rows:
             # Stopped in its first epochs, before anything was backed up.
             self.run.rewind(0)
-            self.retention.sweep_out(self.run.paths.models, after=0)
+            self.retention.remove_unkept(self.run.paths.models, after=0)
 
     def _next_candidate(self) -> None:
         self._pending = next(self._candidates, None) if self._candidates is not None else None
@@ -139,8 +139,10 @@ class Fit:
         self.run.require_no_parent()
         log.warning(
             "%s: no backup can be used; training starts again from epoch 1, and what the run had "
-            "recorded was moved to %s", self.run.path, self.run.paths.aside,
-        )  # fmt: skip
+            "recorded was moved to %s",
+            self.run.path,
+            self.run.paths.aside,
+        )
         for path in (self.run.paths.training_logs, self.run.paths.models):
             files.set_aside(path, self.run.paths.aside)
         self.run.rewind(0)
@@ -158,7 +160,7 @@ class Fit:
                 self._states.restore(state["callbacks"], arrays)
         self.run.rewind(backup.epoch)
         self.retention.restore(state["checkpoints"] if mine else [])
-        self.retention.sweep_out(self.run.paths.models, after=backup.epoch)
+        self.retention.remove_unkept(self.run.paths.models, after=backup.epoch)
         self._refill_history(state)
         self.offset = state["offset"]
         self._backed_up = backup.epoch if mine and not partial else None
@@ -228,7 +230,7 @@ class Fit:
         seconds = time.monotonic() - self._epoch_started
         if not last or seconds > CHEAP_EPOCH_SECONDS:
             self.save(fit_epoch=epoch + 1, total=self.total(epoch))
-            self.retention.sweep_out(self.run.paths.models)
+            self.retention.remove_unkept(self.run.paths.models)
 
     def _warn_if_inexact(self) -> None:
         found = stateful_random_operations(self.model.train_function)
@@ -236,8 +238,10 @@ class Fit:
             log.warning(
                 "%s: the model draws random numbers with %s, whose state cannot be stored: the "
                 "resumed run is not exactly what it would have been; use keras.random with a "
-                "SeedGenerator", self.run.path, ", ".join(found),
-            )  # fmt: skip
+                "SeedGenerator",
+                self.run.path,
+                ", ".join(found),
+            )
 
     def save(
         self, *, fit_epoch: int, total: int, batch: int = 0, logs: Mapping[str, Any] | None = None

@@ -25,8 +25,10 @@ log = logging.getLogger("sweeper.tree")
 Row = dict[str, float]
 """``epoch`` (from 1, an int) and the metrics of that epoch."""
 
-_UP = ("acc", "auc", "f1", "precision", "recall", "iou", "dice", "r2", "psnr", "ssim", "bleu",
-       "reward", "score", "cosine", "map", "ndcg")  # fmt: skip
+_MORE_IS_BETTER = (
+    "acc", "auc", "f1", "precision", "recall", "iou", "dice", "r2", "psnr", "ssim", "bleu",
+    "reward", "score", "cosine", "map", "ndcg",
+)  # fmt: skip
 
 
 def mode_of(metric: str) -> str:
@@ -34,7 +36,7 @@ def mode_of(metric: str) -> str:
     name = metric.lower().removeprefix("val_")
     if "loss" in name or "error" in name:
         return "min"
-    return "max" if any(word in name for word in _UP) else "min"
+    return "max" if any(word in name for word in _MORE_IS_BETTER) else "min"
 
 
 def as_number(value: Any, name: str) -> float | None:
