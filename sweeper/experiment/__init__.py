@@ -1,6 +1,6 @@
-"""One run's directory: identity, tree, manager, run, and the Keras callbacks.
+"""A run that is being written: its manager, its directory, its Keras callbacks and backups.
 
-Importing this loads neither Keras nor TensorFlow nor numpy.
+Importing this loads neither Keras nor TensorFlow nor NumPy.
 """
 
 from .child_runs import can_have_child, make_child

@@ -110,18 +110,6 @@ def reset_session(seed: int) -> None:
     seed_everything(seed)
 
 
-def versions() -> dict[str, str]:
-    """The versions of what is loaded, and the backend of Keras."""
-    import keras
-
-    found = {"keras": str(keras.__version__), "backend": str(keras.config.backend())}
-    for name in ("tensorflow", "jax", "torch"):
-        module = sys.modules.get(name)
-        if module is not None and hasattr(module, "__version__"):
-            found[name] = str(module.__version__)
-    return found
-
-
 # -- seeds ----------------------------------------------------------------------------------
 
 

@@ -153,19 +153,16 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
         scratch = scratch.with_name(f"{scratch.name}{self._suffix}")
         try:
             with files.naming("save the model to", path):
-                self._write(scratch)
+                if self.save_weights_only:
+                    self.model.save_weights(scratch)
+                else:
+                    with backend.quick_saving():
+                        self.model.save(scratch)
             files.replace(scratch, path, guard=self.run.lease.check)
         finally:
             files.remove(scratch)
         if self.verbose:
             log.info("saved %s", path)
-
-    def _write(self, path: Any) -> None:
-        if not self.save_weights_only:
-            with backend.quick_saving():
-                self.model.save(path)
-        else:
-            self.model.save_weights(path)
 
 
 class Backup(_RunCallback):

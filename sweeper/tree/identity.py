@@ -30,8 +30,10 @@ def plain(value: Any, where: str = "params", *, allow_nan: bool = False) -> Any:
     Raises UsageError, naming the place in the dict, for a key that is not a string, for a set, an
     array or any other object, and (unless ``allow_nan``) for NaN and the infinities.
     """
-    if value is None or isinstance(value, (bool, str, int)):
-        return _scalar(value)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, (str, int)):  # an IntEnum, a numpy.str_ is stored as what it stands for
+        return str(value) if isinstance(value, str) else int(value)
     if isinstance(value, float):
         if not allow_nan and not math.isfinite(value):
             raise UsageError(
@@ -57,13 +59,6 @@ def plain(value: Any, where: str = "params", *, allow_nan: bool = False) -> Any:
         f"{where}: expected a number, string, boolean, null, list or mapping, found "
         f"{type(value).__name__}: parameters are stored as JSON; convert it first"
     )
-
-
-def _scalar(value: bool | str | int | None) -> bool | str | int | None:
-    # Subclasses (an IntEnum, numpy.str_) are stored as what they stand for.
-    if value is None or isinstance(value, bool):
-        return value
-    return str(value) if isinstance(value, str) else int(value)
 
 
 def canonical(value: Any, where: str = "params") -> str:

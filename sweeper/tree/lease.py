@@ -85,11 +85,11 @@ def _process_start_portable(pid: int) -> float | None:
         return None
 
 
-def is_alive(owner: dict[str, Any], mtime: float, now: float | None = None) -> bool:
+def is_alive(owner: dict[str, Any], mtime: float) -> bool:
     """Does the owner that a lease names still live?
 
     On the same host its process is looked for; elsewhere its lease must have been touched within
-    the last ``SILENCE_SECONDS``. ``now`` is the file system's time (the local clock by default).
+    the last ``SILENCE_SECONDS``.
     """
     here = place()
     if all(owner.get(key) == value for key, value in here.items()):
@@ -98,12 +98,11 @@ def is_alive(owner: dict[str, Any], mtime: float, now: float | None = None) -> b
             return started is not None and abs(started - float(owner["started"])) < 0.02
         except (KeyError, TypeError, ValueError):
             return False
-    age = (time.time() if now is None else now) - mtime
     # A touch from the future is no sign of life either: the clock has jumped since.
-    return abs(age) < SILENCE_SECONDS
+    return abs(time.time() - mtime) < SILENCE_SECONDS
 
 
-def living_owner(directory: Path, now: float | None = None) -> dict[str, Any] | None:
+def living_owner(directory: Path) -> dict[str, Any] | None:
     """The living owner of ``directory``, as its newest lease says; None if there is none."""
     for number in reversed(lease_numbers(directory)):
         path = directory / lease_name(number)
@@ -113,7 +112,7 @@ def living_owner(directory: Path, now: float | None = None) -> dict[str, Any] | 
         except (TreeError, OSError):
             continue  # torn or just removed: no sign of life
         if owner is not None:
-            return owner if is_alive(owner, mtime, now) else None
+            return owner if is_alive(owner, mtime) else None
     return None
 
 
