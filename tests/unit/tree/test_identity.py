@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sweeper.errors import UsageError
@@ -126,21 +126,21 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(JSON)
 def test_canonical_is_json_that_means_the_same(value):
     assert json.loads(canonical(value)) == value
     assert canonical(json.loads(canonical(value))) == canonical(value)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(JSON, st.integers(8, 70))
 def test_more_digits_extend_the_fewer(value, digits):
     text = canonical(value)
     assert digits_of(text, digits).startswith(digits_of(text))
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.text(), JSON), st.randoms())
 def test_key_order_makes_no_difference(value, shuffler):
     keys = list(value)
