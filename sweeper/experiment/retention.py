@@ -37,7 +37,7 @@ class Retention:
             if row is not None:
                 entry.value = row.get(self.monitor.name or "")
 
-    def wants(self, epoch: int, value: float | None) -> bool:
+    def would_keep(self, epoch: int, value: float | None) -> bool:
         """Would a model saved now be kept?"""
         candidate = SavedModel(epoch, "", value)
         return candidate in self._kept([*self.entries, candidate])

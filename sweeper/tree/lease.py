@@ -49,8 +49,8 @@ def lease_numbers(directory: Path) -> list[int]:
 
 
 @lru_cache(maxsize=1)
-def place() -> dict[str, str]:
-    """Where process numbers mean something: host, boot and process namespace of this process."""
+def pid_scope() -> dict[str, str]:
+    """Where a process number means something: this process's host, boot and pid namespace."""
     found = {"host": socket.gethostname()}
     with contextlib.suppress(OSError):
         found["boot"] = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -91,7 +91,7 @@ def is_alive(owner: dict[str, Any], mtime: float) -> bool:
     On the same host its process is looked for; elsewhere its lease must have been touched within
     the last ``SILENCE_SECONDS``.
     """
-    here = place()
+    here = pid_scope()
     if all(owner.get(key) == value for key, value in here.items()):
         try:
             started = process_start(int(owner["pid"]))
@@ -194,13 +194,13 @@ class Lease:
 
 
 def _is_self(owner: dict[str, Any]) -> bool:
-    return owner.get("pid") == os.getpid() and owner.get("host") == place()["host"]
+    return owner.get("pid") == os.getpid() and owner.get("host") == pid_scope()["host"]
 
 
 def _create(directory: Path, number: int, *, durable: bool = True) -> bool:
     owner: dict[str, Any] = {
         "number": number,
-        **place(),
+        **pid_scope(),
         "pid": os.getpid(),
         "started": process_start(os.getpid()),
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
