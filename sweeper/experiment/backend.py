@@ -229,10 +229,15 @@ def _variables(model: Any, metrics: bool) -> dict[str, list[Any]]:
     return found
 
 
-def model_state(model: Any, *, metrics: bool = False) -> Arrays:
-    """Weights, seed generators and optimizer of a model, and its metrics on request."""
+def _sync_with_jax(model: Any) -> None:
+    # With JAX, fit keeps the state to itself: the variables are behind until they are asked for.
     if hasattr(model, "jax_state_sync") and not getattr(model, "_jax_state_synced", True):
         model.jax_state_sync()
+
+
+def model_state(model: Any, *, metrics: bool = False) -> Arrays:
+    """Weights, seed generators and optimizer of a model, and its metrics on request."""
+    _sync_with_jax(model)
     return {
         f"{kind}/{index:05d}/{variable.path}": _read(variable)
         for kind, variables in _variables(model, metrics).items()
@@ -248,8 +253,7 @@ def restore_model(
     If the state is ``inherited`` from a run with other hyperparameters the learning rate stays as
     the model was compiled, and an optimizer of another kind as it is.
     """
-    if hasattr(model, "jax_state_sync") and not getattr(model, "_jax_state_synced", True):
-        model.jax_state_sync()
+    _sync_with_jax(model)
     optimizer = getattr(model, "optimizer", None)
     if optimizer is not None and not optimizer.built:
         optimizer.build(model.trainable_variables)
