@@ -27,8 +27,7 @@ from sweeper.tree import (
     plain,
 )
 
-from . import provenance
-from .provenance import Origin
+from .provenance import Origin, new_record
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def stage(
     """
     group_canonicals(params, monitored)  # complain before anything is written
     stored = plain(params, allow_nan=True)
-    record, diff = provenance.new_record(monitored, origin, parent)
+    record, diff = new_record(monitored, origin, parent)
     files.make_directory(tree.base)
     path = tree.base / f"{STAGING}{os.getpid()}-{os.urandom(6).hex()}"
     files.make_directory(path)
