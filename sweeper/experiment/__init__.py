@@ -1,6 +1,6 @@
-"""One run's directory: identity, tree, manager, run, and the Keras callbacks.
+"""A run that is being written: its manager, its directory, its Keras callbacks and backups.
 
-Importing this loads neither Keras nor TensorFlow nor numpy.
+Importing this loads neither Keras nor TensorFlow nor NumPy.
 """
 
 from .child_runs import can_have_child, make_child
@@ -13,7 +13,8 @@ from .keras_session import (
 )
 from .libraries import runtime_started
 from .manager import ExperimentManager
-from .opening import Origin, adopt_run, close_run
+from .opening import adopt_run, close_run
+from .provenance import Origin
 from .retention import prune_checkpoints
 from .run import Run, describe_error
 from .settings import Settings

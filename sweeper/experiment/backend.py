@@ -79,26 +79,18 @@ def _configure_tensorflow(threads: int, gpus: bool) -> None:
                 tf.config.experimental.set_memory_growth(device, True)
 
 
-def remember_defaults() -> None:
-    """Remember the global settings of Keras and its backend, for reset_session; only once."""
-    if _DEFAULTS:
-        return
-    import keras
-
-    _DEFAULTS.update(
-        policy=keras.config.dtype_policy().name,
-        floatx=keras.config.floatx(),
-        image_data_format=keras.config.image_data_format(),
-        epsilon=keras.config.epsilon(),
-        libraries=libraries.settings(),
-    )
-
-
 def reset_session(seed: int) -> None:
     """Make the process as good as new for the next trial: session, settings and every seed."""
     import keras
 
-    remember_defaults()
+    if not _DEFAULTS:  # the first trial finds what every later one is to find
+        _DEFAULTS.update(
+            policy=keras.config.dtype_policy().name,
+            floatx=keras.config.floatx(),
+            image_data_format=keras.config.image_data_format(),
+            epsilon=keras.config.epsilon(),
+            libraries=libraries.settings(),
+        )
     if not gc.get_freeze_count():
         gc.collect()
         gc.freeze()  # what the imports made stays: each later collection is then 50 times cheaper
@@ -116,18 +108,6 @@ def reset_session(seed: int) -> None:
         with contextlib.suppress(AttributeError):
             tensorflow.data.experimental.disable_debug_mode()
     seed_everything(seed)
-
-
-def versions() -> dict[str, str]:
-    """The versions of what is loaded, and the backend of Keras."""
-    import keras
-
-    found = {"keras": str(keras.__version__), "backend": str(keras.config.backend())}
-    for name in ("tensorflow", "jax", "torch"):
-        module = sys.modules.get(name)
-        if module is not None and hasattr(module, "__version__"):
-            found[name] = str(module.__version__)
-    return found
 
 
 # -- seeds ----------------------------------------------------------------------------------
@@ -161,9 +141,8 @@ def seed_epoch(model: Any, seed: int, epoch: int, loose: Sequence[Any] = ()) -> 
     """Make the random numbers of an epoch depend on nothing but ``seed`` and ``epoch``.
 
     Python's and numpy's generators, Keras's global one, every SeedGenerator of the model and the
-    ``loose`` ones. Not
-    TensorFlow's own seed: setting it empties the cache of compiled kernels, which costs more than a
-    small epoch, and operations that are traced already would not heed it.
+    ``loose`` ones. Not TensorFlow's own seed: setting it empties the cache of compiled kernels,
+    which costs more than a small epoch, and operations that are traced already would not heed it.
     """
     derived = derived_seed(seed, epoch)
     random.seed(derived)
@@ -250,10 +229,15 @@ def _variables(model: Any, metrics: bool) -> dict[str, list[Any]]:
     return found
 
 
-def model_state(model: Any, *, metrics: bool = False) -> Arrays:
-    """Weights, seed generators and optimizer of a model, and its metrics on request."""
+def _sync_with_jax(model: Any) -> None:
+    # With JAX, fit keeps the state to itself: the variables are behind until they are asked for.
     if hasattr(model, "jax_state_sync") and not getattr(model, "_jax_state_synced", True):
         model.jax_state_sync()
+
+
+def model_state(model: Any, *, metrics: bool = False) -> Arrays:
+    """Weights, seed generators and optimizer of a model, and its metrics on request."""
+    _sync_with_jax(model)
     return {
         f"{kind}/{index:05d}/{variable.path}": _read(variable)
         for kind, variables in _variables(model, metrics).items()
@@ -269,8 +253,7 @@ def restore_model(
     If the state is ``inherited`` from a run with other hyperparameters the learning rate stays as
     the model was compiled, and an optimizer of another kind as it is.
     """
-    if hasattr(model, "jax_state_sync") and not getattr(model, "_jax_state_synced", True):
-        model.jax_state_sync()
+    _sync_with_jax(model)
     optimizer = getattr(model, "optimizer", None)
     if optimizer is not None and not optimizer.built:
         optimizer.build(model.trainable_variables)

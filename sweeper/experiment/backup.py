@@ -7,6 +7,7 @@ beside, flushed and renamed. The newest and the one before it are kept.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import TreeError
-from sweeper.tree import files
+from sweeper.tree import RunPaths, files
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +31,6 @@ KEPT = 2
 """The newest backup, and the one before it in case the newest turns out to be torn."""
 
 _NAME = re.compile(r"(epoch|state)-(\d+)(?:-batch-(\d+))?")
-_STAGED = ".staged-"
 
 
 @dataclass(frozen=True)
@@ -52,16 +52,11 @@ class BackupStore:
     """The backups of one run, in its ``backup/`` directory, and what it has of its ``parent``."""
 
     def __init__(
-        self,
-        root: Path,
-        aside: Path,
-        owner: str,
-        guard: files.Guard | None,
-        parent: str | None = None,
+        self, paths: RunPaths, guard: files.Guard | None = None, parent: str | None = None
     ) -> None:
-        self.root = root
-        self._aside = aside
-        self._owner = owner
+        self.root = paths.backup
+        self._aside = paths.aside
+        self._owner = f"{paths.root.parent.name}/{paths.root.name}"
         self._parent = parent
         self._guard = guard
 
@@ -71,17 +66,18 @@ class BackupStore:
         return [m[0] for m in sorted(found, key=_order, reverse=True)]
 
     def newest_epoch(self) -> int:
-        """How many epochs the newest backup says are done; 0 without a backup. Reads one name."""
-        return max((int(n.split("-")[1]) for k in ("epoch", "state") for n in self.names(k)[:1]),
-                   default=0)  # fmt: skip
+        """How many epochs the newest backup says are done; 0 without a backup. Reads names only."""
+        return max(self._newest("epoch"), self._newest("state"))
+
+    def _newest(self, kind: str) -> int:
+        return max((int(name.split("-")[1]) for name in self.names(kind)), default=0)
 
     def save(
         self, epoch: int, batch: int, arrays: Mapping[str, Any], state: Mapping[str, Any]
-    ) -> Path:
+    ) -> None:
         """Keep ``arrays`` and ``state`` (JSON values), whole. Raises TreeError, LeaseLost."""
         name = f"epoch-{epoch:06d}" + (f"-batch-{batch:06d}" if batch else "")
-        staged = self._stage()
-        try:
+        with self._staged("write a backup") as staged:
             encoded, described = _encode(arrays)
             _write_arrays(staged / "arrays.npz", encoded)
             manifest = {
@@ -94,11 +90,7 @@ class BackupStore:
                 "state": dict(state),
             }
             files.write_json(staged / "state.json", manifest)
-            return self._publish(staged, name, "epoch")
-        except OSError as error:
-            raise TreeError(f"{self.root}: cannot write a backup: {error}") from error
-        finally:
-            files.remove(staged)
+            self._publish(staged, name)
 
     def whole(self) -> Iterator[Backup]:
         """The backups that can be used, newest first; the others are named and set aside."""
@@ -147,21 +139,16 @@ class BackupStore:
         owner = manifest.get("owner")
         return owner == self._owner or (owner is not None and owner == self._parent)
 
-    def save_directory(self, source: Path, epoch: int) -> Path:
+    def save_directory(self, source: Path, epoch: int) -> None:
         """Keep a copy of the directory ``source``, whole."""
-        latest = max((int(n.split("-")[1]) for n in self.names("state")), default=0)
-        staged = self._stage()
-        try:
+        latest = self._newest("state")
+        with self._staged(f"keep {source}") as staged:
             shutil.copytree(source, staged / "data")
-            sums = {str(p.relative_to(staged / "data")): _sum(p) for p in _files(staged / "data")}
+            sums = _sums(staged / "data")
             sync_files(staged / "data")
             manifest = {"format": FORMAT, "owner": self._owner, "epoch": epoch, "files": sums}
             files.write_json(staged / "state.json", manifest)
-            return self._publish(staged, f"state-{latest + 1:06d}", "state")
-        except OSError as error:
-            raise TreeError(f"{self.root}: cannot keep {source}: {error}") from error
-        finally:
-            files.remove(staged)
+            self._publish(staged, f"state-{latest + 1:06d}")
 
     def restore_directory(self) -> tuple[Path, int] | None:
         """The newest whole saved directory and the epoch it was saved after; None without one."""
@@ -171,11 +158,9 @@ class BackupStore:
                 manifest = files.read_json(path / "state.json")
                 if manifest is None or not self._is_ours(manifest):
                     raise files.TornFile(path, "a saved state of another run")
-                data = path / "data"
-                found = {str(p.relative_to(data)): _sum(p) for p in _files(data)}
-                if found != manifest.get("files"):
+                if _sums(path / "data") != manifest.get("files"):
                     raise files.TornFile(path, "files that differ from those saved")
-                return data, int(manifest["epoch"])
+                return path / "data", int(manifest["epoch"])
             except (files.TornFile, OSError, KeyError, ValueError) as error:
                 self.reject(path, str(error))
         return None
@@ -184,13 +169,20 @@ class BackupStore:
         """Remove every backup: the run has ended."""
         files.remove(self.root)
 
-    def _stage(self) -> Path:
+    @contextlib.contextmanager
+    def _staged(self, action: str) -> Iterator[Path]:
+        """Within, a hidden directory to fill and publish. An OSError becomes a TreeError."""
         files.make_directory(self.root)
-        staged = self.root / f"{_STAGED}{os.getpid()}-{os.urandom(4).hex()}"
+        staged = self.root / f".staged-{os.getpid()}-{os.urandom(4).hex()}"
         files.make_directory(staged)
-        return staged
+        try:
+            yield staged
+        except OSError as error:
+            raise TreeError(f"{self.root}: cannot {action}: {error}") from error
+        finally:
+            files.remove(staged)
 
-    def _publish(self, staged: Path, name: str, kind: str) -> Path:
+    def _publish(self, staged: Path, name: str) -> None:
         files.sync_directory(staged)
         if self._guard is not None:
             self._guard()
@@ -199,15 +191,8 @@ class BackupStore:
             files.set_aside(target, self._aside)
             files.move(staged, target)
         files.sync_directory(self.root)
-        for old in self.names(kind)[KEPT:]:
+        for old in self.names(kind=name.split("-")[0])[KEPT:]:
             files.remove(self.root / old)
-        return target
-
-    def remove_staged(self) -> None:
-        """Remove what a killed writer left half written."""
-        for name in files.names(self.root):
-            if name.startswith(_STAGED):
-                files.remove(self.root / name)
 
 
 def _order(match: re.Match[str]) -> tuple[int, int]:
@@ -259,16 +244,13 @@ def _files(root: Path) -> list[Path]:
     return sorted(path for path in root.rglob("*") if path.is_file())
 
 
-def _sum(path: Path) -> list[int]:
-    data = path.read_bytes()
-    return [len(data), zlib.crc32(data)]
+def _sums(root: Path) -> dict[str, list[int]]:
+    """The size and CRC-32 of every file below ``root``, by its path from there."""
+    contents = ((path, path.read_bytes()) for path in _files(root))
+    return {str(path.relative_to(root)): [len(d), zlib.crc32(d)] for path, d in contents}
 
 
 def sync_files(root: Path) -> None:
     """Flush the files below ``root`` to disk."""
     for path in _files(root):
-        fd = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        files.sync(path)

@@ -27,9 +27,7 @@ class NotStorable(Exception):
 
 def encode(value: Any, arrays: dict[str, Any], where: str) -> Any:
     """``value`` as JSON; arrays in it go to ``arrays`` under names that begin with ``where``."""
-    if value is None or isinstance(value, (bool, str)):
-        return value
-    if type(value) is int:
+    if value is None or isinstance(value, (bool, str)) or type(value) is int:
         return value
     if type(value) is float:
         return value if math.isfinite(value) else {"float": repr(value)}
@@ -76,10 +74,7 @@ class CallbackStates:
 
     def _attributes(self, callback: Any) -> dict[str, tuple[int, Any, dict[str, Any]]]:
         found: dict[str, tuple[int, Any, dict[str, Any]]] = {}
-        skip = _NEVER | (_DERIVED if hasattr(callback, "monitor_op") else set())
-        for name, value in vars(callback).items():
-            if name in skip:
-                continue
+        for name, value in _possible_state(callback).items():
             if _is_large(value):
                 found[name] = (id(value), None, {})
                 continue
@@ -101,9 +96,7 @@ class CallbackStates:
             if hasattr(callback, "state_dict") and hasattr(callback, "load_state_dict"):
                 state["state_dict"] = encode(callback.state_dict(), arrays, prefix)
             else:
-                for name, value in vars(callback).items():
-                    if name in _NEVER or (name in _DERIVED and hasattr(callback, "monitor_op")):
-                        continue
+                for name, value in _possible_state(callback).items():
                     old = before.get(name)
                     if old is not None and old[0] == id(value) and _is_large(value):
                         continue
@@ -128,8 +121,10 @@ class CallbackStates:
         if kinds != stored:
             log.warning(
                 "the callbacks are not those of the run that is resumed: it had %s, there are %s; "
-                "each has the state of the one of its class", stored, kinds,
-            )  # fmt: skip
+                "each has the state of the one of its class",
+                stored,
+                kinds,
+            )
         left = list(zip(stored, states, strict=True))
         for callback, kind in zip(self._callbacks, kinds, strict=True):
             found = next((pair for pair in left if pair[0] == kind), None)
@@ -143,6 +138,11 @@ class CallbackStates:
                     setattr(callback, name, decode(value, arrays))
 
 
+def _possible_state(callback: Any) -> dict[str, Any]:
+    skip = _NEVER | (_DERIVED if hasattr(callback, "monitor_op") else set())
+    return {name: value for name, value in vars(callback).items() if name not in skip}
+
+
 def _is_large(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return sum(getattr(item, "nbytes", 0) for item in value[:1000]) > _SMALL_BYTES
@@ -154,8 +154,8 @@ def _same(value: Any, old: tuple[int, Any, dict[str, Any]], name: str) -> bool:
     encoded = encode(value, arrays, name)
     if encoded != old[1] or arrays.keys() != old[2].keys():
         return False
-    return all(
-        a.dtype == old[2][k].dtype and a.shape == old[2][k].shape
-        and a.tobytes() == old[2][k].tobytes()
-        for k, a in arrays.items()
-    )  # fmt: skip
+    return all(_identical(array, old[2][key]) for key, array in arrays.items())
+
+
+def _identical(a: Any, b: Any) -> bool:
+    return bool(a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes())

@@ -15,7 +15,7 @@ from typing import Any
 import keras
 
 from sweeper.errors import UsageError
-from sweeper.tree import files
+from sweeper.tree import RunRecord, files
 
 from . import backend
 from .resuming import Fit
@@ -52,7 +52,7 @@ class Opener(_RunCallback):
                 f"{self.run.path}: this run is over, and a run is written once: call prepare() "
                 "again for another run, or train several times within `with manager.run:`"
             )
-        others, epoch_iterator = _look_around(self)
+        others, epoch_iterator = _inspect_fit(self)
         self.fit.begin(self.model, self.params, epoch_iterator)
         for callback in others:
             if isinstance(callback, Backup):
@@ -73,13 +73,14 @@ class Recorder(_RunCallback):
             self._said = True
             log.warning(
                 "%s: the metric 'epoch' is not recorded, for the training log has the number of "
-                "the epoch under that name: give the metric another one (name=…)", self.run.path,
-            )  # fmt: skip
-        self.run.record(self.fit.total(epoch), logs)
+                "the epoch under that name: give the metric another one (name=…)",
+                self.run.path,
+            )
+        self.run.record(self.fit.run_epoch(epoch), logs)
 
 
 class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
-    """Saves the models worth keeping, each whole or not at all, named as in the seed."""
+    """Saves the models worth keeping, each whole or not at all, named by epoch and value."""
 
     def __init__(self, fit: Fit) -> None:
         self.fit = fit
@@ -97,33 +98,34 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
             self.on_train_batch_end = keras.callbacks.Callback.on_train_batch_end.__get__(self)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        total = self.fit.total(epoch)
-        row = self.run.log.row(total) or {}
+        run_epoch = self.fit.run_epoch(epoch)
+        row = self.run.log.row(run_epoch) or {}
         value = row.get(self.run.monitor.name or "")
-        if self.save_freq != "epoch" or not self._good_enough(value):
+        if self.save_freq != "epoch":
+            return
+        if self._threshold is not None and not self.run.monitor.better(value, self._threshold):
             return
         self.fit.retention.rate(self.run.log)
-        if self.fit.retention.wants(total, value):
-            name = self._save(self._name(total, value, row))
-            self.fit.retention.add(total, name, value)
+        if self.fit.retention.would_keep(run_epoch, value):
+            name = self._save(self._name(run_epoch, value, row))
+            self.fit.retention.add(run_epoch, name, value)
 
-    def _good_enough(self, value: float | None) -> bool:
-        return self._threshold is None or self.run.monitor.better(value, self._threshold)
-
-    def _name(self, total: int, value: float | None, row: dict[str, float]) -> str:
+    def _name(self, run_epoch: int, value: float | None, row: dict[str, float]) -> str:
         if self._template is not None:
             try:
-                return str(self._template.format(**{**row, "epoch": total}))
+                return str(self._template.format(**{**row, "epoch": run_epoch}))
             except (KeyError, IndexError, ValueError) as error:
                 raise UsageError(
                     f"checkpoint_params.filepath: {self._template!r} cannot be filled in: {error}; "
                     f"there is {', '.join(row)}"
                 ) from error
-        return f"model.{total:02d}{'' if value is None else f'-{value:.4f}'}{self._suffix}"
+        return f"model.{run_epoch:02d}{'' if value is None else f'-{value:.4f}'}{self._suffix}"
 
     def _save_model(self, epoch: int, batch: int | None, logs: Any) -> None:
         # Reached with save_freq as a number of batches only.
-        self._save(f"model.{self.fit.total(epoch):02d}-batch-{(batch or 0) + 1:06d}{self._suffix}")
+        self._save(
+            f"model.{self.fit.run_epoch(epoch):02d}-batch-{(batch or 0) + 1:06d}{self._suffix}"
+        )
 
     def _save(self, name: str) -> str:
         """Save beside, flush, rename; returns the name of the file.
@@ -135,10 +137,9 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
         except (NotImplementedError, TypeError) as error:
             if self._suffix == ".weights.h5":
                 raise
-            log.warning(
-                "%s: the model cannot be saved whole, so its weights only are kept: %s",
-                self.run.path, str(error).strip().splitlines()[0],
-            )  # fmt: skip
+            reason = str(error).strip().splitlines()[0]
+            text = "%s: the model cannot be saved whole, so its weights only are kept: %s"
+            log.warning(text, self.run.path, reason)
             name = name.removesuffix(self._suffix) + ".weights.h5"
             self.save_weights_only = True
             self._suffix = ".weights.h5"
@@ -153,20 +154,17 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
         scratch = files.scratch_beside(path)
         scratch = scratch.with_name(f"{scratch.name}{self._suffix}")
         try:
-            with files.naming("save the model to", path):
-                self._write(scratch)
+            with files.tree_errors("save the model to", path):
+                if self.save_weights_only:
+                    self.model.save_weights(scratch)
+                else:
+                    with backend.quick_saving():
+                        self.model.save(scratch)
             files.replace(scratch, path, guard=self.run.lease.check)
         finally:
             files.remove(scratch)
         if self.verbose:
             log.info("saved %s", path)
-
-    def _write(self, path: Any) -> None:
-        if not self.save_weights_only:
-            with backend.quick_saving():
-                self.model.save(path)
-        else:
-            self.model.save_weights(path)
 
 
 class Backup(_RunCallback):
@@ -205,10 +203,8 @@ class BatchBackup(Backup):
         every = self.run.settings.backup_every or 1
         if not self.fit.batch_to_skip and batch + 1 - self._last >= every:
             self._last = batch + 1
-            self.fit.save(
-                fit_epoch=self._epoch, total=self.fit.total(self._epoch) - 1, batch=batch + 1,
-                logs=logs,
-            )  # fmt: skip
+            run_epoch = self.fit.run_epoch(self._epoch) - 1
+            self.fit.save(fit_epoch=self._epoch, run_epoch=run_epoch, batch=batch + 1, logs=logs)
 
 
 def _backup(fit: Fit) -> Backup:
@@ -221,7 +217,7 @@ class Reporter(_RunCallback):
     """Comes last: passes the epoch on, and ends the run that has no sweep to end it."""
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self.run.forward(self.fit.total(epoch))
+        self.run.forward(self.fit.run_epoch(epoch))
 
     def on_train_end(self, logs: Any = None) -> None:
         if self.run.ends_with_fit:
@@ -242,7 +238,7 @@ class RaiseAtFirstBatch(keras.callbacks.Callback):  # type: ignore[misc]
         raise self._error
 
 
-def _look_around(first: Opener) -> tuple[list[Any], Any]:
+def _inspect_fit(first: Opener) -> tuple[list[Any], Any]:
     """The callbacks that fit works through, ours moved to the end, and its epoch iterator.
 
     Ours must see what EarlyStopping and the like did in the same epoch, wherever the user put them.
@@ -275,11 +271,8 @@ def _look_around(first: Opener) -> tuple[list[Any], Any]:
 
 
 def _load_latest(model: Any, run: Run) -> None:
-    from sweeper.tree import RunRecord
-
-    path = run.path
-    checkpoint = RunRecord.at(path).latest_checkpoint
-    log.warning("%s is over: nothing is trained again", path)
+    checkpoint = RunRecord.at(run.path).latest_checkpoint
+    log.warning("%s is over: nothing is trained again", run.path)
     if checkpoint is not None:
         with contextlib.suppress(Exception):  # another architecture: the user's model stays
             model.load_weights(checkpoint)

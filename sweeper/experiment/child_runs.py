@@ -13,8 +13,8 @@ from sweeper.errors import TreeError
 from sweeper.tree import Monitored, RunPaths, RunRecord, Tree, files
 
 from .backup import BackupStore, sync_files
-from .opening import Origin, publish, stage
-from .run import parent_name
+from .provenance import Origin, parent_name
+from .staging import publish, stage
 
 _TRIES = 5  # the parent trains on, and may remove a backup while it is copied
 
@@ -54,7 +54,7 @@ def can_have_child(parent: RunRecord) -> bool:
 
 def _state(parent: RunRecord) -> tuple[dict[str, Any], list[Path]] | None:
     """Whose state a child would get and after which epoch, as run.json has it; and where it is."""
-    store = BackupStore(parent.paths.backup, parent.paths.aside, "", None)
+    store = BackupStore(parent.paths)
     found: list[tuple[int, str, Path]] = []
     for kind in ("epoch", "state"):
         for name in store.names(kind):

@@ -15,6 +15,8 @@ from typing import Any
 
 from . import libraries
 
+_RANDOM = ("Random", "TruncatedNormal", "Multinomial", "ParameterizedTruncated")
+
 
 class InputPosition:
     """Counts what a fit takes from its input. Works on nothing if there is no epoch iterator."""
@@ -117,8 +119,4 @@ def stateful_random_operations(train_function: Any) -> list[str]:
                 graph = function.graph.as_graph_def()
                 found |= {node.op for node in graph.node}
                 found |= {n.op for f in graph.library.function for n in f.node_def}
-    return sorted(
-        op for op in found
-        if op.startswith(("Random", "TruncatedNormal", "Multinomial", "ParameterizedTruncated"))
-        and "Dataset" not in op
-    )  # fmt: skip
+    return sorted(op for op in found if op.startswith(_RANDOM) and "Dataset" not in op)

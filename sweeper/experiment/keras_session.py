@@ -1,4 +1,7 @@
-"""A process that trains with Keras: prepared, reset, given callbacks. A call loads Keras."""
+"""What other rooms ask of Keras: a process prepared for it or reset, the callbacks of a run.
+
+Importing this loads nothing; every call loads Keras.
+"""
 
 from __future__ import annotations
 

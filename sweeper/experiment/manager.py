@@ -14,7 +14,7 @@ from sweeper.tree import Monitored, RunRecord, Tree, explain
 
 from . import opening, provenance
 from .keras_session import keras_callbacks
-from .opening import Origin
+from .provenance import Origin
 from .run import ReportFunction, Run
 from .settings import Settings
 
@@ -95,7 +95,7 @@ class ExperimentManager:
         record = self._record(experiment_id, Path(run_id).name)
         self._leave()
         origin = self._origin(0)
-        run = opening.continue_run(record, self.settings, origin=origin)
+        run = opening.continue_run(record, self.settings, origin)
         self._run = run if run is not None else opening.reopen(record, self.settings)
         return record.latest_checkpoint
 
@@ -107,9 +107,15 @@ class ExperimentManager:
     # -- a sweep ----------------------------------------------------------------------------
 
     def open(
-        self, params: Mapping[str, Any], *, sweep: str, trial: int, replicate: int = 0, seed: int,
+        self,
+        params: Mapping[str, Any],
+        *,
+        sweep: str,
+        trial: int,
+        replicate: int = 0,
+        seed: int,
         take_over: bool = False,
-    ) -> Run:  # fmt: skip
+    ) -> Run:
         """The run of a sweep's trial: its unfinished one goes on, else a new one is made.
 
         Raises RunBusy if a living process owns it, unless ``take_over``: that process then loses

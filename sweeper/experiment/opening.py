@@ -1,62 +1,31 @@
-"""Making new runs and opening existing ones, so that each has exactly one owner."""
+"""Opening runs, new ones and those that exist, so that each has exactly one owner."""
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import logging
-import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from sweeper.errors import TreeError
 from sweeper.tree import (
-    STAGING,
     Lease,
     Monitored,
     RunPaths,
     RunRecord,
     Tree,
     files,
-    group_canonicals,
-    next_run_name,
     plain,
     runs_of_trial,
     trial_state,
 )
 
-from . import provenance
-from .run import Run, close_attempt
+from .provenance import Origin, attempt
+from .run import Run
 from .settings import Settings
+from .staging import give_name, locked, publish, stage
 
 log = logging.getLogger("sweeper.experiment")
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Whose run it is, and on what it runs; a run of a script or notebook has no sweep."""
-
-    seed: int
-    sweep: str | None = None
-    trial: int | None = None
-    replicate: int = 0
-    program: str | None = None
-    cpus: float | None = None
-    gpus: list[str] | None = None
-
-
-@dataclass(frozen=True)
-class Staged:
-    """A whole run that nobody sees yet, in a hidden directory."""
-
-    path: Path
-    record: dict[str, Any]
-    params: dict[str, Any]
-    lease: Lease
-    diff: bytes
 
 
 def new_run(
@@ -68,19 +37,15 @@ def new_run(
         return Run(RunPaths(path), staged.record, staged.params, staged.lease, settings)
 
 
-def publish(tree: Tree, monitored: Monitored, staged: Staged) -> Path:
-    """Give the staged run its name, in the experiment of its parameters."""
-    while True:
-        experiment = tree.find(staged.params, monitored)
-        with _locked(tree.paths.experiment(experiment)):
-            if tree.find(staged.params, monitored) == experiment:
-                return _publish(tree, experiment, staged)
-
-
 def open_trial(
-    tree: Tree, params: Mapping[str, Any], monitored: Monitored, origin: Origin,
-    settings: Settings, *, take_over: bool = False,
-) -> Run:  # fmt: skip
+    tree: Tree,
+    params: Mapping[str, Any],
+    monitored: Monitored,
+    origin: Origin,
+    settings: Settings,
+    *,
+    take_over: bool = False,
+) -> Run:
     """Continue the unfinished run of a sweep's trial, or make its first one.
 
     Raises RunBusy if a living process owns it and not ``take_over``.
@@ -89,13 +54,11 @@ def open_trial(
         experiment = tree.find(params, monitored)
         directory = tree.paths.experiment(experiment)
         if files.exists(directory):
-            with _locked(directory):
+            with locked(directory):
                 record = _unfinished(tree, experiment, origin)
                 if record is not None:
                     try:
-                        run = continue_run(
-                            record, settings, params=params, take_over=take_over, origin=origin
-                        )
+                        run = continue_run(record, settings, origin, params, take_over)
                     except TreeError:
                         if files.exists(record.path):
                             raise
@@ -103,12 +66,12 @@ def open_trial(
                     if run is not None:
                         return run
                     continue  # it ended in this very moment: look again
-        with stage(tree, params, monitored, origin) as staged, _locked(directory):
+        with stage(tree, params, monitored, origin) as staged, locked(directory):
             if tree.find(params, monitored) != experiment:
                 continue
             if _unfinished(tree, experiment, origin) is not None:
                 continue
-            path = _publish(tree, experiment, staged)
+            path = give_name(tree, experiment, staged)
             run = Run(RunPaths(path), staged.record, staged.params, staged.lease, settings)
             rival = _unfinished(tree, experiment, origin, oldest=True)
             if rival is None or rival.path == run.path:
@@ -122,12 +85,15 @@ def open_trial(
 
 
 def continue_run(
-    record: RunRecord, settings: Settings, *, params: Mapping[str, Any] | None = None,
-    take_over: bool = False, origin: Origin | None = None, counts: bool = True,
-) -> Run | None:  # fmt: skip
+    record: RunRecord,
+    settings: Settings,
+    origin: Origin | None,
+    params: Mapping[str, Any] | None = None,
+    take_over: bool = False,
+) -> Run | None:
     """Own an existing run and start another attempt; None if it has an outcome.
 
-    Without ``counts`` no attempt is started: the run is only to be closed. Raises RunBusy, and
+    Without an ``origin`` no attempt is started: the run is only to be closed. Raises RunBusy, and
     TreeError if its provenance cannot be read.
     """
     paths = record.paths
@@ -137,24 +103,20 @@ def continue_run(
     numbers = [a.get("number", 0) for a in attempts if isinstance(a, dict)]
     lease = Lease.acquire(paths.root, take_over=take_over, at_least=max(numbers, default=0) + 1)
     try:
-        fresh = RunRecord(record.base, record.experiment, record.run)
+        fresh = RunRecord.at(paths.root)
         if fresh.outcome is not None:
             lease.release()
             return None
         _mend(fresh, params)
         entry = dict(fresh.provenance)
-        if not counts:
+        if origin is None:
             return Run(paths, entry, fresh.params, lease, settings)
-        close_attempt(attempts)
-        attempt = provenance.attempt(
-            lease.number,
-            cpus=origin.cpus if origin else None,
-            gpus=origin.gpus if origin else None,
-            epoch=None,
-        )
-        entry["attempts"] = [*attempts, attempt]
+        if attempts and attempts[-1].get("ended") is None:
+            attempts[-1] = {**attempts[-1], "ended": "interrupted: the process is gone"}
+        mine = attempt(lease.number, origin)
+        entry["attempts"] = [*attempts, mine]
         run = Run(paths, entry, dict(params or fresh.params), lease, settings)
-        attempt["resumed_from_epoch"] = run.resumed_epoch
+        mine["resumed_from_epoch"] = run.resumed_epoch
         files.write_json(paths.provenance, entry, guard=lease.check)
         return run
     except BaseException:
@@ -196,95 +158,6 @@ def _unfinished(
     return record if state == "resumed" else None
 
 
-@contextlib.contextmanager
-def stage(
-    tree: Tree, params: Mapping[str, Any], monitored: Monitored, origin: Origin,
-    parent: Mapping[str, Any] | None = None,
-) -> Iterator[Staged]:  # fmt: skip
-    """A whole run in a hidden directory, owned by us; removed unless it is published.
-
-    With a ``parent`` (as run.json has it) it is made for another process, which begins its first
-    attempt.
-    """
-    group_canonicals(params, monitored)  # complain before anything is written
-    stored = plain(params, allow_nan=True)
-    program = origin.program
-    if origin.sweep is None:  # a notebook lives long; a sweep's worker asks once
-        provenance.git_state.cache_clear()
-    git, diff = provenance.git_state(Path(program).parent if program else Path.cwd())
-    found = provenance.versions()
-    record: dict[str, Any] = {
-        "format": provenance.FORMAT,
-        "sweep": origin.sweep,
-        "trial": origin.trial,
-        "replicate": origin.replicate,
-        "parent": None if parent is None else dict(parent),
-        "seed": origin.seed,
-        "monitored": [g if isinstance(g, str) else list(g) for g in monitored],
-        "sweeper": found.get("sweeper"),
-        "python": found["python"],
-        "versions": {k: v for k, v in found.items() if k not in ("sweeper", "python")},
-        "git": git,
-        "program": provenance.program_state(program) if program else None,
-        "attempts": [],
-    }
-    if parent is None:
-        attempt = provenance.attempt(1, cpus=origin.cpus, gpus=origin.gpus, epoch=None)
-        record["attempts"].append(attempt)
-    files.make_directory(tree.base)
-    path = tree.base / f"{STAGING}{os.getpid()}-{os.urandom(6).hex()}"
-    files.make_directory(path)
-    lease: Lease | None = None
-    try:
-        lease = Lease.create(path)
-        paths = RunPaths(path)
-        files.write_json(paths.hyperparameters, stored)
-        files.write_json(paths.provenance, record)
-        yield Staged(path, record, dict(params), lease, diff)
-    finally:
-        if lease is not None and lease.directory == path:
-            lease.release()
-        files.remove(path)
-
-
-def _publish(tree: Tree, experiment: str, staged: Staged) -> Path:
-    """Give the staged run its name: from now on others see it, and it is whole."""
-    directory = tree.paths.experiment(experiment)
-    files.sync_directory(staged.path)
-    existing = files.names(directory)
-    while True:
-        name = next_run_name(existing, datetime.now())
-        files.make_directory(directory)
-        if files.move(staged.path, directory / name):
-            break
-        existing.append(name)
-    files.sync_directory(directory)
-    staged.lease.directory = directory / name
-    if staged.diff:
-        files.write_shared(RunPaths(directory / name).git_diff, staged.diff)
-    return directory / name
-
-
-@contextlib.contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """One process at a time decides what is new in an experiment.
-
-    The lock goes with the process, so a crash leaves nothing behind. Storage without locks works
-    too: leases and unique names still hold, and open_trial looks again.
-    """
-    files.make_directory(directory)
-    try:
-        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise TreeError(f"{directory}: cannot be opened: {error}") from error
-    try:
-        with contextlib.suppress(OSError):
-            fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
-
-
 def adopt_run(path: Path, lease: Lease | int, settings: Settings, *, elapsed: float) -> Run:
     """The run that this trial has opened already, as it is now; no new attempt is started.
 
@@ -324,5 +197,5 @@ def close_run(
     record = RunRecord.at(path)
     if record.outcome is not None:
         return False
-    run = continue_run(record, Settings(), take_over=True, counts=False)
+    run = continue_run(record, Settings(), origin=None, take_over=True)
     return run is not None and run.close(outcome, error, by)

@@ -11,10 +11,14 @@ import shlex
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from sweeper.tree import Monitored, groups_as_stored
 
 FORMAT = 1
 """The format of run.json."""
@@ -23,6 +27,19 @@ SMALL_DIFF_BYTES = 100_000
 """A larger diff of the working tree is not saved."""
 
 _GIT_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Whose run it is, and on what it runs; a run of a script or notebook has no sweep."""
+
+    seed: int
+    sweep: str | None = None
+    trial: int | None = None
+    replicate: int = 0
+    program: str | None = None
+    cpus: float | None = None
+    gpus: list[str] | None = None
 
 
 def now() -> str:
@@ -101,9 +118,37 @@ def cpu_count() -> int:
     return os.cpu_count() or 1
 
 
-def attempt(
-    number: int, *, cpus: float | None, gpus: list[str] | None, epoch: int | None
-) -> dict[str, Any]:
+def new_record(
+    monitored: Monitored, origin: Origin, parent: Mapping[str, Any] | None
+) -> tuple[dict[str, Any], bytes]:
+    """run.json of a run that is made now, and the diff of its program's working tree.
+
+    With a ``parent`` no attempt has begun yet.
+    """
+    program = origin.program
+    if origin.sweep is None:  # a notebook lives long; a sweep's worker asks once
+        git_state.cache_clear()
+    git, diff = git_state(Path(program).parent if program else Path.cwd())
+    found = versions()
+    record = {
+        "format": FORMAT,
+        "sweep": origin.sweep,
+        "trial": origin.trial,
+        "replicate": origin.replicate,
+        "parent": None if parent is None else dict(parent),
+        "seed": origin.seed,
+        "monitored": groups_as_stored(monitored),
+        "sweeper": found.get("sweeper"),
+        "python": found["python"],
+        "versions": {k: v for k, v in found.items() if k not in ("sweeper", "python")},
+        "git": git,
+        "program": program_state(program) if program else None,
+        "attempts": [attempt(1, origin)] if parent is None else [],
+    }
+    return record, diff
+
+
+def attempt(number: int, origin: Origin) -> dict[str, Any]:
     """The entry of run.json for an attempt that starts now."""
     return {
         "number": number,
@@ -112,8 +157,13 @@ def attempt(
         "ended": None,
         "host": socket.gethostname(),
         "pid": os.getpid(),
-        "cpus": cpu_count() if cpus is None else cpus,
-        "gpus": gpu_names() if gpus is None else gpus,
-        "resumed_from_epoch": epoch,
+        "cpus": cpu_count() if origin.cpus is None else origin.cpus,
+        "gpus": gpu_names() if origin.gpus is None else origin.gpus,
+        "resumed_from_epoch": None,
         "command_line": shlex.join([sys.executable, *sys.argv]),
     }
+
+
+def parent_name(parent: Any) -> str | None:
+    """``exp-…/run--…`` for the ``parent`` of a run.json."""
+    return f"{parent['experiment']}/{parent['run']}" if isinstance(parent, dict) else None

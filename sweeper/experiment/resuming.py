@@ -74,9 +74,9 @@ class Fit:
                 # Layers that augment within a pipeline belong to no model.
                 arrays = self._input.adapter in ("ArrayDataAdapter", "NoneType")
                 self._loose = [] if arrays else backend.loose_generators(self.model)
-            backend.seed_epoch(self.model, self.run.seed, self.total(epoch), self._loose)
+            backend.seed_epoch(self.model, self.run.seed, self.run_epoch(epoch), self._loose)
 
-    def total(self, epoch: int) -> int:
+    def run_epoch(self, epoch: int) -> int:
         """The epoch of the run (from 1) for an epoch of Keras (from 0)."""
         return epoch + 1 + (self.offset or 0)
 
@@ -88,7 +88,7 @@ class Fit:
         """The fit is over; what was saved and is not kept can go, unless nothing was restored."""
         self.model._initial_epoch = None
         if self._pending is None and not self.run.closed:
-            self.retention.sweep_out(self.run.paths.models)
+            self.retention.remove_unkept(self.run.paths.models)
 
     # -- restoring --------------------------------------------------------------------------
 
@@ -119,7 +119,7 @@ class Fit:
                     self._start_again()
         if self.number > 1 and self._backed_up != self.run.log.last_epoch:
             # The end of the fit before was cheap, and its weights are where this begins.
-            self.save(fit_epoch=0, total=self.run.log.last_epoch)
+            self.save(fit_epoch=0, run_epoch=self.run.log.last_epoch)
 
     def _look_for_backup(self) -> None:
         there_was = bool(self.run.backups.names())
@@ -130,7 +130,7 @@ class Fit:
         elif self._pending is None and self.run.log.rows:
             # Stopped in its first epochs, before anything was backed up.
             self.run.rewind(0)
-            self.retention.sweep_out(self.run.paths.models, after=0)
+            self.retention.remove_unkept(self.run.paths.models, after=0)
 
     def _next_candidate(self) -> None:
         self._pending = next(self._candidates, None) if self._candidates is not None else None
@@ -139,8 +139,10 @@ class Fit:
         self.run.require_no_parent()
         log.warning(
             "%s: no backup can be used; training starts again from epoch 1, and what the run had "
-            "recorded was moved to %s", self.run.path, self.run.paths.aside,
-        )  # fmt: skip
+            "recorded was moved to %s",
+            self.run.path,
+            self.run.paths.aside,
+        )
         for path in (self.run.paths.training_logs, self.run.paths.models):
             files.set_aside(path, self.run.paths.aside)
         self.run.rewind(0)
@@ -158,7 +160,7 @@ class Fit:
                 self._states.restore(state["callbacks"], arrays)
         self.run.rewind(backup.epoch)
         self.retention.restore(state["checkpoints"] if mine else [])
-        self.retention.sweep_out(self.run.paths.models, after=backup.epoch)
+        self.retention.remove_unkept(self.run.paths.models, after=backup.epoch)
         self._refill_history(state)
         self.offset = state["offset"]
         self._backed_up = backup.epoch if mine and not partial else None
@@ -227,8 +229,8 @@ class Fit:
         last = bool(self.model.stop_training) or epoch + 1 >= self.epochs
         seconds = time.monotonic() - self._epoch_started
         if not last or seconds > CHEAP_EPOCH_SECONDS:
-            self.save(fit_epoch=epoch + 1, total=self.total(epoch))
-            self.retention.sweep_out(self.run.paths.models)
+            self.save(fit_epoch=epoch + 1, run_epoch=self.run_epoch(epoch))
+            self.retention.remove_unkept(self.run.paths.models)
 
     def _warn_if_inexact(self) -> None:
         found = stateful_random_operations(self.model.train_function)
@@ -236,13 +238,20 @@ class Fit:
             log.warning(
                 "%s: the model draws random numbers with %s, whose state cannot be stored: the "
                 "resumed run is not exactly what it would have been; use keras.random with a "
-                "SeedGenerator", self.run.path, ", ".join(found),
-            )  # fmt: skip
+                "SeedGenerator",
+                self.run.path,
+                ", ".join(found),
+            )
 
     def save(
-        self, *, fit_epoch: int, total: int, batch: int = 0, logs: Mapping[str, Any] | None = None
+        self,
+        *,
+        fit_epoch: int,
+        run_epoch: int,
+        batch: int = 0,
+        logs: Mapping[str, Any] | None = None,
     ) -> None:
-        """Back up: ``fit_epoch`` epochs of this fit are done, ``total`` of the run."""
+        """Back up: ``fit_epoch`` epochs of this fit are done, ``run_epoch`` of the run."""
         arrays = backend.model_state(self.model, metrics=batch > 0)
         callbacks, more = self._states.capture() if self._states is not None else ([], {})
         arrays |= more
@@ -250,7 +259,7 @@ class Fit:
             "fit": self.number,
             "fit_epoch": fit_epoch,
             "offset": self.offset,
-            "first": total - fit_epoch + 1,
+            "first": run_epoch - fit_epoch + 1,
             "stopped": bool(self.model.stop_training) and batch == 0 and fit_epoch > 0,
             "input": self._input.state(mid_epoch=batch > 0),
             "checkpoints": self.retention.state(),
@@ -260,8 +269,8 @@ class Fit:
             state["random"], more = backend.random_state()
             arrays |= more
             state["logs"] = {k: float(v) for k, v in (logs or {}).items()}
-        self.run.backups.save(total, batch, arrays, state)
-        self._backed_up = None if batch else total
+        self.run.backups.save(run_epoch, batch, arrays, state)
+        self._backed_up = None if batch else run_epoch
 
 
 def _with_state(callbacks: list[Any]) -> list[Any]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sweeper.tree import Monitor, RunRecord, TrainingLog, Tree, best_row, files, model_epoch
+from sweeper.tree import Monitor, RunRecord, Tree, best_row, files, model_epoch
 
 from .settings import Keep
+from .training_log import TrainingLog
 
 
 @dataclass
@@ -36,13 +37,13 @@ class Retention:
             if row is not None:
                 entry.value = row.get(self.monitor.name or "")
 
-    def wants(self, epoch: int, value: float | None) -> bool:
+    def would_keep(self, epoch: int, value: float | None) -> bool:
         """Would a model saved now be kept?"""
         candidate = SavedModel(epoch, "", value)
         return candidate in self._kept([*self.entries, candidate])
 
     def add(self, epoch: int, name: str, value: float | None) -> None:
-        """A model was saved; what it replaces stays on disk until sweep_out."""
+        """A model was saved; what it replaces stays on disk until remove_unkept."""
         self.entries = [e for e in self.entries if e.name != name]
         self.entries = self._kept([*self.entries, SavedModel(epoch, name, value)])
 
@@ -61,7 +62,7 @@ class Retention:
             kept.append(entries[-1].epoch)
         return [e for e in entries if e.epoch in kept]
 
-    def sweep_out(self, models: Path, after: int | None = None) -> None:
+    def remove_unkept(self, models: Path, after: int | None = None) -> None:
         """Remove the saved models that are not kept, and those of epochs later than ``after``."""
         names = {entry.name for entry in self.entries}
         for name in files.names(models):
@@ -80,9 +81,13 @@ class Retention:
 
 
 def prune_checkpoints(
-    tree: Tree, keep: int, *, metric: str | None = None, mode: str | None = None,
+    tree: Tree,
+    keep: int,
+    *,
+    metric: str | None = None,
+    mode: str | None = None,
     runs: Iterable[RunRecord] | None = None,
-) -> list[Path]:  # fmt: skip
+) -> list[Path]:
     """Remove the saved models of all but the ``keep`` best runs that are over; returns the removed.
 
     Runs are ranked by the best value of ``metric`` (by default what each run monitored). ``runs``

@@ -7,10 +7,9 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from sweeper.errors import TreeError, UsageError
@@ -20,7 +19,6 @@ from sweeper.tree import (
     Monitor,
     Row,
     RunPaths,
-    TrainingLog,
     as_row,
     best_row,
     files,
@@ -28,7 +26,9 @@ from sweeper.tree import (
 
 from . import output, provenance
 from .backup import BackupStore
+from .provenance import parent_name
 from .settings import Settings
+from .training_log import TrainingLog
 
 log = logging.getLogger("sweeper.experiment")
 
@@ -46,9 +46,13 @@ class Run:
     """
 
     def __init__(
-        self, paths: RunPaths, record: dict[str, Any], params: dict[str, Any], lease: Lease,
+        self,
+        paths: RunPaths,
+        record: dict[str, Any],
+        params: dict[str, Any],
+        lease: Lease,
         settings: Settings,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.paths = paths
         self.path = paths.root
         self.params = params
@@ -58,10 +62,7 @@ class Run:
         self.attempt = lease.number
         self.closed = False
         self.reopened = False
-        self.backups = BackupStore(
-            paths.backup, paths.aside, f"{paths.root.parent.name}/{paths.root.name}", lease.check,
-            parent=parent_name(record.get("parent")),
-        )  # fmt: skip
+        self.backups = BackupStore(paths, lease.check, parent_name(record.get("parent")))
         self.monitor = Monitor(settings.monitor, settings.mode)
         self.log = TrainingLog(paths.training_logs, lease.check)
         self._record = record
@@ -138,21 +139,16 @@ class Run:
                 "found no backup that can be used; its training cannot start from the beginning"
             )
 
-    @contextmanager
-    def capture_output(self) -> Iterator[None]:
+    def capture_output(self) -> AbstractContextManager[None]:
         """Within, standard output and error of the process go to output.log, C code's too."""
-        with output.redirected(self.paths.output):
-            yield
+        return output.redirected(self.paths.output)
 
     def __enter__(self) -> Run:
         """Within, the end of a ``fit`` does not end the run: it may have several."""
         self._entered = True
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:  # fmt: skip
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._entered = False
         if not self.closed:
             if error is None:
@@ -185,10 +181,9 @@ class Run:
                 self._best = row
         if self.monitor.name not in row and self.monitor.asked and not self._missed:
             self._missed = True
-            log.warning(
-                "%s: epoch %d has no %r, which is monitored; there is %s", self.path, epoch,
-                self.monitor.name, ", ".join(n for n in row if n != "epoch") or "nothing",
-            )  # fmt: skip
+            found = ", ".join(n for n in row if n != "epoch") or "nothing"
+            text = "%s: epoch %d has no %r, which is monitored; there is %s"
+            log.warning(text, self.path, epoch, self.monitor.name, found)
         self._write_performances()
         return row
 
@@ -287,17 +282,6 @@ class Run:
         files.write_json(self.paths.provenance, self._record, guard=self.lease.check, durable=False)
 
 
-def parent_name(parent: Any) -> str | None:
-    """``exp-…/run--…`` for the ``parent`` of a run.json."""
-    return f"{parent['experiment']}/{parent['run']}" if isinstance(parent, dict) else None
-
-
-def close_attempt(attempts: list[dict[str, Any]]) -> None:
-    """Note in the last of ``attempts`` that its process is gone, if it could not do so itself."""
-    if attempts and attempts[-1].get("ended") is None:
-        attempts[-1] = {**attempts[-1], "ended": "interrupted: the process is gone"}
-
-
 def _elapsed_before(paths: RunPaths) -> float:
     try:
         value = (files.read_json(paths.performances) or {}).get("elapsed")
@@ -320,5 +304,4 @@ def describe_error(error: BaseException | dict[str, Any]) -> dict[str, Any]:
 
 def _one_line(error: dict[str, Any]) -> str:
     lines = str(error.get("message", "")).strip().splitlines()
-    return ": ".join(part for part in (str(error.get("type", "")), lines[0] if lines else "")
-                     if part)  # fmt: skip
+    return ": ".join(filter(None, (str(error.get("type", "")), *lines[:1])))

@@ -5,10 +5,10 @@ Importing this loads neither Ray, Keras nor NumPy.
 
 from . import files
 from .compare import MISSING, diff, explain
-from .identity import Monitored, group_canonicals, plain
+from .identity import Monitored, group_canonicals, groups_as_stored, plain
 from .lease import HEARTBEAT, Lease, living_owner, process_start
 from .paths import RunPaths, next_run_name
-from .performances import Monitor, Row, TrainingLog, as_row, best_row, mode_of
+from .performances import Monitor, Row, as_row, best_row, mode_of, read_rows
 from .planning import PlannedTrial, plan_trials, runs_of_trial, trial_state
 from .records import OUTCOMES, RunRecord, model_epoch
 from .tree import STAGING, Tree
@@ -25,7 +25,6 @@ __all__ = [
     "Row",
     "RunPaths",
     "RunRecord",
-    "TrainingLog",
     "Tree",
     "as_row",
     "best_row",
@@ -33,6 +32,7 @@ __all__ = [
     "explain",
     "files",
     "group_canonicals",
+    "groups_as_stored",
     "living_owner",
     "mode_of",
     "model_epoch",
@@ -40,6 +40,7 @@ __all__ = [
     "plain",
     "plan_trials",
     "process_start",
+    "read_rows",
     "runs_of_trial",
     "trial_state",
 ]

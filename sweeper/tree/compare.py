@@ -8,7 +8,7 @@ from typing import Any
 
 from sweeper.errors import UsageError
 
-from .identity import group_names
+from .identity import group_keys, group_names
 from .records import RunRecord
 from .tree import Tree
 
@@ -54,7 +54,7 @@ def diff(run_a: RunRecord, run_b: RunRecord) -> list[Difference]:
 def _groups(record: RunRecord) -> dict[str, str]:
     groups: dict[str, str] = {}
     for name, group in zip(group_names(record.monitored), record.monitored, strict=True):
-        groups |= dict.fromkeys([group] if isinstance(group, str) else group, name)
+        groups |= dict.fromkeys(group_keys(group), name)
     return groups
 
 
@@ -82,9 +82,8 @@ def explain(tree: Tree, experiment: str) -> str:
     for name, group, part in zip(
         group_names(record.monitored), record.monitored, digits, strict=False
     ):
-        keys = [group] if isinstance(group, str) else group
         lines.append(f"  {part}  {name}")
-        for key, value in _leaves({k: record.params.get(k) for k in keys}):
+        for key, value in _leaves({k: record.params.get(k) for k in group_keys(group)}):
             lines.append(f"      {key} = {value!r}")
     near = sorted(
         (n for n in tree.experiments() if n != experiment and n.count("-") == len(digits)),

@@ -49,7 +49,7 @@ def _error(action: str, path: Path, error: OSError) -> TreeError:
 
 
 @contextlib.contextmanager
-def naming(action: str, path: Path) -> Iterator[None]:
+def tree_errors(action: str, path: Path) -> Iterator[None]:
     """Within, an OSError becomes a TreeError that says what could not be done to which file."""
     try:
         yield
@@ -76,14 +76,19 @@ def _write_new(path: Path, data: bytes, durable: bool) -> None:
         os.close(fd)
 
 
+def sync(path: Path) -> None:
+    """Flush a file that others have written, or a directory. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def sync_directory(path: Path) -> None:
     """Flush a directory, so that a rename in it outlives a power cut."""
     with contextlib.suppress(OSError):  # some file systems cannot; the rename is still atomic
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        sync(path)
 
 
 def write_bytes(
@@ -92,12 +97,9 @@ def write_bytes(
     """Replace ``path`` by ``data``, whole or not at all. Raises TreeError, or what guard raises."""
     scratch = scratch_beside(path)
     try:
-        with naming("write", path):
+        with tree_errors("write", path):
             _write_new(scratch, data, durable)
-        if guard is not None:
-            guard()
-        with naming("write", path):
-            os.replace(scratch, path)
+        _rename_over(path, scratch, guard)
     except BaseException:
         remove(scratch)
         raise
@@ -114,11 +116,11 @@ def create_once(
     """Create ``path`` whole; False if it exists already: the first writer wins."""
     scratch = scratch_beside(path)
     try:
-        with naming("write", path):
+        with tree_errors("write", path):
             _write_new(scratch, data, durable)
         if guard is not None:
             guard()
-        with naming("write", path):
+        with tree_errors("write", path):
             try:
                 os.link(scratch, path)
             except FileExistsError:
@@ -156,7 +158,7 @@ def append(path: Path, data: bytes, *, guard: Guard | None = None, durable: bool
     """Add ``data`` (whole lines) to ``path`` in one write; nothing if it does not fit."""
     if guard is not None:
         guard()
-    with naming("append to", path):
+    with tree_errors("append to", path):
         fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             size = os.fstat(fd).st_size
@@ -168,12 +170,6 @@ def append(path: Path, data: bytes, *, guard: Guard | None = None, durable: bool
                 os.fsync(fd)
         finally:
             os.close(fd)
-
-
-def truncate(path: Path, size: int) -> None:
-    """Cut ``path`` to ``size`` bytes."""
-    with naming("cut", path):
-        os.truncate(path, size)
 
 
 def dump_json(value: Any) -> str:
@@ -255,13 +251,13 @@ def exists(path: Path) -> bool:
 
 def make_directory(path: Path) -> None:
     """Make ``path`` and the directories above it, as the umask says."""
-    with naming("make the directory", path):
+    with tree_errors("make the directory", path):
         os.makedirs(path, exist_ok=True)
 
 
 def move(source: Path, target: Path) -> bool:
     """Rename; False when ``target`` is a directory that holds something already."""
-    with naming("rename to", target):
+    with tree_errors("rename to", target):
         try:
             os.rename(source, target)
         except OSError as error:
@@ -273,15 +269,15 @@ def move(source: Path, target: Path) -> bool:
 
 def replace(source: Path, target: Path, *, guard: Guard | None = None) -> None:
     """Flush the file ``source`` and rename it over ``target``."""
-    with naming("write", target):
-        fd = os.open(source, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+    with tree_errors("write", target):
+        sync(source)
+    _rename_over(target, source, guard)
+
+
+def _rename_over(target: Path, source: Path, guard: Guard | None) -> None:
     if guard is not None:
         guard()
-    with naming("write", target):
+    with tree_errors("write", target):
         os.replace(source, target)
 
 

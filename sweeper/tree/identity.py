@@ -16,18 +16,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweeper.errors import UsageError
-from sweeper.sweepfile import default_monitored
-
-__all__ = [
-    "DIGITS",
-    "Monitored",
-    "canonical",
-    "default_monitored",
-    "experiment_id",
-    "group_canonicals",
-    "group_names",
-    "plain",
-]
 
 DIGITS = 8
 """Digits per group, unless a collision asks for more."""
@@ -42,8 +30,10 @@ def plain(value: Any, where: str = "params", *, allow_nan: bool = False) -> Any:
     Raises UsageError, naming the place in the dict, for a key that is not a string, for a set, an
     array or any other object, and (unless ``allow_nan``) for NaN and the infinities.
     """
-    if value is None or isinstance(value, (bool, str, int)):
-        return _scalar(value)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, (str, int)):  # an IntEnum, a numpy.str_ is stored as what it stands for
+        return str(value) if isinstance(value, str) else int(value)
     if isinstance(value, float):
         if not allow_nan and not math.isfinite(value):
             raise UsageError(
@@ -69,13 +59,6 @@ def plain(value: Any, where: str = "params", *, allow_nan: bool = False) -> Any:
         f"{where}: expected a number, string, boolean, null, list or mapping, found "
         f"{type(value).__name__}: parameters are stored as JSON; convert it first"
     )
-
-
-def _scalar(value: bool | str | int | None) -> bool | str | int | None:
-    # Subclasses (an IntEnum, numpy.str_) are stored as what they stand for.
-    if value is None or isinstance(value, bool):
-        return value
-    return str(value) if isinstance(value, str) else int(value)
 
 
 def canonical(value: Any, where: str = "params") -> str:
@@ -108,7 +91,17 @@ def _is_plain(value: Any) -> bool:
 
 def group_names(monitored: Monitored) -> list[str]:
     """A readable name per group: its key, or its keys joined with ``+``."""
-    return [group if isinstance(group, str) else "+".join(group) for group in monitored]
+    return ["+".join(group_keys(group)) for group in monitored]
+
+
+def group_keys(group: str | Sequence[str]) -> Sequence[str]:
+    """The top-level keys of one monitored group."""
+    return [group] if isinstance(group, str) else group
+
+
+def groups_as_stored(monitored: Monitored) -> list[str | list[str]]:
+    """The monitored groups as run.json has them."""
+    return [group if isinstance(group, str) else list(group) for group in monitored]
 
 
 def group_canonicals(params: Mapping[str, Any], monitored: Monitored) -> list[str]:
@@ -119,10 +112,7 @@ def group_canonicals(params: Mapping[str, Any], monitored: Monitored) -> list[st
     """
     texts = []
     for group in monitored:
-        if isinstance(group, str):
-            present = {group: params[group]} if group in params else {}
-        else:
-            present = {key: params[key] for key in group if key in params}
+        present = {key: params[key] for key in group_keys(group) if key in params}
         if not present:
             raise UsageError(
                 f"monitored key {group!r}: expected one of the parameters' top-level keys "
@@ -141,14 +131,6 @@ def digits_of(text: str, digits: int = DIGITS) -> str:
     return str(int(hashlib.sha256(text.encode()).hexdigest(), 16))[:digits]
 
 
-def id_of(canonicals: Sequence[str], digits: int = DIGITS) -> str:
-    """The experiment's name for these canonical groups."""
+def experiment_id(canonicals: Sequence[str], digits: int = DIGITS) -> str:
+    """``exp-`` and the digits of every canonical group, as :func:`group_canonicals` gives them."""
     return "-".join(["exp", *(digits_of(text, digits) for text in canonicals)])
-
-
-def experiment_id(params: Mapping[str, Any], monitored: Monitored, digits: int = DIGITS) -> str:
-    """``exp-`` and the digits of every monitored group of ``params``.
-
-    Raises UsageError when a monitored key is missing or a value cannot be identified.
-    """
-    return id_of(group_canonicals(params, monitored), digits)

@@ -49,8 +49,8 @@ def lease_numbers(directory: Path) -> list[int]:
 
 
 @lru_cache(maxsize=1)
-def place() -> dict[str, str]:
-    """Where process numbers mean something: host, boot and process namespace of this process."""
+def pid_scope() -> dict[str, str]:
+    """Where a process number means something: this process's host, boot and pid namespace."""
     found = {"host": socket.gethostname()}
     with contextlib.suppress(OSError):
         found["boot"] = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -85,25 +85,24 @@ def _process_start_portable(pid: int) -> float | None:
         return None
 
 
-def is_alive(owner: dict[str, Any], mtime: float, now: float | None = None) -> bool:
+def is_alive(owner: dict[str, Any], mtime: float) -> bool:
     """Does the owner that a lease names still live?
 
     On the same host its process is looked for; elsewhere its lease must have been touched within
-    the last ``SILENCE_SECONDS``. ``now`` is the file system's time (the local clock by default).
+    the last ``SILENCE_SECONDS``.
     """
-    here = place()
+    here = pid_scope()
     if all(owner.get(key) == value for key, value in here.items()):
         try:
             started = process_start(int(owner["pid"]))
             return started is not None and abs(started - float(owner["started"])) < 0.02
         except (KeyError, TypeError, ValueError):
             return False
-    age = (time.time() if now is None else now) - mtime
     # A touch from the future is no sign of life either: the clock has jumped since.
-    return abs(age) < SILENCE_SECONDS
+    return abs(time.time() - mtime) < SILENCE_SECONDS
 
 
-def living_owner(directory: Path, now: float | None = None) -> dict[str, Any] | None:
+def living_owner(directory: Path) -> dict[str, Any] | None:
     """The living owner of ``directory``, as its newest lease says; None if there is none."""
     for number in reversed(lease_numbers(directory)):
         path = directory / lease_name(number)
@@ -113,7 +112,7 @@ def living_owner(directory: Path, now: float | None = None) -> dict[str, Any] | 
         except (TreeError, OSError):
             continue  # torn or just removed: no sign of life
         if owner is not None:
-            return owner if is_alive(owner, mtime, now) else None
+            return owner if is_alive(owner, mtime) else None
     return None
 
 
@@ -171,7 +170,7 @@ class Lease:
 
     def check(self) -> None:
         """Raise LeaseLost unless the directory is still ours. Called before every write."""
-        if not os.path.exists(self.path):
+        if not self.held:
             raise LeaseLost(
                 f"{self.directory}: this process (lease {self.number}) does not own it any more: "
                 "another process continues the work, or the directory is gone; stop writing"
@@ -195,13 +194,13 @@ class Lease:
 
 
 def _is_self(owner: dict[str, Any]) -> bool:
-    return owner.get("pid") == os.getpid() and owner.get("host") == place()["host"]
+    return owner.get("pid") == os.getpid() and owner.get("host") == pid_scope()["host"]
 
 
 def _create(directory: Path, number: int, *, durable: bool = True) -> bool:
     owner: dict[str, Any] = {
         "number": number,
-        **place(),
+        **pid_scope(),
         "pid": os.getpid(),
         "started": process_start(os.getpid()),
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),

@@ -78,22 +78,13 @@ class TreePaths:
         """The tree of the runs whose parameters say ``debug: true``."""
         return self.base / "debug"
 
-    @property
-    def sweeps(self) -> Path:
-        """One directory per sweep."""
-        return self.base / "sweeps"
-
     def sweep(self, name: str) -> Path:
         """What belongs to the sweep ``name`` as a whole."""
-        return self.sweeps / name
+        return self.base / "sweeps" / name
 
     def experiment(self, experiment: str) -> Path:
         """The directory of an experiment."""
         return self.base / experiment
-
-    def run(self, experiment: str, run: str) -> RunPaths:
-        """The files of a run."""
-        return RunPaths(self.base / experiment / run)
 
 
 def is_run_name(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""The training log and its summary: rows of metrics, the best and the last of them.
+"""The training log as it is read, and its summary: rows of metrics, which of them is the best.
 
 ``training-logs.csv`` holds every row exactly (``repr`` of the floats, ``nan`` and ``inf``
 included). ``performances.json`` holds the best and the last, as JSON can (see files.dump_json).
@@ -25,8 +25,10 @@ log = logging.getLogger("sweeper.tree")
 Row = dict[str, float]
 """``epoch`` (from 1, an int) and the metrics of that epoch."""
 
-_UP = ("acc", "auc", "f1", "precision", "recall", "iou", "dice", "r2", "psnr", "ssim", "bleu",
-       "reward", "score", "cosine", "map", "ndcg")  # fmt: skip
+_MORE_IS_BETTER = (
+    "acc", "auc", "f1", "precision", "recall", "iou", "dice", "r2", "psnr", "ssim", "bleu",
+    "reward", "score", "cosine", "map", "ndcg",
+)  # fmt: skip
 
 
 def mode_of(metric: str) -> str:
@@ -34,7 +36,7 @@ def mode_of(metric: str) -> str:
     name = metric.lower().removeprefix("val_")
     if "loss" in name or "error" in name:
         return "min"
-    return "max" if any(word in name for word in _UP) else "min"
+    return "max" if any(word in name for word in _MORE_IS_BETTER) else "min"
 
 
 def as_number(value: Any, name: str) -> float | None:
@@ -128,91 +130,6 @@ def read_rows(path: Path) -> tuple[list[Row], bool]:
         except ValueError:
             torn = True
     return [rows[epoch] for epoch in sorted(rows)], torn
-
-
-class TrainingLog:
-    """The rows of a run as they are written: appended, and rewritten only where they must be."""
-
-    def __init__(self, path: Path, guard: files.Guard | None = None) -> None:
-        self.path = path
-        self._guard = guard
-        rows, torn = read_rows(path)
-        self._columns = _columns(rows)
-        self._whole = not torn
-        self._rows = {int(row["epoch"]): row for row in rows}
-
-    @property
-    def rows(self) -> list[Row]:
-        """The rows, by epoch."""
-        return list(self._rows.values())
-
-    def row(self, epoch: int) -> Row | None:
-        """The row of an epoch."""
-        return self._rows.get(epoch)
-
-    @property
-    def last_epoch(self) -> int:
-        """The last epoch recorded; 0 if there is none."""
-        return next(reversed(self._rows), 0)
-
-    def cut(self, epoch: int) -> None:
-        """Forget the rows after ``epoch``."""
-        kept = {e: row for e, row in self._rows.items() if e <= epoch}
-        if len(kept) != len(self._rows) or not self._whole:
-            self._rows = kept
-            self._columns = _columns(self.rows)
-            self._rewrite()
-
-    def record(self, row: Row) -> None:
-        """Append a row; the row of the same epoch, if there is one, is replaced."""
-        epoch = int(row["epoch"])
-        before = self.last_epoch
-        new = [name for name in row if name != "epoch" and name not in self._columns]
-        self._rows[epoch] = row
-        if epoch < before:
-            self._rows = dict(sorted(self._rows.items()))
-        if new or epoch <= before or not self._whole:
-            self._columns = sorted({*self._columns, *new})
-            if not before and self._whole and not files.exists(self.path):
-                self._append(self._header() + self._line(row))
-            else:
-                self._rewrite()
-        else:
-            self._append(self._line(row))
-
-    def _append(self, text: str) -> None:
-        try:
-            files.append(self.path, text.encode(), guard=self._guard)
-        except BaseException:
-            self._whole = False
-            raise
-
-    def _rewrite(self) -> None:
-        text = self._header() + "".join(map(self._line, self.rows)) if self._rows else ""
-        if text:
-            files.write_bytes(self.path, text.encode(), guard=self._guard)
-        else:
-            if self._guard is not None:
-                self._guard()
-            files.remove(self.path)
-        self._whole = True
-
-    def _header(self) -> str:
-        return _csv_line(["epoch", *self._columns])
-
-    def _line(self, row: Row) -> str:
-        cells = [repr(row[name]) if name in row else "" for name in self._columns]
-        return _csv_line([str(int(row["epoch"])), *cells])
-
-
-def _columns(rows: Iterable[Row]) -> list[str]:
-    return sorted({name for row in rows for name in row} - {"epoch"})
-
-
-def _csv_line(cells: list[str]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue()
 
 
 def best_row(rows: Iterable[Row], monitor: Monitor) -> Row | None:

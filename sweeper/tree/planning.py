@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .identity import group_keys
 from .records import RunRecord
 from .tree import Tree
 
@@ -39,15 +40,13 @@ def plan_trials(sweep: Sweep, tree: Tree, retry_failed: bool = False) -> Iterato
     if sweep.adaptive:
         yield from _plan_chosen(sweep, tree, retry_failed)
         return
-    seen: dict[tuple[bool, str, int], RunRecord | None] = {}
-    trees = {False: tree, True: tree.debug}
-    claims: dict[bool, dict[str, bytes]] = {False: {}, True: {}}
+    seen: dict[tuple[Tree, str, int], RunRecord | None] = {}
+    claims: dict[Tree, dict[str, bytes]] = {tree: {}, tree.debug: {}}
     repeats = not _all_differ(sweep)
     for trial in sweep.trials():
-        debug = trial.params.get("debug") is True
-        place = trees[debug]
-        experiment, runs = place.find_runs(trial.params, sweep.monitored, claims[debug])
-        key = (debug, experiment, trial.replicate)
+        place = tree.of(trial.params)
+        experiment, runs = place.find_runs(trial.params, sweep.monitored, claims[place])
+        key = (place, experiment, trial.replicate)
         if key in seen:
             yield PlannedTrial(trial, experiment, seen[key], "reused")
             continue
@@ -66,21 +65,18 @@ def _all_differ(sweep: Sweep) -> bool:
     if not space.is_finite or space.listed is not None:
         return False
     varying = {parameter.path[0] for parameter in space.slots}
-    flat = {
-        key for group in sweep.monitored for key in ([group] if isinstance(group, str) else group)
-    }
-    return varying <= flat
+    return varying <= {key for group in sweep.monitored for key in group_keys(group)}
 
 
 def _plan_chosen(sweep: Sweep, tree: Tree, retry_failed: bool) -> Iterator[PlannedTrial]:
     """The trials of an adaptive sweep that have a run, and the replicates that they lack."""
-    found: dict[tuple[bool, str, int | None], dict[int, list[RunRecord]]] = {}
-    for debug, place in ((False, tree), (True, tree.debug)):
+    found: dict[tuple[Tree, str, int | None], dict[int, list[RunRecord]]] = {}
+    for place in (tree, tree.debug):
         for record in place.all_runs():
             if record.sweep == sweep.sweep_name and record.trial is not None and record.params:
                 # A child may have the parameters of another trial.
                 child = record.trial if record.parent else None
-                replicates = found.setdefault((debug, record.experiment, child), {})
+                replicates = found.setdefault((place, record.experiment, child), {})
                 replicates.setdefault(record.replicate, []).append(record)
     chosen = []
     for (_, experiment, _), replicates in found.items():

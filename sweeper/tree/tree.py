@@ -8,13 +8,14 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from sweeper.errors import SweeperError, TreeError
 
 from . import files
-from .identity import DIGITS, Monitored, group_canonicals, id_of
+from .identity import DIGITS, Monitored, experiment_id, group_canonicals, groups_as_stored
 from .lease import lease_numbers, living_owner
 from .paths import TreePaths, is_run_name, run_order
 from .records import RunRecord
@@ -49,13 +50,16 @@ class Tree:
         for experiment in self.experiments():
             yield from self.runs(experiment)
 
-    @property
+    @cached_property
     def debug(self) -> Tree:
-        """The tree of the runs whose parameters say ``debug: true``."""
-        return Tree(self.paths.debug)
+        """The tree of the runs whose parameters say ``debug: true``; of a snapshot, a snapshot."""
+        return type(self)(self.paths.debug)
 
     def of(self, params: Mapping[str, Any]) -> Tree:
-        """The tree that runs with these parameters belong to: this one, or the debug tree."""
+        """The tree that runs with these parameters belong to: this one, or its debug tree.
+
+        The same object each time, so that it can be a key.
+        """
         return self.debug if params.get("debug") is True else self
 
     def find(self, params: Mapping[str, Any], monitored: Monitored) -> str:
@@ -81,7 +85,7 @@ class Tree:
         canonicals = group_canonicals(params, monitored)
         mine = hashlib.blake2b("\0".join(canonicals).encode(), digest_size=16).digest()
         for digits in itertools.count(DIGITS):
-            experiment = id_of(canonicals, digits)
+            experiment = experiment_id(canonicals, digits)
             if claims is not None and claims.setdefault(experiment, mine) != mine:
                 continue
             runs = self.runs(experiment)
@@ -97,7 +101,7 @@ class Tree:
     def _owner(self, experiment: str, runs: list[RunRecord]) -> list[str] | None:
         """The canonical groups that the directory belongs to; None if nobody can tell."""
         if experiment not in self._owners:
-            owner = stored_groups(runs)
+            owner = _stored_groups(runs)
             if owner is None:
                 return None  # it may be made at any moment: look again next time
             self._owners[experiment] = owner
@@ -140,31 +144,21 @@ class _Snapshot(Tree):
 
     def __init__(self, base: Path | str) -> None:
         super().__init__(base)
-        self._names: frozenset[str] | None = None
         self._runs: dict[str, list[RunRecord]] = {}
-        self._debug: Tree | None = None
 
+    @cached_property
     def _experiments(self) -> frozenset[str]:
-        if self._names is None:
-            self._names = frozenset(super().experiments())
-        return self._names
+        return frozenset(super().experiments())
 
     def experiments(self) -> Iterator[str]:
-        yield from sorted(self._experiments())
+        yield from sorted(self._experiments)
 
     def runs(self, experiment: str) -> list[RunRecord]:
-        if experiment not in self._experiments():
+        if experiment not in self._experiments:
             return []
-        found = self._runs.get(experiment)
-        if found is None:
-            found = self._runs[experiment] = super().runs(experiment)
-        return found
-
-    @property
-    def debug(self) -> Tree:
-        if self._debug is None:
-            self._debug = _Snapshot(self.paths.debug)
-        return self._debug
+        if experiment not in self._runs:
+            self._runs[experiment] = super().runs(experiment)
+        return self._runs[experiment]
 
 
 def _holds(runs: list[RunRecord], params: Mapping[str, Any], monitored: Monitored) -> bool:
@@ -174,12 +168,11 @@ def _holds(runs: list[RunRecord], params: Mapping[str, Any], monitored: Monitore
     """
     if not runs or type(params) is not dict:
         return False
-    wanted = [group if isinstance(group, str) else list(group) for group in monitored]
     first = runs[0]
-    return first.monitored == wanted and repr(first.params) == repr(params)
+    return first.monitored == groups_as_stored(monitored) and repr(first.params) == repr(params)
 
 
-def stored_groups(runs: list[RunRecord]) -> list[str] | None:
+def _stored_groups(runs: list[RunRecord]) -> list[str] | None:
     """The canonical monitored groups of the first of ``runs`` that can tell them."""
     for record in runs:
         monitored = record.monitored

@@ -104,7 +104,7 @@ def test_threads_and_gpus_are_set_before_the_runtime_starts():
         "print(t and (t.get_num_threads(), t.get_num_interop_threads()))\n"
         "assert not libraries.runtime_started()\n"
         "tf.constant(1) + 1\nbackend.configure_devices(2, 1)\n"
-        "print(c.threading.get_intra_op_parallelism_threads(), backend.versions()['backend'])\n"
+        "print(c.threading.get_intra_op_parallelism_threads(), backend.backend_name())\n"
         "if t:\n    from keras.src.backend.torch import core\n"
         "    core.DEFAULT_DEVICE = 'cuda'  # Keras was imported where a GPU was visible\n"
         "    backend.configure_devices(1, [])\n    print(core.get_device())\n"

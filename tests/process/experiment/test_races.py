@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sweeper.errors import LeaseLost, RunBusy, TreeError
-from sweeper.experiment import ExperimentManager, Origin, Settings, opening
+from sweeper.experiment import ExperimentManager, Origin, Settings, opening, staging
 from sweeper.tree import Tree
 
 PARAMS = {"training": {"rate": 0.1}, "model": {"units": 8}}
@@ -62,7 +62,7 @@ def test_the_same_parameters_in_many_processes(tmp_path):
 
 def open_one(base, index, barrier, locks):
     if not locks:  # storage on which flock does nothing
-        opening.fcntl.flock = lambda *_: None
+        staging.fcntl.flock = lambda *_: None
     manager = ExperimentManager(base)
     barrier.wait(60)
     try:

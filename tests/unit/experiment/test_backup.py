@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 
 import ml_dtypes
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from sweeper.experiment.backup import BackupStore
 from sweeper.experiment.callback_state import CallbackStates, NotStorable, decode, encode
+from sweeper.tree import RunPaths
 
 ARRAYS = {
     "model/0/a b/ü": np.arange(6, dtype="float32").reshape(2, 3),
@@ -23,7 +25,7 @@ ARRAYS = {
 
 @pytest.fixture
 def store(tmp_path):
-    return BackupStore(tmp_path / "backup", tmp_path / "aside", "exp/run", None)
+    return BackupStore(RunPaths(tmp_path / "exp" / "run"))
 
 
 def test_everything_comes_back(store):
@@ -102,19 +104,20 @@ def test_a_pickle_is_never_opened(store):
 
 def test_a_backup_of_another_run_is_foreign(store, tmp_path, caplog):
     store.save(1, 0, {}, {})
-    other = BackupStore(store.root, tmp_path / "aside", "exp/other", None)
+    other = BackupStore(RunPaths(tmp_path / "exp" / "other"))
+    shutil.copytree(store.root, other.root)
     assert list(other.whole()) == []
     assert "a backup of 'exp/run'" in caplog.text
 
 
-def test_a_lost_lease_publishes_nothing(store):
+def test_a_lost_lease_publishes_nothing(tmp_path):
     def guard():
         raise KeyError
 
-    guarded = BackupStore(store.root, store._aside, "exp/run", guard)
+    guarded = BackupStore(RunPaths(tmp_path / "exp" / "run"), guard)
     with pytest.raises(KeyError):
         guarded.save(1, 0, ARRAYS, {})
-    assert os.listdir(store.root) == []
+    assert os.listdir(guarded.root) == []
 
 
 @pytest.mark.parametrize(

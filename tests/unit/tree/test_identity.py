@@ -8,11 +8,12 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sweeper.errors import UsageError
-from sweeper.tree.identity import canonical, default_monitored, digits_of, experiment_id
+from sweeper.sweepfile import default_monitored
+from sweeper.tree.identity import canonical, digits_of, experiment_id, group_canonicals
 
 SEED = {
     "debug": False,
@@ -35,7 +36,7 @@ SEED = {
 
 
 def test_the_seed_readme():
-    assert experiment_id(SEED, ["training", "processing", "model"]) == (
+    assert experiment_id(group_canonicals(SEED, ["training", "processing", "model"])) == (
         "exp-51670633-73505354-70315067"
     )
 
@@ -60,7 +61,7 @@ PINNED = [
 
 @pytest.mark.parametrize(("params", "monitored", "expected"), PINNED)
 def test_pinned_for_ever(params, monitored, expected):
-    assert experiment_id(params, monitored) == expected
+    assert experiment_id(group_canonicals(params, monitored)) == expected
 
 
 class Size(enum.IntEnum):
@@ -104,13 +105,13 @@ def test_what_makes_a_difference():
 )
 def test_what_cannot_be_identified_names_its_place(value, place):
     with pytest.raises(UsageError, match="expected") as caught:
-        experiment_id({"model": value}, ["model"])
+        experiment_id(group_canonicals({"model": value}, ["model"]))
     assert str(caught.value).startswith(place + ":")
 
 
 def test_a_missing_key_is_named():
     with pytest.raises(UsageError, match=r"'modle'.*model"):
-        experiment_id({"model": 1}, ["modle"])
+        experiment_id(group_canonicals({"model": 1}, ["modle"]))
 
 
 def test_default_groups():
@@ -125,21 +126,21 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(JSON)
 def test_canonical_is_json_that_means_the_same(value):
     assert json.loads(canonical(value)) == value
     assert canonical(json.loads(canonical(value))) == canonical(value)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(JSON, st.integers(8, 70))
 def test_more_digits_extend_the_fewer(value, digits):
     text = canonical(value)
     assert digits_of(text, digits).startswith(digits_of(text))
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.text(), JSON), st.randoms())
 def test_key_order_makes_no_difference(value, shuffler):
     keys = list(value)

@@ -13,12 +13,12 @@ import pytest
 from sweeper.errors import LeaseLost, RunBusy, TreeError
 from sweeper.tree import Lease, living_owner
 from sweeper.tree import lease as leases
-from sweeper.tree.lease import is_alive, lease_numbers, place
+from sweeper.tree.lease import is_alive, lease_numbers, pid_scope
 
 
 def pretend(directory, number, **changes):
     """A lease of somebody else's."""
-    owner = {"number": number, **place(), "pid": os.getppid(), "started": None, **changes}
+    owner = {"number": number, **pid_scope(), "pid": os.getppid(), "started": None, **changes}
     if owner["started"] is None:
         owner["started"] = leases.process_start(owner["pid"])
     path = directory / leases.lease_name(number)
@@ -39,7 +39,7 @@ def test_acquire_check_release(tmp_path):
 
 def test_a_living_owner_is_named(tmp_path):
     pretend(tmp_path, 4)
-    with pytest.raises(RunBusy, match=rf"process {os.getppid()} on {place()['host']}"):
+    with pytest.raises(RunBusy, match=rf"process {os.getppid()} on {pid_scope()['host']}"):
         Lease.acquire(tmp_path)
 
 
@@ -100,7 +100,7 @@ def test_other_hosts_live_by_their_heartbeat(tmp_path):
 
 
 def test_a_container_beside_us_lives_by_its_heartbeat():
-    owner = {**place(), "pidns": "pid:[1]", "pid": 1, "started": 0.0}
+    owner = {**pid_scope(), "pidns": "pid:[1]", "pid": 1, "started": 0.0}
     assert is_alive(owner, time.time())
     assert not is_alive(owner, time.time() - 100)
 

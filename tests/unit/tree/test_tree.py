@@ -15,7 +15,7 @@ from sweeper.errors import LeaseLost, UsageError
 from sweeper.experiment import ExperimentManager, close_run, prune_checkpoints
 from sweeper.sweepfile import Trial
 from sweeper.tree import Tree, diff, explain, next_run_name, plan_trials
-from sweeper.tree.identity import canonical, digits_of, experiment_id
+from sweeper.tree.identity import canonical, digits_of, experiment_id, group_canonicals
 from sweeper.tree.paths import run_order
 
 PARAMS = {"debug": False, "training": {"rate": 0.1}, "model": {"units": 8}, "comment": "x"}
@@ -114,6 +114,17 @@ def test_debug_runs_are_apart(base):
     assert plan(base, {**PARAMS, "debug": True}) == [("reused", run.path.name)]
 
 
+def test_a_tree_keeps_its_debug_tree_and_a_snapshot_one_that_is_a_snapshot(base):
+    run = finished(base, {**PARAMS, "debug": True})
+    for tree in (Tree(base), Tree(base).as_it_is()):
+        assert tree.of(PARAMS) is tree
+        assert tree.of({"debug": 1}) is tree
+        assert tree.of({"debug": True}) is tree.debug is tree.of({"debug": True})
+        assert [r.path for r in tree.debug.all_runs()] == [run.path]
+    run.path.rename(run.path.with_name("gone"))
+    assert [r.path for r in tree.debug.all_runs()] == [run.path]
+
+
 def find_collision():
     """Two values of one group with the same eight digits: a real one, found by search."""
     seen = {}
@@ -128,12 +139,12 @@ def find_collision():
 def test_a_real_collision_extends_the_digits(base):
     first, second = find_collision()
     one, other = ({"training": {"rate": n}} for n in (first, second))
-    ids = [experiment_id(p, ["training"]) for p in (one, other)]
+    ids = [experiment_id(group_canonicals(p, ["training"])) for p in (one, other)]
     assert ids[0] == ids[1]
     print(f"collision: training.rate {first} and {second} are both {ids[0]}")
     a, b = finished(base, one), finished(base, other)
     assert a.path.parent.name == ids[0]
-    assert b.path.parent.name == experiment_id(other, ["training"], 9)
+    assert b.path.parent.name == experiment_id(group_canonicals(other, ["training"]), 9)
     tree = Tree(base)
     for params, run in ((one, a), (other, b)):
         assert tree.find(params, ["training"]) == run.path.parent.name

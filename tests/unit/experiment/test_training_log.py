@@ -1,0 +1,54 @@
+"""The training log as it grows: exact, without gaps, mended where it is torn."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweeper.experiment.training_log import TrainingLog
+from sweeper.tree import as_row, read_rows
+
+
+@given(st.lists(st.dictionaries(st.sampled_from("abc"), st.floats(), min_size=1), min_size=1))
+def test_every_float_comes_back(tmp_path_factory, metrics):
+    path = tmp_path_factory.mktemp("log") / "log.csv"
+    log = TrainingLog(path)
+    rows = [as_row(epoch, row) for epoch, row in enumerate(metrics, 1)]
+    for row in rows:
+        log.record(row)
+    found, torn = read_rows(path)
+    assert not torn
+    assert repr(found) == repr(rows)
+    assert repr(TrainingLog(path).rows) == repr(rows)
+
+
+def test_odd_names_of_metrics(tmp_path):
+    log = TrainingLog(tmp_path / "log.csv")
+    names = ['a,b', 'say "hi"', "ünder", "two words"]  # fmt: skip
+    row = as_row(1, dict.fromkeys(names, 1.0))
+    log.record(row)
+    assert read_rows(log.path) == ([row], False)
+
+
+def test_a_repeated_epoch_replaces_its_row_and_a_new_column_rewrites(tmp_path):
+    log = TrainingLog(tmp_path / "log.csv")
+    for epoch, metrics in [(1, {"loss": 3.0}), (2, {"loss": 2.0}), (2, {"loss": 1.0})]:
+        log.record(as_row(epoch, metrics))
+    assert log.path.read_text() == "epoch,loss\n1,3.0\n2,1.0\n"
+    log.record(as_row(3, {"loss": 0.5, "auc": 0.9}))
+    assert log.path.read_text() == "epoch,auc,loss\n1,,3.0\n2,,1.0\n3,0.9,0.5\n"
+    log.record(as_row(1, {"loss": 9.0}))
+    assert [row["epoch"] for row in log.rows] == [1, 2, 3]
+    log.cut(1)
+    assert log.path.read_text() == "epoch,loss\n1,9.0\n"
+    log.cut(0)
+    assert not log.path.exists()
+
+
+def test_a_torn_end_is_dropped_and_mended(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("epoch,loss\n1,0.5\n2,0.2")
+    assert read_rows(path) == ([{"epoch": 1, "loss": 0.5}], True)
+    log = TrainingLog(path)
+    log.record(as_row(2, {"loss": 0.25}))
+    assert path.read_text() == "epoch,loss\n1,0.5\n2,0.25\n"
