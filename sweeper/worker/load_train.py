@@ -49,8 +49,7 @@ def load_train_function(path: str | None, module: str | None, function: str) -> 
 
 def _import(path: str | None, module: str | None) -> tuple[Any, str]:
     if path is None:
-        if module is None:
-            raise UsageError("no program: the sweep names neither a file nor a module")
+        assert module is not None  # session_of has seen to that
         sys.path.insert(0, os.getcwd())
         return importlib.import_module(module), module
     file = Path(path)
