@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sweeper.sweepfile import Metric
 from sweeper.tree import Tree, files
 
-from .flat import Columns, flatten
-from .index import BAD, Entry, Index
-from .ranking import Ranked, Score, group_of, rank, score
+from .flat import flatten
+from .index import Index
+from .ranking import Ranked, group_of, rank
+from .rows import best_row, csv_cell, entry_score, trial_row
 
 FORMAT = 1
 """The format of summary.json."""
@@ -24,63 +21,6 @@ ROW_COLUMNS = ("trial", "replicate", "experiment", "run", "status", "epochs", "v
 
 MEAN_COLUMNS = ("rank", "mean", "std", "runs")
 """What a trial's row has too where trials are repeated: of all replicates of its parameters."""
-
-
-def trial_row(entry: Entry, metric: Metric | None) -> dict[str, Any]:
-    """What ``status --json`` says of a trial; the paths are absolute.
-
-    ``value`` and ``epoch``: the metric's and where it was reached, None without a score.
-    ``error`` and ``log``: of a trial that failed, else None.
-    """
-    found = _score(entry, metric)
-    bad = entry.status in BAD
-    return {
-        "trial": entry.trial,
-        "replicate": entry.replicate,
-        "params": entry.params,
-        "experiment": entry.experiment,
-        "run": entry.run,
-        "status": entry.status,
-        "epochs": entry.epochs,
-        "value": found.value if found else None,
-        "epoch": found.epoch if found else None,
-        "elapsed": entry.record.elapsed if entry.record else 0.0,
-        "path": str(entry.path) if entry.path else None,
-        "error": entry.error if bad else None,
-        "log": str(entry.log) if bad else None,
-    }
-
-
-def best_row(ranked: Ranked, repeated: bool = False) -> dict[str, Any]:
-    """What ``best --json`` says of a run; the paths are absolute.
-
-    Of a sweep with ``repeats`` (``repeated``) ``value`` is the mean over the replicates, and the
-    row has ``std``, ``runs`` (how many) and ``values`` too; the rest is about the best of them.
-    """
-    entry = ranked.entry
-    more = {"std": ranked.std, "runs": len(ranked.values), "values": list(ranked.values)}
-    return {
-        "rank": ranked.rank,
-        "trial": entry.trial,
-        "replicate": entry.replicate,
-        "value": ranked.value,
-        **(more if repeated else {}),
-        "epoch": ranked.score.epoch,
-        "params": entry.params,
-        "experiment": entry.experiment,
-        "run": entry.run,
-        "status": entry.status,
-        "metrics": ranked.score.metrics,
-        "elapsed": entry.record.elapsed if entry.record else 0.0,
-        "path": str(entry.path),
-        "checkpoint": str(ranked.checkpoint) if ranked.checkpoint else None,
-    }
-
-
-def _score(entry: Entry, metric: Metric | None) -> Score | None:
-    if entry.record is None or metric is None:
-        return None
-    return score(entry.record, metric)
 
 
 def summary(index: Index) -> dict[str, Any]:
@@ -130,8 +70,8 @@ def summary_csv(index: Index) -> str:
     Parameters are ``params.<dotted name>``, the metrics of the epoch that counts
     ``metrics.<name>``; lists and dicts are JSON, and what a trial has not is empty.
     """
-    names = Columns(entry.params for entry in index.entries).names
-    scores = [_score(entry, index.metric) for entry in index.entries]
+    names = index.parameters().all
+    scores = [entry_score(entry, index.metric) for entry in index.entries]
     metrics = sorted({name for found in scores if found for name in found.metrics})
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -152,28 +92,6 @@ def summary_csv(index: Index) -> str:
         cells += [params.get(name) for name in names] + [values.get(name) for name in metrics]
         writer.writerow([csv_cell(cell) for cell in [*cells, *(row[key] for key in tail)]])
     return text.getvalue()
-
-
-def csv_cell(value: Any) -> str:
-    """A value as CSV text: numbers exact, None empty, booleans and structures as in JSON."""
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return repr(value)
-    if isinstance(value, (bool, list, tuple, Mapping)):
-        return json.dumps(value)
-    return str(value)
-
-
-def plain_json(value: Any) -> Any:
-    """``value`` with None for numbers that are not finite, which JSON cannot say."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {key: plain_json(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain_json(item) for item in value]
-    return value
 
 
 def write_summary(index: Index) -> tuple[Path, Path]:
