@@ -25,12 +25,8 @@ MEAN_COLUMNS = ("rank", "mean", "std", "runs")
 
 def summary(index: Index) -> dict[str, Any]:
     """The content of summary.json: a pure function of the tree, with paths relative to its base."""
-    metric, repeated = index.metric, index.repeated
-    ranked = rank(index.entries, metric) if metric else []
-    trials = [_relative(trial_row(entry, metric), index.base) for entry in index.entries]
-    if repeated:
-        for row, means in zip(trials, _means(index, ranked), strict=True):
-            row.update(means)
+    metric = index.metric
+    ranked = _ranked(index)
     return {
         "format": FORMAT,
         "sweep": index.name,
@@ -40,28 +36,9 @@ def summary(index: Index) -> dict[str, Any]:
         "size": index.size,
         "counts": index.counts(),
         "elapsed": sum(record.elapsed for record in index.records()),
-        "best": _relative(best_row(ranked[0], repeated), index.base) if ranked else None,
-        "trials": trials,
+        "best": _relative(best_row(ranked[0], index.repeated), index.base) if ranked else None,
+        "trials": _trial_rows(index, ranked),
     }
-
-
-def _means(index: Index, ranked: list[Ranked]) -> list[dict[str, Any]]:
-    """Per entry the rank, mean, std and number of runs of its parameter dict; None without."""
-    found = {
-        group_of(one.entry): (one.rank, one.value, one.std, len(one.values))
-        for one in reversed(ranked)
-    }
-    nothing = (None, None, None, 0)
-    return [
-        dict(zip(MEAN_COLUMNS, found.get(group_of(e), nothing), strict=True)) for e in index.entries
-    ]
-
-
-def _relative(row: dict[str, Any], base: Path) -> dict[str, Any]:
-    for key in ("path", "log", "checkpoint"):
-        if row.get(key) is not None:
-            row[key] = Path(row[key]).relative_to(base).as_posix()
-    return row
 
 
 def summary_csv(index: Index) -> str:
@@ -73,25 +50,45 @@ def summary_csv(index: Index) -> str:
     names = index.parameters().all
     scores = [entry_score(entry, index.metric) for entry in index.entries]
     metrics = sorted({name for found in scores if found for name in found.metrics})
+    head = ROW_COLUMNS + (MEAN_COLUMNS if index.repeated else ())
+    tail = ("elapsed", "path", "error")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    tail = ("elapsed", "path", "error")
-    head: tuple[str, ...] = ROW_COLUMNS
-    means: list[dict[str, Any]] = [{} for _ in index.entries]
-    if index.repeated:
-        head += MEAN_COLUMNS
-        means = _means(index, rank(index.entries, index.metric) if index.metric else [])
     writer.writerow(
         [*head, *(f"params.{n}" for n in names), *(f"metrics.{m}" for m in metrics), *tail]
     )
-    for entry, found, more in zip(index.entries, scores, means, strict=True):
-        row = _relative(trial_row(entry, index.metric), index.base) | more
-        params = flatten(entry.params)
+    for row, found in zip(_trial_rows(index, _ranked(index)), scores, strict=True):
+        params = flatten(row["params"])
         values = found.metrics if found else {}
         cells = [row[key] for key in head]
         cells += [params.get(name) for name in names] + [values.get(name) for name in metrics]
         writer.writerow([csv_cell(cell) for cell in [*cells, *(row[key] for key in tail)]])
     return text.getvalue()
+
+
+def _ranked(index: Index) -> list[Ranked]:
+    return rank(index.entries, index.metric) if index.metric else []
+
+
+def _trial_rows(index: Index, ranked: list[Ranked]) -> list[dict[str, Any]]:
+    """The row of each trial; of repeated ones with what its parameter dict has in ``ranked``."""
+    means = {
+        group_of(one.entry): (one.rank, one.value, one.std, len(one.values))
+        for one in reversed(ranked)
+    }
+    rows = [_relative(trial_row(entry, index.metric), index.base) for entry in index.entries]
+    if index.repeated:
+        for entry, row in zip(index.entries, rows, strict=True):
+            found = means.get(group_of(entry), (None, None, None, 0))
+            row.update(zip(MEAN_COLUMNS, found, strict=True))
+    return rows
+
+
+def _relative(row: dict[str, Any], base: Path) -> dict[str, Any]:
+    for key in ("path", "log", "checkpoint"):
+        if row.get(key) is not None:
+            row[key] = Path(row[key]).relative_to(base).as_posix()
+    return row
 
 
 def write_summary(index: Index) -> tuple[Path, Path]:

@@ -39,7 +39,7 @@ from .messages import Connection, End, Message, TrialRequest
 from .processes import die_with_parent
 
 
-class _EnoughError(BaseException):
+class _FirstBatchDone(BaseException):
     """The first batch is done, and no more was asked for; no ``except Exception`` stops it."""
 
 
@@ -108,7 +108,7 @@ def _train(
         epoch, metrics = row["epoch"], row["metrics"]
         send({"kind": "report", "iteration": len(measured), "epoch": epoch, "metrics": metrics})
         if request.get("first_batch"):
-            raise _EnoughError
+            raise _FirstBatchDone
 
     try:
         api.enter(run)
@@ -119,7 +119,7 @@ def _train(
             reset_session(run.seed)
             arguments.append(keras_callbacks(run, report))
             if request.get("first_batch"):
-                arguments[-1].append(raise_at_first_batch(_EnoughError))
+                arguments[-1].append(raise_at_first_batch(_FirstBatchDone))
         else:
             run.on_report(report)
             arguments.append([])
@@ -128,7 +128,7 @@ def _train(
         _call(train, arguments)
     except LeaseLost:
         raise
-    except _EnoughError:
+    except _FirstBatchDone:
         pass
     except BaseException as error:
         traceback.print_exc()

@@ -11,16 +11,6 @@ from sweeper.experiment import ExperimentManager, Run, describe_error
 from .messages import End, RunOpened, TrialRequest
 
 
-def abandon(run: Run | None, error: SweeperError | OSError) -> End:
-    """The end of a trial whose run is no longer ours, or could not be opened or written."""
-    if isinstance(error, LeaseLost):
-        return {"kind": "end", "outcome": "lost", "error": describe_error(error)}
-    if run is not None:
-        with contextlib.suppress(SweeperError, OSError):
-            run.interrupt(f"failed: {error}")
-    return {"kind": "end", "outcome": "failed", "error": describe_error(error)}
-
-
 def open_run(request: TrialRequest) -> Run:
     """The run of the trial in ``request``, continued or new."""
     manager = ExperimentManager(
@@ -73,3 +63,13 @@ def fail(run: Run, outcome: str, error: dict[str, Any], last_attempt: bool) -> E
     else:
         run.interrupt(f"{outcome}: {error['type']}: {error['message']}")
     return {"kind": "end", "outcome": outcome, "error": error}
+
+
+def abandon(run: Run | None, error: SweeperError | OSError) -> End:
+    """The end of a trial whose run is no longer ours, or could not be opened or written."""
+    if isinstance(error, LeaseLost):
+        return {"kind": "end", "outcome": "lost", "error": describe_error(error)}
+    if run is not None:
+        with contextlib.suppress(SweeperError, OSError):
+            run.interrupt(f"failed: {error}")
+    return {"kind": "end", "outcome": "failed", "error": describe_error(error)}
