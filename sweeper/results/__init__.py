@@ -10,7 +10,6 @@ from .find import find_entry, find_run
 from .flat import ParameterNames, flatten, short_names
 from .index import BAD_OUTCOMES, Entry, Index, index_sweep
 from .ranking import (
-    Goal,
     check_metric,
     metric_of,
     metric_to_rank_by,
@@ -28,7 +27,6 @@ __all__ = [
     "Entry",
     "Estimate",
     "Estimator",
-    "Goal",
     "Index",
     "ParameterNames",
     "best_row",

@@ -6,7 +6,7 @@ Knows ``experiment``; knows nothing of Ray, so that it can be tested and used wi
 from .client import INTERPRETER, JSON_FILE, Child, ServerControl, ServerLost, server_log
 from .messages import End, Exit, Message, Report, TimedOut, TrialMessage
 from .processes import MARK, end_marked, oom_kills
-from .program_check import Corner, ProgramCheck
+from .program_check import ProgramCheck
 from .session import Session, session_of
 
 __all__ = [
@@ -14,7 +14,6 @@ __all__ = [
     "JSON_FILE",
     "MARK",
     "Child",
-    "Corner",
     "End",
     "Exit",
     "Message",

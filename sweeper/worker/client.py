@@ -21,6 +21,7 @@ from .session import Session
 START_SECONDS = 120.0  # a cold import of TensorFlow from a network disk takes a minute
 GRACE_SECONDS = 10.0  # what a script that is stopped has to end by itself
 HURRY_SECONDS = 3.0  # the same when somebody waits at the keyboard
+LOG_LINES = 20
 
 # Words of a script's command that only the worker's machine knows; no argument has a NUL.
 INTERPRETER = "\0interpreter"
@@ -96,13 +97,13 @@ def _start(session: Session) -> None:
         )
 
 
-def server_log(session: Session, lines: int = 20) -> str:
+def server_log(session: Session) -> str:
     """The last lines that the fork server and its children wrote outside any trial."""
     try:
         text = (session.directory / "server.log").read_text(errors="replace")
     except OSError:
         return ""
-    return "\n".join(text.splitlines()[-lines:])
+    return "\n".join(text.splitlines()[-LOG_LINES:])
 
 
 class ServerControl:
