@@ -1,4 +1,4 @@
-"""Lists, values and near misses in words, for messages everywhere."""
+"""Lists, values, numbers of things and near misses in words, for messages everywhere."""
 
 from __future__ import annotations
 
@@ -25,14 +25,22 @@ def describe(value: Any) -> str:
 
 def one_of(names: Iterable[str]) -> str:
     """``a, b or c``."""
-    words = [str(name) for name in names]
-    return "".join(words) if len(words) < 2 else ", ".join(words[:-1]) + " or " + words[-1]
+    return _listed(names, " or ")
 
 
 def all_of(names: Iterable[str]) -> str:
     """``a, b and c``."""
-    words = [str(name) for name in names]
-    return "".join(words) if len(words) < 2 else ", ".join(words[:-1]) + " and " + words[-1]
+    return _listed(names, " and ")
+
+
+def _listed(names: Iterable[str], before_last: str) -> str:
+    *others, last = [str(name) for name in names] or [""]
+    return ", ".join(others) + before_last + last if others else last
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 trial``, ``2 trials``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def nearest(word: str, names: Iterable[str], count: int = 1) -> list[str]:

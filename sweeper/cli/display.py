@@ -6,13 +6,16 @@ import math
 import time
 from typing import Any, TextIO
 
+from sweeper.results import BAD_OUTCOMES
 from sweeper.sweepfile import Metric
 
-BAD_ENDS = ("failed", "out-of-memory", "timed-out", "lost")
+from .formatting import clock
+
+BAD_ENDS = (*BAD_OUTCOMES, "lost")
 
 
-class LaunchDisplay:
-    """What both displays know: the trials running, the counts, the best trial so far.
+class LaunchProgress:
+    """How far a launch is: the trials running, the counts, the best trial so far. Shows nothing.
 
     A trial counts once it has ended, with the value of its run. ``best`` may be set before the
     start to what earlier launches have reached. Where trials are ``repeated`` there is no best one:
@@ -28,6 +31,12 @@ class LaunchDisplay:
         self.running: dict[int, tuple[int, float | None]] = {}  # trial -> epoch, value
         self.best: tuple[int, float] | None = None  # trial, value
         self._began = time.monotonic()
+
+    def __enter__(self) -> LaunchProgress:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
 
     def started(self, total: int | None) -> None:
         self.total = total
@@ -70,7 +79,7 @@ class LaunchDisplay:
         return value > self.best[1] if bigger else value < self.best[1]
 
 
-class PlainDisplay(LaunchDisplay):
+class PlainDisplay(LaunchProgress):
     """One line per trial when it ends; the line says when it is the best so far."""
 
     def __init__(self, metric: Metric | None, stream: TextIO, repeated: bool = False) -> None:
@@ -91,7 +100,7 @@ class PlainDisplay(LaunchDisplay):
         print(" ".join(words), file=self._stream, flush=True)
 
 
-class LiveDisplay(LaunchDisplay):
+class LiveDisplay(LaunchProgress):
     """A bar with the time left, the running trials and the best so far, redrawn in place."""
 
     ROWS = 12
@@ -150,10 +159,3 @@ class LiveDisplay(LaunchDisplay):
 
 def _first_line(error: object) -> str:
     return next(iter(str(error or "").strip().splitlines()), "")
-
-
-def clock(seconds: float) -> str:
-    """``75`` seconds as ``1:15``, ``4000`` as ``1:06:40``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
-from sweeper.results import csv_cell, flatten, plain_json
+from sweeper.results import ParameterNames, csv_cell, flatten, plain_json, short_names
 
 LOOK_AHEAD = 200  # rows that decide how wide a table's columns are
+PARAM_COLUMNS = 6  # parameters that vary, shown in a table
 EMPTY = "-"
 _SCALARS = frozenset((int, float, str, bool, type(None)))
 
@@ -53,6 +54,20 @@ def param_column(name: str, title: str) -> Column:
     return Column(title, get)
 
 
+def param_columns(names: ParameterNames) -> list[Column]:
+    """Table columns for the first parameters that vary."""
+    short = short_names(names.all)
+    return [param_column(name, short[name]) for name in names.varying[:PARAM_COLUMNS]]
+
+
+def _directory(row: Row) -> str | None:
+    names = [name for name in (row["experiment"], row["run"]) if name]
+    return "/".join(names) or None
+
+
+DIRECTORY = Column("directory", _directory)
+
+
 def show(value: Any) -> str:
     """A value as a person reads it, on one line."""
     kind = type(value)
@@ -75,9 +90,12 @@ def show_mean(value: float | None, std: float | None) -> str:
 
 
 def show_seconds(seconds: float | None) -> str:
+    """A duration as :func:`clock` shows it, if there was any."""
+    return clock(seconds) if seconds else EMPTY
+
+
+def clock(seconds: float) -> str:
     """``75`` seconds as ``1:15``, ``4000`` as ``1:06:40``."""
-    if not seconds:
-        return EMPTY
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -5,23 +5,31 @@ from __future__ import annotations
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Iterable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sweeper.errors import TreeError
-from sweeper.tree import PlannedTrial, RunRecord, Tree, plan_trials
+from sweeper.results import (
+    Entry,
+    Index,
+    index_sweep,
+    rank,
+    run_value,
+    target_reached,
+    write_summary,
+)
+from sweeper.tree import PlannedTrial, Tree, plan_trials
+from sweeper.wording import counted
 
-from . import options
-from .display import LaunchDisplay, LiveDisplay, PlainDisplay
+from . import messages, options
+from .display import LaunchProgress, LiveDisplay, PlainDisplay
 
 if TYPE_CHECKING:
     from sweeper.raytune import Ending
-    from sweeper.results import Entry, Index
-    from sweeper.sweepfile import Metric, Sweep
+    from sweeper.sweepfile import Sweep
 
 LARGE = 1000  # trials: ask first
 
@@ -49,11 +57,12 @@ def launch(**given: Any) -> int:
     sweep = options.load(given["spec"], **given)
     plan: Iterable[PlannedTrial] = plan_trials(sweep, Tree(sweep.base_dir), given["retry_failed"])
     if given["dry_run"]:
-        from .reading import print_plan
+        from .plan import print_plan
 
-        return print_plan(sweep, plan)
+        print_plan(sweep, plan)
+        return 0
     check_launchable(sweep)
-    say = _Messages(given["quiet"])
+    say = messages.say_nothing if given["quiet"] else messages.say
     for warning in sweep.warnings:
         say(f"sweeper: {warning}")
     counts: Counter[str] = Counter()
@@ -66,7 +75,7 @@ def launch(**given: Any) -> int:
         words = [f"{counts[s]} {s}" for s in ("new", "resumed", "reused", "failed") if counts[s]]
         if sweep.adaptive and (unchosen or size is None):
             words.append(f"{'more' if size is None else unchosen} to be chosen by {sweep.chooser}")
-        many = "1 trial" if len(plan) == 1 else f"{len(plan)} trials"
+        many = counted(len(plan), "trial")
         say(f"{sweep.sweep_name}: {many}: {', '.join(words)} -> {sweep.base_dir}")
         total = None if size is None else counts["new"] + counts["resumed"] + unchosen
         if total and total > LARGE and not given["yes"] and sys.stdin.isatty():
@@ -85,37 +94,12 @@ def _earlier(sweep: Sweep) -> tuple[tuple[int, float] | None, bool]:
     """The trial and the value of the best run so far, and whether the target is reached."""
     if sweep.metric is None or not sweep.base_dir.is_dir():
         return None, False
-    from sweeper.results import index_sweep, rank, target_reached
-
-    entries = _settled(index_sweep(sweep))
+    entries = index_sweep(sweep).settled()
     best = None
     for first in rank(entries, sweep.metric, top=1, apart=True):
         if first.entry.trial is not None:
             best = first.entry.trial, first.score.value
     return best, target_reached(entries, sweep.metric)
-
-
-def _settled(index: Index) -> list[Entry]:
-    """The entries that may reach the target: with ``mode: last`` a run has no value before it ends.
-
-    Of replicates ``target_reached`` sees to that.
-    """
-    from sweeper.results import GOOD
-
-    if index.metric is None or index.metric.mode == "best" or index.repeated:
-        return index.entries
-    return [entry for entry in index.entries if entry.status in GOOD]
-
-
-class _Messages:
-    """Prints to stderr, unless the user wants quiet."""
-
-    def __init__(self, quiet: bool) -> None:
-        self._quiet = quiet
-
-    def __call__(self, line: str) -> None:
-        if not self._quiet:
-            print(line, file=sys.stderr, flush=True)
 
 
 def _run(
@@ -127,54 +111,37 @@ def _run(
 ) -> Ending:
     from sweeper.raytune import launch as launch_sweep
 
-    board: LaunchDisplay
-    display: Any = None
-    repeated = sweep.repeats > 1
-    if given["quiet"]:
-        board = LaunchDisplay(sweep.metric, repeated)
-    elif sys.stderr.isatty() and not given["verbose"]:
-        board = display = LiveDisplay(sweep.metric, sys.stderr, repeated)
-    else:
-        board = PlainDisplay(sweep.metric, sys.stderr, repeated)
-    board.best = None if repeated else best
-    with display or nullcontext(board) as listener:
+    with _display(sweep, given) as display:
+        display.best = best if sweep.repeats == 1 else None
         return launch_sweep(
             sweep,
             iter(plan),
-            listener,
-            score=partial(_score, sweep.metric),
+            display,
+            score=partial(run_value, metric=sweep.metric),
             total=total,
             address=given["address"],
             verbose=given["verbose"],
         )
 
 
-def _score(metric: Metric | None, run: RunRecord) -> float | None:
-    """The run's value of the metric; None if it failed or has none."""
-    from sweeper.results import BAD, score
+def _display(sweep: Sweep, given: dict[str, Any]) -> LaunchProgress:
+    repeated = sweep.repeats > 1
+    if given["quiet"]:
+        return LaunchProgress(sweep.metric, repeated)
+    if sys.stderr.isatty() and not given["verbose"]:
+        return LiveDisplay(sweep.metric, sys.stderr, repeated)
+    return PlainDisplay(sweep.metric, sys.stderr, repeated)
 
-    found = score(run, metric) if metric is not None and run.status not in BAD else None
-    return None if found is None else found.value
 
-
-def _conclude(sweep: Sweep, ending: Ending | None, say: _Messages) -> int:
+def _conclude(sweep: Sweep, ending: Ending | None, say: Callable[[str], None]) -> int:
     """Write the summaries, say how it went and what to do next; the exit code is the tree's."""
-    from sweeper.results import (
-        BAD,
-        GOOD,
-        index_sweep,
-        outcome_exit_code,
-        target_reached,
-        write_summary,
-    )
-
     index = index_sweep(sweep)
     try:
         write_summary(index)
     except TreeError as error:  # on storage that can only be read, all else is still told
         say(f"sweeper: {error}")
     for entry in index.entries:
-        if entry.listed and entry.status in BAD:
+        if entry.listed and entry.failed:
             say(f"trial {entry.trial} {entry.status}: {entry.error}\n    {entry.log}")
     counts = ", ".join(f"{n} {status}" for status, n in index.counts().items() if n)
     say(counts or "nothing run")
@@ -182,12 +149,12 @@ def _conclude(sweep: Sweep, ending: Ending | None, say: _Messages) -> int:
     if ending is not None and ending.reason:
         say(f"stopped: {ending.reason}")
     asked = [entry for entry in index.entries if entry.listed]
-    if target_reached(_settled(index), index.metric):
-        asked = [entry for entry in asked if entry.status in GOOD + BAD]
+    if target_reached(index.settled(), index.metric):
+        asked = [entry for entry in asked if entry.ended]
     signum = ending.signum if ending is not None else 0
     early = ending is not None and ending.early
     unchosen = sweep.adaptive and index.size is not None and len(asked) < index.size
-    if signum or (early and unchosen) or any(entry.status not in GOOD + BAD for entry in asked):
+    if signum or (early and unchosen) or not all(entry.ended for entry in asked):
         if ending is not None and not ending.again:
             say("to go on: raise budget.disk, or remove runs, and launch again")
         else:
@@ -198,9 +165,18 @@ def _conclude(sweep: Sweep, ending: Ending | None, say: _Messages) -> int:
     return 4 if early and unchosen and code == 0 else code
 
 
-def _print_best(index: Index) -> None:
-    from sweeper.results import rank
+def outcome_exit_code(entries: Iterable[Entry], stopped: bool = False) -> int:
+    """The exit code of a launch, from what the tree holds of the trials that the sweep lists.
 
+    0: every trial has a good outcome. 4: ``stopped`` by a budget or the breaker with trials left
+    undone. 3: some trials failed, or never came to an end.
+    """
+    if all(entry.succeeded for entry in entries if entry.listed):
+        return 0
+    return 4 if stopped else 3
+
+
+def _print_best(index: Index) -> None:
     best = rank(index.entries, index.metric, top=1) if index.metric else []
     for first in best:
         assert index.metric is not None

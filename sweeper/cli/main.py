@@ -12,16 +12,17 @@ import click
 from sweeper import __version__
 from sweeper.errors import SweeperError
 
+from .messages import say
 from .options import GlobalOptions, verbose_option
 
 COMMANDS = {
     "launch": ("sweeper.cli.launch", "Run a sweep's trials; launch again to resume."),
-    "plan": ("sweeper.cli.reading", "Show which trials a launch would run, and run nothing."),
+    "plan": ("sweeper.cli.plan", "Show which trials a launch would run, and run nothing."),
     "status": ("sweeper.cli.reading", "Show how far a sweep is, trial by trial."),
     "best": ("sweeper.cli.reading", "Show the best trials, their parameters and checkpoints."),
     "logs": ("sweeper.cli.runs", "Print what a trial wrote to its output."),
     "diff": ("sweeper.cli.runs", "Show in what two runs differ."),
-    "check": ("sweeper.cli.authoring", "Say all that is wrong with a sweep file and its program."),
+    "check": ("sweeper.cli.check", "Say all that is wrong with a sweep file and its program."),
     "init": ("sweeper.cli.authoring", "Write a sweep file and a train module to start from."),
     "schema": ("sweeper.cli.authoring", "Print the sweep file's JSON Schema, for editors."),
     "convert": ("sweeper.cli.authoring", "Print a sweep file in Weights & Biases' form."),
@@ -107,7 +108,7 @@ def main(args: Sequence[str] | None = None) -> int:
     except SweeperError as error:
         if settings.verbose:
             _show_traceback()
-        print(f"sweeper: {error}", file=sys.stderr)
+        say(f"sweeper: {error}")
         return error.exit_code
     except BrokenPipeError:  # the reader has seen enough (`sweeper plan … | head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -115,9 +116,9 @@ def main(args: Sequence[str] | None = None) -> int:
     except Exception as error:
         if settings.verbose:
             _show_traceback()
-        print(f"sweeper: unexpected {type(error).__name__}: {error}", file=sys.stderr)
+        say(f"sweeper: unexpected {type(error).__name__}: {error}")
         if not settings.verbose:
-            print("sweeper: this is a bug; -v shows where it happened", file=sys.stderr)
+            say("sweeper: this is a bug; -v shows where it happened")
         return 1
     return result if isinstance(result, int) else 0
 

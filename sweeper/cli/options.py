@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -27,15 +27,11 @@ class GlobalOptions:
 def _be_verbose(context: click.Context, _parameter: click.Parameter, value: bool) -> bool:
     settings = context.find_root().obj
     if value and isinstance(settings, GlobalOptions):
+        import logging
+
         settings.verbose = True
-        _show_log()
+        logging.getLogger("sweeper").setLevel(logging.DEBUG)
     return value
-
-
-def _show_log() -> None:
-    import logging
-
-    logging.getLogger("sweeper").setLevel(logging.DEBUG)
 
 
 def _together(*decorators: Callable[[F], F]) -> Callable[[F], F]:
@@ -135,11 +131,6 @@ format_options = _together(
 )
 
 
-def changes(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of ``sweep_options`` that were given, as ``load_sweep`` takes them."""
-    return {key: given[key] for key in SWEEP_CHANGES if given.get(key) is not None}
-
-
 def load(spec: Path, /, overrides: Sequence[str] = (), **given: Any) -> Sweep:
     """Load the sweep that a command line asks for; ``given`` may be all that click gives.
 
@@ -147,7 +138,8 @@ def load(spec: Path, /, overrides: Sequence[str] = (), **given: Any) -> Sweep:
     """
     from sweeper.sweepfile import load_sweep
 
-    return load_sweep(spec, check_overrides(overrides), **changes(given))
+    changes = {key: given[key] for key in SWEEP_CHANGES if given.get(key) is not None}
+    return load_sweep(spec, check_overrides(overrides), **changes)
 
 
 def check_overrides(overrides: Sequence[str]) -> Sequence[str]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
-from .reading import open_target, say
+from .messages import say
+from .reading import open_target
 
 if TYPE_CHECKING:
     from sweeper.tree import RunRecord
@@ -81,8 +82,8 @@ def diff(left: str, right: str, storage: Path | None, name: str | None, format_:
     runs = find_run(left, storage, name), find_run(right, storage, name)
     head = {"left": str(runs[0].path), "right": str(runs[1].path)}
     rows = difference(*runs)
-    columns = [formatting.column(key) for key in ("name", "left", "right")]
     fields = ("name", "left", "right")
+    columns = [formatting.column(key) for key in fields]
     with formatting.writer(format_, head, columns, fields, key="differences") as writer:
         for row in rows:
             writer.add(row)

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,18 @@ from ray import tune
 
 from sweeper.errors import UsageError
 from sweeper.experiment import close_run
-from sweeper.worker import Child, Message, ServerLost, Session, oom_kills, server_log
+from sweeper.worker import (
+    Child,
+    End,
+    Exit,
+    Report,
+    ServerLost,
+    Session,
+    TimedOut,
+    TrialMessage,
+    oom_kills,
+    server_log,
+)
 
 logger = logging.getLogger("sweeper.raytune")
 
@@ -38,7 +50,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
 
     def setup(self, config: dict[str, Any], session: str = "", sweep: str = "") -> None:
         self._session = Session.from_json(session)
-        self._sweep: Message = json.loads(sweep)
+        self._sweep: dict[str, Any] = json.loads(sweep)
         self._gpus = [str(gpu) for gpu in ray.get_gpu_ids()]
         self._child: Child | None = None
         self._first_rss = 0
@@ -51,7 +63,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._abandon()
-        self._request: Message = {**self._sweep, **json.loads(new_config["request"])}
+        self._request: dict[str, Any] = {**self._sweep, **json.loads(new_config["request"])}
         self._attempt = 0
         self._started = 0.0
         self._result: dict[str, Any] = {"trial": self._request["trial"]}
@@ -70,7 +82,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
                     self._start()
             except UsageError as error:
                 return self._done("broken", {"type": "UsageError", "message": str(error)})
-            message = self._receive(GATHER_SECONDS if reported else None)
+            message: Any = self._receive(GATHER_SECONDS if reported else None)
             if message is None:
                 return dict(self._result)
             if message["kind"] == "report":
@@ -104,7 +116,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         self._oom_kills = oom_kills()
         self._running = True
 
-    def _receive(self, timeout: float | None) -> Message | None:
+    def _receive(self, timeout: float | None) -> TrialMessage | TimedOut | None:
         assert self._child is not None
         limit = self._request["time_limit"]
         if limit is None:
@@ -115,14 +127,14 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
             return {"kind": "timeout"}
         return message
 
-    def _note(self, report: Message) -> None:
+    def _note(self, report: Report) -> None:
         self._result["epoch"] = report["epoch"]
         metric = self._request["metric"]
         if metric in report["metrics"]:
             self._result["metric"] = report["metrics"][metric]
             self._result["iteration"] = report["iteration"]
 
-    def _handle_end(self, message: Message) -> dict[str, Any] | None:
+    def _handle_end(self, message: End | Exit | TimedOut) -> dict[str, Any] | None:
         """The trial's final result, or None when it is to be tried again."""
         if message["kind"] == "end":
             self._running = False
@@ -138,7 +150,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
             raise ServerLost("the fork server of this node is gone")
         return self._ended(*self._crash(message))
 
-    def _ended(self, outcome: str, message: Message) -> dict[str, Any] | None:
+    def _ended(self, outcome: str, message: Mapping[str, Any]) -> dict[str, Any] | None:
         retry = outcome in ("failed", "out-of-memory")
         if retry and self._attempt <= self._request["retries"]:
             logger.info("trial %s: %s; trying again", self._request["trial"], outcome)
@@ -147,7 +159,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
             self._close(outcome, message["error"])
         return self._done(outcome, message.get("error"), message.get("reported"))
 
-    def _crash(self, message: Message) -> tuple[str, Message]:
+    def _crash(self, message: Exit) -> tuple[str, dict[str, Any]]:
         how = f"signal {message['signal']}" if message["signal"] else f"exit code {message['code']}"
         killed = message["signal"] == 9 and oom_kills() > self._oom_kills
         return "out-of-memory" if killed else "failed", {
@@ -162,7 +174,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         }
 
     def _done(
-        self, outcome: str, error: Message | None = None, reported: list[str] | None = None
+        self, outcome: str, error: dict[str, Any] | None = None, reported: list[str] | None = None
     ) -> dict[str, Any]:
         self._meet()
         self._result |= {"done": True, "end": outcome, "attempts": self._attempt}
@@ -186,7 +198,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
             if not self._met:
                 time.sleep(0.02)
 
-    def _close(self, outcome: str, error: Message | None = None) -> None:
+    def _close(self, outcome: str, error: dict[str, Any] | None = None) -> None:
         if "run" in self._result:
             run = Path(self._result["path"])
             close_run(run, outcome, error=error, by="driver")
@@ -205,7 +217,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
                 self._child.kill()
             self._child = None
 
-    def _keep_or_replace(self, end: Message) -> None:
+    def _keep_or_replace(self, end: End) -> None:
         assert self._child is not None
         rss = end["rss"]
         self._first_rss = self._first_rss or rss

@@ -7,30 +7,28 @@ from .copying import copy_best
 from .differences import difference
 from .estimate import Estimate, Estimator
 from .find import find_entry, find_run
-from .flat import Columns, flatten, short_names
-from .index import BAD, GOOD, Entry, Index, index_sweep, outcome_exit_code
-from .locate import open_index
+from .flat import ParameterNames, flatten, short_names
+from .index import BAD_OUTCOMES, Entry, Index, index_sweep
 from .ranking import (
-    Goal,
     check_metric,
-    metric_names,
-    monitored_metric,
-    named_metric,
+    metric_of,
+    metric_to_rank_by,
     rank,
+    run_value,
     score,
     target_reached,
 )
-from .summary import best_row, csv_cell, plain_json, trial_row, write_summary
+from .rows import best_row, csv_cell, plain_json, plan_row, trial_row
+from .summary import write_summary
+from .target import open_index
 
 __all__ = [
-    "BAD",
-    "GOOD",
-    "Columns",
+    "BAD_OUTCOMES",
     "Entry",
     "Estimate",
     "Estimator",
-    "Goal",
     "Index",
+    "ParameterNames",
     "best_row",
     "check_metric",
     "copy_best",
@@ -40,13 +38,13 @@ __all__ = [
     "find_run",
     "flatten",
     "index_sweep",
-    "metric_names",
-    "monitored_metric",
-    "named_metric",
+    "metric_of",
+    "metric_to_rank_by",
     "open_index",
-    "outcome_exit_code",
     "plain_json",
+    "plan_row",
     "rank",
+    "run_value",
     "score",
     "short_names",
     "target_reached",

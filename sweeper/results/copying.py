@@ -16,15 +16,13 @@ def copy_best(ranked: Ranked, directory: Path) -> list[Path]:
     Returns the copies. Raises UsageError if ``directory`` exists and holds anything, TreeError if
     a file cannot be copied.
     """
-    record = ranked.entry.record
-    if record is None:
-        raise UsageError(f"trial {ranked.entry.trial}: expected a run, found none to copy yet")
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise UsageError(
             f"{directory}: expected a new or empty directory to copy to, found something there; "
             "name another one"
         )
-    wanted = [record.paths.hyperparameters, record.paths.performances, ranked.checkpoint]
+    paths = ranked.record.paths
+    wanted = [paths.hyperparameters, paths.performances, ranked.checkpoint]
     copies: list[Path] = []
     try:
         directory.mkdir(parents=True, exist_ok=True)

@@ -34,10 +34,9 @@ def difference(left: RunRecord, right: RunRecord) -> list[dict[str, Any]]:
         for found in diff(left, right)
     ]
     facts_left, facts_right = facts(left), facts(right)
-    names = [*facts_left, *(name for name in facts_right if name not in facts_left)]
     return rows + [
         {"name": name, "left": facts_left.get(name), "right": facts_right.get(name)}
-        for name in names
+        for name in facts_left | facts_right
         if _text(facts_left.get(name)) != _text(facts_right.get(name))
     ]
 

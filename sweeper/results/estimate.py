@@ -8,8 +8,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweeper.sweepfile import Sweep
-from sweeper.tree import PlannedTrial, RunRecord, files
+from sweeper.sweepfile import MOST_LAUNCHED_TRIALS, Sweep
+from sweeper.tree import PlannedTrial, files
 
 MEASURED = 100  # run directories whose size is measured; more would tell little and take long
 
@@ -40,32 +40,26 @@ class Estimator:
     def add(self, item: PlannedTrial) -> None:
         """Take note of a planned trial, and of its run if that has finished."""
         self._states[item.state] += 1
-        if item.run is not None and item.state == "reused":
-            self._learn(item.run)
-
-    @property
-    def trials(self) -> int:
-        """How many trials went by."""
-        return self._states.total()
-
-    def _learn(self, run: RunRecord) -> None:
-        """Take note of a run, if it has finished and was not seen before."""
-        if run.path in self._seen or run.status != "finished":
+        run = item.run
+        if run is None or item.state != "reused" or run.status != "finished":
             return
-        self._seen.add(run.path)
-        self._seconds += run.elapsed
-        if len(self._sizes) < MEASURED:
-            self._sizes.append(files.size(run.path))
+        if run.path not in self._seen:
+            self._seen.add(run.path)
+            self._seconds += run.elapsed
+            if len(self._sizes) < MEASURED:
+                self._sizes.append(files.size(run.path))
 
-    def estimate(self, unseen: int = 0) -> Estimate | None:
-        """The cost of the trials seen that are new or resumed, and of ``unseen`` more.
+    def estimate(self) -> Estimate | None:
+        """The cost of the trials that are new or resumed, or that a searcher is yet to choose.
 
-        None before any run has finished.
+        None before any run has finished, and of a sweep that no launch would run to its end.
         """
-        left = self._states["new"] + self._states["resumed"] + unseen
-        runs = len(self._seen)
-        if not runs:
+        size, runs = self._sweep.size(), len(self._seen)
+        if not runs or size is None or size > MOST_LAUNCHED_TRIALS:
             return None
+        left = self._states["new"] + self._states["resumed"]
+        if self._sweep.adaptive:
+            left += max(0, size - self._states.total())
         parallel = slots(self._sweep)
         mean = self._seconds / runs
         seconds = 0.0 if not left else mean * max(1.0, left / parallel)

@@ -8,7 +8,7 @@ from sweeper.errors import UsageError
 from sweeper.tree import RunRecord, Tree
 
 from .index import Entry, Index
-from .locate import DEFAULT_STORAGE, open_index
+from .target import DEFAULT_STORAGE, open_index
 
 
 def find_entry(index: Index, text: str) -> Entry:

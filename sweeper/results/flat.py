@@ -18,7 +18,7 @@ def flatten(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-class Columns:
+class ParameterNames:
     """Learns, dict by dict, which dotted names there are and which of them vary."""
 
     def __init__(self, dicts: Iterable[Mapping[str, Any]] = ()) -> None:
@@ -43,7 +43,7 @@ class Columns:
         self._count += 1
 
     @property
-    def names(self) -> list[str]:
+    def all(self) -> list[str]:
         """Every dotted name seen, in the order of the first dict that had it."""
         return list(self._first)
 

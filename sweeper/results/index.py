@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from sweeper.tree import RunRecord, Tree, plan_trials
 
+from .flat import ParameterNames
+
 if TYPE_CHECKING:
     from sweeper.sweepfile import Metric, Sweep
 
@@ -27,10 +29,10 @@ STATUSES = (
 )
 """Every status a trial can have: an outcome, or what the evidence says while there is none."""
 
-GOOD = ("finished", "stopped", "pruned")
+GOOD_OUTCOMES = ("finished", "stopped", "pruned")
 """The outcomes that need no further attention."""
 
-BAD = ("failed", "out-of-memory", "timed-out")
+BAD_OUTCOMES = ("failed", "out-of-memory", "timed-out")
 """The outcomes that a launch with ``--retry-failed`` runs again."""
 
 
@@ -55,6 +57,21 @@ class Entry:
     def status(self) -> str:
         """One of :data:`STATUSES`."""
         return self.record.status if self.record is not None else "pending"
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether its outcome needs no further attention."""
+        return self.record is not None and _good(self.record)
+
+    @property
+    def failed(self) -> bool:
+        """Whether a launch with ``--retry-failed`` would run it again."""
+        return self.status in BAD_OUTCOMES
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has an outcome."""
+        return self.succeeded or self.failed
 
     @property
     def run(self) -> str | None:
@@ -122,6 +139,19 @@ class Index:
             return True
         return any(entry.replicate and entry.sweep is not None for entry in self.entries)
 
+    def parameters(self) -> ParameterNames:
+        """The parameters of the trials, and which of them vary."""
+        return ParameterNames(entry.params for entry in self.entries)
+
+    def settled(self) -> list[Entry]:
+        """The entries whose value is final: with ``mode: last`` a run has none before it ends.
+
+        Of replicates all are here: ``target_reached`` waits for their mean.
+        """
+        if self.metric is None or self.metric.mode == "best" or self.repeated:
+            return self.entries
+        return [entry for entry in self.entries if entry.succeeded]
+
     def torn(self) -> list[Path]:
         """Every file of these runs that is cut or garbled."""
         records = {record.path: record for record in [*self.records(), *self.unreadable]}
@@ -150,9 +180,15 @@ def index_sweep(sweep: Sweep, tree: Tree | None = None) -> Index:
         plan = itertools.islice(plan, last + 1)
     name = sweep.sweep_name
     entries = [
-        Entry(t.index, t.replicate, t.params, p.experiment, p.run, sweep=name)
-        for p in plan
-        for t in (p.trial,)
+        Entry(
+            item.trial.index,
+            item.trial.replicate,
+            item.trial.params,
+            item.experiment,
+            item.run,
+            sweep=name,
+        )
+        for item in plan
     ]
     known = {(entry.experiment, entry.replicate) for entry in entries}
     seen = {entry.record for entry in entries}
@@ -160,9 +196,11 @@ def index_sweep(sweep: Sweep, tree: Tree | None = None) -> Index:
     rest = (r for r in _made(sweep, others) if (r.experiment, r.replicate) not in known)
     entries += _newest(rest)
     unreadable = [record for record in others if not record.provenance]
-    return Index(
-        sweep.sweep_name, tree.base, entries, sweep, sweep.metric, size, unreadable=unreadable
-    )
+    return Index(name, tree.base, entries, sweep, sweep.metric, size, unreadable=unreadable)
+
+
+def _good(record: RunRecord) -> bool:
+    return record.status in GOOD_OUTCOMES
 
 
 def _made(sweep: Sweep, records: Iterable[RunRecord]) -> Iterator[RunRecord]:
@@ -202,18 +240,8 @@ def _newest(records: Iterable[RunRecord], listed: bool = False) -> list[Entry]:
     chosen: dict[tuple[str, int, int | None], RunRecord] = {}
     for record in records:
         key = (record.experiment, record.replicate, record.trial if record.parent else None)
-        if key not in chosen or chosen[key].status not in GOOD or record.status in GOOD:
+        before = chosen.get(key)
+        if before is None or not _good(before) or _good(record):
             chosen[key] = record
     ordered = sorted(chosen.values(), key=lambda r: (r.trial is None, _trial(r), r.experiment))
     return [_entry(record, listed) for record in ordered]
-
-
-def outcome_exit_code(entries: Iterable[Entry], stopped: bool = False) -> int:
-    """The exit code of a launch, from what the tree holds of the trials that the sweep lists.
-
-    0: every trial has a good outcome. 4: ``stopped`` by a budget or the breaker with trials left
-    undone. 3: some trials failed, or never came to an end.
-    """
-    if all(entry.status in GOOD for entry in entries if entry.listed):
-        return 0
-    return 4 if stopped else 3

@@ -17,7 +17,7 @@ from sweeper.errors import UsageError
 from sweeper.sweepfile import Metric
 from sweeper.tree import RunRecord, mode_of
 
-from .index import BAD, GOOD, Entry
+from .index import BAD_OUTCOMES, Entry, Index
 
 Row = Mapping[str, Any]
 Goal = Literal["minimize", "maximize"]
@@ -58,12 +58,15 @@ class Ranked:
         return deviation(self.values)
 
     @property
+    def record(self) -> RunRecord:
+        """Its best run."""
+        assert self.entry.record is not None  # what has no run has no score
+        return self.entry.record
+
+    @property
     def checkpoint(self) -> Path | None:
         """The saved model of the epoch that counts, else the best run's best that is kept."""
-        record = self.entry.record
-        if record is None:
-            return None
-        return record.models.get(self.score.epoch) or record.checkpoint
+        return self.record.models.get(self.score.epoch) or self.record.checkpoint
 
 
 def mean(values: Sequence[float]) -> float:
@@ -99,6 +102,14 @@ def score(record: RunRecord, metric: Metric) -> Score | None:
         found = None
     # The summary is missing, torn, or about another metric: the training log has every epoch.
     return found or _score_of(_choose(record.rows, metric), metric.name)
+
+
+def run_value(record: RunRecord, metric: Metric | None) -> float | None:
+    """A run's value of the metric; None if the run failed or has none."""
+    if metric is None or record.status in BAD_OUTCOMES:
+        return None
+    found = score(record, metric)
+    return found.value if found else None
 
 
 def _watched(summary: Row) -> tuple[object, Goal | None]:
@@ -147,7 +158,7 @@ def rank(
     times: Counter[Hashable] = Counter()
     for entry in entries:
         record = entry.record
-        if record is None or record.path in seen or entry.status in BAD:
+        if record is None or record.path in seen or entry.failed:
             continue
         found = score(record, metric)
         if found is None:
@@ -213,6 +224,28 @@ def monitored_metric(records: Iterable[RunRecord]) -> Metric | None:
     return Metric(name, goal)
 
 
+def metric_of(index: Index) -> Metric | None:
+    """The sweep's metric, else the one that all its runs watched."""
+    return index.metric or monitored_metric(index.records())
+
+
+def metric_to_rank_by(index: Index, name: str | None, goal: Goal | None) -> Metric:
+    """The metric that a user names, else that of the sweep, else that of all its runs.
+
+    Raises UsageError if there is none.
+    """
+    if name is not None:
+        return named_metric(name, goal, index.metric)
+    metric = metric_of(index)
+    if metric is None:
+        found = ", ".join(metric_names(index.records())) or "nothing yet"
+        raise UsageError(
+            f"{index.name}: expected one metric to rank by, found none that the sweep or all runs "
+            f"name; pass --metric NAME (the runs have recorded {found})"
+        )
+    return metric
+
+
 def target_reached(entries: Iterable[Entry], metric: Metric | None) -> bool:
     """Whether the metric's target is reached: then a launch starts no further trial.
 
@@ -227,7 +260,7 @@ def target_reached(entries: Iterable[Entry], metric: Metric | None) -> bool:
     undone = {
         group_of(entry)
         for entry in entries
-        if entry.listed and entry.status not in GOOD + BAD and group_of(entry) in repeated
+        if entry.listed and not entry.ended and group_of(entry) in repeated
     }
     for best in rank((entry for entry in entries if group_of(entry) not in undone), metric, top=1):
         if metric.goal == "maximize":

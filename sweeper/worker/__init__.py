@@ -4,9 +4,9 @@ Knows ``experiment``; knows nothing of Ray, so that it can be tested and used wi
 """
 
 from .client import INTERPRETER, JSON_FILE, Child, ServerControl, ServerLost, server_log
-from .messages import Message
+from .messages import End, Exit, Message, Report, TimedOut, TrialMessage
 from .processes import MARK, end_marked, oom_kills
-from .program_check import Corner, ProgramCheck
+from .program_check import ProgramCheck
 from .session import Session, session_of
 
 __all__ = [
@@ -14,12 +14,16 @@ __all__ = [
     "JSON_FILE",
     "MARK",
     "Child",
-    "Corner",
+    "End",
+    "Exit",
     "Message",
     "ProgramCheck",
+    "Report",
     "ServerControl",
     "ServerLost",
     "Session",
+    "TimedOut",
+    "TrialMessage",
     "end_marked",
     "oom_kills",
     "server_log",

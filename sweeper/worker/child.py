@@ -35,11 +35,11 @@ from sweeper.tree import HEARTBEAT
 
 from . import trial
 from .load_train import TrainFunction, load_train_function
-from .messages import Connection, Message
+from .messages import Connection, End, Message, TrialRequest
 from .processes import die_with_parent
 
 
-class _EnoughError(BaseException):
+class _FirstBatchDone(BaseException):
     """The first batch is done, and no more was asked for; no ``except Exception`` stops it."""
 
 
@@ -65,22 +65,14 @@ def serve(connection: Connection, train: TrainFunction) -> None:
     connection.send({"kind": "hello", "pid": os.getpid()})
     while True:
         try:
-            request = connection.receive()
+            request: TrialRequest = connection.receive()
         except EOFError:
             return
-        assert request is not None
-        end = run_trial(request, train, connection.send)
-        connection.send(end)
+        connection.send(run_trial(request, train, connection.send))
 
 
-def run_trial(request: Message, train: TrainFunction, send: Callable[[Message], None]) -> Message:
-    """Open the trial's run, train, close the run; return the ``end`` message.
-
-    ``request`` holds ``params``, ``sweep``, ``trial``, ``replicate``, ``seed``, ``base``,
-    ``monitored``, ``checkpoint``, ``metric`` (a name or None), ``cpus``, ``gpus`` and
-    ``last_attempt``. A failure leaves the run open unless it is the last attempt, for a retry to
-    continue it. With ``first_batch`` training ends after its first batch or report.
-    """
+def run_trial(request: TrialRequest, train: TrainFunction, send: Callable[[Message], None]) -> End:
+    """Open the trial's run, train, close the run; return the ``end`` message."""
     cwd, environ = os.getcwd(), dict(os.environ)
     threads = set(threading.enumerate())
     run: Run | None = None
@@ -103,8 +95,8 @@ def run_trial(request: Message, train: TrainFunction, send: Callable[[Message], 
 
 
 def _train(
-    run: Run, request: Message, train: TrainFunction, send: Callable[[Message], None]
-) -> Message:
+    run: Run, request: TrialRequest, train: TrainFunction, send: Callable[[Message], None]
+) -> End:
     metric = request["metric"]
     measured: set[int] = set()  # epochs; one that is reported again is no further iteration
 
@@ -113,9 +105,10 @@ def _train(
             measured.update(int(kept["epoch"]) for kept in run.log.rows if metric in kept)
         elif metric in row["metrics"]:
             measured.add(row["epoch"])
-        send({"kind": "report", "iteration": len(measured), **row})
+        epoch, metrics = row["epoch"], row["metrics"]
+        send({"kind": "report", "iteration": len(measured), "epoch": epoch, "metrics": metrics})
         if request.get("first_batch"):
-            raise _EnoughError
+            raise _FirstBatchDone
 
     try:
         api.enter(run)
@@ -126,7 +119,7 @@ def _train(
             reset_session(run.seed)
             arguments.append(keras_callbacks(run, report))
             if request.get("first_batch"):
-                arguments[-1].append(raise_at_first_batch(_EnoughError))
+                arguments[-1].append(raise_at_first_batch(_FirstBatchDone))
         else:
             run.on_report(report)
             arguments.append([])
@@ -135,7 +128,7 @@ def _train(
         _call(train, arguments)
     except LeaseLost:
         raise
-    except _EnoughError:
+    except _FirstBatchDone:
         pass
     except BaseException as error:
         traceback.print_exc()

@@ -11,15 +11,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from sweeper.errors import SweeperError, UsageError
 
-from .messages import Connection, Message
+from .messages import Broken, Connection, Exit, Hello, Ready, TrialMessage, TrialRequest
 from .session import Session
 
 START_SECONDS = 120.0  # a cold import of TensorFlow from a network disk takes a minute
 GRACE_SECONDS = 10.0  # what a script that is stopped has to end by itself
 HURRY_SECONDS = 3.0  # the same when somebody waits at the keyboard
+LOG_LINES = 20
 
 # Words of a script's command that only the worker's machine knows; no argument has a NUL.
 INTERPRETER = "\0interpreter"
@@ -95,13 +97,13 @@ def _start(session: Session) -> None:
         )
 
 
-def server_log(session: Session, lines: int = 20) -> str:
+def server_log(session: Session) -> str:
     """The last lines that the fork server and its children wrote outside any trial."""
     try:
         text = (session.directory / "server.log").read_text(errors="replace")
     except OSError:
         return ""
-    return "\n".join(text.splitlines()[-lines:])
+    return "\n".join(text.splitlines()[-LOG_LINES:])
 
 
 class ServerControl:
@@ -111,14 +113,14 @@ class ServerControl:
         self._connection = connect(session)
         self._connection.send({"kind": "control"})
 
-    def wait_ready(self) -> Message:
+    def wait_ready(self) -> Ready:
         """What the server found when it imported the train module.
 
         Raises ``UsageError`` with the traceback if the module does not import or its train
         function cannot be called.
         """
         try:
-            answer = self._connection.receive(START_SECONDS)
+            answer: Ready | Broken | None = self._connection.receive(START_SECONDS)
         except EOFError:
             answer = None
         if answer is None:
@@ -154,7 +156,7 @@ class Child:
             self._connection = connect(session)
             hello = self._greet(env, fresh)
             if hello is not None:
-                self.pid = int(hello["pid"])
+                self.pid = hello["pid"]
                 return
             self._connection.close()  # the server kills whoever is at its other end
         raise ServerLost(
@@ -162,10 +164,10 @@ class Child:
             + server_log(session)
         )
 
-    def _greet(self, env: dict[str, str], fresh: bool) -> Message | None:
+    def _greet(self, env: dict[str, str], fresh: bool) -> Hello | None:
         try:
             self._connection.send({"kind": "fork", "env": env, "fresh": fresh})
-            hello = self._connection.receive(START_SECONDS)
+            hello: Hello | Broken | Exit | None = self._connection.receive(START_SECONDS)
         except (EOFError, OSError):
             return None
         if hello is not None and hello["kind"] == "broken":
@@ -173,17 +175,21 @@ class Child:
             raise UsageError(hello["message"])
         return hello if hello is not None and hello["kind"] == "hello" else None
 
-    def start(self, request: Message) -> None:
-        """Hand the child one trial; its messages follow until ``end`` or ``exit``."""
+    def start(self, request: TrialRequest | Any) -> None:
+        """Hand the child one trial; its messages follow until ``end`` or ``exit``.
+
+        What ``request`` has beyond a :class:`TrialRequest` is not read.
+        """
         self.trials += 1
         self._connection.send(request)
 
-    def receive(self, timeout: float | None = None) -> Message | None:
+    def receive(self, timeout: float | None = None) -> TrialMessage | None:
         """The child's next message; ``{"kind": "exit", …}`` is its last, however it died."""
         try:
-            return self._connection.receive(timeout)
+            message: TrialMessage | None = self._connection.receive(timeout)
         except (EOFError, OSError):
             return {"kind": "exit", "signal": None, "code": None}
+        return message
 
     def stop(self) -> None:
         """End the child in the middle of a trial; a script gets SIGTERM and its grace first."""

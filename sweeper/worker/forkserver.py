@@ -31,7 +31,7 @@ from sweeper.errors import UsageError
 from . import child, script
 from .client import GRACE_SECONDS, HURRY_SECONDS
 from .load_train import TrainFunction, load_train_function
-from .messages import Connection, Message
+from .messages import Broken, Bye, Connection, Control, Fork, Ready
 from .processes import end_marked, rest_openmp
 from .session import Session
 
@@ -52,15 +52,18 @@ class ForkServer:
         self.train: TrainFunction | None = None
         self.script = session.mode == "script"
         self.forkable = True
-        self.answer: Message = {}
+        self.answer: Ready | Broken
 
     def load(self) -> None:
         """Import the train module; what went wrong is kept for those who ask."""
+        self.answer = self._load()
+        # What is shared with the children should stay shared: keep the collector's hands off it.
+        gc.collect()
+        gc.freeze()
+
+    def _load(self) -> Ready | Broken:
         if self.script:
-            self.answer = {"kind": "ready"}
-            gc.collect()
-            gc.freeze()
-            return
+            return {"kind": "ready"}
         try:
             self.train = load_train_function(
                 self.session.path, self.session.module, self.session.function
@@ -68,20 +71,12 @@ class ForkServer:
             self.forkable = child.prepare(self.train)
             rest_openmp()
         except UsageError as error:
-            self.answer = {"kind": "broken", "message": str(error)}
+            return {"kind": "broken", "message": str(error)}
         except BaseException as error:
             where = self.session.path or self.session.module
             message = f"{where}: the train module does not import; mend it and launch again"
-            self.answer = {"kind": "broken", "message": f"{message}\n{_users_traceback(error)}"}
-        else:
-            self.answer = {
-                "kind": "ready",
-                "takes_run": self.train.takes_run,
-                "forkable": self.forkable,
-            }
-        # What is shared with the children should stay shared: keep the collector's hands off it.
-        gc.collect()
-        gc.freeze()
+            return {"kind": "broken", "message": f"{message}\n{_users_traceback(error)}"}
+        return {"kind": "ready", "takes_run": self.train.takes_run, "forkable": self.forkable}
 
     def serve(self) -> None:
         """Answer clients until the launch is over."""
@@ -120,12 +115,12 @@ class ForkServer:
     def _accept(self) -> None:
         connection = Connection(self.listener.accept()[0])
         try:
-            request = connection.receive(5.0)
+            request: Control | Fork | None = connection.receive(5.0)
             if request is not None and request["kind"] == "control":
                 connection.send(self.answer)
                 self.control = connection
                 return
-            if request is not None and request["kind"] == "fork":
+            if request is not None:
                 if self.train is not None or self.script:
                     self._fork(connection, request["env"], request["fresh"])
                     return
@@ -203,11 +198,11 @@ class ForkServer:
     def _driver_left(self) -> bool:
         assert self.control is not None
         try:
-            message = self.control.receive(0)
+            message: Bye | None = self.control.receive(0)
         except (EOFError, OSError):
             self.abandoned = True
             return True
-        return message is not None and message["kind"] == "bye"
+        return message is not None
 
     def _stop(self, pid: int, signum: int, grace: float) -> None:
         """End a child that nobody owns; one that keeps a script has a grace to end that first."""

@@ -16,6 +16,8 @@ from typing import Any
 from sweeper.errors import UsageError
 from sweeper.sweepfile import AS_SCRIPT
 
+_NONE = inspect.Parameter.empty
+
 
 @dataclass(frozen=True)
 class TrainFunction:
@@ -49,8 +51,7 @@ def load_train_function(path: str | None, module: str | None, function: str) -> 
 
 def _import(path: str | None, module: str | None) -> tuple[Any, str]:
     if path is None:
-        if module is None:
-            raise UsageError("no program: the sweep names neither a file nor a module")
+        assert module is not None  # session_of has seen to that
         sys.path.insert(0, os.getcwd())
         return importlib.import_module(module), module
     file = Path(path)
@@ -92,16 +93,9 @@ def _takes_run(function: Any, name: str, where: str) -> bool:
 
 def _third_is_run(signature: inspect.Signature) -> bool:
     """A third parameter that has a default and another name is the user's own."""
-    positional = [p for p in signature.parameters.values() if p.kind not in _NOT_POSITIONAL]
+    found = signature.parameters.values()
+    positional = [p for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     return len(positional) < 3 or positional[2].name == "run" or positional[2].default is _NONE
-
-
-_NONE = inspect.Parameter.empty
-_NOT_POSITIONAL = (
-    inspect.Parameter.VAR_POSITIONAL,
-    inspect.Parameter.KEYWORD_ONLY,
-    inspect.Parameter.VAR_KEYWORD,
-)
 
 
 def _place(function: Any, where: str) -> str:

@@ -1,4 +1,4 @@
-"""JSON lines over a stream socket: how a child, its fork server and its owner speak."""
+"""What a child, its fork server and its owner say to each other: JSON lines over a socket."""
 
 from __future__ import annotations
 
@@ -6,9 +6,146 @@ import json
 import select
 import socket
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-Message = dict[str, Any]
+if TYPE_CHECKING:
+    from typing import NotRequired  # from Python 3.11 on
+
+    from sweeper.tree import Monitored
+
+# -- to the fork server -------------------------------------------------------------------------
+
+
+class Control(TypedDict):
+    """The driver, as long as this connection lasts."""
+
+    kind: Literal["control"]
+
+
+class Fork(TypedDict):
+    """Make a child, which talks over this connection from now on."""
+
+    kind: Literal["fork"]
+    env: dict[str, str]
+    fresh: bool  # in a new interpreter, not forked
+
+
+class Bye(TypedDict):
+    """The driver is done."""
+
+    kind: Literal["bye"]
+
+
+# -- to a child ---------------------------------------------------------------------------------
+
+
+class TrialRequest(TypedDict):
+    """Run this trial. The only message without a kind; what else it holds is not for the child."""
+
+    trial: int
+    params: dict[str, Any]
+    replicate: int
+    seed: int
+    base: str
+    sweep: str
+    monitored: Monitored
+    checkpoint: dict[str, Any]
+    metric: str | None
+    program: str | None
+    cpus: float
+    gpus: list[str]
+    last_attempt: bool  # a failure closes the run; else it is left open for a retry to continue
+    first_batch: NotRequired[bool]  # end after the first batch or report
+    argv: NotRequired[list[str]]  # a script's command
+
+
+class Stop(TypedDict):
+    """End the script, which has ``grace`` seconds to end by itself."""
+
+    kind: Literal["stop"]
+    grace: float
+
+
+# -- from the fork server -----------------------------------------------------------------------
+
+
+class Ready(TypedDict):
+    """The train module is imported; a script has none."""
+
+    kind: Literal["ready"]
+    takes_run: NotRequired[bool]
+    forkable: NotRequired[bool]
+
+
+class Broken(TypedDict):
+    """The train module cannot train."""
+
+    kind: Literal["broken"]
+    message: str
+
+
+class Exit(TypedDict):
+    """How the child died: by a signal, or with an exit code; neither if the server is gone too."""
+
+    kind: Literal["exit"]
+    signal: int | None
+    code: int | None
+
+
+# -- from a child -------------------------------------------------------------------------------
+
+
+class Hello(TypedDict):
+    """The child waits for a trial."""
+
+    kind: Literal["hello"]
+    pid: int
+
+
+class RunOpened(TypedDict):
+    """The trial has this run; ``experiment`` and ``run`` are directory names."""
+
+    kind: Literal["run"]
+    experiment: str
+    run: str
+    path: str
+    resumed_epoch: int
+
+
+class Report(TypedDict):
+    """An epoch (from 1) is recorded; the metric was in ``iteration`` epochs so far."""
+
+    kind: Literal["report"]
+    iteration: int
+    epoch: int
+    metrics: dict[str, float]
+
+
+class End(TypedDict):
+    """The trial has ended: how, and whether the child may run another one.
+
+    ``outcome`` is ``finished``, ``failed``, ``out-of-memory``, ``lost`` (someone else continues
+    the run), ``no-metric`` or ``broken``.
+    """
+
+    kind: Literal["end"]
+    outcome: str
+    error: NotRequired[dict[str, Any]]
+    reported: NotRequired[list[str]]  # the metrics there are where the sweep's is missing
+    rss: NotRequired[int]  # bytes
+    clean: NotRequired[bool]
+
+
+class TimedOut(TypedDict):
+    """What an owner makes of a trial that takes too long; nobody sends it."""
+
+    kind: Literal["timeout"]
+
+
+TrialMessage = RunOpened | Report | End | Exit
+"""What an owner hears of a trial."""
+
+Message = Control | Fork | Bye | TrialRequest | Stop | Ready | Broken | Hello | TrialMessage
 
 
 class Connection:
@@ -31,8 +168,11 @@ class Connection:
         """Send one message whole; raises ``OSError`` when the other end is gone."""
         self.sock.sendall(json.dumps(message).encode() + b"\n")
 
-    def receive(self, timeout: float | None = None) -> Message | None:
-        """The next message, or None after ``timeout`` seconds; raises ``EOFError`` at the end."""
+    def receive(self, timeout: float | None = None) -> Any:
+        """The next message, or None after ``timeout`` seconds; raises ``EOFError`` at the end.
+
+        Who asks says which messages the other end may send here.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             line, found, rest = self._pending.partition(b"\n")

@@ -15,10 +15,8 @@ from sweeper.errors import SpecError
 from sweeper.sweepfile import Sweep, check_program, detect_program_mode
 
 from .client import Child, ServerControl
-from .messages import Message
+from .messages import End, Exit, TrialRequest
 from .session import session_of
-
-CORNER_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -46,11 +44,10 @@ class ProgramCheck:
         self.why = detect_program_mode(sweep).why
         self._stack = contextlib.ExitStack()
         self._child: Child | None = None
-        session = session_of(sweep)
-        self.mode = session.mode
+        self._session = session_of(sweep)
+        self.mode = self._session.mode
         if self.mode == "script":
             return
-        self._session = session
         try:
             server = ServerControl(self._session)
             self._stack.callback(server.close)
@@ -70,9 +67,7 @@ class ProgramCheck:
         self._drop()
         self._stack.close()
 
-    def try_corners(
-        self, corners: Iterable[Mapping[str, Any]], seconds: float = CORNER_SECONDS
-    ) -> Iterator[Corner]:
+    def try_corners(self, corners: Iterable[Mapping[str, Any]], seconds: float) -> Iterator[Corner]:
         """Train one batch, or up to the first report, with each of these parameter dicts.
 
         ``seconds`` is the time that one may take. Raises ``UsageError`` for a script, which
@@ -93,7 +88,7 @@ class ProgramCheck:
             error = self._try(self._request(number, params), seconds)
             yield Corner(params, error, time.monotonic() - began)
 
-    def _try(self, request: Message, seconds: float) -> str | None:
+    def _try(self, request: TrialRequest, seconds: float) -> str | None:
         if self._child is None:
             # An empty list hides every GPU, as from a trial that asks for none.
             hidden = {} if self.sweep.resources.gpu else {"CUDA_VISIBLE_DEVICES": ""}
@@ -118,7 +113,7 @@ class ProgramCheck:
             self._child.kill()
             self._child = None
 
-    def _request(self, number: int, params: Mapping[str, Any]) -> Message:
+    def _request(self, number: int, params: Mapping[str, Any]) -> TrialRequest:
         trial = self.sweep.trial_of(number, dict(params))
         return {
             "trial": number,
@@ -139,14 +134,14 @@ class ProgramCheck:
         }
 
 
-def _in_short(end: Message) -> str:
+def _in_short(end: End) -> str:
     """The exception of a failed trial on one line; Keras's messages have many."""
     error = end.get("error") or {}
     lines = str(error.get("message", "")).strip().splitlines()
     return ": ".join([str(error.get("type", end["outcome"])), *lines[:1]])
 
 
-def _how(exit_: Message) -> str:
+def _how(exit_: Exit) -> str:
     if exit_["signal"]:
         return f"signal {exit_['signal']}"
     return "its server is gone" if exit_["code"] is None else f"exit code {exit_['code']}"

@@ -8,20 +8,10 @@ from typing import Any
 from sweeper.errors import LeaseLost, SweeperError
 from sweeper.experiment import ExperimentManager, Run, describe_error
 
-from .messages import Message
+from .messages import End, RunOpened, TrialRequest
 
 
-def abandon(run: Run | None, error: SweeperError | OSError) -> Message:
-    """The end of a trial whose run is no longer ours, or could not be opened or written."""
-    if isinstance(error, LeaseLost):
-        return {"kind": "end", "outcome": "lost", "error": describe_error(error)}
-    if run is not None:
-        with contextlib.suppress(SweeperError, OSError):
-            run.interrupt(f"failed: {error}")
-    return {"kind": "end", "outcome": "failed", "error": describe_error(error)}
-
-
-def open_run(request: Message) -> Run:
+def open_run(request: TrialRequest) -> Run:
     """The run of the trial in ``request``, continued or new."""
     manager = ExperimentManager(
         request["base"],
@@ -41,7 +31,7 @@ def open_run(request: Message) -> Run:
     )
 
 
-def opened(run: Run) -> Message:
+def opened(run: Run) -> RunOpened:
     """Which run a trial has opened."""
     return {
         "kind": "run",
@@ -52,7 +42,7 @@ def opened(run: Run) -> Message:
     }
 
 
-def finish(run: Run, metric: str | None) -> Message:
+def finish(run: Run, metric: str | None) -> End:
     """Close the run of a trial that came to its end; it must have reported ``metric``.
 
     Unless it has begun from the last epoch of another: then nothing was left to train.
@@ -66,10 +56,20 @@ def finish(run: Run, metric: str | None) -> Message:
     return {"kind": "end", "outcome": "finished"}
 
 
-def fail(run: Run, outcome: str, error: dict[str, Any], last_attempt: bool) -> Message:
+def fail(run: Run, outcome: str, error: dict[str, Any], last_attempt: bool) -> End:
     """Close the run of a trial that failed, or leave it open for a retry to continue."""
     if last_attempt:
         run.close(outcome, error)
     else:
         run.interrupt(f"{outcome}: {error['type']}: {error['message']}")
     return {"kind": "end", "outcome": outcome, "error": error}
+
+
+def abandon(run: Run | None, error: SweeperError | OSError) -> End:
+    """The end of a trial whose run is no longer ours, or could not be opened or written."""
+    if isinstance(error, LeaseLost):
+        return {"kind": "end", "outcome": "lost", "error": describe_error(error)}
+    if run is not None:
+        with contextlib.suppress(SweeperError, OSError):
+            run.interrupt(f"failed: {error}")
+    return {"kind": "end", "outcome": "failed", "error": describe_error(error)}

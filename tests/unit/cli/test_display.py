@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import math
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -12,8 +13,9 @@ from typing import Literal
 import pytest
 
 from sweeper.cli.display import PlainDisplay
-from sweeper.cli.launch import _earlier
+from sweeper.cli.launch import _earlier, outcome_exit_code
 from sweeper.cli.main import main
+from sweeper.results import index_sweep
 from sweeper.sweepfile import Metric, Sweep
 
 
@@ -26,13 +28,13 @@ def lines(
 ) -> list[str]:
     """What is printed of trials that end with these values; each has reported 7 before."""
     stream = io.StringIO()
-    board = PlainDisplay(Metric("loss", goal), stream, repeated)
-    board.best = earlier
-    board.started(len(ends))
+    display = PlainDisplay(Metric("loss", goal), stream, repeated)
+    display.best = earlier
+    display.started(len(ends))
     for trial, value in ends:
-        board.trial_started(trial)
-        board.trial_reported(trial, 1, 7.0, "run")
-        board.trial_ended(trial, end, {}, value)
+        display.trial_started(trial)
+        display.trial_reported(trial, 1, 7.0, "run")
+        display.trial_ended(trial, end, {}, value)
     return [line.split("] trial ")[1] for line in stream.getvalue().splitlines()]
 
 
@@ -110,3 +112,17 @@ def test_a_launch_says_why_nothing_more_runs_once_the_target_is_reached(
         "val_loss has reached its target of 0.2: nothing more to run",
         "1 finished, 3 pending",
     ]
+
+
+def test_the_exit_code_comes_from_the_tree(grid: Sweep, run_trial: Callable[..., Path]) -> None:
+    trials = list(grid.trials())
+    outcomes = ["finished", "stopped", "pruned"]
+    for trial, outcome in zip(trials, outcomes, strict=False):
+        run_trial(grid, trial, rows=[{"val_loss": 1.0}], outcome=outcome)
+    assert outcome_exit_code(index_sweep(grid).entries) == 3  # one is pending
+    assert outcome_exit_code(index_sweep(grid).entries, stopped=True) == 4
+    path = run_trial(grid, trials[3], outcome="failed")
+    assert outcome_exit_code(index_sweep(grid).entries) == 3
+    shutil.rmtree(path)
+    run_trial(grid, trials[3], rows=[{"val_loss": 1.0}])
+    assert outcome_exit_code(index_sweep(grid).entries, stopped=True) == 0

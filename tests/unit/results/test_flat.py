@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from sweeper.results import Columns, flatten, short_names
+from sweeper.results import ParameterNames, flatten, short_names
 
 
 def test_nested_parameters_become_dotted_names() -> None:
@@ -14,18 +14,18 @@ def test_nested_parameters_become_dotted_names() -> None:
 
 
 def test_what_varies_is_told_from_what_does_not() -> None:
-    columns = Columns([{"a": 1, "b": {"c": 1}}, {"a": 1, "b": {"c": 2}, "d": 0}])
-    assert columns.names == ["a", "b.c", "d"]
-    assert columns.varying == ["b.c", "d"]
+    names = ParameterNames([{"a": 1, "b": {"c": 1}}, {"a": 1, "b": {"c": 2}, "d": 0}])
+    assert names.all == ["a", "b.c", "d"]
+    assert names.varying == ["b.c", "d"]
 
 
 def test_a_parameter_that_a_later_dict_lacks_varies() -> None:
-    assert Columns([{"a": 1, "b": 1}, {"a": 1}]).varying == ["b"]
+    assert ParameterNames([{"a": 1, "b": 1}, {"a": 1}]).varying == ["b"]
 
 
 def test_one_and_one_point_zero_and_true_are_different_values() -> None:
-    assert Columns([{"a": 1}, {"a": 1.0}]).varying == ["a"]
-    assert Columns([{"a": 1}, {"a": True}]).varying == ["a"]
+    assert ParameterNames([{"a": 1}, {"a": 1.0}]).varying == ["a"]
+    assert ParameterNames([{"a": 1}, {"a": True}]).varying == ["a"]
 
 
 def test_names_are_shortened_as_far_as_they_stay_apart() -> None:

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sweeper.results import index_sweep, outcome_exit_code
+from sweeper.results import index_sweep
 from sweeper.results.index import index_directory
 from sweeper.sweepfile import Sweep, load_sweep
 from sweeper.tree import Tree
@@ -105,20 +104,6 @@ def test_the_last_line_of_the_exception_is_shown(grid: Sweep, run_trial: RunTria
     error = {"type": "ValueError", "message": "no such layer", "traceback": traceback}
     run_trial(grid, next(grid.trials()), outcome="failed", error=error)
     assert index_sweep(grid).entries[0].error == "ValueError: no such layer"
-
-
-def test_the_exit_code_comes_from_the_tree(grid: Sweep, run_trial: RunTrial) -> None:
-    trials = list(grid.trials())
-    outcomes = ["finished", "stopped", "pruned"]
-    for trial, outcome in zip(trials, outcomes, strict=False):
-        run_trial(grid, trial, rows=ROWS, outcome=outcome)
-    assert outcome_exit_code(index_sweep(grid).entries) == 3  # one is pending
-    assert outcome_exit_code(index_sweep(grid).entries, stopped=True) == 4
-    path = run_trial(grid, trials[3], outcome="failed")
-    assert outcome_exit_code(index_sweep(grid).entries) == 3
-    shutil.rmtree(path)
-    run_trial(grid, trials[3], rows=ROWS)
-    assert outcome_exit_code(index_sweep(grid).entries, stopped=True) == 0
 
 
 def test_an_index_reads_each_file_once(

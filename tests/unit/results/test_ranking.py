@@ -8,17 +8,9 @@ from typing import Any
 import pytest
 
 from sweeper.errors import UsageError
-from sweeper.results import (
-    check_metric,
-    index_sweep,
-    metric_names,
-    monitored_metric,
-    named_metric,
-    rank,
-    target_reached,
-)
+from sweeper.results import check_metric, index_sweep, rank, target_reached
 from sweeper.results.index import index_directory
-from sweeper.results.ranking import deviation, mean
+from sweeper.results.ranking import deviation, mean, metric_names, monitored_metric, named_metric
 from sweeper.results.summary import summary, summary_csv
 from sweeper.sweepfile import Metric, Sweep, load_sweep
 from sweeper.tree import Tree

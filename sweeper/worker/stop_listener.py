@@ -1,4 +1,4 @@
-"""What the keeper of a program waits for: its end, or the word that it must end."""
+"""Hearing, while a script runs, that it must stop: from the trial's owner, or by a signal."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from types import FrameType
 from typing import Any
 
 from .client import GRACE_SECONDS, HURRY_SECONDS
-from .messages import Connection
+from .messages import Connection, Stop
 
 
 class Stopped(Exception):
     """The trial is to end before its program does."""
 
 
-class Watch:
-    """Tells, while a program runs, that it has ended or that it must.
+class StopListener:
+    """Wakes up when the script has ended, and when it must.
 
     It must when the owner says so or is gone, and on SIGTERM; SIGINT means that somebody waits at
-    the keyboard. ``grace`` is then how many seconds it has to end by itself.
+    the keyboard. ``grace`` is then how many seconds it has to end by itself, None until then.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -41,10 +41,11 @@ class Watch:
             self.stop(HURRY_SECONDS if signum == signal.SIGINT else GRACE_SECONDS)
 
     def stop(self, grace: float) -> None:
+        """The script must stop, within ``grace`` seconds or less if that was said before."""
         self.grace = grace if self.grace is None else min(grace, self.grace)
 
     def wait(self, seconds: float) -> None:
-        """Until something happens, or ``seconds`` have passed."""
+        """Wait until something happens, or ``seconds`` have passed."""
         sources: list[Any] = [self._wake] if self._gone else [self._wake, self._connection]
         ready = select.select(sources, [], [], seconds)[0]
         if self._wake in ready:
@@ -53,10 +54,10 @@ class Watch:
         if self._gone:
             return
         try:
-            message = self._connection.receive(0)
+            message: Stop | None = self._connection.receive(0)
         except (EOFError, OSError):
             self._gone = True
             self.stop(GRACE_SECONDS)
         else:
-            if message is not None and message["kind"] == "stop":
-                self.stop(float(message["grace"]))
+            if message is not None:
+                self.stop(message["grace"])

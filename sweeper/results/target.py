@@ -1,4 +1,4 @@
-"""From what a user names (a sweep file or a directory) to the sweep and its tree."""
+"""From what a user names (a sweep file or a directory) to the trials of its sweep."""
 
 from __future__ import annotations
 
@@ -49,15 +49,14 @@ def open_index(
         raise UsageError(f"{target}: {what} changes a sweep file, but this is none: leave it out")
     for directory in (target, (storage or Path(DEFAULT_STORAGE)) / target):
         if directory.is_dir():
-            return open_directory(directory.resolve())
+            return _open_directory(directory.resolve())
     raise UsageError(
         f"{target}: expected a sweep file, a base directory or a sweeps/<name> directory in it, "
         f"found nothing there, nor in {storage or DEFAULT_STORAGE}; look at the spelling"
     )
 
 
-def open_directory(directory: Path) -> Index:
-    """Read a base directory or a ``sweeps/<name>`` directory in one; see :func:`open_index`."""
+def _open_directory(directory: Path) -> Index:
     if _is_home(directory):
         return _stored(directory.parent.parent, directory)
     if not _is_base(directory):
@@ -101,7 +100,7 @@ def _stored(base: Path, home: Path) -> Index:
     path = home / STORED
     if path.is_file():
         try:
-            sweep = stored_sweep(path)
+            sweep = _stored_sweep(path)
         except SweeperError as error:
             note = f"{path}: cannot be read as a sweep, so the runs that name it are shown: {error}"
         else:
@@ -113,7 +112,7 @@ def _stored(base: Path, home: Path) -> Index:
     return index
 
 
-def stored_sweep(path: Path) -> Sweep:
+def _stored_sweep(path: Path) -> Sweep:
     """The sweep in ``<base>/sweeps/<name>/sweep.yaml``, with that base and that name.
 
     Raises SpecError if it is invalid, as a file that was cut.

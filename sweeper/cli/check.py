@@ -1,0 +1,193 @@
+"""``sweeper check``: what is wrong with a sweep file and its program, before anything runs.
+
+The user's program is imported in a process of its own.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sweeper.errors import Problem, SpecError, SweeperError, UsageError
+
+from . import options
+
+if TYPE_CHECKING:
+    from sweeper.sweepfile import Sweep
+    from sweeper.worker import ProgramCheck
+
+MOST_CORNERS = 64
+
+
+@click.command()
+@options.spec_argument
+@options.overrides_argument
+@options.sweep_options
+@click.option("--spec-only", is_flag=True, help="Judge the file alone; its program may be absent.")
+@click.option(
+    "--corners", is_flag=True, help="Train one batch at the extreme corners of the space."
+)
+@click.option(
+    "--corner-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=120.0,
+    show_default=True,
+    metavar="X",
+    help="The time that a corner may take.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+@options.verbose_option
+def check(spec: Path, spec_only: bool, corners: bool, as_json: bool, **given: Any) -> int:
+    """Say what is wrong with SPEC, all of it at once, and run nothing.
+
+    The program must be there, and its train function is imported and looked at in a process of its
+    own. Exit code 0: a launch would start. 2: it would not, or a corner failed. With --json what is
+    wrong is `problems` on standard output as well.
+
+    \b
+    sweeper check sweep.yaml
+    sweeper check sweep.yaml --spec-only     the program may be absent
+    sweeper check sweep.yaml --corners       does every extreme of the space train?
+    """
+    if spec_only and corners:
+        raise click.UsageError("--corners needs the program, --spec-only does without it: not both")
+    try:
+        return _check(spec, spec_only, corners, as_json, given)
+    except SweeperError as error:
+        if as_json:
+            _print_json({"problems": [_problem_row(problem) for problem in _problems(error)]})
+        raise
+
+
+def _check(
+    spec: Path, spec_only: bool, corners: bool, as_json: bool, given: Mapping[str, Any]
+) -> int:
+    from sweeper.sweepfile import check_early_terminate
+
+    sweep = options.load(spec, **given)
+    found = _found(sweep)
+    tried: list[dict[str, Any]] = []
+    if spec_only:
+        check_early_terminate(sweep)
+        _show(found, as_json)
+    else:
+        with _checked_program(sweep) as program:
+            found["program"] = _program(sweep, program)
+            _show(found, as_json)
+            if corners:
+                tried = list(_corners(sweep, program, given["corner_seconds"], as_json))
+    if as_json:
+        _print_json({**found, "corners": tried} if corners else found)
+    bad = sum(corner["error"] is not None for corner in tried)
+    if corners and not as_json:
+        print(f"corners  {len(tried) - bad} ok, {bad} failed")
+    return 2 if bad else 0
+
+
+def _checked_program(sweep: Sweep) -> ProgramCheck:
+    """The program that a launch would run. Raises UsageError with all that is wrong at once."""
+    from sweeper.search import check_installed
+    from sweeper.sweepfile import check_launchable
+    from sweeper.worker import ProgramCheck
+
+    wrong: list[UsageError] = []
+    for check in (partial(check_launchable, sweep), partial(check_installed, sweep.method)):
+        try:
+            check()
+        except UsageError as error:
+            wrong.append(error)
+    try:
+        program = ProgramCheck(sweep)
+    except UsageError as error:
+        wrong.append(error)
+    else:
+        if not wrong:
+            return program
+        program.close()
+    if len(wrong) == 1:
+        raise wrong[0]
+    raise SpecError([problem for error in wrong for problem in _problems(error)])
+
+
+def _problems(error: SweeperError) -> list[Problem]:
+    return error.problems if isinstance(error, SpecError) else [Problem(str(error))]
+
+
+def _problem_row(problem: Problem) -> dict[str, Any]:
+    names = ("path", "line", "column", "key", "message", "mend")
+    return {name: getattr(problem, name) or None for name in names}
+
+
+def _found(sweep: Sweep) -> dict[str, Any]:
+    metric = sweep.metric
+    return {
+        "sweep": sweep.sweep_name,
+        "method": sweep.method,
+        "size": sweep.size(),
+        "points": sweep.points(),
+        "metric": metric and {"name": metric.name, "goal": metric.goal},
+        "warnings": list(sweep.warnings),
+        "program": None,
+    }
+
+
+def _program(sweep: Sweep, program: ProgramCheck) -> str:
+    why = f": {program.why}" if program.why else ""
+    if program.mode == "script":
+        where = sweep.program.text if sweep.program else str((sweep.command or [""])[0])
+        return f"{where}, a script{why}"
+    assert sweep.program is not None
+    where = str(sweep.program.path or sweep.program.module)
+    run = ", run" * program.takes_run
+    return f"{where}: {sweep.program.function}(params, callbacks{run}){why}"
+
+
+def _show(found: Mapping[str, Any], as_json: bool) -> None:
+    """What was found, for people."""
+    if as_json:
+        return
+    size, metric = found["size"], found["metric"]
+    trials = "without end" if size is None else f"{size:,}"
+    print(f"sweep    {found['sweep']}")
+    print(f"trials   {trials}, method {found['method']}")
+    print(f"metric   {metric['goal']} {metric['name']}" if metric else "metric   none")
+    if found["program"]:
+        print(f"program  {found['program']}")
+    for warning in found["warnings"]:
+        print(f"warning  {warning}")
+    sys.stdout.flush()
+
+
+def _corners(
+    sweep: Sweep, program: ProgramCheck, limit: float, as_json: bool
+) -> Iterator[dict[str, Any]]:
+    """Try each corner, and print it as it comes, with the parameters that vary."""
+    from sweeper.results import ParameterNames, flatten
+    from sweeper.space import corners
+
+    from .formatting import show
+
+    extremes = list(corners(sweep.space, MOST_CORNERS))
+    names = ParameterNames(extremes).varying
+    for corner in program.try_corners(extremes, limit):
+        if not as_json:
+            params = flatten(corner.params)
+            point = " ".join(f"{name}={show(params[name])}" for name in names if name in params)
+            print(f"{'ok    ' if corner.error is None else 'failed'}   {point}", flush=True)
+            if corner.error is not None:
+                print(f"         {corner.error}", flush=True)
+        seconds = round(corner.seconds, 3)
+        yield {"params": corner.params, "error": corner.error, "seconds": seconds}
+
+
+def _print_json(value: Mapping[str, Any]) -> None:
+    import json
+
+    from sweeper.results import plain_json
+
+    print(json.dumps(plain_json(value), indent=2, ensure_ascii=False))

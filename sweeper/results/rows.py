@@ -1,0 +1,106 @@
+"""A planned trial, a trial and a ranked one as the row that the commands print of it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from sweeper.sweepfile import Metric
+from sweeper.tree import PlannedTrial
+
+from .index import Entry
+from .ranking import Ranked, Score, score
+
+
+def plan_row(item: PlannedTrial, with_seed: bool = True) -> dict[str, Any]:
+    """What ``plan --json`` says of a trial; without its seed, which takes time, that is None."""
+    return {
+        "trial": item.trial.index,
+        "replicate": item.trial.replicate,
+        "seed": item.trial.seed if with_seed else None,
+        "params": item.trial.params,
+        "experiment": item.experiment,
+        "run": item.run.run if item.run else None,
+        "state": item.state,
+    }
+
+
+def trial_row(entry: Entry, metric: Metric | None) -> dict[str, Any]:
+    """What ``status --json`` says of a trial; the paths are absolute.
+
+    ``value`` and ``epoch``: the metric's and where it was reached, None without a score.
+    ``error`` and ``log``: of a trial that failed, else None.
+    """
+    found = entry_score(entry, metric)
+    return {
+        "trial": entry.trial,
+        "replicate": entry.replicate,
+        "params": entry.params,
+        "experiment": entry.experiment,
+        "run": entry.run,
+        "status": entry.status,
+        "epochs": entry.epochs,
+        "value": found.value if found else None,
+        "epoch": found.epoch if found else None,
+        "elapsed": entry.record.elapsed if entry.record else 0.0,
+        "path": str(entry.path) if entry.path else None,
+        "error": entry.error if entry.failed else None,
+        "log": str(entry.log) if entry.failed else None,
+    }
+
+
+def best_row(ranked: Ranked, repeated: bool = False) -> dict[str, Any]:
+    """What ``best --json`` says of a run; the paths are absolute.
+
+    Of a sweep with ``repeats`` (``repeated``) ``value`` is the mean over the replicates, and the
+    row has ``std``, ``runs`` (how many) and ``values`` too; the rest is about the best of them.
+    """
+    entry = ranked.entry
+    more = {"std": ranked.std, "runs": len(ranked.values), "values": list(ranked.values)}
+    return {
+        "rank": ranked.rank,
+        "trial": entry.trial,
+        "replicate": entry.replicate,
+        "value": ranked.value,
+        **(more if repeated else {}),
+        "epoch": ranked.score.epoch,
+        "params": entry.params,
+        "experiment": entry.experiment,
+        "run": entry.run,
+        "status": entry.status,
+        "metrics": ranked.score.metrics,
+        "elapsed": ranked.record.elapsed,
+        "path": str(entry.path),
+        "checkpoint": str(ranked.checkpoint) if ranked.checkpoint else None,
+    }
+
+
+def entry_score(entry: Entry, metric: Metric | None) -> Score | None:
+    """The score of a trial; None without a run, a metric or a value."""
+    if entry.record is None or metric is None:
+        return None
+    return score(entry.record, metric)
+
+
+def csv_cell(value: Any) -> str:
+    """A value as CSV text: numbers exact, None empty, booleans and structures as in JSON."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, (bool, list, tuple, Mapping)):
+        return json.dumps(value)
+    return str(value)
+
+
+def plain_json(value: Any) -> Any:
+    """``value`` with None for numbers that are not finite, which JSON cannot say."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: plain_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_json(item) for item in value]
+    return value

@@ -1,0 +1,107 @@
+"""Recording what a script reports into its run, and passing it on to the trial's owner."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from sweeper import api
+from sweeper.experiment import Run, adopt_run
+from sweeper.tree import process_start
+
+from .messages import Connection
+from .reports import ScriptReport, ScriptReports
+from .stop_listener import Stopped
+
+
+class ReportRecorder:
+    """Records one attempt's reports; ``reports`` reads them from ``report_file``.
+
+    A process of the program that asks to may record them itself, until it is gone: ``run`` is
+    then opened again. Raises ``Stopped`` when nobody is there to hear of a report.
+    """
+
+    def __init__(
+        self, run: Run, report_file: Path, metric: str | None, connection: Connection
+    ) -> None:
+        self.run = run
+        self.reports = ScriptReports(report_file, metric, _complain)
+        self._metric = metric
+        self._connection = connection
+        self._adopter = 0  # the process of the program that writes into the run instead of us
+        self._first = True
+        self._measured = {int(row["epoch"]) for row in run.log.rows if metric in row}
+
+    def take(self, report: ScriptReport) -> None:
+        """Record a report, unless the program has done so, and tell the owner."""
+        if report.kind == "adopt":
+            self._let_write(report.pid)
+        elif report.kind == "recorded":
+            self._note(report.epoch or 0, report.metrics)
+            self._send(report.epoch or 0, report.metrics)
+        elif not self._adopter:
+            epoch = report.epoch
+            if epoch is None:
+                after = self.run.resumed_epoch if self._first else self.run.log.last_epoch
+                epoch = after + 1
+            self._send(epoch, self._record(epoch, report.metrics))
+
+    def _record(self, epoch: int, metrics: dict[str, float]) -> dict[str, float]:
+        if not self._first and epoch == self.run.log.last_epoch:
+            metrics = {**(self.run.log.row(epoch) or {}), **metrics}  # more about the same epoch
+        row = self.run.record(epoch, metrics)
+        self._note(epoch, row)
+        return {name: value for name, value in row.items() if name != "epoch"}
+
+    def _note(self, epoch: int, metrics: dict[str, float]) -> None:
+        if self._first:  # what an attempt does again, it has not done yet
+            self._measured = {known for known in self._measured if known < epoch}
+            self._first = False
+        if self._metric in metrics:
+            self._measured.add(epoch)
+
+    def _send(self, epoch: int, metrics: dict[str, float]) -> None:
+        iteration = len(self._measured)
+        try:
+            self._connection.send(
+                {"kind": "report", "iteration": iteration, "epoch": epoch, "metrics": metrics}
+            )
+        except OSError:
+            raise Stopped from None  # nobody is there to hear it
+
+    def _let_write(self, pid: int) -> None:
+        """Leave the run to a process of the program; of several, to the first that lives."""
+        if not self._adopter or process_start(self._adopter) is None:
+            self._adopter = pid
+        answer = Path(api.adopter_file(self.reports.path))
+        staged = answer.with_suffix(".new")
+        staged.write_text(str(self._adopter))
+        staged.replace(answer)
+
+    def take_back(self) -> None:
+        """The program is gone: the run is ours again, as the program has left it."""
+        if self._adopter:
+            run = self.run
+            self._adopter = 0
+            self.run = adopt_run(run.path, run.lease, run.settings, elapsed=run.elapsed)
+
+    def keep_leftover(self) -> None:
+        """Metrics that came after the last row go into it, or make one if there is none."""
+        left = self.reports.leftover()
+        adopted = bool(self._adopter)
+        self.take_back()
+        if adopted and (self._metric is None or self._measured or self._metric not in left):
+            return  # the callbacks have recorded all there is
+        if left and self._first:
+            epoch = self.run.resumed_epoch + 1
+            self._send(epoch, self._record(epoch, left))
+        elif left:
+            last = self.run.log.last_epoch
+            row = self.run.log.row(last) or {}
+            if left.keys() - row.keys():
+                self._record(last, {**left, **row})
+
+
+def _complain(sentence: str) -> None:
+    sys.stderr.write(f"{sentence}\n")  # into the run's output.log
+    sys.stderr.flush()
