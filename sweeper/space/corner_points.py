@@ -6,10 +6,12 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from .axes import Axis, count_of
+from .axes import Axis
 from .canonical import encode
-from .distributions import BOUNDED
-from .space import Space, merge
+from .kinds import BOUNDED
+from .nested_dicts import merge
+from .sequences import count_of
+from .space import Space
 from .walks import walk
 
 # Distributions that thin out towards their ends (normal, beta …) are taken this far: one draw in

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .expressions import CALLS, COMPARE, LIKE_WITH_LIKE, CannotEvaluate, arithmetic, number
-from .grammar import Node, Path
+from .grammar import Node
+from .nested_dicts import Path
 
 
 @dataclass(frozen=True)

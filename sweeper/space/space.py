@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from .assemble import Assembler, get, has
-from .axes import Axis, count_of
+from .assemble import Assembler
+from .axes import Axis
 from .canonical import value_key
 from .expressions import Expression
+from .nested_dicts import Path, get, has, merge, overlap
 from .parameter import Parameter
+from .sequences import count_of
 from .shuffle import Permutation
 
 _MOST_COUNTED = 300_000
@@ -36,7 +38,7 @@ class Space:
     parameters: tuple[Parameter, ...]
     axes: tuple[Axis, ...]
     base: Mapping[str, Any] = field(default_factory=dict)
-    conditions: Mapping[tuple[str, ...], tuple[Expression, ...]] = field(default_factory=dict)
+    conditions: Mapping[Path, tuple[Expression, ...]] = field(default_factory=dict)
     constraints: tuple[Expression, ...] = ()
     listed: tuple[Params, ...] | None = None
     grid: bool = True
@@ -125,8 +127,7 @@ class Space:
     def listed_at(self, index: int) -> Params:
         """The dict of a list at ``index``, whether it breaks a constraint or not."""
         params, _ = self.assembler.build(())
-        merged: Params = merge(params, (self.listed or ())[index])
-        return merged
+        return merge(params, (self.listed or ())[index])
 
     def digits(self, index: int) -> list[int]:
         """The place on each axis of the point at ``index`` of the product."""
@@ -188,13 +189,13 @@ class Space:
         total, is_bound = 1, False
         for part in self._parts():
             raw = math.prod(self.lengths[place] for place in part)
-            concerned = self._concerned(part)
-            if not concerned[0] and not concerned[1]:
+            constraints, has_conditions = self._concerned(part)
+            if not constraints and not has_conditions:
                 total *= raw
             elif raw > _MOST_COUNTED:
                 total, is_bound = total * raw, True
             else:
-                total *= self._count_part(part, *concerned)
+                total *= self._count_part(part, constraints)
         return total, is_bound
 
     def size(self) -> int:
@@ -211,14 +212,12 @@ class Space:
 
     def touched(self, expression: Expression) -> set[int]:
         """The axes whose value the expression depends on."""
-        found = set()
-        for place, axis in enumerate(self.axes):
-            for parameter in axis.parameters:
-                for path in expression.names:
-                    shorter = min(len(path), len(parameter.path))
-                    if path[:shorter] == parameter.path[:shorter]:
-                        found.add(place)
-        return found
+        return {
+            place
+            for place, axis in enumerate(self.axes)
+            for parameter in axis.parameters
+            if any(overlap(path, parameter.path) for path in expression.names)
+        }
 
     def _parts(self) -> list[list[int]]:
         """The axes in groups that no expression ties to another group."""
@@ -251,7 +250,7 @@ class Space:
         paths = {parameter.path for place in part for parameter in self.axes[place].parameters}
         return constraints, any(path in paths for path in self.conditions)
 
-    def _count_part(self, part: Sequence[int], constraints: list[Expression], _: bool) -> int:
+    def _count_part(self, part: Sequence[int], constraints: list[Expression]) -> int:
         digits = [0] * len(self.axes)
         count = 0
         for combination in itertools.product(*[range(self.lengths[place]) for place in part]):
@@ -268,13 +267,3 @@ class Space:
         """The axes by length, longest first: what makes a grid large."""
         pairs = [(axis.name, n) for axis, n in zip(self.axes, self.lengths, strict=True)]
         return sorted(pairs, key=lambda pair: -pair[1])
-
-
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """``over`` laid upon ``base``, mapping by mapping; neither is changed."""
-    merged = dict(base)
-    for key, value in over.items():
-        below = merged.get(key)
-        both = isinstance(value, Mapping) and isinstance(below, Mapping)
-        merged[key] = merge(below, value) if both else value  # type: ignore[arg-type]
-    return merged

@@ -13,11 +13,11 @@ from typing import Any
 
 from sweeper.errors import UsageError
 
-from .assemble import get, has
-from .axes import Axis, count_of
+from .axes import Axis
 from .expressions import CannotEvaluate, Expression
-from .grammar import Path
 from .intervals import UNKNOWN, Interval, abstract
+from .nested_dicts import Path, get, has, overlap
+from .sequences import count_of
 from .shuffle import Permutation
 from .space import Params, Space
 
@@ -121,8 +121,7 @@ def _checks(space: Space) -> list[list[Check]]:
 def _is_always_there(space: Space, slots: dict[Path, tuple[int, int]], path: Path) -> bool:
     """Whether every trial has the name, as one whole value."""
     for other in (*slots, *space.conditions):
-        shorter = min(len(other), len(path))
-        if other[:shorter] == path[:shorter] and (other != path or other in space.conditions):
+        if overlap(other, path) and (other != path or other in space.conditions):
             return False
     return path in slots or has(space.assembler.template, path)
 

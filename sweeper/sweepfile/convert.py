@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os.path
 import re
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from sweeper.space import Distribution
 
 from .keys import WANDB_KEYS
 from .sweep import ADAPTIVE_METHODS, Sweep
-from .yaml12.write import to_yaml
+from .yaml12 import to_yaml
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\Z")
 # W&B warns of the kinds whose bounds are exponents: the same distribution by its values.
@@ -146,8 +145,5 @@ def body_of(of: Distribution) -> dict[str, Any]:
     body = of.as_written()
     if of.kind not in _BY_VALUES:
         return body
-    if of.kind == "inv_log_uniform":
-        low, high = math.exp(-of.max), math.exp(-of.min)
-    else:
-        low, high = math.exp(of.min), math.exp(of.max)
+    low, high = of.bounds
     return {**body, "distribution": _BY_VALUES[of.kind], "min": low, "max": high}

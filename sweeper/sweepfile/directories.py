@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from .problems import Problems
-from .yaml12.document import KeyPath
+from .yaml12 import KeyPath
 
 
 def directory_name(problems: Problems, raw: Any, key: KeyPath) -> str | None:

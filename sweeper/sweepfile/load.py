@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from sweeper.errors import Problem, SpecError, UsageError
-from sweeper.space import Space
 from sweeper.wording import all_of, describe, nearest
 
-from . import directories, keys
+from . import directories, values
 from .build_space import build_space
 from .early_terminate import parse_early_terminate
 from .monitored import default_monitored, parse_monitored
 from .overrides import apply_overrides
 from .problems import Problems
 from .program import Program, parse_program
-from .sweep import ADAPTIVE_METHODS, Budget, Metric, Resources, Retry, SourcePlace, Sweep
+from .sweep import ADAPTIVE_METHODS, Budget, Resources, Retry, SourcePlace, Sweep
 from .trials_file import FORMATS, read_data, read_trials
-from .yaml12.document import Document
-from .yaml12.read import parse
+from .yaml12 import Document, parse
 
 # The options of `launch` that stand for keys of the file.
 _CHANGES = {
@@ -104,39 +102,41 @@ class _Loading:
         apply_overrides(self.document, self.problems, [o for o in overrides if o not in early])
         self.apply(changes)
         problems, data = self.problems, self.data
-        keys.top_level(problems, data)
-        method = keys.method(problems, data)
+        values.top_level(problems, data)
+        command = None
+        if data.get("command") is not None:
+            command = values.command(problems, data["command"])
+        method = values.method(problems, data)
         base = data.get("base") if isinstance(data.get("base"), dict) else None
         if problems.base_is_unread:
             base = None
         trials = self.trials(method)
         built = build_space(problems, data, method, base, trials)
-        space, example, varying, conditional = built
-        metric = keys.metric(problems, data["metric"]) if "metric" in data else None
-        early_terminate = None
-        if data.get("early_terminate") is not None:
-            early_terminate = parse_early_terminate(problems, data["early_terminate"])
+        metric = values.metric(problems, data["metric"]) if "metric" in data else None
+        early_terminate = self.given("early_terminate", parse_early_terminate, None)
         self.need_metric(method)
         program = self.program()
-        values = self.values()
-        monitored = default_monitored(example, varying, conditional)
+        others = self.values()
+        monitored = default_monitored(built.example, built.varying, built.conditional)
         if "monitored" in data and not problems.base_is_unread:
-            monitored = parse_monitored(problems, data["monitored"], list(example), conditional)
-        if problems.found or space is None:
+            monitored = parse_monitored(
+                problems, data["monitored"], list(built.example), built.conditional
+            )
+        if problems.found or built.space is None:
             return None
         sweep = Sweep(
             path=self.path,
             program=program,
-            command=tuple(data["command"]) if data.get("command") else None,
+            command=command,
             method=str(method),
             metric=metric,
             monitored=monitored,
             early_terminate=early_terminate,
-            space=space,
+            space=built.space,
             description=str(data["description"]) if data.get("description") else None,
             warnings=tuple(problems.warnings),
             places=self.places(),
-            **values,
+            **others,
         )
         object.__setattr__(sweep, "document", self.resolved(sweep))
         return sweep
@@ -290,33 +290,27 @@ class _Loading:
         sweep_name = data.get("sweep_name", stem)
         if "sweep_name" in data:
             sweep_name = directories.directory_name(problems, sweep_name, ("sweep_name",))
-        cap = data.get("run_cap")
-        seed = data.get("seed", 0)
-        repeats = data.get("repeats", 1)
-        order: Literal["as_written", "shuffle"] | None = "as_written"
-        if "order" in data:
-            mend = "write `order: shuffle`, or leave it out"
-            among = ("as_written", "shuffle")
-            order = keys.choice(problems, data["order"], ("order",), among, mend)
-            if order == "shuffle" and data.get("method") not in ("grid", "list"):
-                problems.add(
-                    ("order",),
-                    f"`order: shuffle` has no meaning in `method: {data.get('method')}`",
-                    "remove it",
-                )
+        order = values.plain(problems, data, "order")
+        if order == "shuffle" and data.get("method") not in ("grid", "list"):
+            problems.add(
+                ("order",),
+                f"`order: shuffle` has no meaning in `method: {data.get('method')}`",
+                "remove it",
+            )
+        has_cap = data.get("run_cap") is not None
         return {
             "name": name,
             "sweep_name": sweep_name,
-            "run_cap": None if cap is None else keys.whole(problems, cap, ("run_cap",)),
-            "seed": keys.whole(problems, seed, ("seed",), None),
-            "repeats": keys.whole(problems, repeats, ("repeats",)),
+            "run_cap": values.plain(problems, data, "run_cap") if has_cap else None,
+            "seed": values.plain(problems, data, "seed"),
+            "repeats": values.plain(problems, data, "repeats"),
             "order": order,
-            "resources": self.given("resources", keys.resources, Resources()),
-            "parallel": keys.parallel(problems, data.get("parallel")),
+            "resources": self.given("resources", values.resources, Resources()),
+            "parallel": values.parallel(problems, data.get("parallel")),
             "storage": directories.storage(problems, data.get("storage")),
-            "retry": self.given("retry", keys.retry, Retry()),
-            "checkpoint": self.given("checkpoint", keys.checkpoint, {}),
-            "budget": self.given("budget", keys.budget, Budget()),
+            "retry": self.given("retry", values.retry, Retry()),
+            "checkpoint": self.given("checkpoint", values.checkpoint, {}),
+            "budget": self.given("budget", values.budget, Budget()),
         }
 
     def given(self, key: str, read: Any, default: Any) -> Any:
@@ -341,6 +335,3 @@ class _Loading:
         resolved["storage"] = str(sweep.storage)
         resolved["seed"] = sweep.seed
         return resolved
-
-
-__all__ = ["Metric", "Space", "load_sweep"]

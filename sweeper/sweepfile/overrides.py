@@ -8,11 +8,10 @@ from typing import Any
 from sweeper.wording import nearest
 
 from .keys import KEYS, WANDB_KEYS
-from .parameter_entry import PARAMETER_KEYS
+from .parameter_keys import PARAMETER_KEYS
 from .parameters import dotted_names, find_place
 from .problems import Problems
-from .yaml12.document import Document, KeyPath
-from .yaml12.read import parse_value
+from .yaml12 import Document, KeyPath, parse
 
 # What a new `value`, `values` or `min`/`max` of a parameter replaces.
 _KIND_KEYS = ("value", "values", "probabilities", "distribution", "min", "max", "q", "mu", "sigma")
@@ -29,7 +28,7 @@ def apply_overrides(document: Document, problems: Problems, overrides: Sequence[
                 (text,), "expected KEY=VALUE", "for example parameters.training.epochs.value=3"
             )
             continue
-        parsed = parse_value(value_text, text)
+        parsed = parse(value_text, text)
         if parsed.problems:
             problems.options.add(tuple(parts))
             problems.add(tuple(parts), f"the value {value_text!r} is not valid YAML", "quote it")
@@ -95,8 +94,6 @@ def _make_room(body: dict[str, Any], key: str) -> None:
         clashing: Sequence[str] = ("value",)
     elif key in ("min", "max"):
         clashing = ("value", "values", "probabilities")
-    elif key == "values" and len(body.get("probabilities", [])) > 0:
-        clashing = [other for other in _KIND_KEYS if other != key]
     else:
         clashing = [other for other in _KIND_KEYS if other != key]
     for other in clashing:

@@ -8,7 +8,7 @@ from typing import Any
 from sweeper.errors import Problem, SpecError
 from sweeper.wording import describe, did_you_mean, one_of
 
-from .yaml12.document import Document, KeyPath, key_text
+from .yaml12 import Document, KeyPath, key_text
 
 
 class Problems:
@@ -49,6 +49,10 @@ class Problems:
         before = len(self.document.problems)
         self.document.problem((place[0], start + column + 1), message, key, mend)
         self.found += self.document.problems[before:]
+
+    def mark_broken(self, path: tuple[str, ...]) -> None:
+        """Remember that the parameter at ``path`` could not be read."""
+        self.broken[".".join(path)] = path
 
     def is_broken(self, name: str) -> bool:
         """Whether the parameter with this dotted name, or a group around it, could not be read."""

@@ -15,7 +15,7 @@ from typing import Any
 from sweeper.errors import UsageError
 from sweeper.wording import describe
 
-from .yaml12.read import parse, parse_value, reads_as_text
+from .yaml12 import parse, reads_as_text, to_yaml
 
 FORMATS = (".csv", ".json", ".yaml", ".yml")
 # Cells that need no YAML parser.
@@ -129,7 +129,7 @@ def cell_value(cell: str) -> Any:
         return int(cell) if cell.lstrip("-").isdigit() else float(cell)
     if _WORD.match(cell) and reads_as_text(cell):
         return cell
-    document = parse_value(cell)
+    document = parse(cell)
     return cell if document.problems else document.data
 
 
@@ -148,9 +148,7 @@ def save_trials(path: Path, trials: Iterable[Mapping[str, Any]]) -> int:
     if suffix == ".json":
         text = json.dumps(listed, indent=1, ensure_ascii=False) + "\n"
     elif suffix in (".yaml", ".yml"):
-        from .yaml12.write import dump_list
-
-        text = dump_list(listed)
+        text = to_yaml(listed)
     elif suffix == ".csv":
         text = _csv_text(listed)
     else:

@@ -66,8 +66,8 @@ _YAML11 = re.compile(
 )
 
 
-def parse(text: str, name: str) -> Document:
-    """Read one YAML document; complaints are in ``.problems``, never raised."""
+def parse(text: str, name: str = "") -> Document:
+    """Read one YAML document; complaints, of ``name``, are in ``.problems``, never raised."""
     text = text.removeprefix("\ufeff")
     document = Document(name, _LINES.split(text))
     try:
@@ -101,11 +101,6 @@ def _nests_too_deeply(text: str) -> bool:
         if depth > _DEEPEST:
             return True
     return False
-
-
-def parse_value(text: str, name: str = "") -> Document:
-    """Read a value given on the command line."""
-    return parse(text, name)
 
 
 def _compose_slowly(text: str, document: Document, near: int = 0) -> yaml.Node | None:
