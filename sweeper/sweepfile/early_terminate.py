@@ -125,7 +125,7 @@ def parse_early_terminate(problems: Problems, raw: Any) -> EarlyTerminate | None
     values = {name: field.default for name, field in fields.items()}
     for name, value in raw.items():
         if name not in fields:
-            problems.unknown((*key, name), list(fields), f"key of {kind}")
+            problems.unknown((*key, name), fields, f"key of {kind}")
             continue
         rule = fields[name].rule
         if rule.allows(value):

@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import Problem, SpecError, UsageError
-from sweeper.wording import all_of, describe, nearest
+from sweeper.wording import nearest
 
 from . import directories, values
 from .build_space import build_space
 from .early_terminate import parse_early_terminate
+from .inlined_files import inline_base, inline_trials
 from .monitored import default_monitored, parse_monitored
 from .overrides import apply_overrides
 from .problems import Problems
 from .program import Program, parse_program
+from .rules import is_number
 from .sweep import ADAPTIVE_METHODS, Budget, Resources, Retry, SourcePlace, Sweep
-from .trials_file import FORMATS, read_data, read_trials
 from .yaml12 import Document, parse
 
 # The options of `launch` that stand for keys of the file.
@@ -98,7 +99,7 @@ class _Loading:
     def sweep(self, overrides: Sequence[str], changes: dict[str, Any]) -> Sweep | None:
         early = [text for text in overrides if text.partition("=")[0].strip() in ("base", "trials")]
         apply_overrides(self.document, self.problems, early)
-        self.read_base()
+        inline_base(self.problems, self.data, self.path)
         apply_overrides(self.document, self.problems, [o for o in overrides if o not in early])
         self.apply(changes)
         problems, data = self.problems, self.data
@@ -107,10 +108,8 @@ class _Loading:
         if data.get("command") is not None:
             command = values.command(problems, data["command"])
         method = values.method(problems, data)
-        base = data.get("base") if isinstance(data.get("base"), dict) else None
-        if problems.base_is_unread:
-            base = None
-        trials = self.trials(method)
+        base = data["base"] if "base" in data and not problems.base_is_unread else None
+        trials = inline_trials(problems, data, method, self.path)
         built = build_space(problems, data, method, base, trials)
         metric = values.metric(problems, data["metric"]) if "metric" in data else None
         early_terminate = self.given("early_terminate", parse_early_terminate, None)
@@ -141,91 +140,6 @@ class _Loading:
         object.__setattr__(sweep, "document", self.resolved(sweep))
         return sweep
 
-    def read_base(self) -> None:
-        """``base`` may be a file: from here on it is what the file holds."""
-        raw = self.data.get("base")
-        if "base" not in self.data or isinstance(raw, dict):
-            return
-        if not isinstance(raw, str):
-            self.problems.expected(("base",), "a JSON or YAML file, or a mapping", raw)
-            self.problems.base_is_unread = True
-            return
-        found: Any = {}
-        before = len(self.problems.found)
-        try:
-            found = read_data(self.beside(raw))
-        except FileNotFoundError as error:
-            self.problems.add(("base",), f"there is no file {error.args[0]}", error.args[1])
-        except UsageError as error:
-            self.problems.add(("base",), str(error))
-        if not isinstance(found, dict):
-            self.problems.add(
-                ("base",), f"{raw}: expected a parameter dict, found {describe(found)}"
-            )
-            found = {}
-        self.problems.base_is_unread = len(self.problems.found) > before
-        self.data["base"] = found
-
-    def beside(self, name: str) -> Path:
-        """A file named in the sweep file: beside it, or in the current directory.
-
-        Raises FileNotFoundError with the path and a mend.
-        """
-        given = Path(name).expanduser()
-        beside = self.path.parent / given
-        if beside.exists() or not (Path.cwd() / given).exists():
-            if not beside.exists():
-                directory = beside.parent
-                files = [p.name for p in directory.iterdir()] if directory.is_dir() else []
-                close = nearest(beside.name, files)
-                files = sorted(file for file in files if Path(file).suffix in FORMATS)
-                files = [file for file in files if file != self.path.name][:6]
-                mend = "name a file beside the sweep file"
-                if close:
-                    mend = f"did you mean {close[0]}?"
-                elif files:
-                    mend = f"beside it there {'are' if len(files) > 1 else 'is'} {all_of(files)}"
-                raise FileNotFoundError(beside, mend)
-            return beside
-        return Path.cwd() / given
-
-    def trials(self, method: str | None) -> list[Any] | None:
-        """The dicts of ``method: list``, inlined."""
-        raw = self.data.get("trials")
-        if "trials" not in self.data:
-            if method == "list":
-                self.problems.add(
-                    ("method",),
-                    "`method: list` needs `trials`",
-                    "a list of parameter dicts, or a file",
-                )
-            return None
-        if method is not None and method != "list":
-            self.problems.add(
-                ("trials",),
-                f"`trials` has no meaning in `method: {method}`",
-                "use `method: list`",
-                on_key=True,
-            )
-            return None
-        if isinstance(raw, str):
-            try:
-                raw = read_trials(self.beside(raw))
-            except FileNotFoundError as error:
-                self.problems.add(("trials",), f"there is no file {error.args[0]}", error.args[1])
-                return None
-            except UsageError as error:
-                self.problems.add(("trials",), str(error))
-                return None
-        if not isinstance(raw, list):
-            self.problems.expected(("trials",), "a list of parameter dicts, or a file", raw)
-            return None
-        if not raw:
-            self.problems.add(("trials",), "expected at least one trial, found an empty list")
-            return None
-        self.data["trials"] = raw
-        return raw
-
     def apply(self, changes: dict[str, Any]) -> None:
         for option, value in changes.items():
             if option not in _CHANGES:
@@ -241,8 +155,7 @@ class _Loading:
             if option == "max_trials" and level.get(last) is not None:
                 # At most as many as the file allows, which is judged as it stands.
                 written = level[last]
-                is_number = isinstance(written, (int, float)) and not isinstance(written, bool)
-                if not is_number or written <= value or written != int(written):
+                if not is_number(written) or written <= value or written != int(written):
                     continue
             level[last] = str(value) if isinstance(value, Path) else value
             self.problems.options.add(_CHANGES[option])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from sweeper.errors import Problem, SpecError
@@ -81,7 +81,7 @@ class Problems:
         """The common complaint: ``expected WHAT, found FOUND``."""
         self.add(key, f"expected {what}, found {describe(found)}", mend)
 
-    def unknown(self, key: KeyPath, allowed: Sequence[str], what: str = "key") -> None:
+    def unknown(self, key: KeyPath, allowed: Iterable[str], what: str = "key") -> None:
         """Complain about a name that is not one of ``allowed``."""
         name = str(key[-1])
         self.add(

@@ -58,11 +58,11 @@ def closed(fields: Mapping[str, Field], required: Sequence[str] = ()) -> Schema:
     return {**schema, "required": list(required)} if required else schema
 
 
-def read_value(problems: Problems, value: Any, key: KeyPath, rule: Rule, mend: str = "") -> Any:
+def read_value(problems: Problems, value: Any, key: KeyPath, rule: Rule) -> Any:
     """The value as it is used; None, and a complaint, if ``rule`` does not allow it."""
     if rule.allows(value):
         return rule.typed(value)
-    problems.expected(key, rule.words, value, mend or rule.mend(value, key[-1]))
+    problems.expected(key, rule.words, value, rule.mend(value, key[-1]))
     return None
 
 
@@ -75,7 +75,7 @@ def read_mapping(
         return None
     for name in raw:
         if name not in fields:
-            problems.unknown((*key, name), list(fields))
+            problems.unknown((*key, name), fields)
     return {
         name: read_value(problems, raw[name], (*key, name), fields[name].rule)
         for name in fields

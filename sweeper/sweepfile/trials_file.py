@@ -26,12 +26,7 @@ _DOT = re.compile(r"(?<!\\)\.")
 
 def read_data(path: Path) -> Any:
     """The JSON or YAML in ``path``. Raises UsageError, with the place of what is wrong."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: is not UTF-8 text (byte {error.start})") from error
+    text = _text(path)
     if path.suffix.lower() == ".json":
         try:
             return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
@@ -45,6 +40,15 @@ def read_data(path: Path) -> Any:
     if document.problems:
         raise UsageError("\n".join(map(str, document.problems)))
     return document.data
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: is not UTF-8 text (byte {error.start})") from error
 
 
 def _no_constant(name: str) -> None:
@@ -83,13 +87,7 @@ def _is_planned(item: Any) -> bool:
 
 
 def _read_csv(path: Path) -> Iterator[dict[str, Any]]:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: is not UTF-8 text (byte {error.start})") from error
-    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
     try:
         header = next(rows, None)
         if not header or any(not name.strip() for name in header):
