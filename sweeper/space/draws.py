@@ -37,17 +37,12 @@ def draw(space: Space, seed: int) -> Iterator[dict[str, Any]]:
         params = space.decode([stream.random() or _SMALLEST for stream in streams])
         if params is None:
             refused += 1
-        elif not remembers:
+        elif not remembers or (key := _key(params)) not in seen:
+            if remembers:
+                seen.add(key)
             in_vain = refused = 0
             yield params
             continue
-        else:
-            key = _key(params)
-            if key not in seen:
-                seen.add(key)
-                in_vain = refused = 0
-                yield params
-                continue
         in_vain += 1
         if space.is_finite and in_vain >= _PATIENCE:
             yield from _rest(space, seed, seen)

@@ -60,17 +60,18 @@ class Space:
     @cached_property
     def is_finite(self) -> bool:
         """Whether its dicts can be listed."""
-        return self.listed is not None or all(values is not None for values in self.values)
+        listed = (axis.listed(self.grid) for axis in self.axes)
+        return self.listed is not None or all(values is not None for values in listed)
 
     @cached_property
-    def values(self) -> list[Sequence[Any] | None]:
-        """The values of each axis; None where they cannot be listed."""
-        return [axis.listed(self.grid) for axis in self.axes]
+    def values(self) -> list[Sequence[Any]]:
+        """The values of each axis; empty where they cannot be listed."""
+        return [axis.listed(self.grid) or () for axis in self.axes]
 
     @cached_property
     def lengths(self) -> list[int]:
         """How many values each axis has."""
-        return [count_of(values or ()) for values in self.values]
+        return [count_of(values) for values in self.values]
 
     @property
     def raw_size(self) -> int:
@@ -144,10 +145,10 @@ class Space:
     def row(self, digits: Sequence[int]) -> list[Any]:
         """The value of each slot where each axis is at its digit."""
         if self.is_single:
-            return [(v or ())[digit] for v, digit in zip(self.values, digits, strict=True)]
+            return [values[digit] for values, digit in zip(self.values, digits, strict=True)]
         row: list[Any] = []
         for axis, values, digit in zip(self.axes, self.values, digits, strict=True):
-            value = (values or ())[digit]
+            value = values[digit]
             if len(axis.parameters) == 1:
                 row.append(value)
             else:
@@ -167,10 +168,10 @@ class Space:
                 continue
             if len(asleep) == width:
                 return False
-            row = (values or ())[digit]
+            row = values[digit]
             awake = [i for i in range(width) if i not in asleep]
             wanted = [value_key(row[i]) for i in awake]
-            for earlier in (values or ())[:digit]:
+            for earlier in values[:digit]:
                 if [value_key(earlier[i]) for i in awake] == wanted:
                     return False
         return True

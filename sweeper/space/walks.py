@@ -36,7 +36,7 @@ def walk(space: Space, shuffle: int | None = None) -> Iterator[Params]:
     build, plain, row = space.assembler.build, space.is_plain, space.row
     in_order = shuffle is None and sum(space.lengths) <= _MOST_VALUES_IN_MEMORY
     if in_order and plain and space.is_single:
-        for values in itertools.product(*[values or () for values in space.values]):
+        for values in itertools.product(*space.values):
             yield build(values)[0]
         return
     every: Iterator[Sequence[int]] = map(space.digits, _indices(space, shuffle))
@@ -176,7 +176,7 @@ def _bounded(
             fixed[path] = get(space.assembler.template, path)
             continue
         place, column = slots[path]
-        axis, values = space.axes[place], space.values[place] or ()
+        axis, values = space.axes[place], space.values[place]
         if place > upto:
             fixed[path] = _range(axis, values, column)
         else:

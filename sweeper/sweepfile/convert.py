@@ -33,7 +33,6 @@ _NO_MEANING = {
     "budget": "",
     "retry": "",
     "checkpoint": "",
-    "storage": "",
     "monitored": "",
 }
 
@@ -72,7 +71,7 @@ def to_wandb(sweep: Sweep) -> tuple[dict[str, Any], list[str]]:
     _early_terminate(sweep, written, notes)
     written["parameters"] = _parameters(sweep, notes)
     for key, why in _NO_MEANING.items():
-        if key in sweep.document and key != "storage" and not (key == "seed" and sweep.seed == 0):
+        if key in sweep.document and not (key == "seed" and sweep.seed == 0):
             notes.append(f"{key}: W&B has no such key{': ' + why if why else ''}")
     return written, notes
 

@@ -136,26 +136,22 @@ def parse_early_terminate(problems: Problems, raw: Any) -> EarlyTerminate | None
     del values["type"]
     if len(problems.found) > before:
         return None
-    if kind == "hyperband":
-        has_max = values["max_iter"] is not None and values["s"] is not None
-        if not has_max and values["min_iter"] is None:
-            problems.add(
-                key,
-                "hyperband needs `min_iter`, or `max_iter` and `s`",
-                "for example `min_iter: 3`: the first band is then after 3 reports of the metric",
-                on_key=True,
-            )
-            return None
+    has_bands = values.get("min_iter") or (values.get("max_iter") and values.get("s"))
+    if kind == "hyperband" and not has_bands:
+        problems.add(
+            key,
+            "hyperband needs `min_iter`, or `max_iter` and `s`",
+            "for example `min_iter: 3`: the first band is then after 3 reports of the metric",
+            on_key=True,
+        )
+        return None
     if kind == "bohb" and values["max_iter"] is None:
         problems.add(
             key, "bohb needs `max_iter`", "add `max_iter:`, the most epochs of a trial", on_key=True
         )
         return None
-    common: dict[str, Any] = {
-        name: values.pop(name) for name in ("min_iter", "max_iter", "s") if name in values
-    }
-    common["eta"] = values.pop("eta", 3)
-    common["strict"] = values.pop("strict", True)
+    names = ("min_iter", "max_iter", "s", "eta", "strict")
+    common = {name: values.pop(name) for name in names if name in values}
     if kind == "bohb":  # every bracket of hyperband, from 1 iteration to max_iter
         common["min_iter"] = 1
         values["brackets"] = _most_brackets(1, common["max_iter"], common["eta"])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sweeper.errors import Problem, SpecError, UsageError
+from sweeper.errors import SpecError, UsageError
 from sweeper.wording import nearest
 
 from . import directories, values
@@ -73,8 +73,8 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        first = data.decode("utf-16", "replace").split("\n")[0].expandtabs(1)[:200].rstrip()
-        problem = Problem("the file is UTF-16 text", "", str(path), 1, 1, first, "save it as UTF-8")
+        document = Document(str(path), data.decode("utf-16", "replace").split("\n"))
+        problem = document.problem((1, 1), "the file is UTF-16 text", mend="save it as UTF-8")
         raise SpecError([problem])
     try:
         return data.decode("utf-8-sig")
@@ -82,10 +82,9 @@ def _text(path: Path) -> str:
         line = data.count(b"\n", 0, error.start) + 1
         start = data.rfind(b"\n", 0, error.start) + 1
         column = len(data[start : error.start].decode("utf-8-sig")) + 1
-        text = data[start:].split(b"\n")[0].decode("utf-8-sig", "replace").expandtabs(1)
-        source = text[:200].rstrip() if column <= 200 else ""
+        document = Document(str(path), data.decode("utf-8-sig", "replace").split("\n"))
         what = f"not UTF-8 text (byte {data[error.start]:#04x})"
-        problem = Problem(what, "", str(path), line, column, source, "save the file as UTF-8")
+        problem = document.problem((line, column), what, mend="save the file as UTF-8")
         raise SpecError([problem]) from None
 
 
@@ -234,9 +233,8 @@ class _Loading:
         found = {}
         for key in ("program", "method", "parameters", "constraints", "early_terminate"):
             if (key,) in self.document.places and (key,) not in self.problems.options:
-                line, column = self.document.places[(key,)][key != "parameters"]
-                source = self.document.source(line) if column <= 200 else ""
-                found[key] = SourcePlace(line, column, source)
+                place = self.document.places[(key,)][key != "parameters"]
+                found[key] = SourcePlace(*place, self.document.source(place))
         return found
 
     def resolved(self, sweep: Sweep) -> dict[str, Any]:

@@ -25,30 +25,29 @@ class Problems:
 
     def add(self, key: KeyPath, message: str, mend: str = "", *, on_key: bool = False) -> None:
         """Complain about the value at ``key`` (or its name, with ``on_key``)."""
-        if any(key[: len(option)] == option for option in self.options):
-            # It came from the command line: the file has no place for it.
+        if self._is_option(key):
             self.found.append(Problem(message, key_text(key), mend=mend))
             return
         if key and self.document.is_unread(key):
             return
-        place, exact = self._place(key, on_key)
-        before = len(self.document.problems)
-        self.document.problem(place, message, key if exact or key else (), mend)
-        self.found += self.document.problems[before:]
+        place, _ = self._place(key, on_key)
+        self.found.append(self.document.problem(place, message, key, mend))
 
     def add_inside(
         self, key: KeyPath, text: str, column: int, message: str, mend: str = ""
     ) -> None:
         """Complain about one place inside the text that stands at ``key``."""
         place, exact = self._place(key, False)
-        line = self.document.lines[place[0] - 1] if place[0] <= len(self.document.lines) else ""
-        start = line.find(text, place[1] - 1) if exact else -1
-        if start < 0 or any(key[: len(option)] == option for option in self.options):
+        start = self.document.line(place[0]).find(text, place[1] - 1) if exact else -1
+        if start < 0 or self._is_option(key):
             self.add(key, message, mend)
             return
-        before = len(self.document.problems)
-        self.document.problem((place[0], start + column + 1), message, key, mend)
-        self.found += self.document.problems[before:]
+        place = (place[0], start + column + 1)
+        self.found.append(self.document.problem(place, message, key, mend))
+
+    def _is_option(self, key: KeyPath) -> bool:
+        """Whether it came from the command line: the file has no place for it."""
+        return any(key[: len(option)] == option for option in self.options)
 
     def mark_broken(self, path: tuple[str, ...]) -> None:
         """Remember that the parameter at ``path`` could not be read."""

@@ -258,14 +258,13 @@ class _Builder:
                 digits = text.replace("_", "")
                 return int(digits, 0) if digits[:2] in ("0x", "0o") else int(digits, 10)
             if kind == "float":
-                number = float(text.replace("_", "").replace(".inf", "inf").replace(".nan", "nan"))
+                digits = text.lower().replace("_", "")
+                number = float(digits.replace(".inf", "inf").replace(".nan", "nan"))
                 return self.finite(number, node, key)
         except UnicodeEncodeError:
             self.document.unreadable(self.place(node), "half a surrogate pair is not text", key)
             return None
         except (KeyError, ValueError):
-            if kind == "float" and re.fullmatch(r"[-+]?\.(inf|nan)", text.lower()):
-                return self.finite(float(text.lower().replace(".", "", 1)), node, key)
             self.document.unreadable(self.place(node), f"expected {kind}, found {text!r}", key)
             return None
         if kind == "merge":
