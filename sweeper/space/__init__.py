@@ -11,7 +11,7 @@ from .draws import NothingAllowed, draw
 from .expressions import CannotEvaluate, Expression
 from .grammar import ExpressionError
 from .kinds import BOUNDED, GRID_KINDS, INFERRED_KINDS, KINDS, VALUE_KINDS
-from .nested_dicts import get, has, merge, overlap, put
+from .nested_dicts import get, has, leaves, merge, overlap, put
 from .parameter import Condition, Parameter
 from .satisfiable import DRAWS, has_a_point, is_empty, outcomes, values_in_words
 from .sequences import count_of
@@ -43,6 +43,7 @@ __all__ = [
     "has",
     "has_a_point",
     "is_empty",
+    "leaves",
     "merge",
     "outcomes",
     "overlap",

@@ -1,8 +1,8 @@
-"""Nested dicts by path: to look up a value, to set one, to lay one dict upon another."""
+"""Nested dicts by path: a value looked up or set, all of them, one dict laid upon another."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 Path = tuple[str, ...]
@@ -31,6 +31,15 @@ def put(tree: dict[str, Any], path: Sequence[str], value: Any) -> None:
             child = tree[part] = {}
         tree = child
     tree[path[-1]] = value
+
+
+def leaves(tree: Mapping[str, Any], path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Every value that is no mapping, or an empty one, and its path."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, (*path, key))
+        else:
+            yield (*path, key), value
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

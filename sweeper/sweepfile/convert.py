@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os.path
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from sweeper.errors import UsageError
-from sweeper.space import Distribution
+from sweeper.space import Distribution, leaves
 
 from .keys import WANDB_KEYS
 from .sweep import ADAPTIVE_METHODS, Sweep
@@ -21,7 +20,6 @@ _BY_VALUES = {
     "q_log_uniform": "q_log_uniform_values",
     "inv_log_uniform": "inv_log_uniform_values",
 }
-_Leaf = tuple[tuple[str, ...], Any]
 _NO_MEANING = {
     "constraints": "combinations that break a constraint will be tried",
     "zip": "the parameters will be crossed, not walked together",
@@ -107,7 +105,7 @@ def _early_terminate(sweep: Sweep, written: dict[str, Any], notes: list[str]) ->
 
 def _parameters(sweep: Sweep, notes: list[str]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
-    for path, value in _leaves(sweep.space.base):
+    for path, value in leaves(sweep.space.base):
         _put(tree, path, {"value": value})
     for parameter in sweep.space.parameters:
         _put(tree, parameter.path, body_of(parameter.distribution))
@@ -118,16 +116,6 @@ def _parameters(sweep: Sweep, notes: list[str]) -> dict[str, Any]:
     if odd:
         notes.append(f"W&B warns of these names: {', '.join(odd)}")
     return tree
-
-
-def _leaves(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> list[_Leaf]:
-    found: list[_Leaf] = []
-    for key, value in tree.items():
-        if isinstance(value, Mapping) and value:
-            found += _leaves(value, (*path, key))
-        else:
-            found.append(((*path, key), value))
-    return found
 
 
 def _put(tree: dict[str, Any], path: tuple[str, ...], body: dict[str, Any]) -> None:

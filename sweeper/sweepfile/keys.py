@@ -22,7 +22,7 @@ from .rules import (
     text,
     whole,
 )
-from .sweep import METHODS
+from .sweep import METHODS, Metric
 
 _GOALS = {"min": "minimize", "minimise": "minimize", "minimum": "minimize", "lower": "minimize"}
 _GOALS |= {"max": "maximize", "maximise": "maximize", "maximum": "maximize", "higher": "maximize"}
@@ -35,10 +35,10 @@ METRIC = {
             otherwise="minimize if smaller is better, maximize if larger is",
             synonyms=_GOALS,
         ),
-        "minimize",
+        Metric.goal,
     ),
     "target": Field(number(), description="No new trials once reached."),
-    "mode": Field(choice("best", "last"), "best"),
+    "mode": Field(choice("best", "last"), Metric.mode),
     "impute": Field(Rule({"type": "string"})),
     "impute_while_running": Field(Rule({})),
 }

@@ -122,7 +122,7 @@ class _Loading:
             )
         if problems.found or built.space is None:
             return None
-        sweep = Sweep(
+        return Sweep(
             path=self.path,
             program=program,
             command=command,
@@ -133,11 +133,10 @@ class _Loading:
             space=built.space,
             description=str(data["description"]) if data.get("description") else None,
             warnings=tuple(problems.warnings),
+            document=self.resolved(program, others),
             places=self.places(),
             **others,
         )
-        object.__setattr__(sweep, "document", self.resolved(sweep))
-        return sweep
 
     def apply(self, changes: dict[str, Any]) -> None:
         for option, value in changes.items():
@@ -161,12 +160,10 @@ class _Loading:
 
     def need_metric(self, method: str | None) -> None:
         data = self.data
-        if data.get("metric") is not None:
+        if "metric" in data:  # where it is empty that was complained about
             return
         example = "for example `metric: {name: val_loss, goal: minimize}`"
-        if "metric" in data:
-            pass  # an empty `metric:` was complained about
-        elif method in ADAPTIVE_METHODS:
+        if method in ADAPTIVE_METHODS:
             self.problems.add(("method",), f"`method: {method}` needs `metric`", example)
         elif data.get("early_terminate") is not None:
             self.problems.add(
@@ -193,15 +190,10 @@ class _Loading:
     def values(self) -> dict[str, Any]:
         """The keys that stand alone."""
         problems, data = self.problems, self.data
-        stem = self.path.stem
-        name = (
-            directories.directory_name(problems, data["name"], ("name",))
-            if "name" in data
-            else stem
-        )
-        sweep_name = data.get("sweep_name", stem)
-        if "sweep_name" in data:
-            sweep_name = directories.directory_name(problems, sweep_name, ("sweep_name",))
+        names: dict[str, str | None] = dict.fromkeys(("name", "sweep_name"), self.path.stem)
+        for key in names:
+            if key in data:
+                names[key] = directories.directory_name(problems, data[key], (key,))
         order = values.plain(problems, data, "order")
         if order == "shuffle" and data.get("method") not in ("grid", "list"):
             problems.add(
@@ -211,8 +203,7 @@ class _Loading:
             )
         has_cap = data.get("run_cap") is not None
         return {
-            "name": name,
-            "sweep_name": sweep_name,
+            **names,
             "run_cap": values.plain(problems, data, "run_cap") if has_cap else None,
             "seed": values.plain(problems, data, "seed"),
             "repeats": values.plain(problems, data, "repeats"),
@@ -237,12 +228,10 @@ class _Loading:
                 found[key] = SourcePlace(*place, self.document.source(place))
         return found
 
-    def resolved(self, sweep: Sweep) -> dict[str, Any]:
+    def resolved(self, program: Program | None, others: dict[str, Any]) -> dict[str, Any]:
         """The document with everything in it that it took from its surroundings."""
-        resolved = {"name": sweep.name, "sweep_name": sweep.sweep_name, **self.data}
-        resolved |= {"name": sweep.name, "sweep_name": sweep.sweep_name}
-        if sweep.program is not None:
-            resolved["program"] = sweep.program.text
-        resolved["storage"] = str(sweep.storage)
-        resolved["seed"] = sweep.seed
-        return resolved
+        names = {key: others[key] for key in ("name", "sweep_name")}
+        resolved = {**names, **self.data, **names}
+        if program is not None:
+            resolved["program"] = program.text
+        return {**resolved, "storage": str(others["storage"]), "seed": others["seed"]}

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import UsageError
+from sweeper.space import leaves
 from sweeper.wording import describe
 
 from .yaml12 import parse, reads_as_text, to_yaml
@@ -159,7 +160,7 @@ def save_trials(path: Path, trials: Iterable[Mapping[str, Any]]) -> int:
 
 
 def _csv_text(trials: list[dict[str, Any]]) -> str:
-    rows = [dict(_leaves(params)) for params in trials]
+    rows = [{_header(path): _cell(v) for path, v in leaves(params)} for params in trials]
     header = list(dict.fromkeys(name for row in rows for name in row))
     file = io.StringIO(newline="")
     writer = csv.writer(file, lineterminator="\n")
@@ -169,13 +170,9 @@ def _csv_text(trials: list[dict[str, Any]]) -> str:
     return file.getvalue()
 
 
-def _leaves(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for key, value in params.items():
-        name = prefix + key.replace("\\", "\\\\").replace(".", "\\.")
-        if isinstance(value, Mapping) and value:
-            yield from _leaves(value, f"{name}.")
-        else:
-            yield name, _cell(value)
+def _header(path: tuple[str, ...]) -> str:
+    """What :func:`split_header` takes back to ``path``."""
+    return ".".join(part.replace("\\", "\\\\").replace(".", "\\.") for part in path)
 
 
 def _cell(value: Any) -> str:
