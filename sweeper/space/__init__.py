@@ -4,7 +4,7 @@ Pure: nothing here knows a sweep file, the tree, Ray, TensorFlow or Keras.
 """
 
 from .axes import Axis
-from .canonical import encode, run_seed, value_key
+from .canonical import canonical_json, run_seed, value_key
 from .corner_points import corners
 from .distributions import LARGEST, Distribution
 from .draws import NothingAllowed, draw
@@ -35,10 +35,10 @@ __all__ = [
     "NothingAllowed",
     "Parameter",
     "Space",
+    "canonical_json",
     "corners",
     "count_of",
     "draw",
-    "encode",
     "get",
     "has",
     "has_a_point",

@@ -9,7 +9,7 @@ from typing import Any
 
 from sweeper.errors import UsageError
 
-from .canonical import encode, stream_seed
+from .canonical import canonical_json, stream_seed
 from .space import Space
 from .walks import walk
 
@@ -62,4 +62,4 @@ def _rest(space: Space, seed: int, seen: set[bytes]) -> Iterator[dict[str, Any]]
 
 
 def _key(params: dict[str, Any]) -> bytes:
-    return hashlib.blake2b(encode(params).encode(), digest_size=12).digest()
+    return hashlib.blake2b(canonical_json(params).encode(), digest_size=12).digest()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any, NamedTuple
 
-from sweeper.space import Parameter, Space, encode, has, merge, put, value_key
+from sweeper.space import Parameter, Space, canonical_json, has, merge, put, value_key
 from sweeper.wording import nearest, one_of
 
 from .axes import axes_of
@@ -149,7 +149,7 @@ def _different(
     differing: set[str] = set()
     for row in listed:
         texts = {key: _row_key(value) for key, value in merge(around, row).items()}
-        kept.setdefault(encode(texts), row)
+        kept.setdefault(canonical_json(texts), row)
         for key, text in texts.items():
             counts[key] = counts.get(key, 0) + 1
             if seen.setdefault(key, text) != text:
@@ -165,7 +165,7 @@ def _different(
 
 def _row_key(value: Any) -> str:
     if isinstance(value, dict):
-        return encode({key: _row_key(item) for key, item in value.items()})
+        return canonical_json({key: _row_key(item) for key, item in value.items()})
     return value_key(value)
 
 
