@@ -3,42 +3,47 @@
 Pure: nothing here knows a sweep file, the tree, Ray, TensorFlow or Keras.
 """
 
-from .assemble import get, has, put
-from .axes import Axis, columns_of, count_of
-from .canonical import encode, run_seed, value_key
+from .axes import Axis
+from .canonical import canonical_json, run_seed, value_key
 from .corner_points import corners
-from .distributions import BOUNDED, GRID_KINDS, KINDS, LARGEST, Distribution
+from .distributions import LARGEST, Distribution
 from .draws import NothingAllowed, draw
 from .expressions import CannotEvaluate, Expression
 from .grammar import ExpressionError
-from .parameter import Parameter
-from .satisfiable import DRAWS, has_a_point, is_empty, outcomes, overlap, values_in_words
-from .space import Space, merge
+from .kinds import BOUNDED, GRID_KINDS, INFERRED_KINDS, KINDS, VALUE_KINDS
+from .nested_dicts import get, has, leaves, merge, overlap, put
+from .parameter import Condition, Parameter
+from .satisfiable import DRAWS, has_a_point, is_empty, outcomes, values_in_words
+from .sequences import count_of
+from .space import Space
 from .walks import walk
 
 __all__ = [
     "BOUNDED",
     "DRAWS",
     "GRID_KINDS",
+    "INFERRED_KINDS",
     "KINDS",
     "LARGEST",
+    "VALUE_KINDS",
     "Axis",
     "CannotEvaluate",
+    "Condition",
     "Distribution",
     "Expression",
     "ExpressionError",
     "NothingAllowed",
     "Parameter",
     "Space",
-    "columns_of",
+    "canonical_json",
     "corners",
     "count_of",
     "draw",
-    "encode",
     "get",
     "has",
     "has_a_point",
     "is_empty",
+    "leaves",
     "merge",
     "outcomes",
     "overlap",

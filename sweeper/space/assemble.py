@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .expressions import Expression
+from .nested_dicts import Path, get, put
 from .parameter import Parameter
 
 _ABSENT = object()
@@ -23,14 +24,14 @@ class Assembler:
         parameters: Sequence[Parameter],
         slots: Sequence[Parameter],
         base: Mapping[str, Any],
-        conditions: Mapping[tuple[str, ...], Sequence[Expression]],
+        conditions: Mapping[Path, Sequence[Expression]],
     ) -> None:
         template: dict[str, Any] = copy.deepcopy(dict(base))
         for parameter in parameters:  # in written order, which is the order of the dict's keys
             put(template, parameter.path, copy.deepcopy(parameter.distribution.value))
         self.template = template
         self._groups: list[tuple[int, str]] = []
-        nodes: dict[tuple[str, ...], int] = {(): 0}
+        nodes: dict[Path, int] = {(): 0}
         for slot in slots:
             for depth in range(1, len(slot.path)):
                 path = slot.path[:depth]
@@ -44,9 +45,9 @@ class Assembler:
             (
                 position[path],
                 tuple(
-                    (expression, _without(base, nodes, path, depth))
-                    for expression, depth in zip(
-                        expressions, slots[position[path]].depths, strict=True
+                    (expression, _without(base, nodes, path, condition.depth))
+                    for expression, condition in zip(
+                        expressions, slots[position[path]].conditions, strict=True
                     )
                 ),
             )
@@ -83,10 +84,7 @@ class Assembler:
 
 
 def _without(
-    base: Mapping[str, Any],
-    nodes: Mapping[tuple[str, ...], int],
-    path: tuple[str, ...],
-    depth: int,
+    base: Mapping[str, Any], nodes: Mapping[Path, int], path: Path, depth: int
 ) -> tuple[int, str, Any]:
     """What stands in for ``path`` where a condition on its first ``depth`` names fails.
 
@@ -94,7 +92,7 @@ def _without(
     nothing, of the whole group.
     """
     for length in range(depth, len(path) + 1):
-        before = get(base, path[:length])
+        before = get(base, path[:length], _ABSENT)
         if not isinstance(before, Mapping) or length == len(path):
             break
     return nodes[path[: length - 1]], path[length - 1], before
@@ -103,27 +101,3 @@ def _without(
 def _is_deep(parameter: Parameter) -> bool:
     of = parameter.distribution
     return any(isinstance(value, (list, dict)) for value in (of.value, *of.values))
-
-
-def get(tree: Any, path: Sequence[str]) -> Any:
-    """The value at ``path``, or a marker that it is absent."""
-    for part in path:
-        if not isinstance(tree, Mapping) or part not in tree:
-            return _ABSENT
-        tree = tree[part]
-    return tree
-
-
-def has(tree: Any, path: Sequence[str]) -> bool:
-    """Whether there is something at ``path``."""
-    return get(tree, path) is not _ABSENT
-
-
-def put(tree: dict[str, Any], path: Sequence[str], value: Any) -> None:
-    """Set the value at ``path``, making the mappings on the way."""
-    for part in path[:-1]:
-        child = tree.get(part)
-        if not isinstance(child, dict):
-            child = tree[part] = {}
-        tree = child
-    tree[path[-1]] = value

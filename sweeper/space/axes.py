@@ -10,14 +10,7 @@ from typing import Any
 
 from .canonical import value_key
 from .parameter import Parameter
-from .sequences import Counted
-
-
-def count_of(values: Sequence[Any]) -> int:
-    """``len``, for what is longer than ``sys.maxsize`` too."""
-    if isinstance(values, Counted):
-        return values.count_of_all
-    return values.stop - values.start if isinstance(values, range) else len(values)
+from .sequences import distinct
 
 
 @dataclass(frozen=True)
@@ -50,15 +43,12 @@ class Axis:
     @cached_property
     def rows(self) -> tuple[tuple[Any, ...], ...]:
         """The values of parameters that walk together, as listed."""
-        columns = [tuple(columns_of(parameter)) for parameter in self.parameters]
+        columns = [tuple(parameter.column) for parameter in self.parameters]
         return tuple(zip(*columns, strict=True))
 
     @cached_property
     def _distinct_rows(self) -> tuple[tuple[Any, ...], ...]:
-        kept: dict[tuple[str, ...], tuple[Any, ...]] = {}
-        for row in self.rows:
-            kept.setdefault(tuple(map(value_key, row)), row)
-        return tuple(kept.values())
+        return distinct(self.rows, _row_key)
 
     def listed(self, grid: bool) -> Sequence[Any] | None:
         """Its different values (bare, for a single parameter); None if they cannot be listed.
@@ -80,16 +70,12 @@ class Axis:
         """A number that :meth:`decode` takes back to ``values``; ValueError if there is none."""
         if len(self.parameters) == 1:
             return self.parameters[0].distribution.encode(values[0])
-        wanted = tuple(map(value_key, values))
+        wanted = _row_key(values)
         for index, row in enumerate(self.rows):
-            if tuple(map(value_key, row)) == wanted:
+            if _row_key(row) == wanted:
                 return (index + 0.5) / len(self.rows)
         raise ValueError(f"{self.name} have no values {list(values)!r} together")
 
 
-def columns_of(parameter: Parameter) -> Sequence[Any]:
-    """The values of a parameter as listed, equal ones too; empty if they cannot be listed."""
-    distribution = parameter.distribution
-    if distribution.kind == "categorical":
-        return distribution.values
-    return distribution.grid or distribution.choices or ()
+def _row_key(row: Sequence[Any]) -> tuple[str, ...]:
+    return tuple(map(value_key, row))

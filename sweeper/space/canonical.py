@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any
 
-encode = json.JSONEncoder(sort_keys=True, allow_nan=False).encode
+canonical_json = json.JSONEncoder(sort_keys=True, allow_nan=False).encode
 
 
 def value_key(value: Any) -> str:
@@ -16,12 +16,12 @@ def value_key(value: Any) -> str:
     """
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return encode(value)
+    return canonical_json(value)
 
 
 def run_seed(seed: int, replicate: int, params: dict[str, Any]) -> int:
     """The seed of a run, below 2**32, from the sweep's seed, the replicate and the parameters."""
-    text = f"{seed}\n{replicate}\n{encode(params)}"
+    text = f"{seed}\n{replicate}\n{canonical_json(params)}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
 

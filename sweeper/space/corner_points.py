@@ -6,10 +6,12 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from .axes import Axis, count_of
-from .canonical import encode
-from .distributions import BOUNDED
-from .space import Space, merge
+from .axes import Axis
+from .canonical import canonical_json
+from .kinds import BOUNDED
+from .nested_dicts import merge
+from .sequences import count_of
+from .space import Space
 from .walks import walk
 
 # Distributions that thin out towards their ends (normal, beta …) are taken this far: one draw in
@@ -34,9 +36,9 @@ def corners(space: Space, most: int = 64) -> Iterator[dict[str, Any]]:
         params = space.build(
             [v for pair, side in zip(ends, sides, strict=True) for v in pair[side]]
         )
-        if params is None or encode(params) in seen:
+        if params is None or canonical_json(params) in seen:
             continue
-        seen.add(encode(params))
+        seen.add(canonical_json(params))
         yield merge({}, params)
         if len(seen) == most:
             return

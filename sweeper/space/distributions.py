@@ -6,9 +6,6 @@ a searcher that cannot express a distribution works on [0, 1] and decodes; ``enc
 
 from __future__ import annotations
 
-import bisect
-import hashlib
-import itertools
 import math
 import sys
 from collections.abc import Callable, Sequence
@@ -18,37 +15,12 @@ from functools import cached_property
 from typing import Any
 
 from .canonical import value_key
-from .sequences import Multiples, Steps, distinct, quotient
+from .kinds import BOUNDED, GRID_KINDS, KINDS, VALUE_KINDS
+from .sequences import Multiples, Steps, distinct, nth, quotient, weighted
 
-BOUNDED = (
-    "uniform",
-    "q_uniform",
-    "int_uniform",
-    "log_uniform",
-    "log_uniform_values",
-    "q_log_uniform",
-    "q_log_uniform_values",
-    "inv_log_uniform",
-    "inv_log_uniform_values",
-)
-# kind → (required keys, optional keys with their defaults)
-KINDS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
-    "constant": (("value",), {}),
-    "categorical": (("values",), {}),
-    "categorical_w_probabilities": (("values", "probabilities"), {}),
-    **{kind: (("min", "max"), {"q": 1} if kind.startswith("q_") else {}) for kind in BOUNDED},
-    "normal": ((), {"mu": 0, "sigma": 1}),
-    "q_normal": ((), {"mu": 0, "sigma": 1, "q": 1}),
-    "log_normal": ((), {"mu": 0, "sigma": 1}),
-    "q_log_normal": ((), {"mu": 0, "sigma": 1, "q": 1}),
-    "beta": ((), {"a": 1, "b": 1}),
-    "q_beta": ((), {"a": 1, "b": 1, "q": 1}),
-}
 _SMALLEST = 2.0**-53
 _FARTHEST = 8.3  # standard deviations from the mean that a draw can be
 LARGEST = sys.float_info.max
-_MANY = 2**53  # beyond, a float in (0, 1) cannot name each of so many values
-GRID_KINDS = ("constant", "categorical", "int_uniform", "q_uniform")
 
 
 @dataclass(frozen=True)
@@ -84,6 +56,11 @@ class Distribution:
     def is_quantised(self) -> bool:
         return self.kind.startswith("q_")
 
+    @property
+    def family(self) -> str:
+        """The kind, before rounding to multiples of ``q``."""
+        return self.kind.removeprefix("q_")
+
     @cached_property
     def low(self) -> float | None:
         """The smallest value that can come out."""
@@ -101,18 +78,14 @@ class Distribution:
             if self.is_quantised:
                 return self.multiple(self._steps[0]), self.multiple(self._steps[1])
             return low, high
-        if self.kind in ("normal", "q_normal"):
-            return None, None
-        if self.kind in ("log_normal", "q_log_normal"):
-            return 0.0, None
-        if self.kind in ("beta", "q_beta"):
+        if self.family == "beta":
             return 0.0, 1.0
-        return None, None
+        return (0.0 if self.family == "log_normal" else None), None
 
     @cached_property
     def bounds(self) -> tuple[float, float]:
         """Bounds of the values before they are rounded to multiples of ``q``."""
-        if self.kind in ("log_uniform", "q_log_uniform"):
+        if self.family == "log_uniform":
             return math.exp(self.min), math.exp(self.max)
         if self.kind == "inv_log_uniform":
             return math.exp(-self.max), math.exp(-self.min)
@@ -121,7 +94,7 @@ class Distribution:
     @cached_property
     def _logs(self) -> tuple[float, float]:
         """Natural logs of the bounds, for the log-uniform kinds."""
-        if self.kind in ("log_uniform", "q_log_uniform"):
+        if self.family == "log_uniform":
             return float(self.min), float(self.max)
         if self.kind == "inv_log_uniform":
             return -float(self.max), -float(self.min)
@@ -144,7 +117,7 @@ class Distribution:
     @property
     def leaves_the_floats(self) -> bool:
         """Whether a draw could be larger than the largest float, to which it is clipped then."""
-        if self.kind.removeprefix("q_") not in ("normal", "log_normal"):
+        if self.family not in ("normal", "log_normal"):
             return False
         ends = (self.mu + self.sigma * z for z in (-_FARTHEST, _FARTHEST))
         if "log" in self.kind:
@@ -165,18 +138,13 @@ class Distribution:
         """Whether no multiple of ``q`` lies inside the bounds."""
         return self.is_quantised and self.kind in BOUNDED and self._steps[0] > self._steps[1]
 
-    @property
-    def low_high(self) -> str:
-        """The bounds in words."""
-        return "{!r} and {!r}".format(*self.bounds)
-
     def multiple(self, count: int) -> float:
         """``count`` times ``q``: 0.3, not 0.30000000000000004."""
         if isinstance(self.q, int):
             return count * self.q
         return float(Decimal(repr(self.q)) * count)
 
-    @property
+    @cached_property
     def choices(self) -> Sequence[Any] | None:
         """Every value that can come out, in order; None if they cannot be listed.
 
@@ -185,7 +153,7 @@ class Distribution:
         if self.kind == "constant":
             return (self.value,)
         if self.kind == "categorical":
-            return self._distinct
+            return distinct(self.values)
         if self.kind == "categorical_w_probabilities":
             pairs = zip(self.values, self.probabilities, strict=True)
             return distinct([value for value, probability in pairs if probability > 0])
@@ -196,10 +164,6 @@ class Distribution:
         if self.kind == "q_beta":
             return Multiples(self.multiple, 0, round(1 / self.q))
         return None
-
-    @cached_property
-    def _distinct(self) -> tuple[Any, ...]:
-        return distinct(self.values)
 
     @cached_property
     def grid(self) -> Sequence[Any] | None:
@@ -218,12 +182,11 @@ class Distribution:
         if self.kind == "constant":
             return lambda u: self.value
         if self.kind == "categorical":
-            return _nth(self.values, len(self.values))
+            return nth(self.values)
         if self.kind == "categorical_w_probabilities":
-            return _weighted(self.values, self.probabilities)
+            return weighted(self.values, self.probabilities)
         if self.kind == "int_uniform":
-            whole = range(int(self.min), int(self.max) + 1)
-            return _nth(whole, whole.stop - whole.start)
+            return nth(range(int(self.min), int(self.max) + 1))
         draw = self._continuous()
         return self._rounded(draw) if self.is_quantised else draw
 
@@ -242,8 +205,7 @@ class Distribution:
         return value if abs(value) <= LARGEST else self.multiple(int(count))
 
     def _continuous(self) -> Callable[[float], float]:
-        kind = self.kind.removeprefix("q_")
-        if kind == "uniform":
+        if self.family == "uniform":
             low, high = float(self.min), float(self.max)
             if not math.isfinite(high - low):
                 return lambda u: min(max(low * (1 - u) + high * u, low), high)
@@ -252,14 +214,14 @@ class Distribution:
             start, stop = self._logs
             least, most = map(float, self.bounds)
             return lambda u: min(max(_exp(start + u * (stop - start)), least), most)
-        if kind == "beta":
+        if self.family == "beta":
             from scipy.special import betaincinv
 
             return lambda u: float(betaincinv(self.a, self.b, u))
         from statistics import NormalDist
 
         z = NormalDist().inv_cdf
-        if kind == "normal":
+        if self.family == "normal":
             return lambda u: min(max(self.mu + self.sigma * z(u), -LARGEST), LARGEST)
         return lambda u: _exp(self.mu + self.sigma * z(u))
 
@@ -293,8 +255,7 @@ class Distribution:
 
     def cdf(self, x: float) -> float:
         """The probability of a value up to ``x``, before rounding to multiples of ``q``."""
-        kind = self.kind.removeprefix("q_")
-        if kind == "uniform":
+        if self.family == "uniform":
             width = float(self.max) - float(self.min)
             if math.isfinite(width):
                 u = (x - self.min) / (self.max - self.min)
@@ -303,12 +264,12 @@ class Distribution:
         elif self.is_log:
             low, high = self._logs
             u = (math.log(x) - low) / (high - low) if x > 0 else 0.0
-        elif kind == "beta":
+        elif self.family == "beta":
             from scipy.special import betainc
 
             u = float(betainc(self.a, self.b, min(max(x, 0.0), 1.0)))
         else:
-            if kind == "log_normal":
+            if self.family == "log_normal":
                 if x <= 0:
                     return 0.0
                 x = math.log(x)
@@ -319,39 +280,12 @@ class Distribution:
 
     def as_written(self) -> dict[str, Any]:
         """The keys of the sweep file that give this distribution."""
-        if self.kind == "constant":
-            return {"value": self.value}
         required, optional = KINDS[self.kind]
-        body: dict[str, Any] = {}
-        if self.kind not in ("categorical", "categorical_w_probabilities"):
-            body["distribution"] = self.kind
+        body: dict[str, Any] = {} if self.kind in VALUE_KINDS else {"distribution": self.kind}
         for key in (*required, *optional):
             value = getattr(self, key)
             body[key] = list(value) if isinstance(value, tuple) else value
         return body
-
-
-def _nth(values: Sequence[Any], count: int) -> Callable[[float], Any]:
-    """The k-th value for u in ((k-1)/count, k/count], as SciPy's ``randint`` has it."""
-    if count > _MANY:
-        return lambda u: values[_far_place(u, count)]
-    return lambda u: values[min(max(math.ceil(u * count), 1), count) - 1]
-
-
-def _weighted(values: Sequence[Any], weights: Sequence[float]) -> Callable[[float], Any]:
-    """By cumulative weights; a value of weight 0 never comes out."""
-    pairs = [(v, weight) for v, weight in zip(values, weights, strict=True) if weight > 0]
-    ends = list(itertools.accumulate(weight for _, weight in pairs))
-    return lambda u: pairs[min(bisect.bisect_right(ends, u), len(pairs) - 1)][0]
-
-
-def _far_place(u: float, count: int) -> int:
-    """A place below ``count``: u decides the first 53 bits, a hash of those the other digits."""
-    leading = min(max(int(u * _MANY), 0), _MANY - 1)
-    rest = hashlib.blake2b(leading.to_bytes(8, "big"), digest_size=64).digest()
-    shift = count.bit_length()
-    more = int.from_bytes(rest, "big") * (1 << shift) >> 512
-    return ((leading << shift) + more) * count >> (53 + shift)
 
 
 def _exp(x: float) -> float:

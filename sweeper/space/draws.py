@@ -9,7 +9,7 @@ from typing import Any
 
 from sweeper.errors import UsageError
 
-from .canonical import encode, stream_seed
+from .canonical import canonical_json, stream_seed
 from .space import Space
 from .walks import walk
 
@@ -37,17 +37,12 @@ def draw(space: Space, seed: int) -> Iterator[dict[str, Any]]:
         params = space.decode([stream.random() or _SMALLEST for stream in streams])
         if params is None:
             refused += 1
-        elif not remembers:
+        elif not remembers or (key := _key(params)) not in seen:
+            if remembers:
+                seen.add(key)
             in_vain = refused = 0
             yield params
             continue
-        else:
-            key = _key(params)
-            if key not in seen:
-                seen.add(key)
-                in_vain = refused = 0
-                yield params
-                continue
         in_vain += 1
         if space.is_finite and in_vain >= _PATIENCE:
             yield from _rest(space, seed, seen)
@@ -67,4 +62,4 @@ def _rest(space: Space, seed: int, seen: set[bytes]) -> Iterator[dict[str, Any]]
 
 
 def _key(params: dict[str, Any]) -> bytes:
-    return hashlib.blake2b(encode(params).encode(), digest_size=12).digest()
+    return hashlib.blake2b(canonical_json(params).encode(), digest_size=12).digest()

@@ -15,9 +15,8 @@ from typing import Any
 from sweeper.errors import UsageError
 from sweeper.wording import describe
 
-from .grammar import ExpressionError, Node, Path, parse
-
-_MISSING = object()
+from .grammar import ExpressionError, Node, parse
+from .nested_dicts import Path, get
 
 
 class CannotEvaluate(UsageError):
@@ -142,7 +141,7 @@ class Expression:
 
     def found(self, params: Mapping[str, Any]) -> str:
         """The values it sees, for messages."""
-        return ", ".join(f"{'.'.join(path)} = {_get(params, path)!r}" for path in self.names)
+        return ", ".join(f"{'.'.join(path)} = {get(params, path)!r}" for path in self.names)
 
 
 def names_of(tree: Node) -> Iterator[Path]:
@@ -151,14 +150,6 @@ def names_of(tree: Node) -> Iterator[Path]:
         yield tree.value
     for child in tree.children:
         yield from names_of(child)
-
-
-def _get(params: Any, path: Path) -> Any:
-    for part in path:
-        if not isinstance(params, Mapping) or part not in params:
-            return None
-        params = params[part]
-    return params
 
 
 def number(value: Any) -> Any:
@@ -220,7 +211,7 @@ def compiled(tree: Node) -> Function:
 
 
 def _lookup(path: Path) -> Function:
-    def get(params: Any) -> Any:
+    def look_up(params: Any) -> Any:
         for part in path:
             try:
                 params = params[part]
@@ -228,7 +219,7 @@ def _lookup(path: Path) -> Function:
                 raise Missing from None
         return params
 
-    return get
+    return look_up
 
 
 def _comparison(signs: list[Callable[[Any, Any], bool]], parts: list[Function]) -> Function:

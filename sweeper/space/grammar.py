@@ -10,11 +10,11 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sweeper.wording import all_of, did_you_mean, nearest, one_of
+from sweeper.wording import all_of, nearest, one_of
 
-Path = tuple[str, ...]
+from .nested_dicts import Path
+
 FUNCTIONS = ("min", "max", "abs", "len")
-COMPARISONS = ("==", "!=", "<=", ">=", "<", ">", "in", "not in")
 _LITERALS = {"true": True, "false": False, "null": None, "none": None}
 _WORDS = ("and", "or", "not", "in")
 _TOKEN = re.compile(
@@ -275,6 +275,3 @@ class _Parser:
                 break
             self.need(",")
         return nodes
-
-
-__all__ = ["COMPARISONS", "FUNCTIONS", "ExpressionError", "Node", "Path", "did_you_mean", "parse"]

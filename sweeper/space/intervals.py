@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .expressions import CALLS, COMPARE, LIKE_WITH_LIKE, CannotEvaluate, arithmetic, number
-from .grammar import Node, Path
+from .grammar import Node
+from .nested_dicts import Path
 
 
 @dataclass(frozen=True)
@@ -97,16 +98,13 @@ def _compare(sign: str, left: Any, right: Any) -> Any:
         return bool(COMPARE[sign](left, right))
     one, other = _as_interval(left), _as_interval(right)
     if one is None or other is None:
-        if sign in ("==", "!=") and UNKNOWN not in (left, right) and not _vague_list(left, right):
+        has_list = isinstance(left, list) or isinstance(right, list)
+        if sign in ("==", "!=") and UNKNOWN not in (left, right) and not has_list:
             return sign == "!="  # a number is never text
         if sign in ("<", "<=", ">", ">=") and UNKNOWN not in (left, right):
             raise CannotEvaluate("a number is compared with something that is none", LIKE_WITH_LIKE)
         return UNKNOWN
     return _ordered(sign, one, other)
-
-
-def _vague_list(left: Any, right: Any) -> bool:
-    return any(isinstance(value, list) for value in (left, right))
 
 
 def _as_interval(value: Any) -> Interval | None:

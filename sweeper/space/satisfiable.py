@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from random import Random
 from typing import Any
 
-from .assemble import get, has, put
-from .axes import count_of
+from .distributions import Distribution
 from .expressions import CannotEvaluate, Expression
-from .grammar import Path
 from .intervals import UNKNOWN, Interval, Names, abstract
+from .nested_dicts import Path, get, has, overlap, put
+from .sequences import count_of
 from .space import Space
 from .walks import Undecided, pruned
 
@@ -51,11 +51,6 @@ def is_empty(space: Space) -> bool | None:
     return True
 
 
-def overlap(one: Path, other: Path) -> bool:
-    shorter = min(len(one), len(other))
-    return one[:shorter] == other[:shorter]
-
-
 def values_in_words(space: Space, path: Path) -> str:
     """The values of one name in words."""
     for parameter in space.slots:
@@ -70,7 +65,7 @@ def values_in_words(space: Space, path: Path) -> str:
         if values:
             return f"one of {values[:12]!r}"
     template = space.assembler.template
-    return f"{get(template, path)!r}" if has(template, path) else "not always there"
+    return repr(get(template, path)) if has(template, path) else "not always there"
 
 
 def outcomes(space: Space, expression: Expression) -> Iterator[Any]:
@@ -80,7 +75,7 @@ def outcomes(space: Space, expression: Expression) -> Iterator[Any]:
     if space.listed is not None:
         for params in map(space.listed_at, range(space.raw_size)):
             try:
-                yield expression.holds(params, missing=False)
+                yield expression.holds(params)
             except CannotEvaluate as error:
                 yield error
         return
@@ -113,7 +108,7 @@ def _copied(tree: Any) -> Any:
     return tree
 
 
-def _interval(of: Any) -> Interval:
+def _interval(of: Distribution) -> Interval:
     low = -math.inf if of.low is None else of.low
     return Interval(low, math.inf if of.high is None else of.high)
 

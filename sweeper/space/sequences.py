@@ -1,15 +1,19 @@
-"""Lists of values that are made when asked for, however long they are."""
+"""Lists of values, made when asked for however long they are, and one of them by probability."""
 
 from __future__ import annotations
 
+import bisect
+import hashlib
+import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from fractions import Fraction
 from typing import Any
 
 from .canonical import value_key
 
 _LONG = 10**300  # indices beyond are multiplied as integers
+_MANY = 2**53  # beyond, a float in (0, 1) cannot name each of so many values
 
 
 class Counted(Sequence[Any]):
@@ -24,11 +28,18 @@ class Counted(Sequence[Any]):
         return self.count_of_all > 0
 
 
-def distinct(values: Sequence[Any]) -> tuple[Any, ...]:
-    """``values`` without those that are equal to an earlier one."""
-    kept: dict[str, Any] = {}
+def count_of(values: Sequence[Any]) -> int:
+    """``len``, for what is longer than ``sys.maxsize`` too."""
+    if isinstance(values, Counted):
+        return values.count_of_all
+    return values.stop - values.start if isinstance(values, range) else len(values)
+
+
+def distinct(values: Sequence[Any], key: Callable[[Any], Hashable] = value_key) -> tuple[Any, ...]:
+    """``values`` without those that are equal to an earlier one, by ``key``."""
+    kept: dict[Hashable, Any] = {}
     for value in values:
-        kept.setdefault(value_key(value), value)
+        kept.setdefault(key(value), value)
     return tuple(kept.values())
 
 
@@ -76,3 +87,27 @@ def quotient(value: float, by: float) -> float:
         return value / by
     except (OverflowError, ZeroDivisionError):
         return math.inf if (value > 0) == (by >= 0) else -math.inf
+
+
+def nth(values: Sequence[Any]) -> Callable[[float], Any]:
+    """For u in ((k-1)/n, k/n] the k-th of n values, as SciPy's ``randint`` has it."""
+    count = count_of(values)
+    if count > _MANY:
+        return lambda u: values[_far_place(u, count)]
+    return lambda u: values[min(max(math.ceil(u * count), 1), count) - 1]
+
+
+def weighted(values: Sequence[Any], weights: Sequence[float]) -> Callable[[float], Any]:
+    """By cumulative weights; a value of weight 0 never comes out."""
+    pairs = [(v, weight) for v, weight in zip(values, weights, strict=True) if weight > 0]
+    ends = list(itertools.accumulate(weight for _, weight in pairs))
+    return lambda u: pairs[min(bisect.bisect_right(ends, u), len(pairs) - 1)][0]
+
+
+def _far_place(u: float, count: int) -> int:
+    """A place below ``count``: u decides the first 53 bits, a hash of those the other digits."""
+    leading = min(max(int(u * _MANY), 0), _MANY - 1)
+    rest = hashlib.blake2b(leading.to_bytes(8, "big"), digest_size=64).digest()
+    shift = count.bit_length()
+    more = int.from_bytes(rest, "big") * (1 << shift) >> 512
+    return ((leading << shift) + more) * count >> (53 + shift)

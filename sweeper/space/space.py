@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from .assemble import Assembler, get, has
-from .axes import Axis, count_of
+from .assemble import Assembler
+from .axes import Axis
 from .canonical import value_key
 from .expressions import Expression
+from .nested_dicts import Path, get, has, merge, overlap
 from .parameter import Parameter
+from .sequences import count_of
 from .shuffle import Permutation
 
 _MOST_COUNTED = 300_000
@@ -36,7 +38,7 @@ class Space:
     parameters: tuple[Parameter, ...]
     axes: tuple[Axis, ...]
     base: Mapping[str, Any] = field(default_factory=dict)
-    conditions: Mapping[tuple[str, ...], tuple[Expression, ...]] = field(default_factory=dict)
+    conditions: Mapping[Path, tuple[Expression, ...]] = field(default_factory=dict)
     constraints: tuple[Expression, ...] = ()
     listed: tuple[Params, ...] | None = None
     grid: bool = True
@@ -58,17 +60,18 @@ class Space:
     @cached_property
     def is_finite(self) -> bool:
         """Whether its dicts can be listed."""
-        return self.listed is not None or all(values is not None for values in self.values)
+        listed = (axis.listed(self.grid) for axis in self.axes)
+        return self.listed is not None or all(values is not None for values in listed)
 
     @cached_property
-    def values(self) -> list[Sequence[Any] | None]:
-        """The values of each axis; None where they cannot be listed."""
-        return [axis.listed(self.grid) for axis in self.axes]
+    def values(self) -> list[Sequence[Any]]:
+        """The values of each axis; empty where they cannot be listed."""
+        return [axis.listed(self.grid) or () for axis in self.axes]
 
     @cached_property
     def lengths(self) -> list[int]:
         """How many values each axis has."""
-        return [count_of(values or ()) for values in self.values]
+        return [count_of(values) for values in self.values]
 
     @property
     def raw_size(self) -> int:
@@ -125,8 +128,7 @@ class Space:
     def listed_at(self, index: int) -> Params:
         """The dict of a list at ``index``, whether it breaks a constraint or not."""
         params, _ = self.assembler.build(())
-        merged: Params = merge(params, (self.listed or ())[index])
-        return merged
+        return merge(params, (self.listed or ())[index])
 
     def digits(self, index: int) -> list[int]:
         """The place on each axis of the point at ``index`` of the product."""
@@ -143,10 +145,10 @@ class Space:
     def row(self, digits: Sequence[int]) -> list[Any]:
         """The value of each slot where each axis is at its digit."""
         if self.is_single:
-            return [(v or ())[digit] for v, digit in zip(self.values, digits, strict=True)]
+            return [values[digit] for values, digit in zip(self.values, digits, strict=True)]
         row: list[Any] = []
         for axis, values, digit in zip(self.axes, self.values, digits, strict=True):
-            value = (values or ())[digit]
+            value = values[digit]
             if len(axis.parameters) == 1:
                 row.append(value)
             else:
@@ -166,10 +168,10 @@ class Space:
                 continue
             if len(asleep) == width:
                 return False
-            row = (values or ())[digit]
+            row = values[digit]
             awake = [i for i in range(width) if i not in asleep]
             wanted = [value_key(row[i]) for i in awake]
-            for earlier in (values or ())[:digit]:
+            for earlier in values[:digit]:
                 if [value_key(earlier[i]) for i in awake] == wanted:
                     return False
         return True
@@ -188,13 +190,13 @@ class Space:
         total, is_bound = 1, False
         for part in self._parts():
             raw = math.prod(self.lengths[place] for place in part)
-            concerned = self._concerned(part)
-            if not concerned[0] and not concerned[1]:
+            constraints, has_conditions = self._concerned(part)
+            if not constraints and not has_conditions:
                 total *= raw
             elif raw > _MOST_COUNTED:
                 total, is_bound = total * raw, True
             else:
-                total *= self._count_part(part, *concerned)
+                total *= self._count_part(part, constraints)
         return total, is_bound
 
     def size(self) -> int:
@@ -211,14 +213,12 @@ class Space:
 
     def touched(self, expression: Expression) -> set[int]:
         """The axes whose value the expression depends on."""
-        found = set()
-        for place, axis in enumerate(self.axes):
-            for parameter in axis.parameters:
-                for path in expression.names:
-                    shorter = min(len(path), len(parameter.path))
-                    if path[:shorter] == parameter.path[:shorter]:
-                        found.add(place)
-        return found
+        return {
+            place
+            for place, axis in enumerate(self.axes)
+            for parameter in axis.parameters
+            if any(overlap(path, parameter.path) for path in expression.names)
+        }
 
     def _parts(self) -> list[list[int]]:
         """The axes in groups that no expression ties to another group."""
@@ -251,7 +251,7 @@ class Space:
         paths = {parameter.path for place in part for parameter in self.axes[place].parameters}
         return constraints, any(path in paths for path in self.conditions)
 
-    def _count_part(self, part: Sequence[int], constraints: list[Expression], _: bool) -> int:
+    def _count_part(self, part: Sequence[int], constraints: list[Expression]) -> int:
         digits = [0] * len(self.axes)
         count = 0
         for combination in itertools.product(*[range(self.lengths[place]) for place in part]):
@@ -268,13 +268,3 @@ class Space:
         """The axes by length, longest first: what makes a grid large."""
         pairs = [(axis.name, n) for axis, n in zip(self.axes, self.lengths, strict=True)]
         return sorted(pairs, key=lambda pair: -pair[1])
-
-
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """``over`` laid upon ``base``, mapping by mapping; neither is changed."""
-    merged = dict(base)
-    for key, value in over.items():
-        below = merged.get(key)
-        both = isinstance(value, Mapping) and isinstance(below, Mapping)
-        merged[key] = merge(below, value) if both else value  # type: ignore[arg-type]
-    return merged

@@ -13,11 +13,11 @@ from typing import Any
 
 from sweeper.errors import UsageError
 
-from .assemble import get, has
-from .axes import Axis, count_of
+from .axes import Axis
 from .expressions import CannotEvaluate, Expression
-from .grammar import Path
 from .intervals import UNKNOWN, Interval, abstract
+from .nested_dicts import Path, get, has, overlap
+from .sequences import count_of
 from .shuffle import Permutation
 from .space import Params, Space
 
@@ -36,7 +36,7 @@ def walk(space: Space, shuffle: int | None = None) -> Iterator[Params]:
     build, plain, row = space.assembler.build, space.is_plain, space.row
     in_order = shuffle is None and sum(space.lengths) <= _MOST_VALUES_IN_MEMORY
     if in_order and plain and space.is_single:
-        for values in itertools.product(*[values or () for values in space.values]):
+        for values in itertools.product(*space.values):
             yield build(values)[0]
         return
     every: Iterator[Sequence[int]] = map(space.digits, _indices(space, shuffle))
@@ -121,8 +121,7 @@ def _checks(space: Space) -> list[list[Check]]:
 def _is_always_there(space: Space, slots: dict[Path, tuple[int, int]], path: Path) -> bool:
     """Whether every trial has the name, as one whole value."""
     for other in (*slots, *space.conditions):
-        shorter = min(len(other), len(path))
-        if other[:shorter] == path[:shorter] and (other != path or other in space.conditions):
+        if overlap(other, path) and (other != path or other in space.conditions):
             return False
     return path in slots or has(space.assembler.template, path)
 
@@ -177,7 +176,7 @@ def _bounded(
             fixed[path] = get(space.assembler.template, path)
             continue
         place, column = slots[path]
-        axis, values = space.axes[place], space.values[place] or ()
+        axis, values = space.axes[place], space.values[place]
         if place > upto:
             fixed[path] = _range(axis, values, column)
         else:

@@ -6,8 +6,11 @@ import math
 
 from sweeper.space import BOUNDED, KINDS, LARGEST, Distribution
 
+from .parameter_keys import rule_of
 from .problems import Problems
-from .yaml12.document import KeyPath
+from .yaml12 import KeyPath
+
+_MEANINGS = {"q": "q is the step between two values", "sigma": "sigma is a standard deviation"}
 
 
 def check_bounds(problems: Problems, of: Distribution, key: KeyPath) -> bool:
@@ -22,24 +25,21 @@ def check_bounds(problems: Problems, of: Distribution, key: KeyPath) -> bool:
                 "swap the two" if swap else f"for one value write `value: {of.min!r}`",
             )
             return False
-        if kind.endswith("_values") and of.min <= 0:
+        lowest = rule_of(kind, "min")
+        if not lowest.allows(of.min):
             mend = "a logarithm has no zero; use a small number, or `distribution: uniform`"
-            problems.expected((*key, "min"), "a number above 0", of.min, mend)
+            problems.expected((*key, "min"), lowest.words, of.min, mend)
             return False
         if not _fits(of):
             real = kind + "_values"
             mend = f"min and max are exponents of e here; for the values themselves use `{real}`"
             problems.add((*key, "max"), f"e to the power of {of.max!r} is no number", mend)
             return False
-    for name in ("q", "a", "b"):
-        if name in KINDS[kind][1] and getattr(of, name) <= 0:
-            mend = "q is the step between two values" if name == "q" else ""
-            problems.expected((*key, name), "a number above 0", getattr(of, name), mend)
+    for name in ("q", "a", "b", "sigma"):
+        rule, value = rule_of(kind, name), getattr(of, name)
+        if name in KINDS[kind].optional and not rule.allows(value):
+            problems.expected((*key, name), rule.words, value, _MEANINGS.get(name, ""))
             return False
-    if "sigma" in KINDS[kind][1] and of.sigma < 0:
-        mend = "sigma is a standard deviation"
-        problems.expected((*key, "sigma"), "a number of 0 or more", of.sigma, mend)
-        return False
     if not of.counts_its_steps:
         mend = "make q larger or the bounds narrower"
         problems.add((*key, "q"), f"q {of.q!r} is too small: its multiples cannot be counted", mend)
@@ -51,7 +51,7 @@ def check_bounds(problems: Problems, of: Distribution, key: KeyPath) -> bool:
     if of.has_no_value:
         problems.add(
             (*key, "q"),
-            f"no multiple of {of.q!r} lies between {of.low_high}",
+            "no multiple of {!r} lies between {!r} and {!r}".format(of.q, *of.bounds),
             "make q smaller or the bounds wider",
         )
         return False

@@ -13,12 +13,13 @@ from typing import Any
 from sweeper.errors import UsageError
 
 from .sweep import Sweep
-from .yaml12.write import to_yaml
+from .yaml12 import to_yaml
 
 DEFAULT_COMMAND = ("${env}", "${interpreter}", "${program}", "${args}")
 _ENVIRONMENT = re.compile(r"\$\{envvar:([A-Z0-9_]*)\}")
 
 Params = Mapping[str, Any]
+# The macros that stand for the parameters.
 _ARGUMENTS: dict[str, Callable[[Params], list[str]]] = {
     "args": lambda params: [f"--{k}={v}" for k, v in params.items()],
     "args_no_equals": lambda params: [w for k, v in params.items() for w in (f"--{k}", str(v))],
@@ -28,6 +29,7 @@ _ARGUMENTS: dict[str, Callable[[Params], list[str]]] = {
     "args_no_boolean_flags": lambda params: list(_flags(params)),
     "args_json": lambda params: [json.dumps(params)],
 }
+MACROS = ("env", "interpreter", "program", *_ARGUMENTS, "args_json_file")
 
 
 def _flags(params: Params) -> Iterable[str]:
@@ -70,7 +72,7 @@ def script_call(
     command: Sequence[Any] = sweep.command or DEFAULT_COMMAND
     words: list[str] = []
     has_json_file = False
-    for word in (replace_environment(str(word), environ or {}) for word in command):
+    for word in (_replace_environment(str(word), environ or {}) for word in command):
         if not (word.startswith("${") and word.endswith("}")):
             words.append(word)
             continue
@@ -100,7 +102,7 @@ def _macro(
     return _ARGUMENTS[macro](params) if macro in _ARGUMENTS else []
 
 
-def replace_environment(word: str, environ: Mapping[str, str]) -> str:
+def _replace_environment(word: str, environ: Mapping[str, str]) -> str:
     """``word`` with every ``${envvar:NAME}`` replaced; an unset one becomes its bare name."""
     return _ENVIRONMENT.sub(lambda match: environ.get(match[1], match[1]), word)
 

@@ -1,13 +1,16 @@
-"""Conditions and constraints that can never hold: refused before launch."""
+"""``when`` and ``constraints``: read, put in order, and refused where they can never hold."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sweeper.space import (
     DRAWS,
     CannotEvaluate,
     Expression,
+    ExpressionError,
+    Parameter,
     Space,
     has_a_point,
     is_empty,
@@ -17,7 +20,131 @@ from sweeper.space import (
 )
 
 from .problems import Problems
-from .yaml12.document import KeyPath
+from .yaml12 import KeyPath
+
+Path = tuple[str, ...]
+
+
+def names_in(
+    example: Mapping[str, Any], parameters: Sequence[Parameter], broken: Mapping[str, Path]
+) -> dict[str, Path]:
+    """What expressions may name: dotted name → path."""
+    known: dict[str, Path] = {}
+
+    def add(tree: Mapping[str, Any], path: Path, name: str) -> None:
+        for key, value in tree.items():
+            known.setdefault(name + key, (*path, key))
+            if isinstance(value, Mapping):
+                add(value, (*path, key), f"{name}{key}.")
+
+    known.update(broken)
+    for parameter in parameters:
+        known[parameter.name] = parameter.path
+    add(example, (), "")
+    for parameter in parameters:
+        for value in parameter.distribution.values:
+            if isinstance(value, dict):
+                add(value, parameter.path, f"{parameter.name}.")
+    return known
+
+
+class Expressions:
+    """Reads the expressions of one file. ``keys`` says where the text of each stands."""
+
+    def __init__(self, problems: Problems, known: Mapping[str, Path]) -> None:
+        self.problems, self.known = problems, known
+        self.keys: dict[str, KeyPath] = {}
+
+    def conditions(self, parameters: Sequence[Parameter]) -> dict[Path, tuple[Expression, ...]]:
+        """Each conditional parameter's expressions, those first on which others depend."""
+        found: dict[Path, tuple[Expression, ...]] = {}
+        parsed: dict[str, Expression | None] = {}
+        for parameter in parameters:
+            for text, _ in parameter.conditions:
+                if text not in parsed:
+                    parsed[text] = self.parse(text, _when_key(self.problems, parameter, text))
+            read = (parsed[text] for text, _ in parameter.conditions)
+            expressions = tuple(expression for expression in read if expression is not None)
+            if expressions:
+                found[parameter.path] = expressions
+        return _ordered(self.problems, parameters, found)
+
+    def constraints(self, raw: Any) -> list[Expression]:
+        """The expressions of ``constraints``, whose value is ``raw``, or None."""
+        if raw is None:
+            return []
+        key: KeyPath = ("constraints",)
+        if not isinstance(raw, list):
+            mend = f'write `constraints: ["{raw}"]`' if isinstance(raw, str) else ""
+            self.problems.expected(key, "a list of conditions", raw, mend)
+            return []
+        found: list[Expression] = []
+        for index, text in enumerate(raw):
+            if not isinstance(text, str) or not text.strip():
+                mend = 'for example  "model.a >= model.b"'
+                self.problems.expected((*key, index), "a condition", text, mend)
+                continue
+            expression = self.parse(text, (*key, index))
+            if expression is not None:
+                found.append(expression)
+        return found
+
+    def parse(self, text: str, key: KeyPath) -> Expression | None:
+        """An expression, or a complaint with a caret under the place inside it."""
+        self.keys[text] = key
+        try:
+            return Expression.parse(text, self.known)
+        except ExpressionError as error:
+            if error.is_unknown and self.problems.base_is_unread:
+                return None  # who knows
+            message = f"{error} in `{text}`" if len(text) < 80 else str(error)
+            self.problems.add_inside(key, text, error.column, message, error.mend)
+            return None
+
+
+def _when_key(problems: Problems, parameter: Parameter, text: str) -> KeyPath:
+    """Where the condition stands: at the parameter or at one of its groups."""
+    for length in range(len(parameter.key), 0, -1):
+        place = (*parameter.key[:length], "when")
+        if problems.holds(place, text):
+            return place
+    return (*parameter.key, "when")
+
+
+def _ordered(
+    problems: Problems, parameters: Sequence[Parameter], found: dict[Path, tuple[Expression, ...]]
+) -> dict[Path, tuple[Expression, ...]]:
+    by_path = {parameter.path: parameter for parameter in parameters}
+    ordered: dict[Path, tuple[Expression, ...]] = {}
+    trail: list[Path] = []
+
+    def needs(path: Path) -> list[Path]:
+        names = [name for expression in found[path] for name in expression.names]
+        return [other for name in names for other in found if overlap(other, name)]
+
+    def visit(path: Path) -> None:
+        if path in ordered:
+            return
+        if path in trail:
+            circle = [".".join(step) for step in (*trail[trail.index(path) :], path)]
+            text = " → ".join(f"`{step}`" for step in circle)
+            message = "a condition on itself" if len(circle) == 2 else "conditions in a circle"
+            problems.add(
+                (*by_path[path].key, "when"),
+                f"{message}: {text}",
+                "a condition may only look at others",
+            )
+            ordered[path] = found[path]
+            return
+        trail.append(path)
+        for other in dict.fromkeys(needs(path)):
+            visit(other)
+        trail.pop()
+        ordered.setdefault(path, found[path])
+
+    for path in found:
+        visit(path)
+    return ordered
 
 
 def refuse_the_impossible(problems: Problems, space: Space, keys: Mapping[str, KeyPath]) -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import os.path
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from sweeper.errors import UsageError
-from sweeper.space import Distribution
+from sweeper.space import Distribution, leaves
 
 from .keys import WANDB_KEYS
 from .sweep import ADAPTIVE_METHODS, Sweep
-from .yaml12.write import to_yaml
+from .yaml12 import to_yaml
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\Z")
 # W&B warns of the kinds whose bounds are exponents: the same distribution by its values.
@@ -22,7 +20,6 @@ _BY_VALUES = {
     "q_log_uniform": "q_log_uniform_values",
     "inv_log_uniform": "inv_log_uniform_values",
 }
-_Leaf = tuple[tuple[str, ...], Any]
 _NO_MEANING = {
     "constraints": "combinations that break a constraint will be tried",
     "zip": "the parameters will be crossed, not walked together",
@@ -34,7 +31,6 @@ _NO_MEANING = {
     "budget": "",
     "retry": "",
     "checkpoint": "",
-    "storage": "",
     "monitored": "",
 }
 
@@ -73,7 +69,7 @@ def to_wandb(sweep: Sweep) -> tuple[dict[str, Any], list[str]]:
     _early_terminate(sweep, written, notes)
     written["parameters"] = _parameters(sweep, notes)
     for key, why in _NO_MEANING.items():
-        if key in sweep.document and key != "storage" and not (key == "seed" and sweep.seed == 0):
+        if key in sweep.document and not (key == "seed" and sweep.seed == 0):
             notes.append(f"{key}: W&B has no such key{': ' + why if why else ''}")
     return written, notes
 
@@ -109,7 +105,7 @@ def _early_terminate(sweep: Sweep, written: dict[str, Any], notes: list[str]) ->
 
 def _parameters(sweep: Sweep, notes: list[str]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
-    for path, value in _leaves(sweep.space.base):
+    for path, value in leaves(sweep.space.base):
         _put(tree, path, {"value": value})
     for parameter in sweep.space.parameters:
         _put(tree, parameter.path, body_of(parameter.distribution))
@@ -120,16 +116,6 @@ def _parameters(sweep: Sweep, notes: list[str]) -> dict[str, Any]:
     if odd:
         notes.append(f"W&B warns of these names: {', '.join(odd)}")
     return tree
-
-
-def _leaves(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> list[_Leaf]:
-    found: list[_Leaf] = []
-    for key, value in tree.items():
-        if isinstance(value, Mapping) and value:
-            found += _leaves(value, (*path, key))
-        else:
-            found.append(((*path, key), value))
-    return found
 
 
 def _put(tree: dict[str, Any], path: tuple[str, ...], body: dict[str, Any]) -> None:
@@ -146,8 +132,5 @@ def body_of(of: Distribution) -> dict[str, Any]:
     body = of.as_written()
     if of.kind not in _BY_VALUES:
         return body
-    if of.kind == "inv_log_uniform":
-        low, high = math.exp(-of.max), math.exp(-of.min)
-    else:
-        low, high = math.exp(of.min), math.exp(of.max)
+    low, high = of.bounds
     return {**body, "distribution": _BY_VALUES[of.kind], "min": low, "max": high}

@@ -6,8 +6,9 @@ import os.path
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from .keys import FIELDS
 from .problems import Problems
-from .yaml12.document import KeyPath
+from .yaml12 import KeyPath
 
 
 def directory_name(problems: Problems, raw: Any, key: KeyPath) -> str | None:
@@ -36,8 +37,9 @@ def directory_name(problems: Problems, raw: Any, key: KeyPath) -> str | None:
 
 
 def storage(problems: Problems, raw: Any) -> Path:
+    """The storage directory, absolute; the current one, and a complaint, if it is none."""
     if raw is None:
-        raw = "experiments"
+        raw = FIELDS["storage"].default
     if not isinstance(raw, str) or not raw.strip() or "\0" in raw:
         problems.expected(("storage",), "a directory", raw, "for example `storage: experiments`")
         return Path.cwd()

@@ -9,16 +9,31 @@ from typing import Any
 from sweeper.wording import did_you_mean, one_of
 
 from .problems import Problems
+from .rules import COUNT, FLAG, Field, choice, is_number, number
 
-# type → its keys: name → (kind, default); None as default: not set
-_COUNT = "a whole number of 1 or more"
-TYPES: dict[str, dict[str, Any]] = {
-    "hyperband": {"min_iter": None, "max_iter": None, "s": None, "eta": 3, "strict": True},
-    "asha": {"min_iter": 1, "max_iter": None, "eta": 3, "brackets": 1},
-    "median": {"min_iter": 1, "min_trials": 3},
-    "bohb": {"max_iter": None, "eta": 3},
-    "pbt": {"interval": 1, "quantile": 0.25, "resample": 0.25, "min_iter": 0},
-    "pb2": {"interval": 1, "quantile": 0.25, "min_iter": 0},
+_SHARE = number(above=0, most=1)
+_RULES = {
+    **dict.fromkeys(("min_iter", "max_iter", "s", "brackets", "min_trials", "interval"), COUNT),
+    "eta": number(above=1),
+    "strict": FLAG,
+    "quantile": _SHARE,
+    "resample": _SHARE,
+}
+
+
+def _type(name: str, **defaults: Any) -> dict[str, Field]:
+    fields = {key: Field(_RULES[key], default) for key, default in defaults.items()}
+    return {"type": Field(choice(name)), **fields}
+
+
+# The keys of each type; without a default: not set.
+TYPES = {
+    "hyperband": _type("hyperband", min_iter=None, max_iter=None, s=None, eta=3, strict=True),
+    "asha": _type("asha", min_iter=1, max_iter=None, eta=3, brackets=1),
+    "median": _type("median", min_iter=1, min_trials=3),
+    "bohb": _type("bohb", max_iter=None, eta=3),
+    "pbt": _type("pbt", interval=1, quantile=0.25, resample=0.25, min_iter=0),
+    "pb2": _type("pb2", interval=1, quantile=0.25, min_iter=0),
 }
 POPULATIONS = ("pbt", "pb2")
 """The types that replace a bad trial by a new one, which goes on from a good one's weights."""
@@ -100,47 +115,43 @@ def parse_early_terminate(problems: Problems, raw: Any) -> EarlyTerminate | None
     if not isinstance(kind, str) or kind not in TYPES:
         hint = did_you_mean(kind, TYPES) if isinstance(kind, str) else ""
         problems.expected((*key, "type"), one_of(TYPES), kind, hint)
-        every = list(dict.fromkeys(["type", *(name for keys in TYPES.values() for name in keys)]))
+        every = list(dict.fromkeys(name for fields in TYPES.values() for name in fields))
         for name in raw:
             if name not in every:
                 problems.unknown((*key, name), every)
         return None
     before = len(problems.found)
-    values = dict(TYPES[kind])
+    fields = TYPES[kind]
+    values = {name: field.default for name, field in fields.items()}
     for name, value in raw.items():
-        if name == "type":
+        if name not in fields:
+            problems.unknown((*key, name), fields, f"key of {kind}")
             continue
-        if name not in values:
-            problems.unknown((*key, name), ["type", *TYPES[kind]], f"key of {kind}")
-            continue
-        problem = _problem(name, value)
-        if problem:
-            problems.expected((*key, name), problem, value, _mend(name, value))
-            continue
-        is_count = name in ("min_iter", "max_iter", "s", "brackets", "min_trials", "interval")
-        values[name] = int(value) if is_count else value
+        rule = fields[name].rule
+        if rule.allows(value):
+            values[name] = rule.typed(value)
+        else:
+            what = rule.words if rule is FLAG or is_number(value) else "a number"
+            problems.expected((*key, name), what, value, _mend(name, value))
+    del values["type"]
     if len(problems.found) > before:
         return None
-    if kind == "hyperband":
-        has_max = values["max_iter"] is not None and values["s"] is not None
-        if not has_max and values["min_iter"] is None:
-            problems.add(
-                key,
-                "hyperband needs `min_iter`, or `max_iter` and `s`",
-                "for example `min_iter: 3`: the first band is then after 3 reports of the metric",
-                on_key=True,
-            )
-            return None
+    has_bands = values.get("min_iter") or (values.get("max_iter") and values.get("s"))
+    if kind == "hyperband" and not has_bands:
+        problems.add(
+            key,
+            "hyperband needs `min_iter`, or `max_iter` and `s`",
+            "for example `min_iter: 3`: the first band is then after 3 reports of the metric",
+            on_key=True,
+        )
+        return None
     if kind == "bohb" and values["max_iter"] is None:
         problems.add(
             key, "bohb needs `max_iter`", "add `max_iter:`, the most epochs of a trial", on_key=True
         )
         return None
-    common: dict[str, Any] = {
-        name: values.pop(name) for name in ("min_iter", "max_iter", "s") if name in values
-    }
-    common["eta"] = values.pop("eta", 3)
-    common["strict"] = values.pop("strict", True)
+    names = ("min_iter", "max_iter", "s", "eta", "strict")
+    common = {name: values.pop(name) for name in names if name in values}
     if kind == "bohb":  # every bracket of hyperband, from 1 iteration to max_iter
         common["min_iter"] = 1
         values["brackets"] = _most_brackets(1, common["max_iter"], common["eta"])
@@ -196,16 +207,3 @@ def _mend(name: str, value: Any) -> str:
     if name in ("quantile", "resample"):
         return f"for example `{name}: 0.25`"
     return f"for example `{name}: 3`"
-
-
-def _problem(name: str, value: Any) -> str | None:
-    """What was expected, if ``value`` is not it."""
-    if name == "strict":
-        return None if isinstance(value, bool) else "true or false"
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return "a number"
-    if name == "eta":
-        return None if value > 1 else "a number above 1"
-    if name in ("quantile", "resample"):
-        return None if 0 < value <= 1 else "a number above 0 and up to 1"
-    return None if value >= 1 and float(value).is_integer() else _COUNT

@@ -33,6 +33,7 @@ _RUNNING_WHOLE = {
 }
 # Decorators that make a function a command of its own: click's, Typer's, Hydra's, Sacred's.
 _COMMANDS = {"command", "main", "automain"}
+_COMMAND = "is a command of its own"
 _LONGEST = 80  # characters of a signature that is shown
 
 
@@ -65,22 +66,15 @@ def detect_mode(source: bytes, name: str = "train") -> DetectedMode:
     if "maybe" in found:
         what, line, _ = found["maybe"]
         if runs is not None:
-            own = (
-                f"{what} (line {line}) is taken for its own, as the file runs itself (line {runs})"
-            )
-            return DetectedMode("script", own)
-        return DetectedMode(
-            "function", f"{what} (line {line}) is called, as the file runs nothing itself"
-        )
+            why = f"is taken for its own, as the file runs itself (line {runs})"
+            return DetectedMode("script", f"{what} (line {line}) {why}")
+        why = "is called, as the file runs nothing itself"
+        return DetectedMode("function", f"{what} (line {line}) {why}")
     what, line, why = found["no"]
     if runs is None and why != _COMMAND and _inert(statements):
-        return DetectedMode(
-            "function"
-        )  # run as a script it would do nothing: its signature is wrong
+        # Run as a script it would do nothing: its signature is wrong.
+        return DetectedMode("function")
     return DetectedMode("script", f"{what} (line {line}) {why}")
-
-
-_COMMAND = "is a command of its own"
 
 
 def parse(source: bytes) -> ast.Module | None:

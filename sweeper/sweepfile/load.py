@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from sweeper.errors import Problem, SpecError, UsageError
-from sweeper.space import Space
-from sweeper.wording import all_of, describe, nearest
+from sweeper.errors import SpecError, UsageError
+from sweeper.wording import nearest
 
-from . import directories, keys
+from . import directories, values
 from .build_space import build_space
 from .early_terminate import parse_early_terminate
+from .inlined_files import inline_base, inline_trials
 from .monitored import default_monitored, parse_monitored
 from .overrides import apply_overrides
 from .problems import Problems
 from .program import Program, parse_program
-from .sweep import ADAPTIVE_METHODS, Budget, Metric, Resources, Retry, SourcePlace, Sweep
-from .trials_file import FORMATS, read_data, read_trials
-from .yaml12.document import Document
-from .yaml12.read import parse
+from .rules import is_number
+from .sweep import ADAPTIVE_METHODS, Budget, Resources, Retry, SourcePlace, Sweep
+from .yaml12 import Document, parse
 
 # The options of `launch` that stand for keys of the file.
 _CHANGES = {
@@ -74,8 +73,8 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        first = data.decode("utf-16", "replace").split("\n")[0].expandtabs(1)[:200].rstrip()
-        problem = Problem("the file is UTF-16 text", "", str(path), 1, 1, first, "save it as UTF-8")
+        document = Document(str(path), data.decode("utf-16", "replace").split("\n"))
+        problem = document.problem((1, 1), "the file is UTF-16 text", mend="save it as UTF-8")
         raise SpecError([problem])
     try:
         return data.decode("utf-8-sig")
@@ -83,10 +82,9 @@ def _text(path: Path) -> str:
         line = data.count(b"\n", 0, error.start) + 1
         start = data.rfind(b"\n", 0, error.start) + 1
         column = len(data[start : error.start].decode("utf-8-sig")) + 1
-        text = data[start:].split(b"\n")[0].decode("utf-8-sig", "replace").expandtabs(1)
-        source = text[:200].rstrip() if column <= 200 else ""
+        document = Document(str(path), data.decode("utf-8-sig", "replace").split("\n"))
         what = f"not UTF-8 text (byte {data[error.start]:#04x})"
-        problem = Problem(what, "", str(path), line, column, source, "save the file as UTF-8")
+        problem = document.problem((line, column), what, mend="save the file as UTF-8")
         raise SpecError([problem]) from None
 
 
@@ -100,131 +98,45 @@ class _Loading:
     def sweep(self, overrides: Sequence[str], changes: dict[str, Any]) -> Sweep | None:
         early = [text for text in overrides if text.partition("=")[0].strip() in ("base", "trials")]
         apply_overrides(self.document, self.problems, early)
-        self.read_base()
+        inline_base(self.problems, self.data, self.path)
         apply_overrides(self.document, self.problems, [o for o in overrides if o not in early])
         self.apply(changes)
         problems, data = self.problems, self.data
-        keys.top_level(problems, data)
-        method = keys.method(problems, data)
-        base = data.get("base") if isinstance(data.get("base"), dict) else None
-        if problems.base_is_unread:
-            base = None
-        trials = self.trials(method)
+        values.top_level(problems, data)
+        command = None
+        if data.get("command") is not None:
+            command = values.command(problems, data["command"])
+        method = values.method(problems, data)
+        base = data["base"] if "base" in data and not problems.base_is_unread else None
+        trials = inline_trials(problems, data, method, self.path)
         built = build_space(problems, data, method, base, trials)
-        space, example, varying, conditional = built
-        metric = keys.metric(problems, data["metric"]) if "metric" in data else None
-        early_terminate = None
-        if data.get("early_terminate") is not None:
-            early_terminate = parse_early_terminate(problems, data["early_terminate"])
+        metric = values.metric(problems, data["metric"]) if "metric" in data else None
+        early_terminate = self.given("early_terminate", parse_early_terminate, None)
         self.need_metric(method)
         program = self.program()
-        values = self.values()
-        monitored = default_monitored(example, varying, conditional)
+        others = self.values()
+        monitored = default_monitored(built.example, built.varying, built.conditional)
         if "monitored" in data and not problems.base_is_unread:
-            monitored = parse_monitored(problems, data["monitored"], list(example), conditional)
-        if problems.found or space is None:
+            monitored = parse_monitored(
+                problems, data["monitored"], list(built.example), built.conditional
+            )
+        if problems.found or built.space is None:
             return None
-        sweep = Sweep(
+        return Sweep(
             path=self.path,
             program=program,
-            command=tuple(data["command"]) if data.get("command") else None,
+            command=command,
             method=str(method),
             metric=metric,
             monitored=monitored,
             early_terminate=early_terminate,
-            space=space,
+            space=built.space,
             description=str(data["description"]) if data.get("description") else None,
             warnings=tuple(problems.warnings),
+            document=self.resolved(program, others),
             places=self.places(),
-            **values,
+            **others,
         )
-        object.__setattr__(sweep, "document", self.resolved(sweep))
-        return sweep
-
-    def read_base(self) -> None:
-        """``base`` may be a file: from here on it is what the file holds."""
-        raw = self.data.get("base")
-        if "base" not in self.data or isinstance(raw, dict):
-            return
-        if not isinstance(raw, str):
-            self.problems.expected(("base",), "a JSON or YAML file, or a mapping", raw)
-            self.problems.base_is_unread = True
-            return
-        found: Any = {}
-        before = len(self.problems.found)
-        try:
-            found = read_data(self.beside(raw))
-        except FileNotFoundError as error:
-            self.problems.add(("base",), f"there is no file {error.args[0]}", error.args[1])
-        except UsageError as error:
-            self.problems.add(("base",), str(error))
-        if not isinstance(found, dict):
-            self.problems.add(
-                ("base",), f"{raw}: expected a parameter dict, found {describe(found)}"
-            )
-            found = {}
-        self.problems.base_is_unread = len(self.problems.found) > before
-        self.data["base"] = found
-
-    def beside(self, name: str) -> Path:
-        """A file named in the sweep file: beside it, or in the current directory.
-
-        Raises FileNotFoundError with the path and a mend.
-        """
-        given = Path(name).expanduser()
-        beside = self.path.parent / given
-        if beside.exists() or not (Path.cwd() / given).exists():
-            if not beside.exists():
-                directory = beside.parent
-                files = [p.name for p in directory.iterdir()] if directory.is_dir() else []
-                close = nearest(beside.name, files)
-                files = sorted(file for file in files if Path(file).suffix in FORMATS)
-                files = [file for file in files if file != self.path.name][:6]
-                mend = "name a file beside the sweep file"
-                if close:
-                    mend = f"did you mean {close[0]}?"
-                elif files:
-                    mend = f"beside it there {'are' if len(files) > 1 else 'is'} {all_of(files)}"
-                raise FileNotFoundError(beside, mend)
-            return beside
-        return Path.cwd() / given
-
-    def trials(self, method: str | None) -> list[Any] | None:
-        """The dicts of ``method: list``, inlined."""
-        raw = self.data.get("trials")
-        if "trials" not in self.data:
-            if method == "list":
-                self.problems.add(
-                    ("method",),
-                    "`method: list` needs `trials`",
-                    "a list of parameter dicts, or a file",
-                )
-            return None
-        if method is not None and method != "list":
-            self.problems.add(
-                ("trials",),
-                f"`trials` has no meaning in `method: {method}`",
-                "use `method: list`",
-                on_key=True,
-            )
-            return None
-        if isinstance(raw, str):
-            try:
-                raw = read_trials(self.beside(raw))
-            except FileNotFoundError as error:
-                self.problems.add(("trials",), f"there is no file {error.args[0]}", error.args[1])
-                return None
-            except UsageError as error:
-                self.problems.add(("trials",), str(error))
-                return None
-        if not isinstance(raw, list):
-            self.problems.expected(("trials",), "a list of parameter dicts, or a file", raw)
-            return None
-        if not raw:
-            self.problems.add(("trials",), "expected at least one trial, found an empty list")
-            return None
-        self.data["trials"] = raw
-        return raw
 
     def apply(self, changes: dict[str, Any]) -> None:
         for option, value in changes.items():
@@ -241,20 +153,17 @@ class _Loading:
             if option == "max_trials" and level.get(last) is not None:
                 # At most as many as the file allows, which is judged as it stands.
                 written = level[last]
-                is_number = isinstance(written, (int, float)) and not isinstance(written, bool)
-                if not is_number or written <= value or written != int(written):
+                if not is_number(written) or written <= value or written != int(written):
                     continue
             level[last] = str(value) if isinstance(value, Path) else value
             self.problems.options.add(_CHANGES[option])
 
     def need_metric(self, method: str | None) -> None:
         data = self.data
-        if data.get("metric") is not None:
+        if "metric" in data:  # where it is empty that was complained about
             return
         example = "for example `metric: {name: val_loss, goal: minimize}`"
-        if "metric" in data:
-            pass  # an empty `metric:` was complained about
-        elif method in ADAPTIVE_METHODS:
+        if method in ADAPTIVE_METHODS:
             self.problems.add(("method",), f"`method: {method}` needs `metric`", example)
         elif data.get("early_terminate") is not None:
             self.problems.add(
@@ -281,42 +190,30 @@ class _Loading:
     def values(self) -> dict[str, Any]:
         """The keys that stand alone."""
         problems, data = self.problems, self.data
-        stem = self.path.stem
-        name = (
-            directories.directory_name(problems, data["name"], ("name",))
-            if "name" in data
-            else stem
-        )
-        sweep_name = data.get("sweep_name", stem)
-        if "sweep_name" in data:
-            sweep_name = directories.directory_name(problems, sweep_name, ("sweep_name",))
-        cap = data.get("run_cap")
-        seed = data.get("seed", 0)
-        repeats = data.get("repeats", 1)
-        order: Literal["as_written", "shuffle"] | None = "as_written"
-        if "order" in data:
-            mend = "write `order: shuffle`, or leave it out"
-            among = ("as_written", "shuffle")
-            order = keys.choice(problems, data["order"], ("order",), among, mend)
-            if order == "shuffle" and data.get("method") not in ("grid", "list"):
-                problems.add(
-                    ("order",),
-                    f"`order: shuffle` has no meaning in `method: {data.get('method')}`",
-                    "remove it",
-                )
+        names: dict[str, str | None] = dict.fromkeys(("name", "sweep_name"), self.path.stem)
+        for key in names:
+            if key in data:
+                names[key] = directories.directory_name(problems, data[key], (key,))
+        order = values.plain(problems, data, "order")
+        if order == "shuffle" and data.get("method") not in ("grid", "list"):
+            problems.add(
+                ("order",),
+                f"`order: shuffle` has no meaning in `method: {data.get('method')}`",
+                "remove it",
+            )
+        has_cap = data.get("run_cap") is not None
         return {
-            "name": name,
-            "sweep_name": sweep_name,
-            "run_cap": None if cap is None else keys.whole(problems, cap, ("run_cap",)),
-            "seed": keys.whole(problems, seed, ("seed",), None),
-            "repeats": keys.whole(problems, repeats, ("repeats",)),
+            **names,
+            "run_cap": values.plain(problems, data, "run_cap") if has_cap else None,
+            "seed": values.plain(problems, data, "seed"),
+            "repeats": values.plain(problems, data, "repeats"),
             "order": order,
-            "resources": self.given("resources", keys.resources, Resources()),
-            "parallel": keys.parallel(problems, data.get("parallel")),
+            "resources": self.given("resources", values.resources, Resources()),
+            "parallel": values.parallel(problems, data.get("parallel")),
             "storage": directories.storage(problems, data.get("storage")),
-            "retry": self.given("retry", keys.retry, Retry()),
-            "checkpoint": self.given("checkpoint", keys.checkpoint, {}),
-            "budget": self.given("budget", keys.budget, Budget()),
+            "retry": self.given("retry", values.retry, Retry()),
+            "checkpoint": self.given("checkpoint", values.checkpoint, {}),
+            "budget": self.given("budget", values.budget, Budget()),
         }
 
     def given(self, key: str, read: Any, default: Any) -> Any:
@@ -327,20 +224,14 @@ class _Loading:
         found = {}
         for key in ("program", "method", "parameters", "constraints", "early_terminate"):
             if (key,) in self.document.places and (key,) not in self.problems.options:
-                line, column = self.document.places[(key,)][key != "parameters"]
-                source = self.document.source(line) if column <= 200 else ""
-                found[key] = SourcePlace(line, column, source)
+                place = self.document.places[(key,)][key != "parameters"]
+                found[key] = SourcePlace(*place, self.document.source(place))
         return found
 
-    def resolved(self, sweep: Sweep) -> dict[str, Any]:
+    def resolved(self, program: Program | None, others: dict[str, Any]) -> dict[str, Any]:
         """The document with everything in it that it took from its surroundings."""
-        resolved = {"name": sweep.name, "sweep_name": sweep.sweep_name, **self.data}
-        resolved |= {"name": sweep.name, "sweep_name": sweep.sweep_name}
-        if sweep.program is not None:
-            resolved["program"] = sweep.program.text
-        resolved["storage"] = str(sweep.storage)
-        resolved["seed"] = sweep.seed
-        return resolved
-
-
-__all__ = ["Metric", "Space", "load_sweep"]
+        names = {key: others[key] for key in ("name", "sweep_name")}
+        resolved = {**names, **self.data, **names}
+        if program is not None:
+            resolved["program"] = program.text
+        return {**resolved, "storage": str(others["storage"]), "seed": others["seed"]}

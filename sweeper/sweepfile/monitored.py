@@ -64,13 +64,8 @@ def parse_monitored(
                 close = nearest(str(name), names)
                 if not close and isinstance(name, str) and name.split(".")[0] in names:
                     close = [name.split(".")[0]]
-                mend = (
-                    f"did you mean `{close[0]}`?"
-                    if close
-                    else f"there are {all_of(names)}"
-                    if names
-                    else ""
-                )
+                mend = f"there are {all_of(names)}" if names else ""
+                mend = f"did you mean `{close[0]}`?" if close else mend
                 at = (*key, index, place) if isinstance(element, list) else (*key, index)
                 problems.expected(at, "the name of a top-level parameter or group", name, mend)
         if not group:
@@ -83,9 +78,7 @@ def parse_monitored(
                 f"name it together with another: [{always[0]}, {group[0]}]" if always else "",
             )
         found.append(tuple(map(str, group)) if isinstance(element, list) else str(element))
-    flat = [
-        name for element in found for name in ([element] if isinstance(element, str) else element)
-    ]
+    flat = [name for one in found for name in ([one] if isinstance(one, str) else one)]
     for name in sorted({name for name in flat if flat.count(name) > 1}):
         problems.add(key, f"`{name}` stands twice", "name each group once")
     return tuple(found)

@@ -8,11 +8,10 @@ from typing import Any
 from sweeper.wording import nearest
 
 from .keys import KEYS, WANDB_KEYS
-from .parameter_entry import PARAMETER_KEYS
+from .parameter_keys import PARAMETER_KEYS
 from .parameters import dotted_names, find_place
 from .problems import Problems
-from .yaml12.document import Document, KeyPath
-from .yaml12.read import parse_value
+from .yaml12 import Document, KeyPath, parse
 
 # What a new `value`, `values` or `min`/`max` of a parameter replaces.
 _KIND_KEYS = ("value", "values", "probabilities", "distribution", "min", "max", "q", "mu", "sigma")
@@ -24,15 +23,13 @@ def apply_overrides(document: Document, problems: Problems, overrides: Sequence[
         name, equals, value_text = text.partition("=")
         parts = name.strip().split(".")
         if not equals or not all(parts):
-            problems.options.add((text,))
-            problems.add(
-                (text,), "expected KEY=VALUE", "for example parameters.training.epochs.value=3"
-            )
+            example = "for example parameters.training.epochs.value=3"
+            _refuse(problems, (text,), "expected KEY=VALUE", example)
             continue
-        parsed = parse_value(value_text, text)
+        parsed = parse(value_text, text)
         if parsed.problems:
-            problems.options.add(tuple(parts))
-            problems.add(tuple(parts), f"the value {value_text!r} is not valid YAML", "quote it")
+            what = f"the value {value_text!r} is not valid YAML"
+            _refuse(problems, tuple(parts), what, "quote it")
             continue
         if parts[0] not in KEYS and parts[0] not in WANDB_KEYS:
             _unknown(problems, document.data, parts, text)
@@ -40,9 +37,13 @@ def apply_overrides(document: Document, problems: Problems, overrides: Sequence[
         _set(document, problems, parts, parsed.data, text)
 
 
-def _unknown(problems: Problems, data: Any, parts: list[str], text: str) -> None:
-    key: KeyPath = tuple(parts)
+def _refuse(problems: Problems, key: KeyPath, message: str, mend: str = "") -> None:
+    """Complain about an override of ``key``, for which the file has no place."""
     problems.options.add(key)
+    problems.add(key, message, mend)
+
+
+def _unknown(problems: Problems, data: Any, parts: list[str], text: str) -> None:
     parameters = data.get("parameters")
     known = parameters if isinstance(parameters, dict) else {}
     base = data.get("base") if isinstance(data.get("base"), dict) else {}
@@ -55,7 +56,8 @@ def _unknown(problems: Problems, data: Any, parts: list[str], text: str) -> None
     elif parts[0] in base:
         bare = parts[:-1] if len(parts) > 1 and parts[-1] == "value" else parts
         mend = f"did you mean `{'.'.join(['parameters', *bare])}.value={text.partition('=')[2]}`?"
-    problems.add(key, f"unknown key `{parts[0]}` in the override `{text}`", mend)
+    what = f"unknown key `{parts[0]}` in the override `{text}`"
+    _refuse(problems, tuple(parts), what, mend)
 
 
 def _set(document: Document, problems: Problems, parts: list[str], value: Any, text: str) -> None:
@@ -71,18 +73,15 @@ def _set(document: Document, problems: Problems, parts: list[str], value: Any, t
         following = level.get(part) if isinstance(level, dict) else None
         if not isinstance(following, dict):
             if following is not None and not _is_parameter(path[: index + 1]):
-                problems.options.add(tuple(path))
-                problems.add(
-                    tuple(path),
-                    f"`{'.'.join(path[: index + 1])}` is no mapping in the override `{text}`",
-                )
+                above = ".".join(path[: index + 1])
+                _refuse(problems, path, f"`{above}` is no mapping in the override `{text}`")
                 return
             following = level[part] = {}
         level = following
     if _is_parameter(path[:-1]) and path[-1] in ("value", "values", "min", "max", "distribution"):
         _make_room(level, str(path[-1]))
     level[path[-1]] = value
-    problems.options.add(tuple(path))
+    problems.options.add(path)
 
 
 def _is_parameter(path: Sequence[str | int]) -> bool:
@@ -91,14 +90,11 @@ def _is_parameter(path: Sequence[str | int]) -> bool:
 
 def _make_room(body: dict[str, Any], key: str) -> None:
     """A parameter is either constant, listed or drawn: the new form ends the old one."""
+    clashing = [other for other in _KIND_KEYS if other != key]
     if key == "distribution":
-        clashing: Sequence[str] = ("value",)
+        clashing = ["value"]
     elif key in ("min", "max"):
-        clashing = ("value", "values", "probabilities")
-    elif key == "values" and len(body.get("probabilities", [])) > 0:
-        clashing = [other for other in _KIND_KEYS if other != key]
-    else:
-        clashing = [other for other in _KIND_KEYS if other != key]
+        clashing = ["value", "values", "probabilities"]
     for other in clashing:
         body.pop(other, None)
 
@@ -112,20 +108,16 @@ def _parameter_path(
     parameters = data.setdefault("parameters", {})
     if not isinstance(parameters, dict):
         parameters = data["parameters"] = {}
-    found = _find(parameters, [part for part in address if part != "parameters"])
+    names = [part for part in address if part != "parameters"]
+    found = _find(parameters, names)
     if found is not None:
         return ("parameters", *found, *ending)
-    name = ".".join(part for part in address if part != "parameters")
-    known = list(_names(parameters))
-    base = data.get("base")
-    in_base = isinstance(base, dict) and find_place(base, name) is not None
-    close = nearest(name, [*known, *(dotted_names(base) if isinstance(base, dict) else ())])
-    if close and not in_base:
-        key = ("parameters", *parts)
-        problems.options.add(key)
-        problems.add(
-            key, f"no parameter `{name}` for the override `{text}`", f"did you mean `{close[0]}`?"
-        )
+    name = ".".join(names)
+    base = data["base"] if isinstance(data.get("base"), dict) else {}
+    close = nearest(name, [*_names(parameters), *dotted_names(base)])
+    if close and find_place(base, name) is None:
+        what = f"no parameter `{name}` for the override `{text}`"
+        _refuse(problems, ("parameters", *parts), what, f"did you mean `{close[0]}`?")
         return None
     return ("parameters", name, *ending)
 

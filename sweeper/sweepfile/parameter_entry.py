@@ -8,28 +8,15 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from sweeper.space import KINDS, LARGEST, Distribution
+from sweeper.space import INFERRED_KINDS, KINDS, LARGEST, VALUE_KINDS, Distribution
 from sweeper.wording import all_of, did_you_mean, one_of
 
 from .bounds import check_bounds
+from .parameter_keys import NUMBERS, PARAMETER_KEYS, PROBABILITY, rule_of
 from .problems import Problems
-from .yaml12.document import KeyPath
+from .rules import is_number
+from .yaml12 import KeyPath
 
-PARAMETER_KEYS = (
-    "value",
-    "values",
-    "probabilities",
-    "distribution",
-    "min",
-    "max",
-    "q",
-    "mu",
-    "sigma",
-    "a",
-    "b",
-    "parameters",
-    "when",
-)
 # What other tools call these keys.
 _SYNONYMS = {
     "step": "q",
@@ -51,7 +38,6 @@ _SYNONYMS = {
     "condition": "when",
     "if": "when",
 }
-_NUMBERS = ("min", "max", "q", "mu", "sigma", "a", "b")
 
 
 def parse_parameter(problems: Problems, body: Any, key: KeyPath) -> Distribution | None:
@@ -134,13 +120,11 @@ def _kind(problems: Problems, body: Mapping[str, Any], key: KeyPath) -> str | No
         hint = hint or f"there are {all_of(KINDS)}"
         problems.expected((*key, "distribution"), "the name of a distribution", kind, hint)
         return None
-    if "value" in body:
-        return "constant"
-    if "values" in body:
-        return "categorical_w_probabilities" if "probabilities" in body else "categorical"
-    if "min" in body and "max" in body:
-        whole = all(isinstance(body[end], int) for end in ("min", "max"))
-        return "int_uniform" if whole and "q" not in body else "uniform"
+    for kind in INFERRED_KINDS:
+        if all(name in body for name in KINDS[kind].required) and (
+            kind != "int_uniform" or _counts(body)
+        ):
+            return kind
     for one, other in (("min", "max"), ("max", "min")):
         if one in body:
             problems.add(key, f"`{one}` without `{other}`", f"add `{other}:`", on_key=True)
@@ -149,11 +133,16 @@ def _kind(problems: Problems, body: Mapping[str, Any], key: KeyPath) -> str | No
         key,
         f"expected `value`, `values`, `min` and `max`, or `distribution`, found {one_of(body)}",
         "name the `distribution`"
-        if any(name in _NUMBERS for name in body)
+        if any(name in NUMBERS for name in body)
         else f"add `values:`{', one for each probability' * ('probabilities' in body)}",
         on_key=True,
     )
     return None
+
+
+def _counts(body: Mapping[str, Any]) -> bool:
+    """Whether a range without a ``distribution`` is one of whole numbers."""
+    return "q" not in body and all(isinstance(body[end], int) for end in ("min", "max"))
 
 
 def _only_known(problems: Problems, body: Mapping[str, Any], key: KeyPath, kind: str) -> bool:
@@ -177,7 +166,7 @@ def _only_known(problems: Problems, body: Mapping[str, Any], key: KeyPath, kind:
             mend = f"keep one of `{name}` and {one_of(f'`{k}`' for k in body if k != name)}"
             if "distribution" in body:
                 mend = f"remove `distribution: {kind}` to have these values, or give its numbers"
-        if not mend and kind in ("constant", "categorical", "categorical_w_probabilities"):
+        if not mend and kind in VALUE_KINDS:
             keep = "`value`" if kind == "constant" else "`values`"
             mend = f"remove it, or give a range without {keep}"
         problems.add(
@@ -204,7 +193,7 @@ def _typed(
 ) -> Distribution | None:
     if kind == "constant":
         return Distribution(kind, value=body["value"])
-    if "values" in KINDS[kind][0]:
+    if kind in VALUE_KINDS:
         return _categorical(problems, body, key, kind)
     required, optional = KINDS[kind]
     numbers: dict[str, Any] = {**optional}
@@ -213,7 +202,7 @@ def _typed(
         if name not in body:
             continue
         value = body[name]
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if not is_number(value):
             good = False
             is_quoted = isinstance(value, str) and _looks_like_number(value)
             mend = f"remove the quotes: {name}: {value}" if is_quoted else ""
@@ -226,7 +215,8 @@ def _typed(
             mend = "use `distribution: uniform` for real numbers"
             if value.is_integer():
                 mend = f"write {int(value)}, or {mend}"
-            problems.expected((*key, name), "a whole number for int_uniform", value, mend)
+            what = f"{rule_of(kind, name).words} for {kind}"
+            problems.expected((*key, name), what, value, mend)
         numbers[name] = value
     if not good:
         return None
@@ -265,10 +255,7 @@ def _categorical(
         return Distribution(kind, values=tuple(values))
     weights = body["probabilities"]
     at = (*key, "probabilities")
-    if not isinstance(weights, list) or not all(
-        isinstance(weight, (int, float)) and not isinstance(weight, bool) and weight >= 0
-        for weight in weights
-    ):
+    if not isinstance(weights, list) or not all(map(PROBABILITY.allows, weights)):
         mend = "one number for each of `values`, such as [0.75, 0.25]"
         problems.expected(at, "a list of numbers from 0 to 1", weights, mend)
         return None

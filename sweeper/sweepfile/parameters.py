@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sweeper.space import GRID_KINDS, Distribution, Parameter
+from sweeper.space import GRID_KINDS, Condition, Distribution, Parameter, get, overlap
 from sweeper.wording import nearest, one_of
 
 from .bounds import warn_of_clipping
 from .parameter_entry import parse_parameter
 from .problems import Problems
-from .yaml12.document import KeyPath
+from .yaml12 import KeyPath
 
 _NUMBER = re.compile("[0-9]+")
 
@@ -30,8 +30,8 @@ def parse_parameters(
         )
         return []
     found: list[Parameter] = []
-    for parameter in _walk(problems, raw, key, (), (), base, method):
-        clash = next((other for other in found if _clash(parameter.path, other.path)), None)
+    for parameter in _Reader(problems, base, method).parameters(raw, key):
+        clash = next((other for other in found if overlap(parameter.path, other.path)), None)
         if clash is not None:
             problems.add(
                 parameter.key,
@@ -43,160 +43,127 @@ def parse_parameters(
     return found
 
 
-def _clash(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    shorter = min(len(one), len(other))
-    return one[:shorter] == other[:shorter]
+class _Reader:
+    """Reads parameters and groups. ``written`` is a name with those of the groups around it."""
 
+    def __init__(
+        self, problems: Problems, base: Mapping[str, Any] | None, method: str | None
+    ) -> None:
+        self.problems, self.base, self.method = problems, base, method
 
-def _walk(
-    problems: Problems,
-    raw: Mapping[str, Any],
-    key: KeyPath,
-    prefix: tuple[str, ...],
-    conditions: tuple[tuple[str, int], ...],
-    base: Mapping[str, Any] | None,
-    method: str | None,
-) -> Iterator[Parameter]:
-    for name, body in raw.items():
-        here = (*key, name)
-        if not name:
-            problems.add(here, "expected a name, found an empty one", on_key=True)
-            continue
-        _warn_of_near_names(problems, here, prefix, name, base)
-        inner = body.get("parameters") if isinstance(body, dict) else None
-        if isinstance(body, dict) and "parameters" in body:
-            others = [other for other in body if other not in ("parameters", "when")]
-            if others:
-                problems.broken[".".join((*prefix, name))] = (*prefix, name)
-                problems.add(
-                    (*here, others[0]),
-                    f"`{others[0]}` cannot stand beside `parameters`",
-                    "a group holds `parameters:` (and `when:`) alone",
-                    on_key=True,
-                )
-            elif not isinstance(inner, dict) or not inner:
-                problems.broken[".".join((*prefix, name))] = (*prefix, name)
-                problems.expected((*here, "parameters"), "at least one parameter", inner)
+    def parameters(
+        self,
+        raw: Mapping[str, Any],
+        key: KeyPath,
+        group: tuple[str, ...] = (),
+        conditions: tuple[Condition, ...] = (),
+    ) -> Iterator[Parameter]:
+        """The parameters of ``group``, to which ``conditions`` apply."""
+        for name, body in raw.items():
+            here, written = (*key, name), (*group, name)
+            if not name:
+                self.problems.add(here, "expected a name, found an empty one", on_key=True)
+                continue
+            self.warn_of_near_names(here, written)
+            if isinstance(body, dict) and "parameters" in body:
+                if self.is_group(body, here):
+                    own = self.conditions(body, here, len(written))
+                    inner = (*here, "parameters")
+                    yield from self.parameters(body["parameters"], inner, written, conditions + own)
+                else:
+                    self.problems.mark_broken(written)
+                continue
+            distribution = self.distribution(body, here)
+            path = None if distribution is None else self.address(here, written)
+            own = self.conditions(body, here, len(path or ())) if distribution is not None else ()
+            if distribution is None or path is None:
+                self.problems.mark_broken(written)
             else:
-                yield from _walk(
-                    problems,
-                    inner,
-                    (*here, "parameters"),
-                    (*prefix, name),
-                    conditions + _condition(problems, body, here, len(prefix) + 1),
-                    base,
-                    method,
-                )
-            continue
-        distribution = parse_parameter(problems, body, here)
-        if distribution is None:
-            problems.broken[".".join((*prefix, name))] = (*prefix, name)
-            continue
-        if method == "grid" and distribution.kind not in GRID_KINDS:
-            _refuse_in_grid(problems, here, name, distribution)
-        if method != "grid":
-            warn_of_clipping(problems, distribution, here)
-        path = _address(problems, here, prefix, name, base)
-        depth = len(path or ())
-        if path is None:
-            problems.broken[".".join((*prefix, name))] = (*prefix, name)
-        own = _condition(problems, body, here, depth) if isinstance(body, dict) else ()
-        if path is not None:
-            every = conditions + own
-            yield Parameter(
-                path,
-                ".".join((*prefix, name)),
-                (*prefix, name),
-                distribution,
-                tuple(text for text, _ in every),
-                tuple(depth for _, depth in every),
-                here,
+                yield Parameter(path, written, distribution, conditions + own, here)
+
+    def is_group(self, body: Mapping[str, Any], key: KeyPath) -> bool:
+        """Whether what has ``parameters`` is a good group."""
+        inner = body["parameters"]
+        others = [other for other in body if other not in ("parameters", "when")]
+        if others:
+            self.problems.add(
+                (*key, others[0]),
+                f"`{others[0]}` cannot stand beside `parameters`",
+                "a group holds `parameters:` (and `when:`) alone",
+                on_key=True,
             )
+            return False
+        if not isinstance(inner, dict) or not inner:
+            self.problems.expected((*key, "parameters"), "at least one parameter", inner)
+            return False
+        return True
 
+    def distribution(self, body: Any, key: KeyPath) -> Distribution | None:
+        of = parse_parameter(self.problems, body, key)
+        if of is None:
+            return None
+        if self.method != "grid":
+            warn_of_clipping(self.problems, of, key)
+        elif of.kind not in GRID_KINDS:
+            self.refuse_in_grid(of, key)
+        return of
 
-def _refuse_in_grid(
-    problems: Problems, key: KeyPath, name: str, distribution: Distribution
-) -> None:
-    at = (*key, "probabilities" if distribution.probabilities else "distribution")
-    problems.add(
-        at,
-        f"a grid cannot walk {distribution.kind}: `{name}` has no list of values"
-        if not distribution.probabilities
-        else f"a grid has no use for the probabilities of `{name}`",
-        "give `values: [...]`, or use `method: random`",
-        on_key=True,
-    )
+    def refuse_in_grid(self, of: Distribution, key: KeyPath) -> None:
+        what = f"a grid cannot walk {of.kind}: `{key[-1]}` has no list of values"
+        if of.probabilities:
+            what = f"a grid has no use for the probabilities of `{key[-1]}`"
+        self.problems.add(
+            (*key, "probabilities" if of.probabilities else "distribution"),
+            what,
+            "give `values: [...]`, or use `method: random`",
+            on_key=True,
+        )
 
-
-def _condition(
-    problems: Problems, body: Mapping[str, Any], key: KeyPath, depth: int
-) -> tuple[tuple[str, int], ...]:
-    """The ``when`` of a parameter or group, and the length of the path that it governs."""
-    if "when" not in body:
+    def conditions(self, body: Any, key: KeyPath, depth: int) -> tuple[Condition, ...]:
+        """The ``when`` of a parameter or group, which governs ``depth`` names of its path."""
+        if not isinstance(body, dict) or "when" not in body:
+            return ()
+        text = body["when"]
+        if isinstance(text, str) and text.strip():
+            return (Condition(text, depth),)
+        self.problems.expected(
+            (*key, "when"), "a condition", text, "for example  when: \"optimizer == 'sgd'\""
+        )
         return ()
-    condition = body["when"]
-    if isinstance(condition, str) and condition.strip():
-        return ((condition, depth),)
-    problems.expected(
-        (*key, "when"), "a condition", condition, "for example  when: \"optimizer == 'sgd'\""
-    )
-    return ()
 
+    def address(self, key: KeyPath, written: tuple[str, ...]) -> tuple[str, ...] | None:
+        """Where the parameter's value goes: a dotted name is an address in ``base``, if there is
+        one.
+        """
+        *group, name = written
+        if self.base is None or "." not in name:
+            return written
+        level = get(self.base, group)
+        place = find_place(level, name) if isinstance(level, Mapping) else None
+        if place is not None:
+            return (*group, *place)
+        known = list(dotted_names(level)) if isinstance(level, Mapping) else []
+        mend = f"`base` holds {one_of(known[:8])}" if known else "`base` holds nothing there"
+        if close := nearest(name, known, 3):
+            mend = f"the nearest names are {one_of(close)}"
+        self.problems.add(key, f"`{'.'.join(written)}` is no place in `base`", mend, on_key=True)
+        return None
 
-def _address(
-    problems: Problems,
-    key: KeyPath,
-    prefix: tuple[str, ...],
-    name: str,
-    base: Mapping[str, Any] | None,
-) -> tuple[str, ...] | None:
-    """Where the parameter's value goes: a dotted name is an address in ``base``, if there is
-    one.
-    """
-    if base is None or "." not in name:
-        return (*prefix, name)
-    level: Any = base
-    for part in prefix:
-        level = level.get(part) if isinstance(level, Mapping) else None
-    place = find_place(level, name) if isinstance(level, Mapping) else None
-    if place is not None:
-        return (*prefix, *place)
-    known = list(dotted_names(level)) if isinstance(level, Mapping) else []
-    close = nearest(name, known, 3)
-    problems.add(
-        key,
-        f"`{'.'.join((*prefix, name))}` is no place in `base`",
-        f"the nearest names are {one_of(close)}" if close else _known(known),
-        on_key=True,
-    )
-    return None
+    def warn_of_near_names(self, key: KeyPath, written: tuple[str, ...]) -> None:
+        """Say so where a name that ``base`` does not have looks like one that it has.
 
-
-def _warn_of_near_names(
-    problems: Problems,
-    key: KeyPath,
-    prefix: tuple[str, ...],
-    name: str,
-    base: Mapping[str, Any] | None,
-) -> None:
-    """Say so where a name that ``base`` does not have looks like one that it has.
-
-    A number makes a name of its own: ``conv_2`` beside ``conv_1``.
-    """
-    level: Any = base
-    for part in prefix:
-        level = level.get(part) if isinstance(level, Mapping) else None
-    if not isinstance(level, Mapping) or name in level or "." in name:
-        return
-    close = nearest(name, level)
-    if not close or _NUMBER.findall(close[0]) != _NUMBER.findall(name):
-        return
-    full, near = ".".join((*prefix, name)), ".".join((*prefix, close[0]))
-    problems.warn(key, f"`{full}` is not in `base` and is added to it: did you mean `{near}`?")
-
-
-def _known(names: list[str]) -> str:
-    return f"`base` holds {one_of(names[:8])}" if names else "`base` holds nothing there"
+        A number makes a name of its own: ``conv_2`` beside ``conv_1``.
+        """
+        *group, name = written
+        level = get(self.base, group)
+        if not isinstance(level, Mapping) or name in level or "." in name:
+            return
+        close = nearest(name, level)
+        if not close or _NUMBER.findall(close[0]) != _NUMBER.findall(name):
+            return
+        full, near = ".".join(written), ".".join((*group, close[0]))
+        what = f"`{full}` is not in `base` and is added to it: did you mean `{near}`?"
+        self.problems.warn(key, what)
 
 
 def find_place(tree: Mapping[str, Any], name: str) -> tuple[str, ...] | None:

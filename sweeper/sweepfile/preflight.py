@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from sweeper.errors import Problem, SpecError
@@ -86,38 +85,34 @@ def check_program(sweep: Sweep) -> None:
             mend = "add `program: train.py`, a file with train(params, callbacks), or a script"
             raise SpecError([sweep.problem("program", "`program` is missing", mend)])
         return
-    if not names_program:
+    file = program_file(sweep)
+    if not names_program or (file is not None and file.is_file()):
         return
-    if program.path is not None:
-        if program.path.is_file():
-            return
-        directory = program.path.parent
-        names = [entry.name for entry in directory.iterdir()] if directory.is_dir() else []
-        close = nearest(program.path.name, names)
+    if file is not None:
+        names = [entry.name for entry in file.parent.iterdir()] if file.parent.is_dir() else []
+        close = nearest(file.name, names)
+        message = f"there is no file {file}"
         mend = "write it, or name the file that has train(params, callbacks)"
         mend = f"did you mean {close[0]}?" if close else mend
-        raise SpecError([sweep.problem("program", f"there is no file {program.path}", mend)])
-    where = module_file(str(program.module), _places(sweep))
-    if where is None:
-        searched = ", ".join(str(place) for place in _places(sweep)[:2])
-        message = (
-            f"there is no module {program.module} (looked in {searched} and the installed packages)"
-        )
+    else:
+        searched = ", ".join(str(place) for place in _import_path(sweep)[:2])
+        where = f"looked in {searched} and the installed packages"
+        message = f"there is no module {program.module} ({where})"
         mend = "a file is written with its ending: train.py"
-        raise SpecError([sweep.problem("program", message, mend)])
+    raise SpecError([sweep.problem("program", message, mend)])
 
 
-def _places(sweep: Sweep) -> list[Path]:
+def _import_path(sweep: Sweep) -> list[Path]:
     beside = [sweep.path.parent] if sweep.path else []
     return [*beside, Path.cwd(), *(Path(place) for place in sys.path if place)]
 
 
-def module_file(module: str, places: Sequence[Path]) -> Path | None:
+def _module_file(sweep: Sweep, module: str) -> Path | None:
     """The source file of a dotted module, found without importing anything; None if there is
     none.
     """
     parts = module.split(".")
-    for place in places:
+    for place in _import_path(sweep):
         stem = place.joinpath(*parts)
         for candidate in (stem / "__init__.py", stem.with_name(stem.name + ".py")):
             if candidate.is_file():
@@ -130,7 +125,7 @@ def program_file(sweep: Sweep) -> Path | None:
     program = sweep.program
     if program is None:
         return None
-    return program.path or module_file(str(program.module), _places(sweep))
+    return program.path or _module_file(sweep, str(program.module))
 
 
 def detect_program_mode(sweep: Sweep) -> DetectedMode:
@@ -145,19 +140,18 @@ def detect_program_mode(sweep: Sweep) -> DetectedMode:
         return DetectedMode(program.mode)
     path = program_file(sweep)
     try:
-        verdict = detect_mode(path.read_bytes() if path is not None else b"", program.function)
+        found = detect_mode(path.read_bytes() if path is not None else b"", program.function)
     except OSError:
         return DetectedMode("script")
-    if not verdict.why:
-        return verdict
-    if verdict.mode == "function":
+    if not found.why:
+        return found
+    other = f"`program: {_as_written(sweep)}:{program.function}` calls the function"
+    if found.mode == "function":
         other = f"`{AS_SCRIPT}` runs it as a script"
-    else:
-        other = f"`program: {_place(sweep)}:{program.function}` calls the function"
-    return DetectedMode(verdict.mode, f"{verdict.why}; {other}")
+    return DetectedMode(found.mode, f"{found.why}; {other}")
 
 
-def _place(sweep: Sweep) -> str:
+def _as_written(sweep: Sweep) -> str:
     """The program as its sweep file may name it."""
     program = sweep.program
     assert program is not None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from sweeper.errors import Problem, SpecError
 from sweeper.wording import describe, did_you_mean, one_of
 
-from .yaml12.document import Document, KeyPath, key_text
+from .yaml12 import Document, KeyPath, key_text
 
 
 class Problems:
@@ -25,30 +25,33 @@ class Problems:
 
     def add(self, key: KeyPath, message: str, mend: str = "", *, on_key: bool = False) -> None:
         """Complain about the value at ``key`` (or its name, with ``on_key``)."""
-        if any(key[: len(option)] == option for option in self.options):
-            # It came from the command line: the file has no place for it.
+        if self._is_option(key):
             self.found.append(Problem(message, key_text(key), mend=mend))
             return
         if key and self.document.is_unread(key):
             return
-        place, exact = self._place(key, on_key)
-        before = len(self.document.problems)
-        self.document.problem(place, message, key if exact or key else (), mend)
-        self.found += self.document.problems[before:]
+        place, _ = self._place(key, on_key)
+        self.found.append(self.document.problem(place, message, key, mend))
 
     def add_inside(
         self, key: KeyPath, text: str, column: int, message: str, mend: str = ""
     ) -> None:
         """Complain about one place inside the text that stands at ``key``."""
         place, exact = self._place(key, False)
-        line = self.document.lines[place[0] - 1] if place[0] <= len(self.document.lines) else ""
-        start = line.find(text, place[1] - 1) if exact else -1
-        if start < 0 or any(key[: len(option)] == option for option in self.options):
+        start = self.document.line(place[0]).find(text, place[1] - 1) if exact else -1
+        if start < 0 or self._is_option(key):
             self.add(key, message, mend)
             return
-        before = len(self.document.problems)
-        self.document.problem((place[0], start + column + 1), message, key, mend)
-        self.found += self.document.problems[before:]
+        place = (place[0], start + column + 1)
+        self.found.append(self.document.problem(place, message, key, mend))
+
+    def _is_option(self, key: KeyPath) -> bool:
+        """Whether it came from the command line: the file has no place for it."""
+        return any(key[: len(option)] == option for option in self.options)
+
+    def mark_broken(self, path: tuple[str, ...]) -> None:
+        """Remember that the parameter at ``path`` could not be read."""
+        self.broken[".".join(path)] = path
 
     def is_broken(self, name: str) -> bool:
         """Whether the parameter with this dotted name, or a group around it, could not be read."""
@@ -77,7 +80,7 @@ class Problems:
         """The common complaint: ``expected WHAT, found FOUND``."""
         self.add(key, f"expected {what}, found {describe(found)}", mend)
 
-    def unknown(self, key: KeyPath, allowed: Sequence[str], what: str = "key") -> None:
+    def unknown(self, key: KeyPath, allowed: Iterable[str], what: str = "key") -> None:
         """Complain about a name that is not one of ``allowed``."""
         name = str(key[-1])
         self.add(

@@ -46,12 +46,11 @@ def parse_program(text: str, directory: Path, *, has_command: bool) -> Program:
     if not place.strip():
         raise ValueError("it names no file or module")
     mode: Mode | None = "script" if has_command else "function" if function else None
-    is_module = _MODULE.match(place) and not place.endswith(".py")
-    if is_module and _find(place, directory).is_file():  # `job.sh`, `train` are files
-        is_module = None
-    if is_module:
+    file = _find(place, directory)
+    is_module = _MODULE.match(place) and not place.endswith(".py") and not file.is_file()
+    if is_module:  # unlike `job.sh`, `train` where these are files
         return Program(None, place, function or "train", mode)
-    return Program(_find(place, directory), None, function or "train", mode)
+    return Program(file, None, function or "train", mode)
 
 
 def _find(place: str, directory: Path) -> Path:

@@ -45,26 +45,18 @@ class Trial:
     Not a dataclass: a million of them are made in seconds, and the seed is made when asked for.
     """
 
-    __slots__ = ("_root", "_seed", "index", "params", "replicate")
+    __slots__ = ("_seed", "_sweep_seed", "index", "params", "replicate")
 
-    def __init__(self, index: int, params: dict[str, Any], replicate: int, seed: int) -> None:
+    def __init__(self, index: int, params: dict[str, Any], replicate: int, sweep_seed: int) -> None:
         self.index, self.params, self.replicate = index, params, replicate
-        self._seed: int | None = seed
-        self._root = 0
-
-    @classmethod
-    def of(cls, index: int, params: dict[str, Any], replicate: int, root: int) -> Trial:
-        """A trial of the sweep whose seed is ``root``."""
-        trial = cls.__new__(cls)
-        trial.index, trial.params, trial.replicate = index, params, replicate
-        trial._seed, trial._root = None, root
-        return trial
+        self._sweep_seed = sweep_seed
+        self._seed: int | None = None
 
     @property
     def seed(self) -> int:
         """The run's seed: it follows from the sweep's seed, the parameters and the replicate."""
         if self._seed is None:
-            self._seed = run_seed(self._root, self.replicate, self.params)
+            self._seed = run_seed(self._sweep_seed, self.replicate, self.params)
         return self._seed
 
     def __repr__(self) -> str:
@@ -76,12 +68,8 @@ class Trial:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Trial):
             return NotImplemented
-        return (self.index, self.params, self.replicate, self.seed) == (
-            other.index,
-            other.params,
-            other.replicate,
-            other.seed,
-        )
+        names = ("index", "params", "replicate", "seed")
+        return all(getattr(self, name) == getattr(other, name) for name in names)
 
     __hash__ = None  # type: ignore[assignment]  # params is a dict
 
@@ -191,11 +179,7 @@ class Sweep:
 
     def points(self) -> int | None:
         """How many different parameter dicts the sweep may try; None if without end."""
-        if self.method in ("grid", "list"):
-            return self.space.size()
-        if self.space.is_finite:
-            return self.space.size()
-        return None
+        return self.space.size() if self.space.is_finite else None
 
     def size(self) -> int | None:
         """Trials in all, repeats included, at most ``run_cap``; None if without end.
@@ -217,9 +201,9 @@ class Sweep:
         """
         if self.method in ADAPTIVE_METHODS:
             return
-        make, root, repeats = Trial.of, self.seed, self.repeats
+        seed, repeats = self.seed, self.repeats
         trials: Iterator[Trial] = (
-            make(index * repeats + replicate, params, replicate, root)
+            Trial(index * repeats + replicate, params, replicate, seed)
             for index, params in enumerate(self._params())
             for replicate in range(repeats)
         )
@@ -241,7 +225,7 @@ class Sweep:
 
     def trial_of(self, index: int, params: dict[str, Any], replicate: int = 0) -> Trial:
         """The trial with these parameters; its run's seed follows from them."""
-        return Trial.of(index, params, replicate, self.seed)
+        return Trial(index, params, replicate, self.seed)
 
     def trial(self, index: int) -> Trial:
         """The trial of that index; at once in a grid or list without conditions, else by counting.

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import UsageError
+from sweeper.space import leaves
 from sweeper.wording import describe
 
-from .yaml12.read import parse, parse_value, reads_as_text
+from .yaml12 import parse, reads_as_text, to_yaml
 
 FORMATS = (".csv", ".json", ".yaml", ".yml")
 # Cells that need no YAML parser.
@@ -26,12 +27,7 @@ _DOT = re.compile(r"(?<!\\)\.")
 
 def read_data(path: Path) -> Any:
     """The JSON or YAML in ``path``. Raises UsageError, with the place of what is wrong."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: is not UTF-8 text (byte {error.start})") from error
+    text = _text(path)
     if path.suffix.lower() == ".json":
         try:
             return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
@@ -45,6 +41,15 @@ def read_data(path: Path) -> Any:
     if document.problems:
         raise UsageError("\n".join(map(str, document.problems)))
     return document.data
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: is not UTF-8 text (byte {error.start})") from error
 
 
 def _no_constant(name: str) -> None:
@@ -83,13 +88,7 @@ def _is_planned(item: Any) -> bool:
 
 
 def _read_csv(path: Path) -> Iterator[dict[str, Any]]:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: is not UTF-8 text (byte {error.start})") from error
-    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
     try:
         header = next(rows, None)
         if not header or any(not name.strip() for name in header):
@@ -129,7 +128,7 @@ def cell_value(cell: str) -> Any:
         return int(cell) if cell.lstrip("-").isdigit() else float(cell)
     if _WORD.match(cell) and reads_as_text(cell):
         return cell
-    document = parse_value(cell)
+    document = parse(cell)
     return cell if document.problems else document.data
 
 
@@ -148,9 +147,7 @@ def save_trials(path: Path, trials: Iterable[Mapping[str, Any]]) -> int:
     if suffix == ".json":
         text = json.dumps(listed, indent=1, ensure_ascii=False) + "\n"
     elif suffix in (".yaml", ".yml"):
-        from .yaml12.write import dump_list
-
-        text = dump_list(listed)
+        text = to_yaml(listed)
     elif suffix == ".csv":
         text = _csv_text(listed)
     else:
@@ -163,7 +160,7 @@ def save_trials(path: Path, trials: Iterable[Mapping[str, Any]]) -> int:
 
 
 def _csv_text(trials: list[dict[str, Any]]) -> str:
-    rows = [dict(_leaves(params)) for params in trials]
+    rows = [{_header(path): _cell(v) for path, v in leaves(params)} for params in trials]
     header = list(dict.fromkeys(name for row in rows for name in row))
     file = io.StringIO(newline="")
     writer = csv.writer(file, lineterminator="\n")
@@ -173,13 +170,9 @@ def _csv_text(trials: list[dict[str, Any]]) -> str:
     return file.getvalue()
 
 
-def _leaves(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for key, value in params.items():
-        name = prefix + key.replace("\\", "\\\\").replace(".", "\\.")
-        if isinstance(value, Mapping) and value:
-            yield from _leaves(value, f"{name}.")
-        else:
-            yield name, _cell(value)
+def _header(path: tuple[str, ...]) -> str:
+    """What :func:`split_header` takes back to ``path``."""
+    return ".".join(part.replace("\\", "\\\\").replace(".", "\\.") for part in path)
 
 
 def _cell(value: Any) -> str:

@@ -24,11 +24,11 @@ class Document:
     unread: set[KeyPath] = field(default_factory=set)
     is_hopeless: bool = False  # nothing more can be said of it
 
-    def problem(self, place: Place, message: str, key: KeyPath = (), mend: str = "") -> None:
+    def problem(self, place: Place, message: str, key: KeyPath = (), mend: str = "") -> Problem:
         """Note a complaint about ``place`` (line and column, from 1)."""
-        line, column = place
-        source = self.source(line) if column <= 200 else ""
-        self.problems.append(Problem(message, key_text(key), self.name, line, column, source, mend))
+        found = Problem(message, key_text(key), self.name, *place, self.source(place), mend)
+        self.problems.append(found)
+        return found
 
     def unreadable(self, place: Place, message: str, key: KeyPath, mend: str = "") -> None:
         """Note a complaint about a value that is left out, and about which nothing else is said."""
@@ -39,10 +39,14 @@ class Document:
         """Whether the value at ``key``, or one around it, could not be read."""
         return any(key[:length] in self.unread for length in range(len(key) + 1))
 
-    def source(self, line: int) -> str:
-        """The text of a line as messages show it."""
-        text = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
-        return text.expandtabs(1)[:200].rstrip()
+    def line(self, number: int) -> str:
+        """The text of a line, from 1; empty beyond the end."""
+        return self.lines[number - 1] if 0 < number <= len(self.lines) else ""
+
+    def source(self, place: Place) -> str:
+        """The text of a line as messages show it; nothing where the place is too far right."""
+        line, column = place
+        return self.line(line).expandtabs(1)[:200].rstrip() if column <= 200 else ""
 
 
 def key_text(key: KeyPath) -> str:

@@ -19,7 +19,7 @@ def explain(error: yaml.MarkedYAMLError, document: Document) -> None:
     mark = error.problem_mark or error.context_mark
     place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     for line in (place[0], place[0] - 1):
-        text = document.lines[line - 1] if 0 < line <= len(document.lines) else ""
+        text = document.line(line)
         indent = text[: len(text) - len(text.lstrip())]
         if "\t" in indent:
             document.problem(
@@ -46,17 +46,13 @@ class Found(NamedTuple):
     place: Place | None = None
 
 
-def _line(document: Document, number: int) -> str:
-    return document.lines[number - 1] if 0 < number <= len(document.lines) else ""
-
-
 def _unclosed_quote(error: yaml.MarkedYAMLError, document: Document) -> Found | None:
     mark = error.context_mark
     if mark is None or "quoted scalar" not in (error.context or ""):
         return None
     if not (error.problem or "").endswith(("end of stream", "document separator")):
         return None
-    quote = _line(document, mark.line + 1)[mark.column : mark.column + 1]
+    quote = document.line(mark.line + 1)[mark.column : mark.column + 1]
     return Found(
         "the quote that begins here is never closed",
         f"end the text with another {quote}, or remove this one",
@@ -71,7 +67,7 @@ def _glued_colon(error: yaml.MarkedYAMLError, document: Document) -> Found | Non
         return None
     mark = error.problem_mark or error.context_mark
     for number in range(mark.line + 1 if mark else 0, 0, -1):
-        text = _line(document, number)
+        text = document.line(number)
         match = _GLUED.match(text)
         if match:
             key, value = match["key"], match["value"].rstrip()
@@ -99,7 +95,7 @@ def _odd_indentation(error: yaml.MarkedYAMLError, document: Document) -> Found |
             if not levels or levels[-1] < indent:
                 levels.append(indent)
     here = mark.column
-    text = _line(document, mark.line + 1)
+    text = document.line(mark.line + 1)
     if text[:here].strip():
         return None
     what = "item of a list" if text[here : here + 1] == "-" else "line"
@@ -121,7 +117,7 @@ def _bracket_in_text(error: yaml.MarkedYAMLError, document: Document) -> Found |
     mark = error.problem_mark
     if mark is None or "while parsing a flow" not in (error.context or ""):
         return None
-    text = _line(document, mark.line + 1)
+    text = document.line(mark.line + 1)
     before = _PLAIN_TEXT.search(text[: mark.column])
     if text[mark.column : mark.column + 1] not in ("[", "{") or before is None:
         return None

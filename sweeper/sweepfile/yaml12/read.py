@@ -66,8 +66,8 @@ _YAML11 = re.compile(
 )
 
 
-def parse(text: str, name: str) -> Document:
-    """Read one YAML document; complaints are in ``.problems``, never raised."""
+def parse(text: str, name: str = "") -> Document:
+    """Read one YAML document; complaints, of ``name``, are in ``.problems``, never raised."""
     text = text.removeprefix("\ufeff")
     document = Document(name, _LINES.split(text))
     try:
@@ -101,11 +101,6 @@ def _nests_too_deeply(text: str) -> bool:
         if depth > _DEEPEST:
             return True
     return False
-
-
-def parse_value(text: str, name: str = "") -> Document:
-    """Read a value given on the command line."""
-    return parse(text, name)
 
 
 def _compose_slowly(text: str, document: Document, near: int = 0) -> yaml.Node | None:
@@ -263,14 +258,13 @@ class _Builder:
                 digits = text.replace("_", "")
                 return int(digits, 0) if digits[:2] in ("0x", "0o") else int(digits, 10)
             if kind == "float":
-                number = float(text.replace("_", "").replace(".inf", "inf").replace(".nan", "nan"))
+                digits = text.lower().replace("_", "")
+                number = float(digits.replace(".inf", "inf").replace(".nan", "nan"))
                 return self.finite(number, node, key)
         except UnicodeEncodeError:
             self.document.unreadable(self.place(node), "half a surrogate pair is not text", key)
             return None
         except (KeyError, ValueError):
-            if kind == "float" and re.fullmatch(r"[-+]?\.(inf|nan)", text.lower()):
-                return self.finite(float(text.lower().replace(".", "", 1)), node, key)
             self.document.unreadable(self.place(node), f"expected {kind}, found {text!r}", key)
             return None
         if kind == "merge":

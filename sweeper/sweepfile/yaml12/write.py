@@ -25,15 +25,8 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
 _Dumper.add_representer(str, _text)
 
 
-def to_yaml(document: Mapping[str, Any]) -> str:
-    """``document`` in block style, keys in their order."""
-    text: str = yaml.dump(
-        dict(document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
-    )
-    return text
-
-
-def dump_list(items: list[dict[str, Any]]) -> str:
-    """A list of parameter dicts, in the same style."""
-    text: str = yaml.dump(items, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+def to_yaml(data: Mapping[str, Any] | list[Any]) -> str:
+    """``data`` in block style, keys in their order."""
+    plain = dict(data) if isinstance(data, Mapping) else data
+    text: str = yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
     return text

@@ -167,7 +167,7 @@ def test_run_cap_counts_trials_and_may_cut_a_point(load: Load) -> None:
 
 
 def test_trials_can_be_made_by_hand() -> None:
-    assert Trial(1, {"a": 2}, 0, 7) == Trial(index=1, params={"a": 2}, replicate=0, seed=7)
+    assert Trial(1, {"a": 2}, 0, 7) == Trial(index=1, params={"a": 2}, replicate=0, sweep_seed=7)
     assert Trial(1, {"a": 2}, 0, 7) != Trial(1, {"a": 2}, 0, 8)
 
 

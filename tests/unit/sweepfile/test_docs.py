@@ -12,8 +12,9 @@ import pytest
 
 from sweeper.space import KINDS
 from sweeper.sweepfile import load_sweep
+from sweeper.sweepfile.command import MACROS
 from sweeper.sweepfile.early_terminate import TYPES
-from sweeper.sweepfile.keys import KEYS, MACROS, WANDB_KEYS
+from sweeper.sweepfile.keys import KEYS, WANDB_KEYS
 from sweeper.sweepfile.schema import schema
 from sweeper.sweepfile.sweep import METHODS
 from sweeper.sweepfile.yaml12.read import parse

@@ -13,7 +13,18 @@ import pytest
 from sweeper.errors import UsageError
 from sweeper.sweepfile import Sweep, schema_json, to_wandb_yaml
 from sweeper.sweepfile.convert import to_wandb
-from sweeper.sweepfile.keys import KEYS, WANDB_KEYS
+from sweeper.sweepfile.early_terminate import TYPES
+from sweeper.sweepfile.keys import (
+    BUDGET,
+    CHECKPOINT,
+    FIELDS,
+    KEYS,
+    METRIC,
+    RESOURCES,
+    RETRY,
+    WANDB_KEYS,
+)
+from sweeper.sweepfile.rules import DURATION, SIZE, Field
 from sweeper.sweepfile.schema import schema
 from sweeper.sweepfile.yaml12.read import parse
 
@@ -125,3 +136,30 @@ def test_w_and_b_validates_the_result(load: Load, method: str) -> None:
 
     text, _ = to_wandb_yaml(load(CONVERTED.replace("METHOD", method)))
     assert cfg.schema_violations_from_proposed_config(yaml.safe_load(text)) == []
+
+
+def checked_fields() -> dict[str, Field]:
+    tables = {
+        "": FIELDS,
+        "metric.": METRIC,
+        "resources.": RESOURCES,
+        "budget.": BUDGET,
+        "retry.": RETRY,
+        "checkpoint.": CHECKPOINT,
+        **{f"{kind}.": fields for kind, fields in TYPES.items()},
+    }
+    fields = {prefix + name: one for prefix, table in tables.items() for name, one in table.items()}
+    # Of a duration or a size the schema knows the type alone.
+    return {
+        name: one
+        for name, one in fields.items()
+        if one.rule.words and one.rule not in (DURATION, SIZE)
+    }
+
+
+@pytest.mark.parametrize(("name", "field"), checked_fields().items())
+def test_the_schema_allows_what_the_loader_does(name: str, field: Field) -> None:
+    choices = field.schema.get("enum", [])
+    numbers = [0, 1, -1, 0.5, 1.5, 2.0, 10**400]
+    for value in [*choices, *numbers, True, None, "", "x", "1", [], ["best"], {}]:
+        assert jsonschema.Draft7Validator(field.schema).is_valid(value) == field.rule.allows(value)

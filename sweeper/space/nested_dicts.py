@@ -1,0 +1,58 @@
+"""Nested dicts by path: a value looked up or set, all of them, one dict laid upon another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+Path = tuple[str, ...]
+_ABSENT = object()
+
+
+def get(tree: Any, path: Sequence[str], default: Any = None) -> Any:
+    """The value at ``path``; ``default`` if there is none."""
+    for part in path:
+        if not isinstance(tree, Mapping) or part not in tree:
+            return default
+        tree = tree[part]
+    return tree
+
+
+def has(tree: Any, path: Sequence[str]) -> bool:
+    """Whether there is something at ``path``."""
+    return get(tree, path, _ABSENT) is not _ABSENT
+
+
+def put(tree: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    """Set the value at ``path``, making the mappings on the way."""
+    for part in path[:-1]:
+        child = tree.get(part)
+        if not isinstance(child, dict):
+            child = tree[part] = {}
+        tree = child
+    tree[path[-1]] = value
+
+
+def leaves(tree: Mapping[str, Any], path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Every value that is no mapping, or an empty one, and its path."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, (*path, key))
+        else:
+            yield (*path, key), value
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``over`` laid upon ``base``, mapping by mapping; neither is changed."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        both = isinstance(value, Mapping) and isinstance(below, Mapping)
+        merged[key] = merge(below, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def overlap(one: Path, other: Path) -> bool:
+    """Whether the paths are the same, or one leads into what stands at the other."""
+    shorter = min(len(one), len(other))
+    return one[:shorter] == other[:shorter]

@@ -1,0 +1,102 @@
+"""``base`` and ``trials`` may name files: what these hold is put in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sweeper.errors import UsageError
+from sweeper.wording import all_of, describe, nearest
+
+from .problems import Problems
+from .trials_file import FORMATS, read_data, read_trials
+
+
+def inline_base(problems: Problems, data: dict[str, Any], sweep_file: Path) -> None:
+    """Make ``base`` a mapping, if it is there."""
+    raw = data.get("base")
+    if "base" not in data or isinstance(raw, dict):
+        return
+    if not isinstance(raw, str):
+        problems.expected(("base",), "a JSON or YAML file, or a mapping", raw)
+        problems.base_is_unread = True
+        return
+    before = len(problems.found)
+    found = _read(problems, "base", raw, sweep_file, read_data, {})
+    if not isinstance(found, dict):
+        problems.add(("base",), f"{raw}: expected a parameter dict, found {describe(found)}")
+        found = {}
+    problems.base_is_unread = len(problems.found) > before
+    data["base"] = found
+
+
+def inline_trials(
+    problems: Problems, data: dict[str, Any], method: str | None, sweep_file: Path
+) -> list[Any] | None:
+    """The dicts of ``method: list``; None if there are none."""
+    raw = data.get("trials")
+    if "trials" not in data:
+        if method == "list":
+            problems.add(
+                ("method",),
+                "`method: list` needs `trials`",
+                "a list of parameter dicts, or a file",
+            )
+        return None
+    if method is not None and method != "list":
+        problems.add(
+            ("trials",),
+            f"`trials` has no meaning in `method: {method}`",
+            "use `method: list`",
+            on_key=True,
+        )
+        return None
+    if isinstance(raw, str):
+        raw = _read(problems, "trials", raw, sweep_file, read_trials, None)
+        if raw is None:
+            return None
+    if not isinstance(raw, list):
+        problems.expected(("trials",), "a list of parameter dicts, or a file", raw)
+        return None
+    if not raw:
+        problems.add(("trials",), "expected at least one trial, found an empty list")
+        return None
+    data["trials"] = raw
+    return raw
+
+
+def _read(
+    problems: Problems,
+    key: str,
+    name: str,
+    sweep_file: Path,
+    read: Callable[[Path], Any],
+    otherwise: Any,
+) -> Any:
+    """What the file holds that stands at ``key``: beside the sweep file, or in the current
+    directory; ``otherwise``, and a complaint, if it cannot be read.
+    """
+    beside, here = sweep_file.parent / Path(name).expanduser(), Path.cwd() / Path(name).expanduser()
+    place = here if here.exists() and not beside.exists() else beside
+    if not place.exists():
+        problems.add((key,), f"there is no file {place}", _mend(place, sweep_file))
+        return otherwise
+    try:
+        return read(place)
+    except UsageError as error:
+        problems.add((key,), str(error))
+        return otherwise
+
+
+def _mend(missing: Path, sweep_file: Path) -> str:
+    """Which file may be meant instead of a missing one."""
+    names = [p.name for p in missing.parent.iterdir()] if missing.parent.is_dir() else []
+    close = nearest(missing.name, names)
+    if close:
+        return f"did you mean {close[0]}?"
+    files = sorted(file for file in names if Path(file).suffix in FORMATS)
+    files = [file for file in files if file != sweep_file.name][:6]
+    if files:
+        return f"beside it there {'are' if len(files) > 1 else 'is'} {all_of(files)}"
+    return "name a file beside the sweep file"

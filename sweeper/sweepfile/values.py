@@ -1,0 +1,168 @@
+"""The values of a sweep file's keys that stand alone. Complaints go to ``problems``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sweeper.wording import describe, did_you_mean, one_of
+
+from .command import MACROS
+from .keys import (
+    BUDGET,
+    CHECKPOINT,
+    FIELDS,
+    KEPT,
+    KEYS,
+    METRIC,
+    RESOURCES,
+    RETRY,
+    WANDB_KEYS,
+    is_there,
+    wraps,
+)
+from .problems import Problems
+from .rules import COUNT, read_mapping, read_value
+from .sweep import METHODS, Budget, Metric, Resources, Retry
+from .yaml12 import KeyPath
+
+
+def top_level(problems: Problems, raw: dict[str, Any]) -> None:
+    """Refuse unknown keys; name those that are W&B's own."""
+    for key in raw:
+        if key in KEYS or key in WANDB_KEYS:
+            continue
+        mend = did_you_mean(key, KEYS)
+        if key == "metrics":
+            mend = "give one `metric`: several objectives at once are not searched for"
+        elif wraps(raw[key]):
+            mend = f"the keys below `{key}:` belong at the top level of the file"
+        problems.add(
+            (key,), f"unknown key `{key}`", mend or f"the keys are {', '.join(KEYS)}", on_key=True
+        )
+    unused = [key for key in raw if key in WANDB_KEYS and key != "description"]
+    if unused:
+        problems.warn(
+            (unused[0],), f"kept, but not used here: {', '.join(unused)} (for W&B's service)"
+        )
+
+
+def command(problems: Problems, raw: Any) -> tuple[Any, ...] | None:
+    """The words that run a script; None: not given."""
+    if not isinstance(raw, list):
+        words = ", ".join(raw.split()) if isinstance(raw, str) else ""
+        mend = f"write `command: [{words}]`" if isinstance(raw, str) else ""
+        problems.expected(("command",), "a list of words", raw, mend)
+        return None
+    for index, word in enumerate(raw):
+        if isinstance(word, (list, dict)):
+            problems.warn(("command", index), f"{describe(word)} is passed as one word")
+        elif isinstance(word, str) and word.startswith("${") and word.endswith("}"):
+            _check_macro(problems, word[2:-1], ("command", index))
+    return tuple(raw) or None
+
+
+def _check_macro(problems: Problems, macro: str, key: KeyPath) -> None:
+    if macro in MACROS or macro.startswith("envvar:"):
+        return
+    hint = did_you_mean(macro, MACROS).replace("`", "`${", 1)[:-2]
+    problems.warn(
+        key, f"${{{macro}}} is no macro and vanishes, as in W&B" + (f"; {hint}}}`?" if hint else "")
+    )
+
+
+def method(problems: Problems, raw: dict[str, Any]) -> str | None:
+    value = raw.get("method")
+    if isinstance(value, str) and value in METHODS:
+        return value
+    if value is None:
+        if "method" not in raw and is_there(raw, "method"):
+            return None
+        at: KeyPath = ("method",) if "method" in raw else ()
+        problems.add(at, "`method` is missing", f"add `method:` with one of {one_of(METHODS)}")
+        return None
+    mend = did_you_mean(value, METHODS) if isinstance(value, str) else ""
+    if value == "custom":
+        mend = "W&B hands `custom` to a scheduler of its service: name a searcher instead"
+    problems.expected(("method",), f"one of {one_of(METHODS)}", value, mend)
+    return None
+
+
+def plain(problems: Problems, raw: dict[str, Any], key: str) -> Any:
+    """The value of a key that its rule alone checks, or its default."""
+    return read_value(problems, raw.get(key, FIELDS[key].default), (key,), FIELDS[key].rule)
+
+
+def metric(problems: Problems, raw: Any) -> Metric | None:
+    key = ("metric",)
+    mend = f"write `metric: {{name: {raw}, goal: minimize}}`" if isinstance(raw, str) else ""
+    given = read_mapping(problems, _without_null(raw, "target"), key, METRIC, mend)
+    if given is None:
+        return None
+    name = given.pop("name", None)
+    if not isinstance(name, str) or not name:
+        at = (*key, "name") if "name" in raw else key
+        problems.add(
+            at, "`metric` needs `name`", "the name under which it is logged, like val_loss"
+        )
+    unused = [name for name in ("impute", "impute_while_running") if name in given]
+    if unused:
+        problems.warn((*key, unused[0]), f"kept, but not used here: {', '.join(unused)}")
+    return Metric(name, **{name: given[name] for name in given if name not in unused})
+
+
+def _without_null(raw: Any, *names: str) -> Any:
+    """A mapping without those of these keys that are empty, which counts as not given."""
+    if not isinstance(raw, dict):
+        return raw
+    return {name: value for name, value in raw.items() if value is not None or name not in names}
+
+
+def resources(problems: Problems, raw: Any) -> Resources:
+    key = ("resources",)
+    given = read_mapping(problems, raw, key, RESOURCES, "for example {cpu: 1, gpu: 0.25}") or {}
+    gpu = given.get("gpu") or 0
+    if gpu > 1 and not float(gpu).is_integer():
+        problems.expected(
+            (*key, "gpu"), "a fraction of one GPU, or whole GPUs", gpu, f"like {round(gpu) or 1}"
+        )
+    return Resources(**{name: _shortened(value) for name, value in given.items()})
+
+
+def _shortened(value: float | None) -> float:
+    """1.0 as 1."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value or 0
+
+
+def parallel(problems: Problems, raw: Any) -> int | None:
+    """How many trials at once; None: as many as the resources allow."""
+    if raw is None or raw == "auto":
+        return None
+    if isinstance(raw, str) and not raw.strip().isdigit():
+        mend = did_you_mean(raw, ["auto"]) or "leave it out for as many as the resources allow"
+        problems.expected(("parallel",), "auto or a whole number of 1 or more", raw, mend)
+        return None
+    count: int | None = read_value(problems, raw, ("parallel",), COUNT)
+    return count
+
+
+def budget(problems: Problems, raw: Any) -> Budget:
+    example = "for example {wall: 12h, trial: 90m, trials: 200, disk: 50GB}"
+    given = read_mapping(problems, _without_null(raw, *BUDGET), ("budget",), BUDGET, example)
+    return Budget(**given or {})
+
+
+def retry(problems: Problems, raw: Any) -> Retry:
+    mend = f"write `retry: {{max: {raw}}}`" if isinstance(raw, int) else ""
+    return Retry(**read_mapping(problems, raw, ("retry",), RETRY, mend) or {})
+
+
+def checkpoint(problems: Problems, raw: Any) -> dict[str, Any]:
+    """``keep`` becomes a list; the rest is as written."""
+    key = ("checkpoint",)
+    given = read_mapping(problems, raw, key, CHECKPOINT, "for example {keep: [best, last]}") or {}
+    if "keep" in given:
+        is_list = isinstance(given["keep"], list)
+        given["keep"] = given["keep"] if is_list else [given["keep"]]
+        for index, what in enumerate(given["keep"]):
+            read_value(problems, what, (*key, "keep", index) if is_list else (*key, "keep"), KEPT)
+    return given
