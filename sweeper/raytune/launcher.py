@@ -116,7 +116,6 @@ def launch(
             slots = min(slots, sweep.parallel or slots, total or slots)
             scratch = home / "ray"
             shutil.rmtree(scratch, ignore_errors=True)  # a launch that was killed left it
-            stack.callback(shutil.rmtree, scratch, ignore_errors=True)
             disk.prune()
             searcher = TuneSearcher(todo, partial(trial_request, sweep, session.mode), conditions)
             callback = LaunchCallback(searcher, conditions, disk, listener, tree, score, adaptive)
@@ -127,6 +126,8 @@ def launch(
             except Exception as error:  # Tune's view is an opinion: the tree is the record
                 if not signals.received:
                     logger.warning("Ray Tune ended early: %s", error)
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
         except BaseException:
             # Ray's native code may turn what a signal handler raises into an error of its own.
             if not signals.received:

@@ -14,7 +14,7 @@ from sweeper.tree import RunRecord, Tree
 
 
 class _MetricScheduler(FIFOScheduler):  # type: ignore[misc]
-    """Asks :meth:`should_stop` at each report of the metric before the last."""
+    """Asks :meth:`should_stop` at each report of the metric, unless the trial is done."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its scheduler for a restore that we never do
@@ -32,11 +32,7 @@ class _MetricScheduler(FIFOScheduler):  # type: ignore[misc]
 
 
 class StopByRule(_MetricScheduler):
-    """Stops a trial when the stopping rule says so.
-
-    An iteration is one report of the metric, counted from 1 over all attempts of a run. A run is
-    named by its directory, ``exp-…/run--…``, which a resumed trial keeps from launch to launch.
-    """
+    """Stops a trial when the stopping rule says so."""
 
     def __init__(self, rule: StoppingRule) -> None:
         super().__init__()

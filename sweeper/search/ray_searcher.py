@@ -104,7 +104,7 @@ class RaySearcher:
             with self._own_generators():
                 search = self._library.build(self._dimensions, self._seed, self._trials, [])
                 search.suggest("0")
-                self._report(search, "0", 0.5)
+                search.on_trial_complete("0", {"value": 0.5})
         except Exception as error:
             import ray
 
@@ -179,13 +179,11 @@ class RaySearcher:
         return True
 
     def _complete(self, key: str, value: float | None) -> None:
-        self._report(self._search, key, self._library.failed if value is None else value)
-
-    def _report(self, search: Any, key: str, value: float | None) -> None:
+        value = self._library.failed if value is None else value
         if value is None:
-            search.on_trial_complete(key, error=True)
+            self._search.on_trial_complete(key, error=True)
         else:
-            search.on_trial_complete(key, {"value": value})
+            self._search.on_trial_complete(key, {"value": value})
 
     def _safely(self, action: Callable[[], T]) -> T | None:
         try:
