@@ -30,9 +30,9 @@ def make_tuner(
     callback: LaunchCallback,
 ) -> tune.Tuner:
     """The tuner that runs ``slots`` trials at a time; ``scratch`` is a directory of its own."""
-    meeting = scratch / "workers"
-    files.make_directory(meeting)
-    shared = {**sweep_request(sweep), "slots": slots, "meeting": str(meeting)}
+    workers = scratch / "workers"  # each that is up leaves a file there
+    files.make_directory(workers)
+    shared = {**sweep_request(sweep), "slots": slots, "workers": str(workers)}
     trainable = tune.with_parameters(
         SweepTrainable, session=session.to_json(), sweep=json.dumps(shared)
     )
