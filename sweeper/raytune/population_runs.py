@@ -13,11 +13,10 @@ class PopulationRuns:
     def __init__(self, sweep: Sweep, tree: Tree, program: str) -> None:
         self._sweep, self._tree, self._program = sweep, tree, program
 
-    def can_be_of(self, parent: RunRecord) -> bool:
+    def can_have_child(self, parent: RunRecord) -> bool:
         return can_have_child(parent)
 
     def make(self, trial: Trial, parent: RunRecord) -> RunRecord | None:
-        sweep = self._sweep
-        tree = self._tree.debug if trial.params.get("debug") is True else self._tree
+        sweep, params = self._sweep, trial.params
         origin = Origin(trial.seed, sweep.sweep_name, trial.index, program=self._program)
-        return make_child(tree, trial.params, sweep.monitored, origin, parent)
+        return make_child(self._tree.of(params), params, sweep.monitored, origin, parent)

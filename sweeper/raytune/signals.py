@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import FrameType
 
 
@@ -14,8 +13,11 @@ class Interrupted(KeyboardInterrupt):
     """A signal arrived; not an ``Exception``, so that little on the way swallows it."""
 
 
-class Stop:
-    """Signals for the length of a launch: the first ends it in order, the second at once."""
+class LaunchSignals:
+    """Signals for the length of a launch: the first ends it in order, the second at once.
+
+    A context manager: on leaving it, the handlers are those from before.
+    """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
 
@@ -24,13 +26,24 @@ class Stop:
         self.at_once: Callable[[], object] = lambda: None  # what is left to do on the second
         self._main = threading.current_thread() is threading.main_thread()
 
+    def __enter__(self) -> LaunchSignals:
+        self._before = [signal.getsignal(signum) for signum in self.SIGNALS]
+        self.install()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._main:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            for signum, handler in zip(self.SIGNALS, self._before, strict=True):
+                signal.signal(signum, handler)
+
     def install(self) -> None:
         """Take the signals over; again after ``ray.init``, which takes SIGTERM for itself."""
         if self._main:
             for signum in self.SIGNALS:
                 signal.signal(signum, self._handle)
 
-    def after(self, seconds: float | None) -> None:
+    def alarm_after(self, seconds: float | None) -> None:
         """Interrupt the launch when its budget of wall-clock seconds is spent."""
         if seconds is not None and self._main:
             signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -42,17 +55,3 @@ class Stop:
         if not self.received:
             self.received = signum
             raise Interrupted(signum)
-
-
-@contextmanager
-def signals_caught() -> Iterator[Stop]:
-    stop = Stop()
-    before = [signal.getsignal(signum) for signum in stop.SIGNALS]
-    stop.install()
-    try:
-        yield stop
-    finally:
-        if stop._main:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            for signum, handler in zip(stop.SIGNALS, before, strict=True):
-                signal.signal(signum, handler)

@@ -6,17 +6,17 @@ import difflib
 import statistics
 from typing import Any
 
-from sweeper.sweepfile import Metric, Sweep
+from sweeper.sweepfile import Sweep
 
 
 class StopConditions:
     """What the driver knows while trials run, and why no further one should start."""
 
-    def __init__(self, sweep: Sweep, script: bool = False) -> None:
+    def __init__(self, sweep: Sweep) -> None:
         self.breaker = sweep.retry.breaker
         self.budget = sweep.budget
         self.metric = sweep.metric
-        self.script = script
+        self.script = False  # whether the program is a script, once that is known
         self._repeats = sweep.repeats
         self._values: dict[int, list[float | None]] = {}  # parameter dict -> of its replicates
         self.started = 0
@@ -40,7 +40,7 @@ class StopConditions:
         most = self.budget.trials
         return not self.winding_down() and (most is None or self.started + waiting < most)
 
-    def takes(self, bytes_: int) -> None:
+    def disk_used(self, bytes_: int) -> None:
         """Wind down when the runs take as many bytes as they may."""
         if self.budget.disk is not None and bytes_ >= self.budget.disk:
             self.again = self.reason is not None
@@ -81,7 +81,7 @@ class StopConditions:
     def ended(self, end: str, result: dict[str, Any]) -> None:
         """Wind down when too many trials in a row fail, or when the request itself is wrong."""
         if end == "no-metric":  # nothing in the tree has it: the sweep file is wrong
-            self.fatal = no_metric(self.metric, result, self.script)
+            self.fatal = self.no_metric(result)
         elif end == "broken":
             self.fatal = str(result.get("error"))
         elif end in ("failed", "out-of-memory", "timed-out"):
@@ -92,23 +92,24 @@ class StopConditions:
         elif end != "lost":
             self.failures_in_a_row = 0
 
-
-def no_metric(metric: Metric | None, result: dict[str, Any], script: bool = False) -> str:
-    """What to say of a trial that ended without having reported the metric."""
-    name = metric.name if metric else ""
-    reported = result.get("reported") or []
-    near = difflib.get_close_matches(name, reported, 1)
-    found = f"found {', '.join(reported)}" if reported else "found no report at all"
-    if near:
-        mend = f"did you mean {near[0]}?"
-    elif script:
-        mend = (
-            "log it in the script with sweeper.report, sweeper.callbacks() or wandb.log, "
-            "or define train(params, callbacks)"
+    def no_metric(self, result: dict[str, Any]) -> str:
+        """What to say of a trial that ended without having reported the metric."""
+        name = self.metric.name if self.metric else ""
+        reported = result.get("reported") or []
+        near = difflib.get_close_matches(name, reported, 1)
+        found = f"found {', '.join(reported)}" if reported else "found no report at all"
+        if near:
+            mend = f"did you mean {near[0]}?"
+        elif self.script:
+            mend = (
+                "log it in the script with sweeper.report, sweeper.callbacks() or wandb.log, "
+                "or define train(params, callbacks)"
+            )
+        else:
+            mend = (
+                "pass `callbacks` to model.fit (with validation data for val_…), or call run.report"
+            )
+        return (
+            f"metric.name: trial {result.get('trial')} ended without reporting {name!r}: "
+            f"{found}; {mend}"
         )
-    else:
-        mend = "pass `callbacks` to model.fit (with validation data for val_…), or call run.report"
-    return (
-        f"metric.name: trial {result.get('trial')} ended without reporting {name!r}: "
-        f"{found}; {mend}"
-    )

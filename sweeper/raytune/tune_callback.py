@@ -6,24 +6,23 @@ import functools
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ray import tune
 
 from sweeper.experiment import close_run
+from sweeper.search import AdaptivePlan
 from sweeper.tree import RunRecord, Tree
 
-from .disk import Disk
-from .stop_conditions import StopConditions, no_metric
+from .disk import DiskUsage
+from .listener import Listener
+from .stop_conditions import StopConditions
 from .tune_searcher import TuneSearcher
-
-if TYPE_CHECKING:
-    from .launcher import Listener
 
 logger = logging.getLogger("sweeper.raytune")
 
 
-def _harmless(hook: Callable[..., None]) -> Callable[..., None]:
+def _exceptions_logged(hook: Callable[..., None]) -> Callable[..., None]:
     """An exception in any hook would end the whole sweep: log it instead."""
 
     @functools.wraps(hook)
@@ -37,47 +36,49 @@ def _harmless(hook: Callable[..., None]) -> Callable[..., None]:
 
 
 class LaunchCallback(tune.Callback):  # type: ignore[misc]
-    """Tells ``progress`` and ``listener`` of each trial's start, reports and end.
+    """Tells the stop conditions, the searcher and the listener what becomes of each trial.
 
-    ``learn`` is given each trial that has ended, and its run if it got one; it returns the value
-    of the metric that the run counts with.
+    ``score`` is the value of the metric that a run counts with; ``adaptive`` is the plan of a sweep
+    whose searcher learns from it.
     """
 
     def __init__(
         self,
         searcher: TuneSearcher,
-        progress: StopConditions,
+        conditions: StopConditions,
+        disk: DiskUsage,
         listener: Listener,
-        disk: Disk,
-        base: Path,
-        learn: Callable[[int, RunRecord | None], float | None],
+        tree: Tree,
+        score: Callable[[RunRecord], float | None],
+        adaptive: AdaptivePlan | None,
     ) -> None:
-        self._learn = learn
-        self._disk = disk
-        self._base = base
         self._searcher = searcher
-        self._progress = progress
+        self._conditions = conditions
+        self._disk = disk
         self._listener = listener
+        self._tree = tree
+        self._score = score
+        self._adaptive = adaptive
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its callbacks for a restore that we never do
 
-    @_harmless
+    @_exceptions_logged
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         self._listener.trial_started(self._index(trial))
 
-    @_harmless
+    @_exceptions_logged
     def on_trial_result(
         self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         if "epoch" in result:
             value = result.get("metric")
-            self._progress.reported(value)
+            self._conditions.reported(value)
             self._listener.trial_reported(
                 self._index(trial), result["epoch"], value, result.get("run", "")
             )
 
-    @_harmless
+    @_exceptions_logged
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         result = trial.last_result or {}
         end = result.get("end", "stopped")
@@ -86,31 +87,37 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
             if end == "no-metric" and self._known_metric():
                 # Other runs have it: this trial failed, the request is right.
                 end = "failed"
-                result["error"] = (
-                    f"NoMetric: {no_metric(self._progress.metric, result, self._progress.script)}"
-                )
-                kind, _, message = result["error"].partition(": ")
-                close_run(run, end, {"type": kind, "message": message}, by="driver")
+                message = self._conditions.no_metric(result)
+                result["error"] = f"NoMetric: {message}"
+                close_run(run, end, {"type": "NoMetric", "message": message}, by="driver")
             if end == "stopped":  # our lease takes the run from the child, should it still train
                 close_run(run, "stopped", by="driver")
             self._disk.ended(run)
-            self._progress.takes(self._disk.spent)
-            value = self._learn(self._index(trial), RunRecord.at(run))
+            self._conditions.disk_used(self._disk.used)
+            value = self._tell_value(self._index(trial), RunRecord.at(run))
         else:
-            value = self._learn(self._index(trial), None)
-        self._progress.ended(end, result)
+            value = self._tell_value(self._index(trial), None)
+        self._conditions.ended(end, result)
         self._listener.trial_ended(self._index(trial), end, result, value)
 
-    @_harmless
+    @_exceptions_logged
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         result = {"error": "its worker is gone, again and again; -v shows what Ray says"}
-        self._learn(self._index(trial), None)
+        self._tell_value(self._index(trial), None)
         self._listener.trial_ended(self._index(trial), "lost", result, None)
 
+    def _tell_value(self, trial: int, run: RunRecord | None) -> float | None:
+        """The value of the trial, which has ended, once those who decide by it know."""
+        value = None if run is None else self._score(run)
+        self._conditions.scored(trial, value)
+        if self._adaptive is not None:
+            self._adaptive.ended(trial, value)
+        return value
+
     def _known_metric(self) -> bool:
-        metric = self._progress.metric
+        metric = self._conditions.metric
         return metric is not None and any(
-            metric.name in row for record in Tree(self._base).all_runs() for row in record.rows
+            metric.name in row for record in self._tree.all_runs() for row in record.rows
         )
 
     def _index(self, trial: Any) -> int:

@@ -20,36 +20,36 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
     """Hands out the trials of a plan in their order, until it ends or the launch winds down.
 
     Where the plan gives None, the next trial depends on those that run. ``request`` turns a planned
-    trial into the message for the trainable; ``progress`` tells that no new trial is to start.
+    trial into the message for the trainable; ``conditions`` tell that no new trial is to start.
     """
 
     def __init__(
         self,
         plan: Iterator[PlannedTrial | None],
         request: Callable[[PlannedTrial], dict[str, Any]],
-        progress: StopConditions,
+        conditions: StopConditions,
     ) -> None:
         super().__init__()
         self._plan = plan
         self._request = request
-        self._progress = progress
+        self._conditions = conditions
         self._indices: dict[str, int] = {}
         self._running: set[str] = set()
 
     def suggest(self, trial_id: str) -> Any:
-        if self._progress.winding_down():
+        if self._conditions.winding_down():
             return Searcher.FINISHED
         try:
             item = next(self._plan, _END)
         except SweeperError as error:  # Tune would call every trial failed
-            self._progress.fatal = str(error)
+            self._conditions.fatal = str(error)
             return Searcher.FINISHED
         if item is None and self._running:
             return None  # Tune asks again
         if not isinstance(item, PlannedTrial):
             return Searcher.FINISHED
         self._running.add(trial_id)
-        self._progress.starting()
+        self._conditions.starting()
         self._indices[trial_id] = item.trial.index
         return {"request": json.dumps(self._request(item))}
 

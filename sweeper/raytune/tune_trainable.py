@@ -34,7 +34,7 @@ from sweeper.worker import (
 logger = logging.getLogger("sweeper.raytune")
 
 GATHER_SECONDS = 0.02  # how long to wait for what follows a report
-MEETING_SECONDS = 30.0  # a worker that is not up by then has found no room
+STARTING_SECONDS = 30.0  # a worker that is not up by then has found no room
 CHILD_TRIALS = 200  # a child is replaced after so many trials
 CHILD_GROWTH_BYTES = 1 << 30  # or when it has grown by so much since its first
 
@@ -56,10 +56,10 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         self._first_rss = 0
         self._running = False
         self._oom_kills = 0
-        self._met = False
+        self._all_up = False
         self._up_since = time.monotonic()
         self.reset_config(config)
-        Path(self._request["meeting"], str(os.getpid()) + os.uname().nodename).touch()
+        Path(self._request["workers"], str(os.getpid()) + os.uname().nodename).touch()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._abandon()
@@ -176,7 +176,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
     def _done(
         self, outcome: str, error: dict[str, Any] | None = None, reported: list[str] | None = None
     ) -> dict[str, Any]:
-        self._meet()
+        self._await_workers()
         self._result |= {"done": True, "end": outcome, "attempts": self._attempt}
         if error:
             self._result["error"] = f"{error['type']}: {error['message']}"
@@ -184,21 +184,21 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
             self._result["reported"] = reported
         return dict(self._result)
 
-    def _meet(self) -> None:
+    def _await_workers(self) -> None:
         """Let no trial end before every worker of the launch is up.
 
         Tune gives a waiting trial to a worker that has become idle, and ends the one that is being
         started for it: of trials shorter than a worker's start only one would run at a time (seen
         in Ray 2.60, ``TuneController._maybe_reuse_cached_actor``).
         """
-        deadline = self._up_since + MEETING_SECONDS
-        while not self._met:
-            there = len(os.listdir(self._request["meeting"]))
-            self._met = there >= self._request["slots"] or time.monotonic() > deadline
-            if not self._met:
+        deadline = self._up_since + STARTING_SECONDS
+        while not self._all_up:
+            up = len(os.listdir(self._request["workers"]))
+            self._all_up = up >= self._request["slots"] or time.monotonic() > deadline
+            if not self._all_up:
                 time.sleep(0.02)
 
-    def _close(self, outcome: str, error: dict[str, Any] | None = None) -> None:
+    def _close(self, outcome: str, error: dict[str, Any]) -> None:
         if "run" in self._result:
             run = Path(self._result["path"])
             close_run(run, outcome, error=error, by="driver")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import math
 import statistics
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -52,14 +53,14 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
         score: ScoreFunction,
     ) -> None:
         self._sweep = sweep
-        self._trees = {False: tree, True: tree.debug}
+        self._tree = tree
         self._searcher = searcher
         self._score = score
         self._sign = -1.0 if sweep.metric and sweep.metric.goal == "maximize" else 1.0
         self._worst: float | None = None
         self._points: dict[int, _Point] = {}  # trial index -> its point
-        self._seen: set[tuple[bool, str]] = set()
-        self._claims: dict[bool, dict[str, bytes]] = {False: {}, True: {}}
+        self._seen: set[tuple[Path, str]] = set()  # base of the tree, experiment
+        self._claims: dict[Path, dict[str, bytes]] = defaultdict(dict)
         self._random: Iterator[dict[str, Any]] | None = None
         self._todo = deque(item for item in planned if item.state in ("new", "resumed"))
         self._trials = len(planned)
@@ -69,8 +70,7 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
 
     def __next__(self) -> PlannedTrial | None:
         if not self._todo:
-            cap = self._sweep.run_cap
-            left = self._sweep.repeats if cap is None else cap - self._trials
+            left = self._left()
             if left <= 0:
                 raise StopIteration
             self._todo.extend(self._choose()[:left])
@@ -89,6 +89,11 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
         if not point.running:
             self._tell(point)
 
+    def _left(self) -> int:
+        """How many more trials ``run_cap`` allows; without it, as many as are chosen at once."""
+        cap = self._sweep.run_cap
+        return self._sweep.repeats if cap is None else cap - self._trials
+
     def _count(self, point: _Point, value: float | None) -> None:
         if value is not None and math.isfinite(value):
             point.values.append(self._sign * value)
@@ -102,9 +107,9 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
 
     def _learn(self, planned: Sequence[PlannedTrial]) -> None:
         """Tell the searcher of the trials so far, the failed ones last."""
-        points: dict[tuple[bool, str], _Point] = {}
+        points: dict[tuple[Path, str], _Point] = {}
         for item in planned:
-            key = (item.trial.params.get("debug") is True, item.experiment)
+            key = (self._tree.of(item.trial.params).base, item.experiment)
             if item.run is not None and item.run.parent is not None:
                 continue  # what it gives does not follow from its parameters
             self._seen.add(key)
@@ -161,13 +166,12 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
     def _plan(self, params: dict[str, Any], key: str | None) -> list[PlannedTrial] | None:
         """The replicates still to run; none if others have run them all, None if tried before."""
         sweep = self._sweep
-        debug = params.get("debug") is True
-        experiment, runs = self._trees[debug].find_runs(
-            params, sweep.monitored, self._claims[debug]
-        )
-        if (debug, experiment) in self._seen:
+        tree = self._tree.of(params)
+        claims = self._claims[tree.base]
+        experiment, runs = tree.find_runs(params, sweep.monitored, claims)
+        if (tree.base, experiment) in self._seen:
             return None
-        self._seen.add((debug, experiment))
+        self._seen.add((tree.base, experiment))
         point = _Point(key)
         todo = []
         for replicate in range(sweep.repeats):
@@ -192,6 +196,8 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
         except Exception as error:
             logger.warning(
                 "method %s: the searcher failed (%s: %s); the next trial is drawn at random",
-                self._sweep.method, type(error).__name__, error,
-            )  # fmt: skip
+                self._sweep.method,
+                type(error).__name__,
+                error,
+            )
             return None

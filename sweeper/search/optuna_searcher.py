@@ -36,7 +36,10 @@ class OptunaSearcher:
 
         check_installed(name)
         if name in EXTRAS:
-            _import(name)
+            try:
+                importlib.import_module(EXTRAS[name])
+            except ImportError as error:
+                raise _lacking(name, str(error)) from error
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._name, self._seed = name, seed
         self._choices = [None] * len(choices) if name == "cmaes" else list(choices)
@@ -110,13 +113,6 @@ def check_installed(method: str) -> None:
     module = EXTRAS.get(method)
     if module is not None and importlib.util.find_spec(module) is None:
         raise _lacking(method, f"No module named {module!r}")
-
-
-def _import(method: str) -> None:
-    try:
-        importlib.import_module(EXTRAS[method])
-    except ImportError as error:
-        raise _lacking(method, str(error)) from error
 
 
 def _lacking(method: str, why: str) -> UsageError:

@@ -27,7 +27,7 @@ logger = logging.getLogger("sweeper.search")
 class ChildRuns(Protocol):
     """Makes the runs that begin from the backup of another: what writes them is not known here."""
 
-    def can_be_of(self, parent: RunRecord) -> bool:
+    def can_have_child(self, parent: RunRecord) -> bool:
         """Has the run a backup from which another could go on?"""
 
     def make(self, trial: Trial, parent: RunRecord) -> RunRecord | None:
@@ -60,7 +60,7 @@ class Population(AdaptivePlan):
         assert sweep.early_terminate is not None
         self._early = sweep.early_terminate
         self._has_room = has_room
-        self._make = children
+        self._child_runs = children
         self._members = sweep.trials()
         self._no_more_members = False
         self._children: deque[PlannedTrial] = deque()
@@ -86,7 +86,7 @@ class Population(AdaptivePlan):
                 assert item is not None
                 self._params[item.trial.index] = item.trial.params
                 return item
-        if not self._below_cap():
+        if self._left() <= 0:
             raise StopIteration
         return None
 
@@ -110,7 +110,7 @@ class Population(AdaptivePlan):
         worst = min(math.ceil(len(ranked) * self._early.options["quantile"]), len(ranked) // 2)
         if math.isfinite(values[trial]) and values[trial] <= ranked[-worst - 1]:
             return False
-        if not self._below_cap() or not self._has_room(len(self._children)):
+        if self._left() <= 0 or not self._has_room(len(self._children)):
             return False
         try:
             replaced = self._replace(trial, values)
@@ -141,7 +141,9 @@ class Population(AdaptivePlan):
             for other, value in values.items()
             if value < values[trial] and latest[other] < latest[trial] and other not in self._over
         )
-        parents = [other for _, other in better if self._make.can_be_of(self._runs[other])]
+        parents = [
+            other for _, other in better if self._child_runs.can_have_child(self._runs[other])
+        ]
         random = Random(f"{self._sweep.seed} {self._next}")
         best = parents[: math.ceil(len(parents) * self._early.options["quantile"])]
         random.shuffle(best)
@@ -159,8 +161,9 @@ class Population(AdaptivePlan):
             self._warned = True
             logger.warning(
                 "%s: no trial has a backup from which another could go on: pass `callbacks` to "
-                "model.fit, or call run.save(directory) after each report", self._early.type,
-            )  # fmt: skip
+                "model.fit, or call run.save(directory) after each report",
+                self._early.type,
+            )
         return False
 
     def _child_of(self, parent: int, random: Random) -> PlannedTrial | None:
@@ -169,7 +172,7 @@ class Population(AdaptivePlan):
         if params is None:
             return None
         trial = sweep.trial_of(self._next, params)
-        run = self._make.make(trial, self._runs[parent])
+        run = self._child_runs.make(trial, self._runs[parent])
         if run is None:
             return None
         assert run.parent is not None
@@ -191,8 +194,6 @@ class Population(AdaptivePlan):
             space, self._changes(), running, epoch + early.options["interval"], random
         )
         return explore(space, self._params[parent], 0.0, random, ranked)
-
-    # -- what pb2 learns from ---------------------------------------------------------------
 
     def _changes(self) -> list[Change]:
         """What each trial has gained from one multiple of ``interval`` to the next."""
@@ -218,8 +219,6 @@ class Population(AdaptivePlan):
         except (KeyError, ValueError):
             return None
 
-    # ---------------------------------------------------------------------------------------
-
     def _choose(self) -> list[PlannedTrial]:
         if self._searcher is not None:
             return super()._choose()
@@ -227,9 +226,6 @@ class Population(AdaptivePlan):
             planned = self._plan(next(self._members).params, None)
             if planned:
                 return planned
-
-    def _below_cap(self) -> bool:
-        return self._sweep.run_cap is None or self._trials < self._sweep.run_cap
 
     def _note(self, trial: int, epoch: int, value: float) -> None:
         """Keep a value, turned so that smaller is better; what is no finite number is worst."""

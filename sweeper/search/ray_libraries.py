@@ -24,8 +24,8 @@ class Library:
     wrapper is told of an error, and the library never hears of the point.
     """
 
-    modules: tuple[str, ...]
-    packages: tuple[str, ...]
+    module: str
+    package: str
     build: Callable[[int, int, int, list[Config]], Any]
     failed: float | None = None
     late: bool = False  # takes points after the start as well
@@ -49,19 +49,13 @@ def _hyperopt(dimensions: int, seed: int, trials: int, points: list[Config]) -> 
     )
 
 
-def _bohb(dimensions: int, seed: int, trials: int, points: list[Config]) -> Any:
-    from ray.tune.search.bohb import TuneBOHB
-
-    space = importlib.import_module("ConfigSpace")
-    # Not by the wrapper's own conversion: it calls a method that ConfigSpace 1 has dropped.
-    cube = space.ConfigurationSpace(seed=seed)
-    for axis in range(dimensions):
-        cube.add(space.UniformFloatHyperparameter(f"x{axis}", 0.0, 1.0))
-    return TuneBOHB(cube, metric="value", mode="min", points_to_evaluate=points, seed=seed)
-
-
 def _ax(dimensions: int, seed: int, trials: int, points: list[Config]) -> Any:
     from ray.tune.search.ax import AxSearch
+
+    class Search(AxSearch):  # type: ignore[misc]
+        def _setup_experiment(self) -> None:
+            # Ray's own asks Ax for these, by an attribute that Ax 1.3 no longer has.
+            self._metric, self._mode = "value", "min"
 
     service = importlib.import_module("ax.service.ax_client")
     for name in [name for name in logging.Logger.manager.loggerDict if name.split(".")[0] == "ax"]:
@@ -70,12 +64,12 @@ def _ax(dimensions: int, seed: int, trials: int, points: list[Config]) -> Any:
         random_seed=seed, enforce_sequential_optimization=False, verbose_logging=False
     )
     client.create_experiment(
-        parameters=AxSearch.convert_search_space(_space(dimensions)),
+        parameters=Search.convert_search_space(_space(dimensions)),
         objectives={"value": service.ObjectiveProperties(minimize=True)},
         # How many trials run at a time is not for the searcher to say; -1: any number.
         choose_generation_strategy_kwargs={"max_parallelism_override": -1},
     )
-    return AxSearch(ax_client=client, points_to_evaluate=points)
+    return Search(ax_client=client, points_to_evaluate=points)
 
 
 def _nevergrad(dimensions: int, seed: int, trials: int, points: list[Config]) -> Any:
@@ -97,81 +91,79 @@ def _nevergrad(dimensions: int, seed: int, trials: int, points: list[Config]) ->
     )
 
 
-def _bayesopt(dimensions: int, seed: int, trials: int, points: list[Config]) -> Any:
-    from ray.tune.search.bayesopt import BayesOptSearch
+class BayesOpt:
+    """bayesian-optimization, spoken to as the others' wrappers are.
 
-    # The wrapper's own random steps end only when each of them has given a value, and its patience
-    # ends the search: both are off.
-    return BayesOptSearch(
-        dict.fromkeys(_space(dimensions), (0.0, 1.0)),
-        metric="value",
-        mode="min",
-        points_to_evaluate=points,
-        random_state=seed,
-        random_search_steps=0,
-        skip_duplicate=False,
-        patience=2**31,
-        repeat_float_precision=17,
-    )
+    It has one of Ray Tune's too, which cannot work with its releases 2 and 3.
+    """
+
+    def __init__(self, dimensions: int, seed: int, points: list[Config]) -> None:
+        library = importlib.import_module("bayes_opt")
+        self._optimizer: Any = library.BayesianOptimization(
+            None,
+            {f"x{axis}": (0.0, 1.0) for axis in range(dimensions)},
+            random_state=seed,
+            verbose=0,
+        )
+        # Release 1, which Nevergrad pins, wants to be told what is the default of those after it.
+        old = hasattr(library, "UtilityFunction")
+        self._utility = [library.UtilityFunction("ucb", kappa=2.576, xi=0.0)] if old else []
+        self._points = points
+        self._live: dict[str, Config] = {}
+
+    def suggest(self, key: str) -> Config:
+        known = self._points
+        config: Config = known.pop(0) if known else self._optimizer.suggest(*self._utility)
+        self._live[key] = config
+        return config
+
+    def on_trial_complete(
+        self, key: str, result: Config | None = None, error: bool = False
+    ) -> None:
+        config = self._live.pop(key, None)  # none of a search that was built before this one
+        if config is not None and result is not None:
+            self._optimizer.register(config, -result["value"])
 
 
-def _zoopt(dimensions: int, seed: int, trials: int, points: list[Config]) -> Any:
-    from ray.tune.search.zoopt import ZOOptSearch
-
-    class Search(ZOOptSearch):  # type: ignore[misc]
-        def suggest(self, trial_id: str) -> Any:
-            suggested = super().suggest(trial_id)
-            # ZOOpt expects to be asked again before the last of its first points has its value;
-            # else it takes them for unfinished and never suggests again. The call gives nothing.
-            optimizer = self.optimizer
-            if optimizer.init_num == optimizer.get_parameters().get_train_size():
-                super().suggest(trial_id)
-            return suggested
-
-    search = Search(
-        budget=max(trials, 4),
-        dim_dict=Search.convert_search_space(_space(dimensions)),
-        metric="value",
-        mode="min",
-        parallel_num=2**31,  # as for Ax
-    )
-    # Not as the wrapper's points_to_evaluate: it makes tuples of them, to which ZOOpt then assigns.
-    if points:
-        lists = [list(point.values()) for point in points]
-        search.optimizer.get_parameters().set_init_samples(lists)
-    return search
+def _bayesopt(dimensions: int, seed: int, trials: int, points: list[Config]) -> BayesOpt:
+    return BayesOpt(dimensions, seed, points)
 
 
 LIBRARIES = {
-    "hyperopt": Library(("hyperopt",), ("hyperopt",), _hyperopt),
-    "bohb": Library(("hpbandster", "ConfigSpace"), ("hpbandster", "ConfigSpace"), _bohb, late=True),
+    "hyperopt": Library("hyperopt", "hyperopt", _hyperopt),
     # The wrapper has Ax abandon a trial without a number: it is neither learned nor tried again.
-    "ax": Library(("ax",), ("ax-platform",), _ax, failed=math.nan, late=True),
-    "nevergrad": Library(("nevergrad",), ("nevergrad",), _nevergrad),
-    "bayesopt": Library(("bayes_opt",), ("bayesian-optimization",), _bayesopt),
-    # ZOOpt compares values, no more. Its first points must all have one.
-    "zoopt": Library(("zoopt",), ("zoopt",), _zoopt, failed=math.inf),
+    "ax": Library("ax", "ax-platform", _ax, failed=math.nan, late=True),
+    "nevergrad": Library("nevergrad", "nevergrad", _nevergrad),
+    "bayesopt": Library("bayes_opt", "bayesian-optimization", _bayesopt),
 }
 
 UNUSABLE = {
-    "hebo": "HEBO cannot be installed beside this TensorFlow: HEBO 0.3.5 and 0.3.6 need "
-    "numpy<1.25, TensorFlow numpy>=1.26; HEBO 0.3.2 needs pandas<2 and pymoo<0.6, and that pandas "
-    "does not work with NumPy 2. Use another method, such as bayes or gp"
+    "bohb": (
+        "its library, HpBandSter, has had no release since 2018",
+        "`method: bayes` together with `early_terminate: {type: bohb, max_iter: …}`",
+    ),
+    "hebo": (
+        "HEBO cannot be installed beside this TensorFlow: HEBO 0.3.5 and 0.3.6 need numpy<1.25, "
+        "TensorFlow numpy>=1.26; HEBO 0.3.2 needs pandas<2 and pymoo<0.6, and that pandas does not "
+        "work with NumPy 2",
+        "`method: bayes` or `gp`",
+    ),
+    "zoopt": (
+        "its library, ZOOpt, has had no release since 2022",
+        "`method: cmaes` or `bayes`",
+    ),
 }
-
-NAMES = (*LIBRARIES, *UNUSABLE)
+"""Methods of other sweepers that no launch can have here: why, and what is nearest to them."""
 
 
 def check_installed(method: str) -> None:
     """Raise ``UsageError`` where the method's library is not there; imports none."""
     if method in UNUSABLE:
-        raise UsageError(f"method: {method}: {UNUSABLE[method]}.")
-    if method not in LIBRARIES:
-        return
-    library = LIBRARIES[method]
-    missing = [module for module in library.modules if importlib.util.find_spec(module) is None]
-    if missing:
+        why, instead = UNUSABLE[method]
+        raise UsageError(f"method: {method}: {why}. Use {instead} instead.")
+    library = LIBRARIES.get(method)
+    if library is not None and importlib.util.find_spec(library.module) is None:
         raise UsageError(
-            f"method: {method}: this searcher needs {' and '.join(library.packages)}: the module "
-            f"{', '.join(missing)} is not installed. Install it: pip install 'sweeper[{method}]'"
+            f"method: {method}: this searcher needs {library.package}: the module "
+            f"{library.module} is not installed. Install it: pip install 'sweeper[{method}]'"
         )

@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 
 from sweeper.errors import UsageError
 
-from .ray_libraries import LIBRARIES, NAMES, Config, check_installed
+from .ray_libraries import LIBRARIES, Config, check_installed
 from .unit_cube import clip_to_unit
 
-log = logging.getLogger("sweeper.search")
+logger = logging.getLogger("sweeper.search")
 
 T = TypeVar("T")
 
@@ -38,15 +38,14 @@ class _Point:
 class RaySearcher:
     """A searcher of another library, as :class:`sweeper.search.Searcher`.
 
-    ``dimensions`` is the length of a point, ``trials`` how many the sweep plans (ZOOpt and
-    Nevergrad choose their strategy by it). The same seed and the same calls give the same points;
+    ``dimensions`` is the length of a point, ``trials`` how many the sweep plans (Nevergrad
+    chooses its strategy by it). The same seed and the same calls give the same points;
     libraries that draw from the process's generators get generators of this searcher's own.
 
     What happens inside the library after the start cannot end a launch: if it fails, or wants to
     wait for values, the point is drawn uniformly at random (seeded); each failure is logged once
     as a warning. Points taken before the first ``ask`` are learned; of those taken later only
-    Ax, BOHB and BayesOpt can be told, and of ZOOpt's only the best few fit its memory. BOHB sees
-    one budget: its model without its brackets.
+    Ax and BayesOpt can be told.
 
     Raises:
         UsageError: the library is not installed, or Ray's wrapper cannot use the installed one.
@@ -55,7 +54,7 @@ class RaySearcher:
     def __init__(self, name: str, dimensions: int, seed: int, *, trials: int = 100) -> None:
         check_installed(name)
         if name not in LIBRARIES:
-            raise UsageError(f"method: expected one of {', '.join(NAMES)}, found {name!r}.")
+            raise UsageError(f"method: expected one of {', '.join(LIBRARIES)}, found {name!r}.")
         self._name = name
         self._library = LIBRARIES[name]
         self._dimensions = dimensions
@@ -74,16 +73,16 @@ class RaySearcher:
         key = self._key()
         at = self._safely(lambda: self._suggest(key))
         if at is None:
-            at = [_inside(self._random.random()) for _ in range(self._dimensions)]
+            at = [_in_unit_interval(self._random.random()) for _ in range(self._dimensions)]
         self._points[key] = _Point(at)
         return key, list(at)
 
     def take(self, point: Sequence[float]) -> str:
         """A key for somebody else's point; it counts as running."""
         key = self._key()
-        known = self._points[key] = _Point([_inside(value) for value in point])
+        known = self._points[key] = _Point([_in_unit_interval(value) for value in point])
         if self._search is not None and self._library.late:
-            self._safely(lambda: self._feed(key, known))
+            self._safely(lambda: self._feed_late(key, known))
         return key
 
     def tell(self, key: str, value: float | None) -> None:
@@ -102,19 +101,19 @@ class RaySearcher:
     def _check(self) -> None:
         """Make the library work once, so that what cannot work fails before the launch."""
         try:
-            with self._own_world():
+            with self._own_generators():
                 search = self._library.build(self._dimensions, self._seed, self._trials, [])
                 search.suggest("0")
-                self._report(search, "0", 0.5)
+                search.on_trial_complete("0", {"value": 0.5})
         except Exception as error:
             import ray
 
-            version = importlib.metadata.version
-            names = ", ".join(f"{name} {version(name)}" for name in self._library.packages)
+            package = self._library.package
+            version = importlib.metadata.version(package)
             raise UsageError(
                 f"method: {self._name}: Ray Tune {ray.__version__} cannot work with the installed "
-                f"{names}: {type(error).__name__}: {error}. Install what is known to work: "
-                f"pip install 'sweeper[{self._name}]'"
+                f"{package} {version}: {type(error).__name__}: {error}. "
+                f"Install what is known to work: pip install 'sweeper[{self._name}]'"
             ) from error
         self._states = []
 
@@ -128,27 +127,21 @@ class RaySearcher:
         if not isinstance(config, dict):  # it waits for values, or thinks that it is done
             return None
         self._live.add(key)
-        return [_inside(config[f"x{axis}"]) for axis in range(self._dimensions)]
+        return [_in_unit_interval(config[f"x{axis}"]) for axis in range(self._dimensions)]
 
     def _start(self) -> None:
         """Build the search with every point known so far, and tell it of them in order."""
-        known = self._points
-        if self._name == "zoopt":
-            # It keeps as many points as it starts with, the best, and waits for all their values.
-            probe = self._library.build(self._dimensions, self._seed, self._trials, [])
-            room = probe.optimizer.get_parameters().get_train_size()
-            told = {key: point for key, point in known.items() if point.value is not None}
-            best = sorted(told.items(), key=lambda item: item[1].value or 0.0)
-            known = dict(best[:room])
-        points = [_config(point.at) for point in known.values()]
+        points = [_config(point.at) for point in self._points.values()]
         self._search = self._library.build(self._dimensions, self._seed, self._trials, points)
-        for key, point in known.items():
-            self._feed(key, point, fresh=False)
+        for key, point in self._points.items():
+            self._feed(key, point)
 
-    def _feed(self, key: str, point: _Point, fresh: bool = True) -> None:
+    def _feed_late(self, key: str, point: _Point) -> None:
+        self._search._points_to_evaluate = [_config(point.at)]
+        self._feed(key, point)
+
+    def _feed(self, key: str, point: _Point) -> None:
         """Have the wrapper "suggest" a known point, so that it can be told of it."""
-        if fresh:
-            self._search._points_to_evaluate = [_config(point.at)]
         config = self._search.suggest(key)
         wanted = _config(point.at)
         if not isinstance(config, dict):
@@ -186,26 +179,21 @@ class RaySearcher:
         return True
 
     def _complete(self, key: str, value: float | None) -> None:
-        self._report(self._search, key, self._library.failed if value is None else value)
-
-    def _report(self, search: Any, key: str, value: float | None) -> None:
+        value = self._library.failed if value is None else value
         if value is None:
-            search.on_trial_complete(key, error=True)
-            return
-        result: dict[str, Any] = {"value": value}
-        if self._name == "bohb":  # it learns from results that say their budget, never at the end
-            search.on_trial_result(key, {**result, "hyperband_info": {"budget": 1.0}})
-        search.on_trial_complete(key, result)
+            self._search.on_trial_complete(key, error=True)
+        else:
+            self._search.on_trial_complete(key, {"value": value})
 
     def _safely(self, action: Callable[[], T]) -> T | None:
         try:
-            with self._own_world():
+            with self._own_generators():
                 return action()
         except Exception as error:
             text = f"{type(error).__name__}: {error}"
             if text not in self._warned:
                 self._warned.add(text)
-                log.warning(
+                logger.warning(
                     "The searcher %s failed and goes on, with random points where it must: %s",
                     self._name,
                     text,
@@ -213,7 +201,7 @@ class RaySearcher:
             return None
 
     @contextmanager
-    def _own_world(self) -> Iterator[None]:
+    def _own_generators(self) -> Iterator[None]:
         """The process's random generators in this searcher's state; no warnings of libraries."""
         import numpy
 
@@ -235,7 +223,7 @@ class RaySearcher:
             _restore(theirs, torch)
 
 
-def _inside(value: float) -> float:
+def _in_unit_interval(value: float) -> float:
     if math.isnan(value):
         raise ValueError("a coordinate is not a number")
     return clip_to_unit(value)

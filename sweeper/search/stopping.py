@@ -210,7 +210,7 @@ class MedianStop(StoppingRule):
 _RULES: dict[str, type[StoppingRule]] = {
     "hyperband": Hyperband,
     "asha": Asha,
-    "bohb": Asha,  # with all brackets; its other half is a searcher, such as `method: bohb`
+    "bohb": Asha,  # with all brackets; its other half is a searcher, such as `method: bayes`
     "median": MedianStop,
 }
 

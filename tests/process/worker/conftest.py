@@ -13,7 +13,7 @@ import psutil
 import pytest
 import yaml
 
-from sweeper.raytune.launcher import _request, _shared
+from sweeper.raytune.trial_requests import sweep_request, trial_request
 from sweeper.sweepfile import load_sweep
 from sweeper.tree import RunRecord, Tree
 from sweeper.worker import MARK, Child, Message, ServerControl, session_of
@@ -50,7 +50,7 @@ class Stage:
             self.control = ServerControl(self.session)
             self.control.wait_ready()
         planned = type("Planned", (), {"trial": sweep.trial(trial)})
-        request = {**_shared(sweep), **_request(sweep, "script", planned)}
+        request = {**sweep_request(sweep), **trial_request(sweep, "script", planned)}
         request = json.loads(json.dumps({**request, "gpus": [], "last_attempt": last}))
         self.child = Child(self.session, {})
         self.child.start(request)

@@ -117,7 +117,8 @@ def test_check_json_has_the_problems_on_standard_output(file: Path, capsys: Capt
 
 
 @pytest.mark.parametrize(
-    ("method", "module"), [("gp", "torch"), ("cmaes", "cmaes"), ("ax", "ax"), ("zoopt", "zoopt")]
+    ("method", "module"),
+    [("gp", "torch"), ("cmaes", "cmaes"), ("ax", "ax"), ("bayesopt", "bayes_opt")],
 )
 def test_check_finds_a_package_that_a_launch_would_miss(
     method: str, module: str, file: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
@@ -134,9 +135,27 @@ def test_check_finds_a_package_that_a_launch_would_miss(
     assert capsys.readouterr().err.endswith(found)
 
 
-def test_check_finds_a_method_that_no_launch_can_have(file: Path, capsys: Capture) -> None:
-    assert main(["check", str(file), "method=hebo"]) == 2
-    assert "cannot be installed beside this TensorFlow" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("method", "why", "instead"),
+    [
+        ("bohb", "HpBandSter, has had no release since 2018", "early_terminate: {type: bohb"),
+        ("hebo", "cannot be installed beside this TensorFlow", "`method: bayes`"),
+        ("zoopt", "ZOOpt, has had no release since 2022", "`method: cmaes`"),
+    ],
+)
+def test_check_finds_a_method_that_no_launch_can_have(
+    method: str, why: str, instead: str, file: Path, capsys: Capture
+) -> None:
+    file.with_name("absent.py").write_text("def train(params, callbacks): ...")
+    words = [str(file), f"method={method}"]
+    assert main(["check", *words]) == 2
+    found = capsys.readouterr().err
+    assert f"method: {method}: " in found
+    assert why in found
+    assert instead in found
+    assert main(["launch", *words, "--storage", str(file.parent / "tree")]) == 2
+    assert capsys.readouterr().err.endswith(found)
+    assert not (file.parent / "tree").exists()
 
 
 @pytest.mark.parametrize("words", [[], ["--spec-only"]])

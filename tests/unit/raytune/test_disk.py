@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sweeper.cli.main import main
-from sweeper.raytune.disk import Disk, taken
+from sweeper.raytune.disk import DiskUsage
 from sweeper.sweepfile import Sweep, load_sweep
 from sweeper.tree import Tree
 
@@ -20,24 +20,30 @@ def train(params, callbacks): ...
 """
 
 
+def taken(sweep: Sweep) -> int:
+    """What the sweep's runs take, in bytes, whatever it keeps."""
+    budget = dataclasses.replace(sweep.budget, disk=1)
+    return DiskUsage(dataclasses.replace(sweep, budget=budget), Tree(sweep.base_dir)).used
+
+
 def test_the_best_runs_of_the_sweep_keep_their_models(
     grid: Sweep, run_trial: Callable[..., Path]
 ) -> None:
     sweep = dataclasses.replace(grid, checkpoint={"top": 2})
     trials = list(sweep.trials())
     runs = [run_trial(sweep, trials[0], rows=[{"val_loss": 0.4}])]
-    disk = Disk(sweep, Tree(sweep.base_dir))
-    first = disk.spent
+    disk = DiskUsage(sweep, Tree(sweep.base_dir))
+    first = disk.used
     assert first == sum(path.stat().st_size for path in runs[0].rglob("*") if path.is_file())
     for trial, value in zip(trials[1:], (0.3, 0.2, 0.5), strict=True):
         runs.append(run_trial(sweep, trial, rows=[{"val_loss": value}]))
         disk.ended(runs[-1])
     kept = [run for run in runs if any((run / "models").iterdir())]
     assert kept == [runs[1], runs[2]]
-    assert disk.spent > 3 * first
-    assert disk.spent == taken(sweep, Tree(sweep.base_dir))  # without the models that have gone
+    assert disk.used > 3 * first
+    assert disk.used == taken(sweep)  # without the models that have gone
     run_trial(sweep, trials[0], rows=[{"val_loss": 0.1}], run="run--26-11-25--00-00")
-    Disk(sweep, Tree(sweep.base_dir))  # the next launch finds what the last one missed
+    DiskUsage(sweep, Tree(sweep.base_dir)).prune()  # the next launch finds what the last one missed
     assert not any((runs[1] / "models").iterdir())
     assert any((runs[2] / "models").iterdir())
 
@@ -46,8 +52,8 @@ def test_nothing_is_read_where_nothing_is_asked(
     grid: Sweep, run_trial: Callable[..., Path]
 ) -> None:
     run = run_trial(grid, next(grid.trials()), rows=[{"val_loss": 0.4}])
-    disk = Disk(grid, Tree(grid.base_dir))
-    assert disk.spent == 0
+    disk = DiskUsage(grid, Tree(grid.base_dir))
+    assert disk.used == 0
     disk.ended(run)
     assert any((run / "models").iterdir())
 
@@ -60,7 +66,7 @@ def test_nothing_starts_where_earlier_launches_have_spent_the_budget(
 ) -> None:
     grid_file.with_name("train.py").write_text(PROGRAM)
     run_trial(grid, next(grid.trials()), rows=[{"val_loss": 0.4}])
-    bytes_ = taken(grid, Tree(grid.base_dir))
+    bytes_ = taken(grid)
     assert main(["launch", str(grid_file), f"budget.disk={bytes_}"]) == 4
     lines = capsys.readouterr().err.splitlines()
     assert lines[-3:] == [
@@ -81,7 +87,7 @@ def test_keeping_fewer_models_may_make_room(
     grid_file.with_name("train.py").write_text(PROGRAM)
     for trial, value in zip(list(grid.trials())[:2], (0.4, 0.3), strict=True):
         run_trial(grid, trial, rows=[{"val_loss": value}])
-    budget = f"budget.disk={taken(grid, Tree(grid.base_dir))}"
+    budget = f"budget.disk={taken(grid)}"
     assert main(["launch", str(grid_file), budget]) == 4
     assert main(["launch", str(grid_file), budget, "checkpoint.top=1"]) == 2
     assert "imported" in capsys.readouterr().err

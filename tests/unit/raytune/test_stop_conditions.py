@@ -13,34 +13,34 @@ from sweeper.sweepfile import Metric, Sweep
 
 def aiming(grid: Sweep, mode: Literal["best", "last"], repeats: int = 1) -> StopConditions:
     metric = Metric("val_loss", target=0.2, mode=mode)
-    return StopConditions(dataclasses.replace(grid, metric=metric, repeats=repeats), script=False)
+    return StopConditions(dataclasses.replace(grid, metric=metric, repeats=repeats))
 
 
 def test_the_best_report_may_reach_the_target_while_a_trial_runs(grid: Sweep) -> None:
-    progress = aiming(grid, "best")
-    progress.reported(1.0)
-    assert not progress.winding_down()
-    progress.reported(0.1)
-    assert progress.reason == "val_loss has reached its target of 0.2"
+    conditions = aiming(grid, "best")
+    conditions.reported(1.0)
+    assert not conditions.winding_down()
+    conditions.reported(0.1)
+    assert conditions.reason == "val_loss has reached its target of 0.2"
 
 
 def test_the_last_value_may_reach_it_only_when_the_trial_has_ended(grid: Sweep) -> None:
-    progress = aiming(grid, "last")
+    conditions = aiming(grid, "last")
     for value in (1.0, 0.1, 5.0):
-        progress.reported(value)
-    progress.scored(0, 5.0)
-    assert not progress.winding_down()
-    progress.scored(1, 0.1)
-    assert progress.winding_down()
+        conditions.reported(value)
+    conditions.scored(0, 5.0)
+    assert not conditions.winding_down()
+    conditions.scored(1, 0.1)
+    assert conditions.winding_down()
 
 
 @pytest.mark.parametrize("mode", ["best", "last"])
 def test_where_trials_repeat_it_is_the_mean(grid: Sweep, mode: Literal["best", "last"]) -> None:
-    progress = aiming(grid, mode, repeats=2)
-    progress.reported(0.1)
-    progress.scored(0, 0.1)
-    progress.scored(1, 0.5)
-    assert not progress.winding_down()
-    progress.scored(2, 0.1)
-    progress.scored(3, 0.2)
-    assert progress.winding_down()
+    conditions = aiming(grid, mode, repeats=2)
+    conditions.reported(0.1)
+    conditions.scored(0, 0.1)
+    conditions.scored(1, 0.5)
+    assert not conditions.winding_down()
+    conditions.scored(2, 0.1)
+    conditions.scored(3, 0.2)
+    assert conditions.winding_down()

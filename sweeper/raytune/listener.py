@@ -1,0 +1,26 @@
+"""Who is told how a launch goes: what shows it, for instance."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+
+class Listener(Protocol):
+    """Who is told how a launch goes, on the driver's main thread."""
+
+    def started(self, total: int | None) -> None:
+        """Trials are about to run: ``total`` of them, None if their number is not known."""
+
+    def trial_started(self, trial: int) -> None:
+        """A worker has taken the trial."""
+
+    def trial_reported(self, trial: int, epoch: int, value: float | None, run: str) -> None:
+        """The trial has ended an epoch, with this value of the sweep's metric."""
+
+    def trial_ended(
+        self, trial: int, end: str, result: dict[str, Any], value: float | None
+    ) -> None:
+        """The trial has ended: finished, stopped, failed, out-of-memory, timed-out or lost.
+
+        ``value`` is its run's value of the metric, None if it failed or has none.
+        """

@@ -1,0 +1,52 @@
+"""Where a launch writes: that it can, and that nobody else launches the same sweep."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sweeper.errors import RunBusy, UsageError
+from sweeper.tree import Lease, living_owner
+
+
+def check_storage(base: Path) -> None:
+    """Raise ``UsageError`` if the tree cannot be written below ``base``; writes nothing."""
+    place = base
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise UsageError(f"{place}: expected a directory to store the tree in, found a file")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise _unwritable(place)
+
+
+def refuse_if_launching(home: Path) -> None:
+    """Raise ``RunBusy`` if a living process launches the sweep of this directory."""
+    owner = living_owner(home)
+    if owner is not None:
+        raise RunBusy(
+            f"{home}: this sweep is being launched already, by process {owner.get('pid')} on "
+            f"{owner.get('host')}: wait for it, or stop it and launch again"
+        )
+
+
+def acquire_sweep(home: Path) -> Lease:
+    """Take the lease of the sweep of this directory, which is made if it is not there.
+
+    Raises ``UsageError`` if it cannot be written, ``RunBusy`` if another process has the lease.
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        return Lease.acquire(home)
+    except OSError as error:
+        raise _unwritable(home) from error
+    except RunBusy:
+        refuse_if_launching(home)
+        raise
+
+
+def _unwritable(place: Path) -> UsageError:
+    return UsageError(
+        f"{place}: expected a directory that can be written, found that it cannot; "
+        "choose another with --storage or `storage:`"
+    )

@@ -1,0 +1,64 @@
+"""What a worker is told of the sweep, and of each trial: plain values, written as JSON."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from sweeper.sweepfile import Sweep, script_call
+from sweeper.tree import PlannedTrial
+from sweeper.worker import INTERPRETER, JSON_FILE
+
+
+def sweep_request(sweep: Sweep) -> dict[str, Any]:
+    """What every trial of the sweep has in common, as the trainable and its child read it."""
+    return {
+        "base": str(sweep.base_dir),
+        "sweep": sweep.sweep_name,
+        "monitored": sweep.monitored,
+        "checkpoint": _checkpoint_params(sweep),
+        "metric": sweep.metric.name if sweep.metric else None,
+        "program": program_name(sweep),
+        "cpus": sweep.resources.cpu,
+        "retries": sweep.retry.max,
+        "time_limit": sweep.budget.trial,
+        "every_report": sweep.early_terminate is not None,
+    }
+
+
+def trial_request(sweep: Sweep, mode: str, planned: PlannedTrial) -> dict[str, Any]:
+    """What is a trial's own; ``mode`` is the session's, ``function`` or ``script``."""
+    trial = planned.trial
+    request: dict[str, Any] = {
+        "trial": trial.index,
+        "params": trial.params,
+        "replicate": trial.replicate,
+        "seed": trial.seed,
+    }
+    if mode == "script":
+        request["argv"] = script_call(
+            sweep,
+            trial.params,
+            json_path=JSON_FILE,
+            environ=os.environ,
+            interpreter=INTERPRETER,
+        ).argv
+    return request
+
+
+def program_name(sweep: Sweep) -> str:
+    """What runs, for the record: the program, else the first file that the command names."""
+    if sweep.program is not None:
+        return str(sweep.program.path or sweep.program.module)
+    words = [str(word) for word in sweep.command or ()]
+    return next((str(Path(word).resolve()) for word in words if Path(word).is_file()), words[0])
+
+
+def _checkpoint_params(sweep: Sweep) -> dict[str, Any]:
+    """``checkpoint_params`` of the experiment manager: the sweep's metric unless it says other."""
+    params = {name: value for name, value in sweep.checkpoint.items() if name != "top"}
+    metric = sweep.metric
+    if metric and params.setdefault("monitor", metric.name) == metric.name:
+        params.setdefault("mode", metric.goal[:3])
+    return params

@@ -1,0 +1,58 @@
+"""Ray Tune's tuner for a launch. Importing this imports Ray Tune, which takes seconds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ray import tune
+from ray.tune.schedulers import TrialScheduler
+
+from sweeper.sweepfile import Sweep
+from sweeper.tree import files
+from sweeper.worker import Session
+
+from .trial_requests import sweep_request
+from .tune_callback import LaunchCallback
+from .tune_searcher import TuneSearcher
+from .tune_trainable import SweepTrainable
+
+LOST_NODE_RETRIES = 3
+
+
+def make_tuner(
+    sweep: Sweep,
+    session: Session,
+    slots: int,
+    scratch: Path,
+    searcher: TuneSearcher,
+    scheduler: TrialScheduler | None,
+    callback: LaunchCallback,
+) -> tune.Tuner:
+    """The tuner that runs ``slots`` trials at a time; ``scratch`` is a directory of its own."""
+    workers = scratch / "workers"  # each that is up leaves a file there
+    files.make_directory(workers)
+    shared = {**sweep_request(sweep), "slots": slots, "workers": str(workers)}
+    trainable = tune.with_parameters(
+        SweepTrainable, session=session.to_json(), sweep=json.dumps(shared)
+    )
+    return tune.Tuner(
+        tune.with_resources(trainable, {"CPU": sweep.resources.cpu, "GPU": sweep.resources.gpu}),
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            scheduler=scheduler,
+            num_samples=-1,
+            max_concurrent_trials=slots,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str(scratch),
+            verbose=0,
+            callbacks=[callback],
+            failure_config=tune.FailureConfig(max_failures=LOST_NODE_RETRIES),
+            checkpoint_config=tune.CheckpointConfig(
+                checkpoint_frequency=0, checkpoint_at_end=False
+            ),
+        ),
+    )
