@@ -21,6 +21,7 @@ from sweeper.sweepfile import (
     save_trials,
 )
 from sweeper.sweepfile.sweep import Budget, Resources, Retry
+from sweeper.tree import identity as tree
 
 Load = Callable[..., Sweep]
 MINIMAL = "method: grid\nparameters: {a: {values: [1, 2]}}\n"
@@ -198,7 +199,32 @@ def test_monitored_by_default(load: Load) -> None:
         ("a", "b"),
     )
     listed = "method: list\ntrials: [{m: {w: 1}, lr: 1}, {m: {w: 2}, lr: 1}]"
-    assert load(listed).monitored == ("m",)
+    assert load(listed).monitored == ("m", ("lr",))
+
+
+@pytest.mark.parametrize(
+    "forms",
+    [
+        ("{value: 4}", "{values: [4]}", "{values: [4, 8]}", "{min: 4, max: 8}", "4"),
+        ("{parameters: {w: {value: 4}}}", "{parameters: {w: {values: [4, 8]}}}", "{value: {w: 4}}"),
+    ],
+    ids=["lone", "group"],
+)
+def test_one_to_many_values_leave_identities_as_they_were(
+    load: Load, forms: tuple[str, ...]
+) -> None:
+    text = "method: grid\nparameters: {{a: {}, model: {{parameters: {{width: {{values: [4]}}}}}}}}"
+    sweeps = [load(text.format(form)) for form in forms]
+    found = {tree.experiment_id(next(s.trials()).params, s.monitored) for s in sweeps}
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("name", ["comment", "author", "notes", "description", "tags"])
+def test_a_note_counts_only_where_the_sweep_varies_it(load: Load, name: str) -> None:
+    text = "method: grid\nparameters: {{a: 1, m: {{parameters: {{w: 1}}}}, {}: {}}}"
+    assert load(text.format(name, "mine")).monitored == ("m", ("a",))
+    varied = load(text.format(name, "{values: [x, y]}"))
+    assert varied.monitored == ("m", tuple(sorted(("a", name))))
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
@@ -453,12 +479,12 @@ def test_a_list_has_the_identities_of_its_grid(load: Load, tmp_path: Path) -> No
           extra: {value: 5, when: "depth == 3"}
         """
     )
-    assert grid.monitored == ("model", ("depth",))
+    assert grid.monitored == ("model", ("depth", "extra", "rate"))
     save_trials(tmp_path / "t.csv", (trial.params for trial in grid.trials()))
     listed = load("method: list\ntrials: t.csv\n")
-    assert listed.monitored == ("model", ("depth", "extra"))
+    assert listed.monitored == grid.monitored
     constant = load("method: list\ntrials: [{m: {w: 1}, a: 1, b: 2}, {m: {w: 2}, a: 1, b: 3}]\n")
-    assert constant.monitored == ("m", ("b",))
+    assert constant.monitored == ("m", ("a", "b"))
 
 
 def test_a_stored_plan_counts_points_not_repeats(load: Load, tmp_path: Path) -> None:
