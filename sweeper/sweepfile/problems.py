@@ -53,6 +53,10 @@ class Problems:
         """Remember that the parameter at ``path`` could not be read."""
         self.broken[".".join(path)] = path
 
+    def option_below(self, key: KeyPath) -> KeyPath | None:
+        """What came from the command line for the value at ``key``, or for a part of it."""
+        return next((option for option in self.options if option[: len(key)] == key), None)
+
     def is_broken(self, name: str) -> bool:
         """Whether the parameter with this dotted name, or a group around it, could not be read."""
         return any(name == one or name.startswith(f"{one}.") for one in self.broken)

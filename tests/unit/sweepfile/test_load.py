@@ -215,8 +215,8 @@ def test_one_to_many_values_leave_identities_as_they_were(
 ) -> None:
     text = "method: grid\nparameters: {{a: {}, model: {{parameters: {{width: {{values: [4]}}}}}}}}"
     sweeps = [load(text.format(form)) for form in forms]
-    found = {tree.experiment_id(next(s.trials()).params, s.monitored) for s in sweeps}
-    assert len(found) == 1
+    texts = [tree.group_canonicals(next(s.trials()).params, s.monitored) for s in sweeps]
+    assert all(text == texts[0] for text in texts)
 
 
 @pytest.mark.parametrize("name", ["comment", "author", "notes", "description", "tags"])
@@ -514,3 +514,15 @@ def test_text_that_is_not_utf_8_is_shown(tmp_path: Path, data: bytes, said: str)
     with pytest.raises(SpecError) as caught:
         load_sweep(path)
     assert str(caught.value).startswith(f"{path}:{said}")
+
+
+def test_an_override_of_what_the_trials_set_is_refused(
+    load: Load, complaints: Callable[..., list[str]]
+) -> None:
+    text = "method: list\ntrials: [{x: 1, y: 2}, {y: 3}]\n"
+    (complaint,) = complaints(text, ("parameters.x.value=9",))
+    assert "`x` has a value of its own in 1 of the 2 trials of `trials`" in complaint
+    assert [t.params for t in load(text, ("parameters.z.value=9",)).trials()] == [
+        {"z": 9, "x": 1, "y": 2},
+        {"z": 9, "y": 3},
+    ]
