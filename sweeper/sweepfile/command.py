@@ -16,7 +16,7 @@ from .sweep import Sweep
 from .yaml12 import to_yaml
 
 DEFAULT_COMMAND = ("${env}", "${interpreter}", "${program}", "${args}")
-_ENVIRONMENT = re.compile(r"\$\{envvar:([A-Z0-9_]*)\}")
+ENVIRONMENT = re.compile(r"\$\{envvar:([A-Z0-9_]*)\}")
 
 Params = Mapping[str, Any]
 # The macros that stand for the parameters.
@@ -104,7 +104,7 @@ def _macro(
 
 def _replace_environment(word: str, environ: Mapping[str, str]) -> str:
     """``word`` with every ``${envvar:NAME}`` replaced; an unset one becomes its bare name."""
-    return _ENVIRONMENT.sub(lambda match: environ.get(match[1], match[1]), word)
+    return ENVIRONMENT.sub(lambda match: environ.get(match[1], match[1]), word)
 
 
 def wandb_param_file(params: Params) -> str:

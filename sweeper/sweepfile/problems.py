@@ -99,6 +99,13 @@ class Problems:
         line = self._place(key, True)[0][0]
         self.warnings.append(f"{self.document.name}:{line}: {key_text(key)}: {message}")
 
+    def warn_inside(self, key: KeyPath, text: str, column: int, message: str) -> None:
+        """Note something about one place inside the text that stands at ``key``."""
+        (line, start), exact = self._place(key, False)
+        found = self.document.line(line).find(text, start - 1) if exact else -1
+        place = f"{line}:{found + column + 1}" if found >= 0 else f"{line}"
+        self.warnings.append(f"{self.document.name}:{place}: {key_text(key)}: {message}")
+
     def stop_on_problems(self) -> None:
         """Raise :class:`SpecError` with all problems, if there are any."""
         if self.found:

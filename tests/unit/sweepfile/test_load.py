@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from sweeper.errors import SpecError, UsageError
 from sweeper.sweepfile import (
@@ -526,3 +528,34 @@ def test_an_override_of_what_the_trials_set_is_refused(
         {"z": 9, "x": 1, "y": 2},
         {"z": 9, "y": 3},
     ]
+
+
+@pytest.mark.parametrize(
+    ("word", "place", "said"),
+    [
+        ("${envvar: NUM}", 11, "vanishes, as in W&B; the name of a variable is made of A-Z"),
+        ("--x=${envvar:num}", 15, "stays as it is, as in W&B; the name of a variable"),
+        ("pre${args}", 14, "a macro is a whole word"),
+        ("${args} ", 11, "a macro is a whole word"),
+        ("${interpereter}", 11, "did you mean `${interpreter}`?"),
+        ("${envvar:NUM}", None, ""),
+        ("--x=${envvar:NUM}", None, ""),
+        ("echo ${HOME}", None, ""),
+    ],
+)
+def test_what_looks_like_a_macro_and_is_none_is_said(
+    load: Load, word: str, place: int | None, said: str
+) -> None:
+    sweep = load(f'command: ["{word}"]\nmethod: grid\nparameters: {{a: 1}}\n')
+    if place is None:
+        assert sweep.warnings == ()
+        return
+    (warning,) = sweep.warnings
+    assert f"sweep.yaml:1:{place + 1}: command[0]: " in warning
+    assert said in warning
+
+
+def test_the_mend_for_a_command_that_is_text_is_yaml(complaints: Callable[..., list[str]]) -> None:
+    (complaint,) = complaints("command: python x.py ${args}\nmethod: grid\nparameters: {a: 1}\n")
+    (mend,) = re.findall(r"write `(.*)`", complaint)
+    assert yaml.safe_load(mend) == {"command": ["python", "x.py", "${args}"]}
