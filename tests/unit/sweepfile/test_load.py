@@ -112,7 +112,8 @@ def test_every_key_is_typed(full: Sweep, tmp_path: Path) -> None:
 def test_defaults(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     sweep = load(MINIMAL)
-    assert (sweep.name, sweep.sweep_name, sweep.seed, sweep.repeats) == ("sweep", "sweep", 0, 1)
+    name = f"{tmp_path.name}-sweep"
+    assert (sweep.name, sweep.sweep_name, sweep.seed, sweep.repeats) == (name, name, 0, 1)
     assert sweep.storage == tmp_path / "experiments"
     assert (sweep.program, sweep.command, sweep.metric, sweep.parallel) == (None,) * 4
     assert (sweep.resources, sweep.retry, sweep.budget) == (Resources(1, 0), Retry(1, 10), Budget())
@@ -559,3 +560,14 @@ def test_the_mend_for_a_command_that_is_text_is_yaml(complaints: Callable[..., l
     (complaint,) = complaints("command: python x.py ${args}\nmethod: grid\nparameters: {a: 1}\n")
     (mend,) = re.findall(r"write `(.*)`", complaint)
     assert yaml.safe_load(mend) == {"command": ["python", "x.py", "${args}"]}
+
+
+@pytest.mark.parametrize("stem", ["sweep", "config", "Sweep"])
+def test_a_name_that_every_project_has_tells_its_folder(tmp_path: Path, stem: str) -> None:
+    names = set()
+    for folder in ("resnet", "vit"):
+        file = tmp_path / folder / f"{stem}.yaml"
+        file.parent.mkdir()
+        file.write_text(MINIMAL)
+        names.add((load_sweep(file).name, load_sweep(file).sweep_name))
+    assert names == {(f"{folder}-{stem}",) * 2 for folder in ("resnet", "vit")}
