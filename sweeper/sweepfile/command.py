@@ -78,7 +78,10 @@ def script_call(
             continue
         macro = word[2:-1]
         has_json_file |= macro == "args_json_file"
-        words += _macro(macro, sweep, params, interpreter, json_path)
+        found = _macro(macro, sweep, params, interpreter, json_path)
+        if macro == "program" and found[:1] == words[-1:] == ["-m"]:
+            found = found[1:]  # `python -m ${program}` says it already
+        words += found
     if not words:
         raise UsageError(f"{sweep.path}: command: no words are left to run: {list(command)}")
     json_file = json.dumps(params) if has_json_file else None
