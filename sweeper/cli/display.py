@@ -71,7 +71,7 @@ class LaunchProgress:
 
     def _better(self, trial: int, value: float) -> bool:
         """Whether `best` would now name the trial: of equal values it is the first trial's."""
-        if value != value or self.repeated:
+        if not math.isfinite(value) or self.repeated:
             return False
         if self.best is None or value == self.best[1]:
             return self.best is None or trial <= self.best[0]
@@ -93,7 +93,7 @@ class PlainDisplay(LaunchProgress):
         words = [f"[{self.ended}/{self.total or '?'}]", f"trial {trial}", end]
         if value is not None:
             words.append(self.show(value))
-            if self.best == (trial, value) and math.isfinite(value) and end not in BAD_ENDS:
+            if self.best == (trial, value) and end not in BAD_ENDS:
                 words.append("(best so far)")
         if result.get("error"):
             words.append(_first_line(result["error"]))

@@ -136,10 +136,10 @@ def load(spec: Path, /, overrides: Sequence[str] = (), **given: Any) -> Sweep:
 
     Raises UsageError, SpecError, click.UsageError.
     """
-    from sweeper.sweepfile import load_sweep
+    from sweeper.results import load_target
 
     changes = {key: given[key] for key in SWEEP_CHANGES if given.get(key) is not None}
-    return load_sweep(spec, check_overrides(overrides), **changes)
+    return load_target(spec, check_overrides(overrides), **changes)
 
 
 def check_overrides(overrides: Sequence[str]) -> Sequence[str]:

@@ -23,7 +23,8 @@ class ExperimentManager:
     """Keeps a tidy tree of runs; see docs/experiment-manager.md.
 
     ``monitored_param_keys``: the top-level keys whose values identify an experiment; an element may
-    be a tuple of keys that are hashed together. By default every key that holds a mapping.
+    be a tuple of keys that are hashed together. By default every key that holds a mapping, and all
+    others as one more; see :func:`default_monitored`.
     ``checkpoint_params``: ``monitor``, ``mode``, ``format`` (``keras`` or ``h5``), ``keep``
     (``best``, ``last``, ``all``, a number, or a list of them) and any argument of
     ``ModelCheckpoint``. ``seed``: the seed of the runs; by default the one that

@@ -20,7 +20,7 @@ from .ranking import (
 )
 from .rows import best_row, csv_cell, plain_json, plan_row, trial_row
 from .summary import write_summary
-from .target import open_index
+from .target import load_target, open_index
 
 __all__ = [
     "BAD_OUTCOMES",
@@ -38,6 +38,7 @@ __all__ = [
     "find_run",
     "flatten",
     "index_sweep",
+    "load_target",
     "metric_of",
     "metric_to_rank_by",
     "open_index",

@@ -70,11 +70,9 @@ class Ranked:
 
 
 def mean(values: Sequence[float]) -> float:
-    """The mean; of equal values that value exactly, of both infinities NaN."""
+    """The mean of numbers; of equal ones that number exactly."""
     if min(values) == max(values):
         return values[0]
-    if not all(map(math.isfinite, values)):
-        return sum(values)
     try:
         return math.fsum(values) / len(values)
     except OverflowError:
@@ -82,17 +80,17 @@ def mean(values: Sequence[float]) -> float:
 
 
 def deviation(values: Sequence[float]) -> float | None:
-    """The sample standard deviation (n - 1); None of one value, NaN where one is infinite."""
+    """The sample standard deviation (n - 1); None of one number."""
     if len(values) < 2:
         return None
-    if not all(map(math.isfinite, values)):
-        return math.nan
     middle = mean(values)
     return math.hypot(*(value - middle for value in values)) / math.sqrt(len(values) - 1)
 
 
 def score(record: RunRecord, metric: Metric) -> Score | None:
-    """The score of a run; None if it never recorded a number for the metric. NaN is no number."""
+    """The score of a run; None if it never recorded a number for the metric.
+
+    NaN and the infinities are no numbers."""
     summary = record.performances or {}
     if metric.mode == "last":
         found = _score_of(summary.get("last"), metric.name)
@@ -118,7 +116,7 @@ def _watched(summary: Row) -> tuple[object, Goal | None]:
 
 
 def _number(value: object) -> float | None:
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isnan(value):
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
     return None
 
@@ -177,7 +175,7 @@ def rank(
         first, its_score = min(runs, key=lambda run: sign * run[1].value)
         runs.sort(key=lambda run: run[0].replicate)
         found_groups.append(Ranked(0, first, its_score, tuple(s.value for _, s in runs)))
-    found_groups.sort(key=lambda r: (math.isnan(r.value), sign * r.value))
+    found_groups.sort(key=lambda r: sign * r.value)
     return [replace(ranked, rank=place) for place, ranked in enumerate(found_groups[:top], 1)]
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import SweeperError, UsageError
 from sweeper.tree import Tree
@@ -17,6 +16,24 @@ if TYPE_CHECKING:
 
 STORED = "sweep.yaml"
 DEFAULT_STORAGE = "experiments"
+
+
+def load_target(path: Path, overrides: Sequence[str] = (), **changes: Any) -> Sweep:
+    """The sweep of a file, as ``load_sweep`` has it; of one that lies in a tree, over that tree.
+
+    A copy of a tree holds its sweeps as ``sweeps/<name>/sweep.yaml``: the place that such a file
+    remembers is that of the tree it was copied from. ``changes`` and ``overrides`` win.
+    """
+    from sweeper.sweepfile import load_sweep
+
+    home = path.resolve().parent
+    if path.name == STORED and _is_home(home):
+        base = home.parent.parent
+        here = {"storage": base.parent, "name": base.name, "sweep_name": home.name}
+        said = {text.partition("=")[0].strip() for text in overrides}
+        said |= {key for key, value in changes.items() if value is not None}
+        changes |= {key: value for key, value in here.items() if key not in said}
+    return load_sweep(path, overrides, **changes)
 
 
 def open_index(
@@ -36,14 +53,11 @@ def open_index(
     Raises UsageError, SpecError for a sweep file that is invalid, TreeError.
     """
     if target.is_file():
-        from sweeper.sweepfile import load_sweep
-
-        given = {"storage": storage, "name": name, "seed": seed}
-        changes = {key: value for key, value in given.items() if value is not None}
         home = target.resolve().parent
-        if target.name == STORED and _is_home(home) and not (changes or overrides):
+        if target.name == STORED and _is_home(home) and not (storage or name or seed or overrides):
             return _stored(home.parent.parent, home)
-        return index_sweep(load_sweep(target, overrides, **changes))
+        sweep = load_target(target, overrides, storage=storage, name=name, seed=seed)
+        return index_sweep(sweep)
     if overrides or name is not None or seed is not None:
         what = "KEY=VALUE" if overrides else "--name" if name is not None else "--seed"
         raise UsageError(f"{target}: {what} changes a sweep file, but this is none: leave it out")
@@ -100,26 +114,13 @@ def _stored(base: Path, home: Path) -> Index:
     path = home / STORED
     if path.is_file():
         try:
-            sweep = _stored_sweep(path)
+            sweep = load_target(path)
         except SweeperError as error:
             note = f"{path}: cannot be read as a sweep, so the runs that name it are shown: {error}"
         else:
-            return index_sweep(sweep, tree)
+            return index_sweep(sweep)
     else:
         note = f"{path}: not there, so the runs that name this sweep are shown"
     index = index_directory(tree, home.name, home.name)
     index.notes.append(note)
     return index
-
-
-def _stored_sweep(path: Path) -> Sweep:
-    """The sweep in ``<base>/sweeps/<name>/sweep.yaml``, with that base and that name.
-
-    Raises SpecError if it is invalid, as a file that was cut.
-    """
-    from sweeper.sweepfile import load_sweep
-
-    base = path.parent.parent.parent
-    return dataclasses.replace(
-        load_sweep(path), storage=base.parent, name=base.name, sweep_name=path.parent.name
-    )

@@ -14,7 +14,7 @@ from typing import Any
 
 from sweeper.space import draw
 from sweeper.sweepfile import Sweep
-from sweeper.tree import PlannedTrial, RunRecord, Tree, trial_state
+from sweeper.tree import PlannedTrial, RunRecord, Tree, next_trial, trial_state
 
 from .searcher import Searcher
 
@@ -64,7 +64,8 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
         self._random: Iterator[dict[str, Any]] | None = None
         self._todo = deque(item for item in planned if item.state in ("new", "resumed"))
         self._trials = len(planned)
-        self._next = max((item.trial.index + 1 for item in planned), default=0)
+        after = [next_trial(sweep, tree), *(item.trial.index + 1 for item in planned)]
+        self._next = max(after)
         self._next += -self._next % sweep.repeats
         self._learn(planned)
 

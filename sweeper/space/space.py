@@ -111,6 +111,22 @@ class Space:
             numbers.append(None)
         return numbers
 
+    def rebuild(self, params: Mapping[str, Any]) -> Params | None:
+        """The space's own dict with the values that ``params`` have on its axes.
+
+        None if it has no such dict. What lies on no axis is the space's, whatever ``params`` say.
+        """
+        try:
+            numbers = self.encode(params)
+        except ValueError:
+            return None
+        values: list[Any] = []
+        for axis, u in zip(self.axes, numbers, strict=True):
+            drawn = axis.decode(0.5 if u is None else u)
+            for parameter, value in zip(axis.parameters, drawn, strict=True):
+                values.append(get(params, parameter.path, value))
+        return self.build(values)
+
     def allows(self, params: Mapping[str, Any]) -> bool:
         """Whether ``params`` break no constraint."""
         return all(constraint.holds(params, missing=True) for constraint in self.constraints)

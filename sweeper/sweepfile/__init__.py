@@ -14,6 +14,7 @@ from .preflight import (
     check_launchable,
     check_program,
     detect_program_mode,
+    find_module,
     program_file,
     program_mode,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "check_program",
     "default_monitored",
     "detect_program_mode",
+    "find_module",
     "load_sweep",
     "program_file",
     "program_mode",

@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import Any, NamedTuple
 
 from sweeper.space import Parameter, Space, canonical_json, has, merge, put, value_key
-from sweeper.wording import nearest, one_of
+from sweeper.wording import counted, nearest, one_of
 
 from .axes import axes_of
 from .conditions import Expressions, names_in, refuse_the_impossible
@@ -56,7 +56,7 @@ def build_space(
         )
     listed = _listed(problems, trials, base) if trials is not None else None
     if method == "list" or listed is not None:
-        _refuse_in_list(problems, parameters)
+        _refuse_in_list(problems, parameters, listed or ())
     example = _example(base, parameters, listed or ())
     varying = {parameter.path[0] for parameter in parameters if parameter.varies}
     if listed is not None and len(problems.found) == before:
@@ -92,8 +92,10 @@ def build_space(
     return Built(space if good else None, example, varying, conditional)
 
 
-def _refuse_in_list(problems: Problems, parameters: Sequence[Parameter]) -> None:
-    """Complain about parameters that are not constant in ``method: list``."""
+def _refuse_in_list(
+    problems: Problems, parameters: Sequence[Parameter], listed: Sequence[Mapping[str, Any]]
+) -> None:
+    """Complain about parameters that are not constant in ``method: list``, or have no effect."""
     for parameter in parameters:
         if parameter.conditions:
             problems.add(
@@ -108,6 +110,16 @@ def _refuse_in_list(problems: Problems, parameters: Sequence[Parameter]) -> None
                 "keep it constant with `value:`, or put its values into `trials`",
                 on_key=True,
             )
+        override = problems.option_below(parameter.key)
+        if override is not None and not parameter.varies:
+            having = sum(has(trial, parameter.path) for trial in listed)
+            if having:
+                problems.add(
+                    override,
+                    f"`{parameter.name}` has a value of its own in {having} of the "
+                    f"{counted(len(listed), 'trial')} of `trials`, which the override would leave",
+                    "change it in `trials`",
+                )
 
 
 def _listed(

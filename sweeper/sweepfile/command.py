@@ -16,7 +16,7 @@ from .sweep import Sweep
 from .yaml12 import to_yaml
 
 DEFAULT_COMMAND = ("${env}", "${interpreter}", "${program}", "${args}")
-_ENVIRONMENT = re.compile(r"\$\{envvar:([A-Z0-9_]*)\}")
+ENVIRONMENT = re.compile(r"\$\{envvar:([A-Z0-9_]*)\}")
 
 Params = Mapping[str, Any]
 # The macros that stand for the parameters.
@@ -78,7 +78,10 @@ def script_call(
             continue
         macro = word[2:-1]
         has_json_file |= macro == "args_json_file"
-        words += _macro(macro, sweep, params, interpreter, json_path)
+        found = _macro(macro, sweep, params, interpreter, json_path)
+        if macro == "program" and found[:1] == words[-1:] == ["-m"]:
+            found = found[1:]  # `python -m ${program}` says it already
+        words += found
     if not words:
         raise UsageError(f"{sweep.path}: command: no words are left to run: {list(command)}")
     json_file = json.dumps(params) if has_json_file else None
@@ -104,7 +107,7 @@ def _macro(
 
 def _replace_environment(word: str, environ: Mapping[str, str]) -> str:
     """``word`` with every ``${envvar:NAME}`` replaced; an unset one becomes its bare name."""
-    return _ENVIRONMENT.sub(lambda match: environ.get(match[1], match[1]), word)
+    return ENVIRONMENT.sub(lambda match: environ.get(match[1], match[1]), word)
 
 
 def wandb_param_file(params: Params) -> str:

@@ -21,9 +21,11 @@ from .rules import is_number
 from .sweep import ADAPTIVE_METHODS, Budget, Resources, Retry, SourcePlace, Sweep
 from .yaml12 import Document, parse
 
+_EVERYBODYS_NAMES = ("config", "sweep", "sweeps")
 # The options of `launch` that stand for keys of the file.
 _CHANGES = {
     "name": ("name",),
+    "sweep_name": ("sweep_name",),
     "storage": ("storage",),
     "seed": ("seed",),
     "max_trials": ("run_cap",),
@@ -37,9 +39,9 @@ def load_sweep(path: Path | str, overrides: Sequence[str] = (), **changes: Any) 
     """Read and validate a sweep file.
 
     ``overrides`` (``"parameters.lr.max=0.1"``) edit the file before it is validated; ``changes``
-    are options with the same effect: ``name``, ``storage``, ``seed``, ``max_trials``
-    (→ ``run_cap``), ``parallel``, ``cpus_per_trial``, ``gpus_per_trial``; None leaves
-    the file's value.
+    are options with the same effect: ``name``, ``sweep_name``, ``storage``, ``seed``,
+    ``max_trials`` (→ ``run_cap``), ``parallel``, ``cpus_per_trial``, ``gpus_per_trial``; None
+    leaves the file's value.
 
     Raises UsageError if the file cannot be read, SpecError with every problem if it is invalid. The
     program need not exist: see :func:`sweeper.sweepfile.check_program`.
@@ -190,7 +192,7 @@ class _Loading:
     def values(self) -> dict[str, Any]:
         """The keys that stand alone."""
         problems, data = self.problems, self.data
-        names: dict[str, str | None] = dict.fromkeys(("name", "sweep_name"), self.path.stem)
+        names: dict[str, str | None] = dict.fromkeys(("name", "sweep_name"), self.default_name())
         for key in names:
             if key in data:
                 names[key] = directories.directory_name(problems, data[key], (key,))
@@ -215,6 +217,11 @@ class _Loading:
             "checkpoint": self.given("checkpoint", values.checkpoint, {}),
             "budget": self.given("budget", values.budget, Budget()),
         }
+
+    def default_name(self) -> str:
+        """The file's stem; where that is every project's, with its folder's name before it."""
+        stem, folder = self.path.stem, self.path.parent.name
+        return f"{folder}-{stem}" if folder and stem.lower() in _EVERYBODYS_NAMES else stem
 
     def given(self, key: str, read: Any, default: Any) -> Any:
         return read(self.problems, self.data[key]) if self.data.get(key) is not None else default

@@ -11,6 +11,9 @@ from .problems import Problems
 
 Monitored = tuple[str | tuple[str, ...], ...]
 
+NOTES = ("author", "comment", "description", "notes", "tags")
+"""Top-level keys that people write to themselves: they change no result."""
+
 _LONGEST_ID = 200
 _GROUP_LENGTH = 9  # "-" and eight digits
 
@@ -20,25 +23,23 @@ def default_monitored(
     varying: Collection[str] = (),
     conditional: Collection[str] = (),
 ) -> Monitored:
-    """The groups that identify an experiment by default.
+    """The groups that identify an experiment by default: every parameter, constants too.
 
-    Every top-level mapping of ``params`` is a group, in sorted order; the top-level keys that are
-    no mappings but that the sweep varies (``varying``) are one more group together, with the
-    mappings that not every trial has (``conditional``). Without any mapping, all top-level keys but
-    ``debug`` are one group. Too many groups for a directory name are joined into one, and so are
-    all where a trial may have nothing of a group.
+    Every top-level mapping of ``params`` is a group, in sorted order; the other top-level keys are
+    one more group together, with the mappings that not every trial has (``conditional``). What
+    changes no result, ``debug`` and :data:`NOTES`, is left out, but for notes that the sweep varies
+    (``varying``). Too many groups for a directory name are joined into one, and so are all where a
+    trial may have nothing of a group.
     """
-    groups = sorted(key for key, value in params.items() if isinstance(value, Mapping))
-    if not groups:
-        return (tuple(sorted(key for key in params if key != "debug")),)
+    left_out = {"debug", *(note for note in NOTES if note not in varying)}
+    counted = set(params) - left_out or set(params) - {"debug"}
+    groups = sorted(key for key in counted if isinstance(params[key], Mapping))
     always = [key for key in groups if key not in conditional]
-    wanted = {*varying, *groups} & set(params) - set(always)
-    groups = always
-    loose = tuple(sorted(wanted - {"debug"}))
-    monitored: Monitored = (*groups, loose) if loose else tuple(groups)
+    loose = tuple(sorted(counted - set(always)))
+    monitored: Monitored = (*always, loose) if loose else tuple(always)
     is_long = len("exp") + _GROUP_LENGTH * len(monitored) > _LONGEST_ID
     if is_long or (loose and set(loose) <= set(conditional)):
-        return (tuple(sorted({*groups, *loose})),)
+        return (tuple(sorted(counted)),)
     return monitored
 
 

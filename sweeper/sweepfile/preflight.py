@@ -107,25 +107,27 @@ def _import_path(sweep: Sweep) -> list[Path]:
     return [*beside, Path.cwd(), *(Path(place) for place in sys.path if place)]
 
 
-def _module_file(sweep: Sweep, module: str) -> Path | None:
-    """The source file of a dotted module, found without importing anything; None if there is
-    none.
+def find_module(sweep: Sweep) -> tuple[Path, Path] | None:
+    """Where on the import path the sweep's dotted module is, and its file; None if nowhere.
+
+    Nothing is imported. Beside the sweep file comes first, then the current directory.
     """
-    parts = module.split(".")
+    if sweep.program is None or sweep.program.module is None:
+        return None
     for place in _import_path(sweep):
-        stem = place.joinpath(*parts)
+        stem = place.joinpath(*sweep.program.module.split("."))
         for candidate in (stem / "__init__.py", stem.with_name(stem.name + ".py")):
             if candidate.is_file():
-                return candidate
+                return place, candidate
     return None
 
 
 def program_file(sweep: Sweep) -> Path | None:
     """The file of the sweep's program, a module's too; None if it has none or it is not found."""
-    program = sweep.program
-    if program is None:
-        return None
-    return program.path or _module_file(sweep, str(program.module))
+    if sweep.program is not None and sweep.program.path is not None:
+        return sweep.program.path
+    found = find_module(sweep)
+    return found and found[1]
 
 
 def detect_program_mode(sweep: Sweep) -> DetectedMode:

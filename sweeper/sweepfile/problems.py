@@ -53,6 +53,10 @@ class Problems:
         """Remember that the parameter at ``path`` could not be read."""
         self.broken[".".join(path)] = path
 
+    def option_below(self, key: KeyPath) -> KeyPath | None:
+        """What came from the command line for the value at ``key``, or for a part of it."""
+        return next((option for option in self.options if option[: len(key)] == key), None)
+
     def is_broken(self, name: str) -> bool:
         """Whether the parameter with this dotted name, or a group around it, could not be read."""
         return any(name == one or name.startswith(f"{one}.") for one in self.broken)
@@ -94,6 +98,13 @@ class Problems:
         """Note something that is no error but that the user should hear once."""
         line = self._place(key, True)[0][0]
         self.warnings.append(f"{self.document.name}:{line}: {key_text(key)}: {message}")
+
+    def warn_inside(self, key: KeyPath, text: str, column: int, message: str) -> None:
+        """Note something about one place inside the text that stands at ``key``."""
+        (line, start), exact = self._place(key, False)
+        found = self.document.line(line).find(text, start - 1) if exact else -1
+        place = f"{line}:{found + column + 1}" if found >= 0 else f"{line}"
+        self.warnings.append(f"{self.document.name}:{place}: {key_text(key)}: {message}")
 
     def stop_on_problems(self) -> None:
         """Raise :class:`SpecError` with all problems, if there are any."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 from sweeper.wording import describe, did_you_mean, one_of
 
-from .command import MACROS
+from .command import ENVIRONMENT, MACROS
 from .keys import (
     BUDGET,
     CHECKPOINT,
@@ -24,6 +26,9 @@ from .problems import Problems
 from .rules import COUNT, read_mapping, read_value
 from .sweep import METHODS, Budget, Metric, Resources, Retry
 from .yaml12 import KeyPath
+
+_MACRO = re.compile(r"\$\{([^{}]*)\}")
+_PLAIN_WORD = re.compile(r"[\w./][\w./=+-]*")
 
 
 def top_level(problems: Problems, raw: dict[str, Any]) -> None:
@@ -49,25 +54,43 @@ def top_level(problems: Problems, raw: dict[str, Any]) -> None:
 def command(problems: Problems, raw: Any) -> tuple[Any, ...] | None:
     """The words that run a script; None: not given."""
     if not isinstance(raw, list):
-        words = ", ".join(raw.split()) if isinstance(raw, str) else ""
+        words = ", ".join(map(_quoted, raw.split())) if isinstance(raw, str) else ""
         mend = f"write `command: [{words}]`" if isinstance(raw, str) else ""
         problems.expected(("command",), "a list of words", raw, mend)
         return None
     for index, word in enumerate(raw):
         if isinstance(word, (list, dict)):
             problems.warn(("command", index), f"{describe(word)} is passed as one word")
-        elif isinstance(word, str) and word.startswith("${") and word.endswith("}"):
-            _check_macro(problems, word[2:-1], ("command", index))
+        elif isinstance(word, str):
+            _check_macros(problems, word, ("command", index))
     return tuple(raw) or None
 
 
-def _check_macro(problems: Problems, macro: str, key: KeyPath) -> None:
-    if macro in MACROS or macro.startswith("envvar:"):
-        return
-    hint = did_you_mean(macro, MACROS).replace("`", "`${", 1)[:-2]
-    problems.warn(
-        key, f"${{{macro}}} is no macro and vanishes, as in W&B" + (f"; {hint}}}`?" if hint else "")
-    )
+def _quoted(word: str) -> str:
+    """The word as it stands in a list of YAML's: a bracket or a comma needs quotes."""
+    return word if _PLAIN_WORD.fullmatch(word) else json.dumps(word, ensure_ascii=False)
+
+
+def _check_macros(problems: Problems, word: str, key: KeyPath) -> None:
+    """Say so where what looks like a macro is none: as a whole word it vanishes, else it stays."""
+    for match in _MACRO.finditer(word):
+        macro, name = match[1], match[1].strip()
+        is_whole = match[0] == word
+        variable = name.removeprefix("envvar:").strip()
+        if ENVIRONMENT.fullmatch(match[0]) or (is_whole and macro in MACROS):
+            continue
+        if name.startswith("envvar"):
+            mend = f"write `${{envvar:{variable.upper()}}}`" if variable.isidentifier() else ""
+            why = "the name of a variable is made of A-Z, 0-9 and _" + (f": {mend}" if mend else "")
+        elif name in MACROS:
+            why = "a macro is a whole word: put it into one of its own"
+        elif is_whole:
+            why = did_you_mean(macro, MACROS).replace("`", "`${", 1).replace("`?", "}`?")
+        else:
+            continue  # a shell's own variable, perhaps
+        what = "vanishes, as in W&B" if is_whole else "stays as it is, as in W&B"
+        message = f"${{{macro}}} is no macro and {what}"
+        problems.warn_inside(key, word, match.start(), message + (f"; {why}" if why else ""))
 
 
 def method(problems: Problems, raw: dict[str, Any]) -> str | None:

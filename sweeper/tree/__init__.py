@@ -9,7 +9,7 @@ from .identity import Monitored, group_canonicals, groups_as_stored, plain
 from .lease import HEARTBEAT, Lease, living_owner, process_start
 from .paths import RunPaths, next_run_name
 from .performances import Monitor, Row, as_row, best_row, mode_of, read_rows
-from .planning import PlannedTrial, plan_trials, runs_of_trial, trial_state
+from .planning import PlannedTrial, next_trial, plan_trials, runs_of_trial, trial_state
 from .records import OUTCOMES, RunRecord, model_epoch
 from .tree import STAGING, Tree
 
@@ -37,6 +37,7 @@ __all__ = [
     "mode_of",
     "model_epoch",
     "next_run_name",
+    "next_trial",
     "plain",
     "plan_trials",
     "process_start",

@@ -97,10 +97,10 @@ class Monitor:
         return self.mode if self.mode in ("min", "max") else mode_of(self.name or "loss")
 
     def better(self, new: float | None, old: float | None) -> bool:
-        """Is ``new`` better than ``old``? NaN is never better, and anything is better than it."""
-        if new is None or math.isnan(new):
+        """Is ``new`` better than ``old``? NaN and infinity are no numbers: any number is better."""
+        if new is None or not math.isfinite(new):
             return False
-        if old is None or math.isnan(old):
+        if old is None or not math.isfinite(old):
             return True
         return new < old if self.goal == "min" else new > old
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .identity import group_keys
+from sweeper.errors import SweeperError
+
+from .identity import group_canonicals, group_keys
 from .records import RunRecord
 from .tree import Tree
 
@@ -69,7 +71,10 @@ def _all_differ(sweep: Sweep) -> bool:
 
 
 def _plan_chosen(sweep: Sweep, tree: Tree, retry_failed: bool) -> Iterator[PlannedTrial]:
-    """The trials of an adaptive sweep that have a run, and the replicates that they lack."""
+    """The trials of an adaptive sweep that have a run, and the replicates that they lack.
+
+    Without those that the file as it is now could not choose: they were of another search.
+    """
     found: dict[tuple[Tree, str, int | None], dict[int, list[RunRecord]]] = {}
     for place in (tree, tree.debug):
         for record in place.all_runs():
@@ -82,12 +87,33 @@ def _plan_chosen(sweep: Sweep, tree: Tree, retry_failed: bool) -> Iterator[Plann
     for (_, experiment, _), replicates in found.items():
         known = next(iter(replicates.values()))[-1]
         params, first = known.params, (known.trial or 0) - known.replicate
+        if not _may_choose(sweep, params):
+            continue
         for replicate in sorted({*replicates, *range(sweep.repeats)}):
             trial = sweep.trial_of(first + replicate, params, replicate)
             runs = replicates.get(replicate, [])
             state, run = trial_state(runs, sweep.sweep_name, retry_failed, trial.index)
             chosen.append(PlannedTrial(trial, experiment, run, state))
     yield from sorted(chosen, key=lambda item: item.trial.index)
+
+
+def _may_choose(sweep: Sweep, params: dict[str, Any]) -> bool:
+    """Whether the parameters, but for those that are not monitored, are of the sweep's space."""
+    rebuilt = sweep.space.rebuild(params)
+    if rebuilt is None:
+        return False
+    try:
+        now, then = (group_canonicals(p, sweep.monitored) for p in (rebuilt, params))
+    except SweeperError:
+        return False
+    return now == then
+
+
+def next_trial(sweep: Sweep, tree: Tree) -> int:
+    """A number that no trial of the sweep has had yet, whatever its file said at the time."""
+    records = (record for place in (tree, tree.debug) for record in place.all_runs())
+    mine = (r.trial for r in records if r.sweep == sweep.sweep_name and r.trial is not None)
+    return max(mine, default=-1) + 1
 
 
 def runs_of_trial(runs: list[RunRecord], sweep_name: str, trial: int | None) -> list[RunRecord]:

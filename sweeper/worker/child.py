@@ -170,7 +170,7 @@ def main() -> NoReturn:
         from . import script
 
         script.serve(connection, session)
-    train = load_train_function(session.path, session.module, session.function)
+    train = load_train_function(session.path, session.module, session.function, session.place)
     prepare(train)
     serve(connection, train)
     os._exit(0)

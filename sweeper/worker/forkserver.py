@@ -65,8 +65,9 @@ class ForkServer:
         if self.script:
             return {"kind": "ready"}
         try:
+            session = self.session
             self.train = load_train_function(
-                self.session.path, self.session.module, self.session.function
+                session.path, session.module, session.function, session.place
             )
             self.forkable = child.prepare(self.train)
             rest_openmp()

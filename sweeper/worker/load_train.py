@@ -27,16 +27,19 @@ class TrainFunction:
     takes_run: bool
 
 
-def load_train_function(path: str | None, module: str | None, function: str) -> TrainFunction:
+def load_train_function(
+    path: str | None, module: str | None, function: str, place: str | None = None
+) -> TrainFunction:
     """Import the train module and return its train function.
 
     A file is imported under its own stem, with its directory on ``sys.path``, so that what it
-    defines can be found again by name in every process.
+    defines can be found again by name in every process; a module from ``place``, by default the
+    current directory.
 
     Raises ``UsageError`` if the function is missing or cannot be called as we will call it;
     whatever the module itself raises while it is imported passes through.
     """
-    loaded, where = _import(path, module)
+    loaded, where = _import(path, module, place)
     found = getattr(loaded, function, None)
     if found is None:
         near = sorted(n for n, v in vars(loaded).items() if inspect.isfunction(v) and n[0] != "_")
@@ -49,10 +52,10 @@ def load_train_function(path: str | None, module: str | None, function: str) -> 
     return TrainFunction(found, takes_run=_takes_run(found, function, where))
 
 
-def _import(path: str | None, module: str | None) -> tuple[Any, str]:
+def _import(path: str | None, module: str | None, place: str | None) -> tuple[Any, str]:
     if path is None:
         assert module is not None  # session_of has seen to that
-        sys.path.insert(0, os.getcwd())
+        sys.path.insert(0, place or os.getcwd())
         return importlib.import_module(module), module
     file = Path(path)
     sys.path.insert(0, str(file.parent))

@@ -149,7 +149,8 @@ class Script:
             "elapsed": run.elapsed,
             "time": time.time(),
         }
-        path = [str(INJECTED), *filter(None, [os.environ.get("PYTHONPATH")])]
+        places = [self._session.place, os.environ.get("PYTHONPATH")]
+        path = [str(INJECTED), *filter(None, places)]
         defaults = {  # what the user has set, wins
             "WANDB_MODE": "offline",
             "WANDB_DIR": str(run.path),

@@ -13,13 +13,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from sweeper.errors import UsageError
-from sweeper.sweepfile import Sweep, program_file, program_mode, script_call
+from sweeper.sweepfile import Sweep, find_module, program_file, program_mode, script_call
 
 
 @dataclass(frozen=True)
 class Session:
     """What every process of one launch must know to train: the same on every node.
 
+    ``place`` is where on the import path the ``module`` was found.
     ``mode`` is ``function`` or ``script``; ``argv`` is the launch's own command line; ``threads``
     is the number of threads that numerical libraries may start per trial; ``env`` is added to the
     environment.
@@ -31,6 +32,7 @@ class Session:
     function: str
     cwd: str
     mode: str = "function"
+    place: str | None = None
     argv: tuple[str, ...] = ()
     threads: int = 1
     env: dict[str, str] = field(default_factory=dict)
@@ -74,10 +76,12 @@ def session_of(sweep: Sweep, env: Mapping[str, str] | None = None) -> Session:
     elif program is None:
         raise UsageError(f"{sweep.path}: program: expected a train module, found none")
     _check_syntax(sweep)
+    found = find_module(sweep)
     return Session(
         token=secrets.token_hex(6),
         path=str(program.path) if program and program.path else None,
         module=program.module if program else None,
+        place=None if found is None else str(found[0].absolute()),
         function=program.function if program else "",
         cwd=os.getcwd(),
         mode=mode,

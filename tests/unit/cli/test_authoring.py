@@ -46,7 +46,7 @@ def test_check_spec_only_says_what_it_found(file: Path, capsys: Capture) -> None
     assert main(["check", str(file), "--spec-only"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[:3] == [
-        "sweep    sweep",
+        f"sweep    {file.parent.name}-sweep",
         "trials   20, method random",
         "metric   maximize val_loss",
     ]
@@ -58,7 +58,7 @@ def test_check_json_and_changes(file: Path, capsys: Capture) -> None:
     words = ["check", str(file), "method=grid", "parameters.a={value: 1}", "-n", "5"]
     assert main([*words, "--spec-only", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {
-        "sweep": "sweep",
+        "sweep": f"{file.parent.name}-sweep",
         "method": "grid",
         "size": 5,
         "points": 8,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,16 @@ from typing import Any
 import pytest
 
 from sweeper.errors import UsageError
-from sweeper.results import Index, copy_best, difference, find_entry, find_run, open_index, rank
+from sweeper.results import (
+    Index,
+    copy_best,
+    difference,
+    find_entry,
+    find_run,
+    load_target,
+    open_index,
+    rank,
+)
 from sweeper.sweepfile import Sweep
 from sweeper.tree import RunRecord
 
@@ -55,6 +65,17 @@ def test_a_tree_that_was_moved_is_read_where_it_is(base: Path, tmp_path: Path) -
     assert facts(open_index(moved)) == before
     assert facts(open_index(moved / "sweeps" / "grid" / "sweep.yaml")) == before
     assert open_index(moved).base == moved
+
+
+def test_every_command_takes_the_tree_that_holds_a_stored_sweep(base: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "laptop" / "copy"
+    shutil.copytree(base, copy)
+    stored = copy / "sweeps" / "grid" / "sweep.yaml"
+    assert load_target(stored).base_dir == copy
+    assert load_target(stored, ["seed=3"]).base_dir == copy
+    assert load_target(stored, storage=tmp_path / "x").base_dir == tmp_path / "x" / "copy"
+    assert load_target(stored, ["name=other"]).base_dir == copy.with_name("other")
+    assert open_index(stored, ["seed=3"]).base == copy
 
 
 def test_a_directory_without_a_stored_sweep_shows_all_runs(base: Path) -> None:

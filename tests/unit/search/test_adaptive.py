@@ -233,12 +233,38 @@ def test_what_another_sweep_has_finished_is_not_run_again(
     assert len(list(Tree(sweep.base_dir).all_runs())) == 6
 
 
-def test_runs_outside_the_space_count_but_teach_nothing(load: Callable[..., Sweep]) -> None:
+def test_runs_that_the_file_could_not_choose_now_are_of_another_search(
+    load: Callable[..., Sweep],
+) -> None:
     launch(load(run_cap=5))
-    wider = {**MIXED, "kind": {"values": ["relu", "gelu"]}}
-    sweep = load(wider, run_cap=12)
-    done = launch(sweep, lambda params: params["rate"])
-    assert [item.trial.index for item in done] == list(range(5, 12))
+    other = load({**MIXED, "kind": {"values": ["relu", "gelu"]}}, run_cap=12)
+    mine = [t for t in plan_trials(other, Tree(other.base_dir)) if t.run is not None]
+    assert 0 < len(mine) < 5
+    assert {item.trial.params["kind"] for item in mine} == {"relu"}
+    done = launch(other, lambda params: params["rate"])
+    assert [item.trial.index for item in done] == list(range(5, 17 - len(mine)))
+
+
+def flat(params: dict[str, Any]) -> float:
+    return 1.0
+
+
+def test_replaced_values_of_a_finite_space_are_all_tried(load: Callable[..., Sweep]) -> None:
+    first = {"u": {"values": [16, 32]}, "o": {"values": ["sgd", "adam"]}}
+    assert len(launch(load(first, run_cap=40), flat)) == 4
+    second = {**first, "u": {"values": [64, 128]}}
+    assert {item.trial.params["u"] for item in launch(load(second, run_cap=40), flat)} == {64, 128}
+    both = load({**first, "u": {"values": [16, 32, 64, 128]}}, run_cap=40)
+    assert launch(both, flat) == []
+    numbers = [item.trial.index for item in plan_trials(both, Tree(both.base_dir))]
+    assert sorted(numbers) == list(range(8))
+
+
+def test_a_constant_that_has_changed_makes_another_search(load: Callable[..., Sweep]) -> None:
+    space = {"u": {"values": [16, 32]}, "epochs": {"value": 2}}
+    launch(load(space, run_cap=2), flat)
+    longer = load({**space, "epochs": {"value": 50}}, run_cap=2)
+    assert [item.trial.params["epochs"] for item in launch(longer, flat)] == [50, 50]
 
 
 class Broken:

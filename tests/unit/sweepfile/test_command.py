@@ -58,6 +58,16 @@ def test_a_module_is_run_as_one(load: Load) -> None:
     assert script_call(sweep, {}).argv[-2:] == ["-m", "pkg.train"]
 
 
+@pytest.mark.parametrize("program", ["pkg.mod", "train.py"])
+def test_a_command_that_says_m_itself_is_not_given_another(load: Load, program: str) -> None:
+    command = '["python", "-m", "${program}", "${args}"]'
+    text = f"method: grid\nprogram: {program}\nparameters: {{x: 1}}\ncommand: {command}\n"
+    found = script_call(load(text), {"x": 1}).argv
+    assert found[:2] == ["python", "-m"]
+    assert found[2].endswith(program)
+    assert found[3:] == ["--x=1"]
+
+
 def test_values_are_written_as_python_writes_them(load: Load) -> None:
     params = {"net_arch": [32, 32], "optimizer": {"lr": 0.1}, "s": "one two", "q": '"five six"'}
     assert words(load, ["${args}"], params) == [

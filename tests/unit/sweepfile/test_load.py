@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from sweeper.errors import SpecError, UsageError
 from sweeper.sweepfile import (
@@ -21,6 +23,7 @@ from sweeper.sweepfile import (
     save_trials,
 )
 from sweeper.sweepfile.sweep import Budget, Resources, Retry
+from sweeper.tree import identity as tree
 
 Load = Callable[..., Sweep]
 MINIMAL = "method: grid\nparameters: {a: {values: [1, 2]}}\n"
@@ -109,7 +112,8 @@ def test_every_key_is_typed(full: Sweep, tmp_path: Path) -> None:
 def test_defaults(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     sweep = load(MINIMAL)
-    assert (sweep.name, sweep.sweep_name, sweep.seed, sweep.repeats) == ("sweep", "sweep", 0, 1)
+    name = f"{tmp_path.name}-sweep"
+    assert (sweep.name, sweep.sweep_name, sweep.seed, sweep.repeats) == (name, name, 0, 1)
     assert sweep.storage == tmp_path / "experiments"
     assert (sweep.program, sweep.command, sweep.metric, sweep.parallel) == (None,) * 4
     assert (sweep.resources, sweep.retry, sweep.budget) == (Resources(1, 0), Retry(1, 10), Budget())
@@ -198,7 +202,32 @@ def test_monitored_by_default(load: Load) -> None:
         ("a", "b"),
     )
     listed = "method: list\ntrials: [{m: {w: 1}, lr: 1}, {m: {w: 2}, lr: 1}]"
-    assert load(listed).monitored == ("m",)
+    assert load(listed).monitored == ("m", ("lr",))
+
+
+@pytest.mark.parametrize(
+    "forms",
+    [
+        ("{value: 4}", "{values: [4]}", "{values: [4, 8]}", "{min: 4, max: 8}", "4"),
+        ("{parameters: {w: {value: 4}}}", "{parameters: {w: {values: [4, 8]}}}", "{value: {w: 4}}"),
+    ],
+    ids=["lone", "group"],
+)
+def test_one_to_many_values_leave_identities_as_they_were(
+    load: Load, forms: tuple[str, ...]
+) -> None:
+    text = "method: grid\nparameters: {{a: {}, model: {{parameters: {{width: {{values: [4]}}}}}}}}"
+    sweeps = [load(text.format(form)) for form in forms]
+    texts = [tree.group_canonicals(next(s.trials()).params, s.monitored) for s in sweeps]
+    assert all(text == texts[0] for text in texts)
+
+
+@pytest.mark.parametrize("name", ["comment", "author", "notes", "description", "tags"])
+def test_a_note_counts_only_where_the_sweep_varies_it(load: Load, name: str) -> None:
+    text = "method: grid\nparameters: {{a: 1, m: {{parameters: {{w: 1}}}}, {}: {}}}"
+    assert load(text.format(name, "mine")).monitored == ("m", ("a",))
+    varied = load(text.format(name, "{values: [x, y]}"))
+    assert varied.monitored == ("m", tuple(sorted(("a", name))))
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
@@ -453,12 +482,12 @@ def test_a_list_has_the_identities_of_its_grid(load: Load, tmp_path: Path) -> No
           extra: {value: 5, when: "depth == 3"}
         """
     )
-    assert grid.monitored == ("model", ("depth",))
+    assert grid.monitored == ("model", ("depth", "extra", "rate"))
     save_trials(tmp_path / "t.csv", (trial.params for trial in grid.trials()))
     listed = load("method: list\ntrials: t.csv\n")
-    assert listed.monitored == ("model", ("depth", "extra"))
+    assert listed.monitored == grid.monitored
     constant = load("method: list\ntrials: [{m: {w: 1}, a: 1, b: 2}, {m: {w: 2}, a: 1, b: 3}]\n")
-    assert constant.monitored == ("m", ("b",))
+    assert constant.monitored == ("m", ("a", "b"))
 
 
 def test_a_stored_plan_counts_points_not_repeats(load: Load, tmp_path: Path) -> None:
@@ -488,3 +517,57 @@ def test_text_that_is_not_utf_8_is_shown(tmp_path: Path, data: bytes, said: str)
     with pytest.raises(SpecError) as caught:
         load_sweep(path)
     assert str(caught.value).startswith(f"{path}:{said}")
+
+
+def test_an_override_of_what_the_trials_set_is_refused(
+    load: Load, complaints: Callable[..., list[str]]
+) -> None:
+    text = "method: list\ntrials: [{x: 1, y: 2}, {y: 3}]\n"
+    (complaint,) = complaints(text, ("parameters.x.value=9",))
+    assert "`x` has a value of its own in 1 of the 2 trials of `trials`" in complaint
+    assert [t.params for t in load(text, ("parameters.z.value=9",)).trials()] == [
+        {"z": 9, "x": 1, "y": 2},
+        {"z": 9, "y": 3},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("word", "place", "said"),
+    [
+        ("${envvar: NUM}", 11, "vanishes, as in W&B; the name of a variable is made of A-Z"),
+        ("--x=${envvar:num}", 15, "stays as it is, as in W&B; the name of a variable"),
+        ("pre${args}", 14, "a macro is a whole word"),
+        ("${args} ", 11, "a macro is a whole word"),
+        ("${interpereter}", 11, "did you mean `${interpreter}`?"),
+        ("${envvar:NUM}", None, ""),
+        ("--x=${envvar:NUM}", None, ""),
+        ("echo ${HOME}", None, ""),
+    ],
+)
+def test_what_looks_like_a_macro_and_is_none_is_said(
+    load: Load, word: str, place: int | None, said: str
+) -> None:
+    sweep = load(f'command: ["{word}"]\nmethod: grid\nparameters: {{a: 1}}\n')
+    if place is None:
+        assert sweep.warnings == ()
+        return
+    (warning,) = sweep.warnings
+    assert f"sweep.yaml:1:{place + 1}: command[0]: " in warning
+    assert said in warning
+
+
+def test_the_mend_for_a_command_that_is_text_is_yaml(complaints: Callable[..., list[str]]) -> None:
+    (complaint,) = complaints("command: python x.py ${args}\nmethod: grid\nparameters: {a: 1}\n")
+    (mend,) = re.findall(r"write `(.*)`", complaint)
+    assert yaml.safe_load(mend) == {"command": ["python", "x.py", "${args}"]}
+
+
+@pytest.mark.parametrize("stem", ["sweep", "config", "Sweep"])
+def test_a_name_that_every_project_has_tells_its_folder(tmp_path: Path, stem: str) -> None:
+    names = set()
+    for folder in ("resnet", "vit"):
+        file = tmp_path / folder / f"{stem}.yaml"
+        file.parent.mkdir()
+        file.write_text(MINIMAL)
+        names.add((load_sweep(file).name, load_sweep(file).sweep_name))
+    assert names == {(f"{folder}-{stem}",) * 2 for folder in ("resnet", "vit")}

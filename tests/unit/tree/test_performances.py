@@ -38,8 +38,8 @@ def test_every_cut_of_a_log_is_read(tmp_path):
         assert torn or data[:size].endswith(b"\n")
 
 
-def test_the_best_ignores_nan():
-    rows = [as_row(i, {"loss": v}) for i, v in enumerate([math.nan, 2.0, 1.0, math.nan, 1.0], 1)]
+def test_the_best_ignores_what_is_no_number():
+    rows = [as_row(i, {"loss": v}) for i, v in enumerate([math.nan, 2.0, 1.0, -math.inf, 1.0], 1)]
     assert best_row(rows, Monitor("loss", "min"))["epoch"] == 3
     assert best_row(rows, Monitor("loss", "max"))["epoch"] == 2
     assert best_row(rows[:1], Monitor("loss")) is None

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from sweeper.errors import UsageError
+from sweeper.sweepfile import load_sweep
+from sweeper.worker import session_of
 from sweeper.worker.load_train import TrainFunction, load_train_function
 
 LoadText = Callable[[str], TrainFunction]
@@ -74,3 +76,20 @@ def test_a_function_that_cannot_be_called(
     assert found in message
     assert "give it these parameters" in message
     assert '`command: ["${interpreter}", "${program}", "${args}"]`' in message
+
+
+def test_a_module_is_found_where_check_found_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "project" / "models_here"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "main.py").write_text("def train(params, callbacks): return 'ours'\n")
+    file = tmp_path / "project" / "s.yaml"
+    file.write_text("program: models_here.main\nmethod: grid\nparameters: {a: 1}\n")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    session = session_of(load_sweep(file))
+    found = load_train_function(session.path, session.module, session.function, session.place)
+    assert found.call({}, []) == "ours"
