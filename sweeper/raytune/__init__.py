@@ -1,4 +1,4 @@
-"""The only room that knows Ray: the launcher, the trainable, searchers, schedulers, the cluster."""
+"""Who runs it: the launcher, the cluster, and what plugs into Ray Tune. Only this room knows Ray."""
 
 from .launcher import Ending, launch
 

@@ -10,7 +10,6 @@ from sweeper.errors import SpecError, UsageError
 from sweeper.wording import nearest
 
 from . import directories, values
-from .build_space import build_space
 from .early_terminate import parse_early_terminate
 from .inlined_files import inline_base, inline_trials
 from .monitored import default_monitored, parse_monitored
@@ -18,6 +17,7 @@ from .overrides import apply_overrides
 from .problems import Problems
 from .program import Program, parse_program
 from .rules import is_number
+from .search_space import build_space
 from .sweep import ADAPTIVE_METHODS, Budget, Resources, Retry, SourcePlace, Sweep
 from .yaml12 import Document, parse
 

@@ -8,9 +8,8 @@ from typing import Any
 from sweeper.wording import nearest
 
 from .keys import KEYS, WANDB_KEYS
-from .parameter_keys import PARAMETER_KEYS
-from .parameters import dotted_names, find_place
 from .problems import Problems
+from .search_space import PARAMETER_KEYS, dotted_names, find_place
 from .yaml12 import Document, KeyPath, parse
 
 # What a new `value`, `values` or `min`/`max` of a parameter replaces.

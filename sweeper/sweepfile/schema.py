@@ -7,8 +7,8 @@ import json
 from sweeper.space import KINDS
 
 from .keys import FIELDS, WANDB_KEYS
-from .parameter_keys import WHEN, parameter_schema
 from .rules import Schema, closed
+from .search_space import WHEN, parameter_schema
 
 
 def schema() -> Schema:

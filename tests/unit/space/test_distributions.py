@@ -11,8 +11,8 @@ import pytest
 from scipy import stats
 
 from sweeper.space import KINDS, Distribution, count_of
-from sweeper.sweepfile.parameter_entry import parse_parameter
 from sweeper.sweepfile.problems import Problems
+from sweeper.sweepfile.search_space.parameter_entry import parse_parameter
 from sweeper.sweepfile.yaml12.document import Document
 
 DRAWS = 4000

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from sweeper.space import Axis, Parameter, count_of
+from sweeper.sweepfile.problems import Problems
+from sweeper.sweepfile.yaml12 import KeyPath
 from sweeper.wording import nearest, one_of
-
-from .problems import Problems
-from .yaml12 import KeyPath
 
 _MOST_VALUES = 1_000_000
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 from sweeper.space import BOUNDED, KINDS, LARGEST, Distribution
+from sweeper.sweepfile.problems import Problems
+from sweeper.sweepfile.yaml12 import KeyPath
 
 from .parameter_keys import rule_of
-from .problems import Problems
-from .yaml12 import KeyPath
 
 _MEANINGS = {"q": "q is the step between two values", "sigma": "sigma is a standard deviation"}
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from sweeper.space import INFERRED_KINDS, KINDS
-
-from .rules import ABOVE_ZERO, Field, Rule, Schema, choice, closed, number, whole
+from sweeper.sweepfile.rules import ABOVE_ZERO, Field, Rule, Schema, choice, closed, number, whole
 
 NUMBERS = ("min", "max", "q", "mu", "sigma", "a", "b")
 PARAMETER_KEYS = (

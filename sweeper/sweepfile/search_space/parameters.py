@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sweeper.space import GRID_KINDS, Condition, Distribution, Parameter, get, overlap
+from sweeper.sweepfile.problems import Problems
+from sweeper.sweepfile.yaml12 import KeyPath
 from sweeper.wording import nearest, one_of
 
 from .bounds import warn_of_clipping
 from .parameter_entry import parse_parameter
-from .problems import Problems
-from .yaml12 import KeyPath
 
 _NUMBER = re.compile("[0-9]+")
 

@@ -9,13 +9,13 @@ from fractions import Fraction
 from typing import Any
 
 from sweeper.space import INFERRED_KINDS, KINDS, LARGEST, VALUE_KINDS, Distribution
+from sweeper.sweepfile.problems import Problems
+from sweeper.sweepfile.rules import is_number
+from sweeper.sweepfile.yaml12 import KeyPath
 from sweeper.wording import all_of, did_you_mean, one_of
 
 from .bounds import check_bounds
 from .parameter_keys import NUMBERS, PARAMETER_KEYS, PROBABILITY, rule_of
-from .problems import Problems
-from .rules import is_number
-from .yaml12 import KeyPath
 
 # What other tools call these keys.
 _SYNONYMS = {

@@ -7,14 +7,14 @@ from copy import deepcopy
 from typing import Any, NamedTuple
 
 from sweeper.space import Parameter, Space, canonical_json, has, merge, put, value_key
+from sweeper.sweepfile.keys import is_there
+from sweeper.sweepfile.problems import Problems
+from sweeper.sweepfile.yaml12 import KeyPath
 from sweeper.wording import counted, nearest, one_of
 
 from .axes import axes_of
 from .conditions import Expressions, names_in, refuse_the_impossible
-from .keys import is_there
 from .parameters import dotted_names, find_place, parse_parameters
-from .problems import Problems
-from .yaml12 import KeyPath
 
 
 class Built(NamedTuple):

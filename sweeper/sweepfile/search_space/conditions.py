@@ -18,9 +18,8 @@ from sweeper.space import (
     overlap,
     values_in_words,
 )
-
-from .problems import Problems
-from .yaml12 import KeyPath
+from sweeper.sweepfile.problems import Problems
+from sweeper.sweepfile.yaml12 import KeyPath
 
 Path = tuple[str, ...]
 

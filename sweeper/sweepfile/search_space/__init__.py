@@ -1,0 +1,14 @@
+"""What of a sweep file becomes the search space: parameters, conditions, constraints, ``zip``."""
+
+from .build import build_space
+from .parameter_keys import PARAMETER_KEYS, WHEN, parameter_schema
+from .parameters import dotted_names, find_place
+
+__all__ = [
+    "PARAMETER_KEYS",
+    "WHEN",
+    "build_space",
+    "dotted_names",
+    "find_place",
+    "parameter_schema",
+]
