@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sweeper.api import callbacks, params, report
     from sweeper.experiment import ExperimentManager
+    from sweeper.script_api import callbacks, params, report
 
 __version__ = "0.1.0"
 
@@ -20,7 +20,7 @@ def __getattr__(name: str) -> Any:
 
         return ExperimentManager
     if name in ("callbacks", "params", "report"):
-        from sweeper import api
+        from sweeper import script_api
 
-        return getattr(api, name)
+        return getattr(script_api, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Who runs it: the launcher, the cluster, and what plugs into Ray Tune. Only this room knows Ray."""
+"""Who runs it: launcher, cluster, and what plugs into Ray Tune. Only this room knows Ray."""
 
 from .launcher import Ending, launch
 

@@ -7,12 +7,12 @@ from .axes import Axis
 from .canonical import canonical_json, run_seed, value_key
 from .corner_points import corners
 from .distributions import LARGEST, Distribution
-from .draws import NothingAllowed, draw
 from .expressions import CannotEvaluate, Expression
 from .grammar import ExpressionError
 from .kinds import BOUNDED, GRID_KINDS, INFERRED_KINDS, KINDS, VALUE_KINDS
 from .nested_dicts import get, has, leaves, merge, overlap, put
 from .parameter import Condition, Parameter
+from .random_draws import NothingAllowed, draw
 from .satisfiable import DRAWS, has_a_point, is_empty, outcomes, values_in_words
 from .sequences import count_of
 from .space import Space

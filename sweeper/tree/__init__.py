@@ -7,8 +7,8 @@ from . import files
 from .compare import MISSING, diff, explain
 from .identity import Monitored, group_canonicals, groups_as_stored, plain
 from .lease import HEARTBEAT, Lease, living_owner, process_start
+from .metrics import Monitor, Row, as_row, best_row, mode_of, read_rows
 from .paths import RunPaths, next_run_name
-from .performances import Monitor, Row, as_row, best_row, mode_of, read_rows
 from .planning import PlannedTrial, next_trial, plan_trials, runs_of_trial, trial_state
 from .records import OUTCOMES, RunRecord, model_epoch
 from .tree import STAGING, Tree

@@ -13,8 +13,8 @@ from sweeper.errors import TreeError
 
 from . import files
 from .lease import living_owner
+from .metrics import Row, read_rows
 from .paths import RunPaths
-from .performances import Row, read_rows
 
 OUTCOMES = ("finished", "stopped", "failed", "out-of-memory", "timed-out", "pruned")
 """How a run can end."""

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 import psutil
 
-from sweeper import api
+from sweeper import script_api
 from sweeper.errors import LeaseLost, SweeperError
 from sweeper.experiment import (
     Run,
@@ -84,7 +84,7 @@ def run_trial(request: TrialRequest, train: TrainFunction, send: Callable[[Messa
     except (SweeperError, OSError) as error:
         end = trial.abandon(run, error)
     finally:
-        api.enter(None)
+        script_api.enter(None)
         os.chdir(cwd)
         os.environ.clear()
         os.environ.update(environ)
@@ -111,7 +111,7 @@ def _train(
             raise _FirstBatchDone
 
     try:
-        api.enter(run)
+        script_api.enter(run)
         random.seed(run.seed)
         arguments: list[Any] = [copy.deepcopy(run.params)]
         if uses_keras(train):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from sweeper import api
+from sweeper import script_api
 from sweeper.experiment import Run, adopt_run
 from sweeper.tree import process_start
 
@@ -73,7 +73,7 @@ class ReportRecorder:
         """Leave the run to a process of the program; of several, to the first that lives."""
         if not self._adopter or process_start(self._adopter) is None:
             self._adopter = pid
-        answer = Path(api.adopter_file(self.reports.path))
+        answer = Path(script_api.adopter_file(self.reports.path))
         staged = answer.with_suffix(".new")
         staged.write_text(str(self._adopter))
         staged.replace(answer)

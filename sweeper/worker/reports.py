@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from sweeper.api import MARK
+from sweeper.script_api import MARK
 
 READ_BYTES = 1 << 20
 

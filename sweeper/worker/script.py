@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 import psutil
 
-from sweeper import api
+from sweeper import script_api
 from sweeper.errors import SweeperError
 from sweeper.experiment import Run
 from sweeper.sweepfile import wandb_param_file
@@ -162,9 +162,9 @@ class Script:
             **defaults,
             **os.environ,
             MARK: self._session.token,
-            api.REPORT_FILE: str(self._report_file),
-            api.PARAMS_FILE: str(json_file),
-            api.ADOPT: json.dumps(adopt),
+            script_api.REPORT_FILE: str(self._report_file),
+            script_api.PARAMS_FILE: str(json_file),
+            script_api.ADOPT: json.dumps(adopt),
             "SWEEPER_RUN": str(run.path),
             "SWEEPER_SEED": str(run.seed),
             "WANDB_SWEEP_PARAM_PATH": str(wandb_file),

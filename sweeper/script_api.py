@@ -18,7 +18,7 @@ from sweeper.errors import SweeperError
 if TYPE_CHECKING:
     from sweeper.experiment import Run
 
-log = logging.getLogger("sweeper.api")
+log = logging.getLogger("sweeper.script_api")
 
 REPORT_FILE = "SWEEPER_REPORT_FILE"
 PARAMS_FILE = "SWEEPER_PARAMS_FILE"
