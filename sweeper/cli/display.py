@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from typing import Any, TextIO
@@ -97,7 +98,8 @@ class PlainDisplay(LaunchProgress):
                 words.append("(best so far)")
         if result.get("error"):
             words.append(_first_line(result["error"]))
-        print(" ".join(words), file=self._stream, flush=True)
+        with contextlib.suppress(BrokenPipeError):  # nobody reads it: the launch goes on
+            print(" ".join(words), file=self._stream, flush=True)
 
 
 class LiveDisplay(LaunchProgress):

@@ -61,7 +61,8 @@ def param_columns(names: ParameterNames) -> list[Column]:
 
 
 def _directory(row: Row) -> str | None:
-    names = [name for name in (row["experiment"], row["run"]) if name]
+    debug = "debug" if row["params"].get("debug") is True else None
+    names = [name for name in (debug, row["experiment"], row["run"]) if name]
     return "/".join(names) or None
 
 

@@ -76,7 +76,7 @@ def launch(**given: Any) -> int:
         if sweep.adaptive and (unchosen or size is None):
             words.append(f"{'more' if size is None else unchosen} to be chosen by {sweep.chooser}")
         many = counted(len(plan), "trial")
-        say(f"{sweep.sweep_name}: {many}: {', '.join(words)} -> {sweep.base_dir}")
+        say(f"{sweep.title}: {many}: {', '.join(words)} -> {sweep.base_dir}")
         total = None if size is None else counts["new"] + counts["resumed"] + unchosen
         if total and total > LARGE and not given["yes"] and sys.stdin.isatty():
             click.confirm(f"Run {total} trials?", abort=True, err=True)

@@ -50,6 +50,10 @@ Exit codes: 0 all well, 1 an error, 2 a wrong request or sweep file, 3 some tria
 failed, 4 stopped by a budget or the breaker, 130/143 interrupted."""
 
 
+class _ReaderGone(Exception):
+    """Nobody reads on (`sweeper plan … | head`). Of a BrokenPipeError click would exit with 1."""
+
+
 class LazyGroup(click.Group):
     """A group that imports a command's module only when that command is asked for."""
 
@@ -65,6 +69,12 @@ class LazyGroup(click.Group):
         command = getattr(module, cmd_name)
         assert isinstance(command, click.Command)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise _ReaderGone from None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -110,9 +120,9 @@ def main(args: Sequence[str] | None = None) -> int:
             _show_traceback()
         say(f"sweeper: {error}")
         return error.exit_code
-    except BrokenPipeError:  # the reader has seen enough (`sweeper plan … | head`)
+    except (BrokenPipeError, _ReaderGone):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return 0
     except Exception as error:
         if settings.verbose:
             _show_traceback()

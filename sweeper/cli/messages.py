@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 
 def say(text: str) -> None:
-    """Print a message."""
-    print(text, file=sys.stderr)
+    """Print a message; nobody may be left to read it, which stops nothing."""
+    with contextlib.suppress(BrokenPipeError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def say_nothing(text: str) -> None:

@@ -69,7 +69,7 @@ def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "ta
 
     for warning in sweep.warnings:
         say(f"sweeper: {warning}")
-    say(f"{sweep.sweep_name}: {_space_in_words(sweep)}")
+    say(f"{sweep.title}: {_space_in_words(sweep)}")
     size = sweep.size()
     if sweep.adaptive:
         planned = list(planned)
@@ -91,7 +91,7 @@ def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "ta
         cost = left and {"seconds": round(left.seconds, 3), "bytes": left.bytes}
         writer.tail = {"estimate": cost}
     words = ", ".join(f"{number} {state}" for state, number in counts.items()) or "none"
-    say(f"{sweep.sweep_name}: {counted(counts.total(), 'trial')}: {words}; in {sweep.base_dir}")
+    say(f"{sweep.title}: {counted(counts.total(), 'trial')}: {words}; in {sweep.base_dir}")
     if sweep.adaptive:
         more = "further trials" if size is None else counted(max(0, size - counts.total()), "trial")
         say(f"method {sweep.chooser} is to choose {more} as results come in")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import statistics
 from typing import Any
 
@@ -73,7 +74,9 @@ class StopConditions:
 
     def _aim(self, value: float | None) -> None:
         metric = self.metric
-        if value is None or metric is None or metric.target is None or self.reason:
+        if metric is None or metric.target is None or self.reason:
+            return
+        if value is None or not math.isfinite(value):
             return
         if value >= metric.target if metric.goal == "maximize" else value <= metric.target:
             self.reason = f"{metric.name} has reached its target of {metric.target:g}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweeper.tree import RunRecord, Tree, plan_trials
+from sweeper.tree import PlannedTrial, RunRecord, Tree, plan_trials
 
 from .flat import ParameterNames
 
@@ -183,7 +183,7 @@ def index_sweep(sweep: Sweep, tree: Tree | None = None) -> Index:
         Entry(
             item.trial.index,
             item.trial.replicate,
-            item.trial.params,
+            _params(item),
             item.experiment,
             item.run,
             sweep=name,
@@ -201,6 +201,12 @@ def index_sweep(sweep: Sweep, tree: Tree | None = None) -> Index:
 
 def _good(record: RunRecord) -> bool:
     return record.status in GOOD_OUTCOMES
+
+
+def _params(planned: PlannedTrial) -> dict[str, Any]:
+    """What the run was given, if there is one: the file may say other than it has trained with."""
+    stored = planned.run.params if planned.run is not None else None
+    return stored or planned.trial.params
 
 
 def _made(sweep: Sweep, records: Iterable[RunRecord]) -> Iterator[RunRecord]:

@@ -13,7 +13,19 @@ from .search_space import PARAMETER_KEYS, dotted_names, find_place
 from .yaml12 import Document, KeyPath, parse
 
 # What a new `value`, `values` or `min`/`max` of a parameter replaces.
-_KIND_KEYS = ("value", "values", "probabilities", "distribution", "min", "max", "q", "mu", "sigma")
+_KIND_KEYS = (
+    "value",
+    "values",
+    "probabilities",
+    "distribution",
+    "min",
+    "max",
+    "q",
+    "mu",
+    "sigma",
+    "a",
+    "b",
+)
 
 
 def apply_overrides(document: Document, problems: Problems, overrides: Sequence[str]) -> None:

@@ -155,6 +155,12 @@ class Sweep:
         return self.storage / self.name
 
     @property
+    def title(self) -> str:
+        """What people call the sweep: its `name`, and the name of the sweep where that differs."""
+        differ = self.sweep_name != self.name
+        return f"{self.name} (sweep {self.sweep_name})" if differ else self.name
+
+    @property
     def adaptive(self) -> bool:
         """Whether trials are chosen as results come in, so that not all are known before."""
         return self.method in ADAPTIVE_METHODS or self.makes_trials

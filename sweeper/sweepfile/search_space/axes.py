@@ -84,7 +84,7 @@ def _zipped(
                 f"expected the same number of values, but {counts}",
                 "parameters that walk together need one value each for every step",
             )
-        if len(group) > 1:
+        elif len(group) > 1:
             groups.append(tuple(group))
     return groups
 

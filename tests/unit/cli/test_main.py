@@ -138,6 +138,8 @@ def test_the_usual_way_to_cut_output_short_is_no_error(grid_file: Path) -> None:
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr
     assert "unexpected" not in done.stderr
+    code = f"{sys.executable} -m sweeper plan {grid_file} -n 4 | true; exit ${{PIPESTATUS[0]}}"
+    assert subprocess.run(["bash", "-c", code], capture_output=True, check=False).returncode == 0
 
 
 def _sweeper(

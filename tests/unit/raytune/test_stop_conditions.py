@@ -24,6 +24,14 @@ def test_the_best_report_may_reach_the_target_while_a_trial_runs(grid: Sweep) ->
     assert conditions.reason == "val_loss has reached its target of 0.2"
 
 
+@pytest.mark.parametrize("value", [float("-inf"), float("nan"), float("inf")])
+def test_what_is_no_number_reaches_no_target(grid: Sweep, value: float) -> None:
+    conditions = aiming(grid, "best")
+    conditions.reported(value)
+    conditions.scored(0, value)
+    assert not conditions.winding_down()
+
+
 def test_the_last_value_may_reach_it_only_when_the_trial_has_ended(grid: Sweep) -> None:
     conditions = aiming(grid, "last")
     for value in (1.0, 0.1, 5.0):

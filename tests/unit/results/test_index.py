@@ -151,3 +151,15 @@ def test_a_log_is_called_torn_just_as_when_its_rows_are_read(
     (slow,) = Tree(grid.base_dir).all_runs()
     assert isinstance(slow.rows, list)
     assert quick.torn == slow.torn
+
+
+def test_a_run_shows_the_parameters_that_it_has_trained_with(
+    grid_file: Path, run_trial: Callable[..., Path]
+) -> None:
+    monitored = ["monitored=[model]"]
+    before = load_sweep(grid_file, monitored)
+    run_trial(before, next(before.trials()), rows=[{"val_loss": 1.0}])
+    after = load_sweep(grid_file, [*monitored, "parameters.training.epochs.value=50"])
+    found = [entry for entry in index_sweep(after).entries if entry.record is not None]
+    assert found
+    assert {entry.params["training"]["epochs"] for entry in found} == {3}

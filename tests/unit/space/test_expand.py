@@ -346,6 +346,14 @@ def test_a_list_keeps_constants_and_constraints(load: Load) -> None:
 # ---------------------------------------------------------------------------- ties
 
 
+def test_a_zip_of_unequal_lengths_is_a_complaint_beside_a_constraint_too(
+    complaints: Callable[..., list[str]],
+) -> None:
+    text = "method: grid\nzip: [[a, b]]\nconstraints: [a < 9]\n"
+    (found,) = complaints(text + "parameters: {a: {values: [1, 2, 3]}, b: {values: [4, 5]}}\n")
+    assert "expected the same number of values, but a has 3, b has 2" in found
+
+
 def test_zip_walks_together(load: Load) -> None:
     sweep = load(
         """
