@@ -145,6 +145,7 @@ def _conclude(sweep: Sweep, ending: Ending | None, say: Callable[[str], None]) -
             say(f"trial {entry.trial} {entry.status}: {entry.error}\n    {entry.log}")
     counts = ", ".join(f"{n} {status}" for status, n in index.counts().items() if n)
     say(counts or "nothing run")
+    _say_without_number(index, say)
     _print_best(index)
     if ending is not None and ending.reason:
         say(f"stopped: {ending.reason}")
@@ -159,10 +160,31 @@ def _conclude(sweep: Sweep, ending: Ending | None, say: Callable[[str], None]) -
             say("to go on: raise budget.disk, or remove runs, and launch again")
         else:
             say(f"to go on: {shlex.join(['sweeper', *sys.argv[1:]])}")
+    if any(entry.failed for entry in asked) and "--retry-failed" not in sys.argv:
+        words = ["sweeper", *sys.argv[1:], "--retry-failed"]
+        say(f"to run the failed trials again: {shlex.join(words)}")
     if signum:
         return 128 + signum
     code = outcome_exit_code(asked, stopped=early)
     return 4 if early and unchosen and code == 0 else code
+
+
+def _say_without_number(index: Index, say: Callable[[str], None]) -> None:
+    """Say which good trials cannot be ranked, as all that they recorded is NaN or infinite."""
+    metric = index.metric
+    if metric is None:
+        return
+    found = [
+        str(entry.trial)
+        for entry in index.entries
+        if entry.listed and entry.succeeded and entry.record is not None
+        if run_value(entry.record, metric) is None
+        and any(metric.name in row for row in entry.record.rows)
+    ]
+    if found:
+        shown = ", ".join(found[:5]) + (", …" if len(found) > 5 else "")
+        name = metric.name
+        say(f"{counted(len(found), 'trial')} ended with NaN or infinity alone for {name}: {shown}")
 
 
 def outcome_exit_code(entries: Iterable[Entry], stopped: bool = False) -> int:

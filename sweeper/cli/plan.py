@@ -31,6 +31,7 @@ PLAN_FIELDS = ("trial", "replicate", "seed", "state", "experiment", "run")
 @options.spec_argument
 @options.overrides_argument
 @options.max_trials_option
+@options.parallel_option
 @options.place_options
 @options.seed_option
 @options.format_options

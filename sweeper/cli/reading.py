@@ -92,7 +92,14 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
     Failed trials are left out; a trial that is still running counts with what it has.
     Repeated trials are ranked by the mean of their runs; the run shown is the best of them.
     """
-    from sweeper.results import best_row, check_metric, copy_best, metric_to_rank_by, rank
+    from sweeper.results import (
+        best_row,
+        check_metric,
+        copy_best,
+        metric_to_rank_by,
+        nothing_to_rank,
+        rank,
+    )
 
     from . import formatting
 
@@ -101,7 +108,7 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
     ranked = rank(index.entries, metric, top)
     if not ranked:
         check_metric(metric, index.records())
-        say(f"{index.name}: no run has recorded {metric.name} yet")
+        say(f"{index.name}: {nothing_to_rank(index, metric)}")
     _say_torn(item.record for item in ranked)
     rows = [best_row(item, index.repeated) for item in ranked]
     names = index.parameters()

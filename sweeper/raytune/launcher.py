@@ -13,7 +13,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from sweeper.errors import UsageError
-from sweeper.sweepfile import ADAPTIVE_METHODS, Sweep, check_early_terminate, check_program
+from sweeper.sweepfile import (
+    ADAPTIVE_METHODS,
+    Sweep,
+    check_command,
+    check_early_terminate,
+    check_program,
+)
 from sweeper.tree import PlannedTrial, RunRecord, Tree, files
 from sweeper.worker import ServerControl, Session, end_marked, session_of
 
@@ -68,6 +74,8 @@ def launch(
     process is launching this sweep.
     """
     check_program(sweep)
+    if address is None:
+        check_command(sweep)
     check_early_terminate(sweep)
     check_storage(sweep.base_dir)
     tree = Tree(sweep.base_dir)

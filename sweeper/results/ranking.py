@@ -16,6 +16,7 @@ from typing import Any, Literal
 from sweeper.errors import UsageError
 from sweeper.sweepfile import Metric
 from sweeper.tree import RunRecord, mode_of
+from sweeper.wording import counted
 
 from .index import BAD_OUTCOMES, Entry, Index
 
@@ -242,6 +243,20 @@ def metric_to_rank_by(index: Index, name: str | None, goal: Goal | None) -> Metr
             f"name; pass --metric NAME (the runs have recorded {found})"
         )
     return metric
+
+
+def nothing_to_rank(index: Index, metric: Metric) -> str:
+    """Why no run is ranked, in words."""
+    name = metric.name
+    logged = [e for e in index.entries if e.record and any(name in r for r in e.record.rows)]
+    if not logged:
+        return f"no run has recorded {name} yet"
+    numbers = [e for e in logged if e.record is not None and score(e.record, metric) is not None]
+    if numbers:
+        runs = counted(len(numbers), "run")
+        return f"{runs} recorded a number for {name}, but failed: see `sweeper status`"
+    runs = counted(len(logged), "run")
+    return f"{runs} recorded {name}, but NaN or infinity only: no number to rank by"
 
 
 def target_reached(entries: Iterable[Entry], metric: Metric | None) -> bool:

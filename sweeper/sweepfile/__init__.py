@@ -10,6 +10,7 @@ from .load import load_sweep
 from .monitored import default_monitored
 from .preflight import (
     AS_SCRIPT,
+    check_command,
     check_early_terminate,
     check_launchable,
     check_program,
@@ -30,6 +31,7 @@ __all__ = [
     "Metric",
     "Sweep",
     "Trial",
+    "check_command",
     "check_early_terminate",
     "check_launchable",
     "check_program",

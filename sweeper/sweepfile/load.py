@@ -74,6 +74,11 @@ def _text(path: Path) -> str:
         raise UsageError(f"{path}: expected a sweep file, found a directory") from None
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    if path.suffix in (".py", ".ipynb"):
+        raise UsageError(
+            f"{path}: expected a sweep file (YAML), found a program: name it in one, "
+            f"`program: {path.name}`; `sweeper init` writes a sweep file to start from"
+        )
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         document = Document(str(path), data.decode("utf-16", "replace").split("\n"))
         problem = document.problem((1, 1), "the file is UTF-16 text", mend="save it as UTF-8")
@@ -229,7 +234,7 @@ class _Loading:
     def places(self) -> dict[str, SourcePlace]:
         """Where the values of the top-level keys stand that are still judged before a launch."""
         found = {}
-        for key in ("program", "method", "parameters", "constraints", "early_terminate"):
+        for key in ("program", "command", "method", "parameters", "constraints", "early_terminate"):
             if (key,) in self.document.places and (key,) not in self.problems.options:
                 place = self.document.places[(key,)][key != "parameters"]
                 found[key] = SourcePlace(*place, self.document.source(place))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from pathlib import Path
 
 from sweeper.errors import Problem, SpecError
 from sweeper.wording import nearest
 
+from .command import script_call
 from .function_or_script import DetectedMode, Mode, detect_mode
 from .sweep import MOST_LAUNCHED_TRIALS, Sweep
 
@@ -85,21 +88,55 @@ def check_program(sweep: Sweep) -> None:
             mend = "add `program: train.py`, a file with train(params, callbacks), or a script"
             raise SpecError([sweep.problem("program", "`program` is missing", mend)])
         return
-    file = program_file(sweep)
-    if not names_program or (file is not None and file.is_file()):
+    if not names_program:
         return
-    if file is not None:
+    file = program_file(sweep)
+    if file is None:
+        searched = ", ".join(str(place) for place in _import_path(sweep)[:2])
+        where = f"looked in {searched} and the installed packages"
+        message = f"there is no module {program.module} ({where})"
+        mend = "a file is written with its ending: train.py"
+    elif file.suffix == ".ipynb" and sweep.command is None:
+        message = f"{file} is a notebook, which cannot be run as a program"
+        mend = f"save it as a script: jupyter nbconvert --to script {file.name}"
+    elif file.is_file():
+        return
+    elif file.is_dir():
+        message = f"{file} is a directory, expected a file"
+        found = sorted(path.name for path in file.glob("*.py"))
+        mend = f"did you mean {_as_written(sweep)}/{found[0]}?" if found else "name the file in it"
+    else:
         names = [entry.name for entry in file.parent.iterdir()] if file.parent.is_dir() else []
         close = nearest(file.name, names)
         message = f"there is no file {file}"
         mend = "write it, or name the file that has train(params, callbacks)"
         mend = f"did you mean {close[0]}?" if close else mend
-    else:
-        searched = ", ".join(str(place) for place in _import_path(sweep)[:2])
-        where = f"looked in {searched} and the installed packages"
-        message = f"there is no module {program.module} ({where})"
-        mend = "a file is written with its ending: train.py"
     raise SpecError([sweep.problem("program", message, mend)])
+
+
+def check_command(sweep: Sweep) -> None:
+    """Refuse a `command` that this machine cannot start: every trial would end with 127.
+
+    Raises SpecError. What a worker of a cluster can start, it alone knows.
+    """
+    if sweep.command is None:
+        return
+    words = script_call(sweep, {}, environ=os.environ).argv
+    if words[0] == "/usr/bin/env":
+        words = words[1:]
+    if not words or words[0].startswith("-") or "=" in words[0]:
+        return  # options and variables of `env`
+    name, *others = words
+    if shutil.which(name) is None:
+        message = f"there is no program `{name}` to run"
+        mend = "install it, give its path, or write `${interpreter}` for the Python of sweeper"
+        raise SpecError([sweep.problem("command", message, mend)])
+    script = next((word for word in others if not word.startswith("-")), "")
+    is_python = Path(name).name.startswith("python") and not {"-m", "-c"} & set(others)
+    if is_python and script.endswith(".py") and not Path(script).is_file():
+        message = f"there is no file {Path(script).absolute()}"
+        mend = "names in `command` are looked for in the current directory; `${program}` is not"
+        raise SpecError([sweep.problem("command", message, mend)])
 
 
 def _import_path(sweep: Sweep) -> list[Path]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweeper.errors import SpecError
-from sweeper.sweepfile import Sweep, check_program, detect_program_mode
+from sweeper.sweepfile import Sweep, check_command, check_program, detect_program_mode
 
 from .client import Child, ServerControl
 from .messages import End, Exit, TrialRequest
@@ -39,6 +39,7 @@ class ProgramCheck:
 
     def __init__(self, sweep: Sweep) -> None:
         check_program(sweep)
+        check_command(sweep)
         self.sweep = sweep
         self.takes_run = False
         self.why = detect_program_mode(sweep).why

@@ -55,7 +55,9 @@ def parse_parameter(problems: Problems, body: Any, key: KeyPath) -> Distribution
         problems.expected(key, "a parameter", body, "write `value: null` if null is meant")
         return None
     if not isinstance(body, dict):
-        return Distribution("constant", value=body)
+        of = Distribution("constant", value=body)
+        _warn_of_python_words(problems, of, key)
+        return of
     if not body:
         problems.expected(
             key, f"one of {one_of(PARAMETER_KEYS[:8])}", body, "for a group: `parameters:`"
@@ -68,7 +70,10 @@ def parse_parameter(problems: Problems, body: Any, key: KeyPath) -> Distribution
     kind = _kind(problems, body, key)
     if kind is None or not _only_known(problems, body, key, kind):
         return None
-    return _typed(problems, body, key, kind)
+    found = _typed(problems, body, key, kind)
+    if found is not None:
+        _warn_of_python_words(problems, found, key)
+    return found
 
 
 def _unknown_keys(
@@ -229,6 +234,14 @@ def _looks_like_number(text: str) -> bool:
         return math.isfinite(float(text))
     except ValueError:
         return False
+
+
+def _warn_of_python_words(problems: Problems, of: Distribution, key: KeyPath) -> None:
+    """Say so where text among the values is Python's word for what YAML writes otherwise."""
+    values = of.values if of.kind != "constant" else (of.value,)
+    for word, meant in (("None", "null"), ("True", "true"), ("False", "false")):
+        if any(isinstance(value, str) and value == word for value in values or ()):
+            problems.warn(key, f"'{word}' is text here: write {meant} if Python's {word} is meant")
 
 
 def _categorical(

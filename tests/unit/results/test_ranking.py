@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sweeper.errors import UsageError
-from sweeper.results import check_metric, index_sweep, rank, target_reached
+from sweeper.results import check_metric, index_sweep, nothing_to_rank, rank, target_reached
 from sweeper.results.index import index_directory
 from sweeper.results.ranking import deviation, mean, metric_names, monitored_metric, named_metric
 from sweeper.results.summary import summary, summary_csv
@@ -195,3 +195,14 @@ def test_mean_and_deviation() -> None:
     assert deviation([1.0]) is None
     assert deviation([1.0, 2.0, 4.0]) == pytest.approx(sqrt(7 / 3))
     assert mean([1e308, 1.7e308]) == pytest.approx(1.35e308)
+
+
+def test_why_nothing_is_ranked(tmp_path: Path, add: Add) -> None:
+    def why() -> str:
+        return nothing_to_rank(index_directory(Tree(tmp_path), "t"), LOW)
+
+    assert why() == "no run has recorded val_loss yet"
+    add(nan, -inf)
+    assert why() == "1 run recorded val_loss, but NaN or infinity only: no number to rank by"
+    add(1.0, outcome="failed")
+    assert why() == "1 run recorded a number for val_loss, but failed: see `sweeper status`"

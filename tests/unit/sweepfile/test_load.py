@@ -16,6 +16,7 @@ from sweeper.sweepfile import (
     EarlyTerminate,
     Metric,
     Sweep,
+    check_command,
     check_launchable,
     check_program,
     load_sweep,
@@ -571,3 +572,58 @@ def test_a_name_that_every_project_has_tells_its_folder(tmp_path: Path, stem: st
         file.write_text(MINIMAL)
         names.add((load_sweep(file).name, load_sweep(file).sweep_name))
     assert names == {(f"{folder}-{stem}",) * 2 for folder in ("resnet", "vit")}
+
+
+@pytest.mark.parametrize("name", ["train.py", "digits.ipynb"])
+def test_a_program_is_no_sweep_file(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("x = 1\n")
+    with pytest.raises(UsageError, match=f"found a program: name it in one, `program: {name}`"):
+        load_sweep(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("digits.ipynb", "is a notebook, which cannot be run as a program"),
+        ("pdir/", r"is a directory, expected a file(.|\n)*did you mean pdir/train\.py\?"),
+    ],
+)
+def test_what_is_no_program_is_refused(load: Load, tmp_path: Path, program: str, said: str) -> None:
+    (tmp_path / "digits.ipynb").write_text("{}")
+    (tmp_path / "pdir").mkdir()
+    (tmp_path / "pdir" / "train.py").touch()
+    with pytest.raises(SpecError, match=said):
+        check_program(load(MINIMAL + f"program: {program}\n"))
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ('[nosuchprog, "${program}", "${args}"]', "there is no program `nosuchprog` to run"),
+        ('["${env}", nosuchprog, "${args}"]', "there is no program `nosuchprog` to run"),
+        ('["${interpreter}", nosuch.py, "${args}"]', r"there is no file .*/nosuch\.py"),
+        ('["${env}", "${interpreter}", "${program}", "${args}"]', None),
+        ('["${env}", "A=1", nosuchprog]', None),
+        ('["${interpreter}", -m, nosuch]', None),
+        ('[bash, -c, "echo nosuch.py"]', None),
+    ],
+)
+def test_a_command_that_cannot_start_is_refused(
+    load: Load, tmp_path: Path, command: str, said: str | None
+) -> None:
+    (tmp_path / "train.py").touch()
+    sweep = load(MINIMAL + f"program: train.py\ncommand: {command}\n")
+    if said is None:
+        check_command(sweep)
+        return
+    with pytest.raises(SpecError, match=said):
+        check_command(sweep)
+
+
+def test_words_of_python_that_are_text_here_are_said(load: Load) -> None:
+    text = "method: grid\nparameters: {a: {values: [None, 'True', true]}, b: None, c: {value: x}}\n"
+    assert [warning.partition(": ")[2][:26] for warning in load(text).warnings] == [
+        "parameters.a: 'None' is te",
+        "parameters.a: 'True' is te",
+        "parameters.b: 'None' is te",
+    ]
