@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from sweeper.sweepfile import Sweep, script_call
+from sweeper.sweepfile import Sweep, command_words
 from sweeper.tree import PlannedTrial
 from sweeper.worker import INTERPRETER, JSON_FILE
 
@@ -37,13 +37,13 @@ def trial_request(sweep: Sweep, mode: str, planned: PlannedTrial) -> dict[str, A
         "seed": trial.seed,
     }
     if mode == "script":
-        request["argv"] = script_call(
+        request["argv"] = command_words(
             sweep,
             trial.params,
             json_path=JSON_FILE,
             environ=os.environ,
             interpreter=INTERPRETER,
-        ).argv
+        )
     return request
 
 

@@ -3,7 +3,7 @@
 Pure: nothing here imports Ray, TensorFlow or Keras, runs the user's program, or touches the tree.
 """
 
-from .command import script_call, wandb_param_file
+from .command import command_words, wandb_param_file
 from .convert import to_wandb_yaml
 from .early_terminate import EarlyTerminate
 from .load import load_sweep
@@ -35,6 +35,7 @@ __all__ = [
     "check_early_terminate",
     "check_launchable",
     "check_program",
+    "command_words",
     "default_monitored",
     "detect_program_mode",
     "find_module",
@@ -43,7 +44,6 @@ __all__ = [
     "program_mode",
     "save_trials",
     "schema_json",
-    "script_call",
     "to_wandb_yaml",
     "wandb_param_file",
 ]

@@ -6,7 +6,6 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,29 +39,15 @@ def _flags(params: Params) -> Iterable[str]:
             yield f"--{key}={value}"
 
 
-@dataclass(frozen=True)
-class ScriptCall:
-    """What runs one trial of a script.
-
-    ``argv``: the words. ``param_file``: the YAML that ``WANDB_SWEEP_PARAM_PATH`` points to, from
-    which ``wandb.init()`` fills ``wandb.config``. ``json_file``: what the file named by
-    ``${args_json_file}`` holds, or None where the command does not ask for it.
-    """
-
-    argv: list[str]
-    param_file: str
-    json_file: str | None
-
-
-def script_call(
+def command_words(
     sweep: Sweep,
     params: Params,
     *,
     json_path: Path | str = "params.json",
     environ: Mapping[str, str] | None = None,
     interpreter: str = sys.executable,
-) -> ScriptCall:
-    """The command of ``sweep`` for one trial's ``params``, its macros replaced.
+) -> list[str]:
+    """The words that run ``sweep`` for one trial's ``params``: its command, the macros replaced.
 
     A macro counts where it is a whole word, as in W&B; one that does not exist vanishes, and
     ``${envvar:NAME}`` is replaced anywhere (by the bare name, if it is not set). Values are
@@ -71,21 +56,18 @@ def script_call(
     """
     command: Sequence[Any] = sweep.command or DEFAULT_COMMAND
     words: list[str] = []
-    has_json_file = False
     for word in (_replace_environment(str(word), environ or {}) for word in command):
         if not (word.startswith("${") and word.endswith("}")):
             words.append(word)
             continue
         macro = word[2:-1]
-        has_json_file |= macro == "args_json_file"
         found = _macro(macro, sweep, params, interpreter, json_path)
         if macro == "program" and found[:1] == words[-1:] == ["-m"]:
             found = found[1:]  # `python -m ${program}` says it already
         words += found
     if not words:
         raise UsageError(f"{sweep.path}: command: no words are left to run: {list(command)}")
-    json_file = json.dumps(params) if has_json_file else None
-    return ScriptCall(words, wandb_param_file(params), json_file)
+    return words
 
 
 def _macro(

@@ -10,7 +10,7 @@ from pathlib import Path
 from sweeper.errors import Problem, SpecError
 from sweeper.wording import nearest
 
-from .command import script_call
+from .command import command_words
 from .function_or_script import DetectedMode, Mode, detect_mode
 from .sweep import MOST_LAUNCHED_TRIALS, Sweep
 
@@ -121,7 +121,7 @@ def check_command(sweep: Sweep) -> None:
     """
     if sweep.command is None:
         return
-    words = script_call(sweep, {}, environ=os.environ).argv
+    words = command_words(sweep, {}, environ=os.environ)
     if words[0] == "/usr/bin/env":
         words = words[1:]
     if not words or words[0].startswith("-") or "=" in words[0]:

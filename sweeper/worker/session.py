@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from sweeper.errors import UsageError
-from sweeper.sweepfile import Sweep, find_module, program_file, program_mode, script_call
+from sweeper.sweepfile import Sweep, command_words, find_module, program_file, program_mode
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def session_of(sweep: Sweep, env: Mapping[str, str] | None = None) -> Session:
     """
     program, mode = sweep.program, program_mode(sweep)
     if mode == "script":
-        script_call(sweep, {})  # is there a command at all?
+        command_words(sweep, {})  # is there a command at all?
     elif program is None:
         raise UsageError(f"{sweep.path}: program: expected a train module, found none")
     _check_syntax(sweep)

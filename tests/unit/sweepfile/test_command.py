@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from sweeper.errors import UsageError
-from sweeper.sweepfile import Sweep, script_call, wandb_param_file
+from sweeper.sweepfile import Sweep, command_words, wandb_param_file
 
 Load = Callable[..., Sweep]
 PARAMS: dict[str, Any] = {"a": True, "b": False, "c": 1, "d": None}
@@ -23,7 +23,7 @@ def words(load: Load, command: list[Any], params: dict[str, Any] | None = None) 
         f"method: grid\nprogram: train.py\nparameters: {{x: 1}}\ncommand: {json.dumps(command)}\n"
     )
     environ = {"FOO_DIR": "foo", "FOO_DIR_TWO": "two"}
-    return script_call(sweep, params or PARAMS, environ=environ, json_path="p.json").argv
+    return command_words(sweep, params or PARAMS, environ=environ, json_path="p.json")
 
 
 @pytest.mark.parametrize(
@@ -47,22 +47,21 @@ def test_each_macro(load: Load, macro: str, expected: list[str]) -> None:
 
 def test_the_default_command(load: Load, tmp_path: Path) -> None:
     sweep = load("method: grid\nprogram: train.py\nparameters: {x: 1}\n")
-    call = script_call(sweep, {"lr": 1e-05})
+    found = command_words(sweep, {"lr": 1e-05})
     program = str(tmp_path / "train.py")
-    assert call.argv == ["/usr/bin/env", sys.executable, program, "--lr=1e-05"]
-    assert call.json_file is None
+    assert found == ["/usr/bin/env", sys.executable, program, "--lr=1e-05"]
 
 
 def test_a_module_is_run_as_one(load: Load) -> None:
     sweep = load("method: grid\nprogram: pkg.train\nparameters: {x: 1}\n")
-    assert script_call(sweep, {}).argv[-2:] == ["-m", "pkg.train"]
+    assert command_words(sweep, {})[-2:] == ["-m", "pkg.train"]
 
 
 @pytest.mark.parametrize("program", ["pkg.mod", "train.py"])
 def test_a_command_that_says_m_itself_is_not_given_another(load: Load, program: str) -> None:
     command = '["python", "-m", "${program}", "${args}"]'
     text = f"method: grid\nprogram: {program}\nparameters: {{x: 1}}\ncommand: {command}\n"
-    found = script_call(load(text), {"x": 1}).argv
+    found = command_words(load(text), {"x": 1})
     assert found[:2] == ["python", "-m"]
     assert found[2].endswith(program)
     assert found[3:] == ["--x=1"]
@@ -96,15 +95,12 @@ def test_a_command_that_leaves_nothing(load: Load) -> None:
         words(load, ["${nothing}"])
     sweep = load("method: grid\ncommand: ['${program}']\nparameters: {x: 1}\n")
     with pytest.raises(UsageError, match="no `program`"):
-        script_call(sweep, {})
+        command_words(sweep, {})
 
 
 def test_json_file(load: Load) -> None:
     sweep = load("method: grid\ncommand: [x, '${args_json_file}']\nparameters: {x: 1}\n")
-    call = script_call(sweep, PARAMS, json_path="/d/p.json")
-    assert call.argv == ["x", "/d/p.json"]
-    assert call.json_file is not None
-    assert json.loads(call.json_file) == PARAMS
+    assert command_words(sweep, PARAMS, json_path="/d/p.json") == ["x", "/d/p.json"]
 
 
 def test_what_wandb_reads_is_what_was_meant() -> None:
