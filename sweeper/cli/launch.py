@@ -19,6 +19,7 @@ from sweeper.results import (
     rank,
     run_value,
     target_reached,
+    without_number,
     write_summary,
 )
 from sweeper.tree import PlannedTrial, Tree, plan_trials
@@ -172,16 +173,9 @@ def _conclude(sweep: Sweep, ending: Ending | None, say: Callable[[str], None]) -
 def _say_without_number(index: Index, say: Callable[[str], None]) -> None:
     """Say which good trials cannot be ranked, as all that they recorded is NaN or infinite."""
     metric = index.metric
-    if metric is None:
-        return
-    found = [
-        str(entry.trial)
-        for entry in index.entries
-        if entry.listed and entry.succeeded and entry.record is not None
-        if run_value(entry.record, metric) is None
-        and any(metric.name in row for row in entry.record.rows)
-    ]
-    if found:
+    entries = without_number(index, metric) if metric is not None else []
+    found = [str(entry.trial) for entry in entries if entry.listed and entry.succeeded]
+    if metric is not None and found:
         shown = ", ".join(found[:5]) + (", …" if len(found) > 5 else "")
         name = metric.name
         say(f"{counted(len(found), 'trial')} ended with NaN or infinity alone for {name}: {shown}")

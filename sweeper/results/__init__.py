@@ -18,6 +18,7 @@ from .ranking import (
     run_value,
     score,
     target_reached,
+    without_number,
 )
 from .rows import best_row, csv_cell, plain_json, plan_row, trial_row
 from .summary import write_summary
@@ -52,5 +53,6 @@ __all__ = [
     "short_names",
     "target_reached",
     "trial_row",
+    "without_number",
     "write_summary",
 ]

@@ -245,18 +245,31 @@ def metric_to_rank_by(index: Index, name: str | None, goal: Goal | None) -> Metr
     return metric
 
 
+def without_number(index: Index, metric: Metric) -> list[Entry]:
+    """The entries whose runs recorded the metric, but no number: NaN or infinity alone."""
+    return [
+        entry
+        for entry in index.entries
+        if entry.record is not None
+        and score(entry.record, metric) is None
+        and any(metric.name in row for row in entry.record.rows)
+    ]
+
+
 def nothing_to_rank(index: Index, metric: Metric) -> str:
     """Why no run is ranked, in words."""
     name = metric.name
-    logged = [e for e in index.entries if e.record and any(name in r for r in e.record.rows)]
-    if not logged:
-        return f"no run has recorded {name} yet"
-    numbers = [e for e in logged if e.record is not None and score(e.record, metric) is not None]
+    records = (entry.record for entry in index.entries if entry.record is not None)
+    numbers = sum(score(record, metric) is not None for record in records)
     if numbers:
-        runs = counted(len(numbers), "run")
+        runs = counted(numbers, "run")
         return f"{runs} recorded a number for {name}, but failed: see `sweeper status`"
-    runs = counted(len(logged), "run")
-    return f"{runs} recorded {name}, but NaN or infinity only: no number to rank by"
+    others = len(without_number(index, metric))
+    if not others:
+        return f"no run has recorded {name} yet"
+    return (
+        f"{counted(others, 'run')} recorded {name}, but NaN or infinity only: no number to rank by"
+    )
 
 
 def target_reached(entries: Iterable[Entry], metric: Metric | None) -> bool:

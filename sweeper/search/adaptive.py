@@ -38,10 +38,10 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
     """The trials of an adaptive sweep: what the tree holds undone, then what ``searcher`` chooses.
 
     ``planned`` is what :func:`plan_trials` says of the tree; ``score`` is a run's value of the
-    metric, None if it failed or has none. The searcher learns from every run of the sweep, and
-    from those of others with the same parameters. A trial that failed counts as bad as the worst
-    so far: its surroundings are avoided. No experiment is tried twice; where the searcher insists,
-    the next one is drawn at random.
+    metric, None if it failed or has none. The searcher learns from all that is planned, and from
+    the runs of other sweeps with the same parameters. A trial that failed counts as bad as the
+    worst so far: its surroundings are avoided. No experiment is tried twice; where the searcher
+    insists, the next one is drawn at random.
     """
 
     def __init__(
