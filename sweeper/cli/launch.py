@@ -16,17 +16,20 @@ from sweeper.results import (
     Entry,
     Index,
     index_sweep,
+    older_text_note,
     rank,
+    refuse_other_programs,
     run_value,
     target_reached,
     without_number,
     write_summary,
 )
-from sweeper.tree import PlannedTrial, Tree, plan_trials
+from sweeper.tree import Choices, PlannedTrial, Tree, plan_known, plan_trials
 from sweeper.wording import counted
 
 from . import messages, options
 from .display import LaunchProgress, LiveDisplay, PlainDisplay
+from .rerun import RerunCommand, choices_of, rerun_options, words_to_go_on
 
 if TYPE_CHECKING:
     from sweeper.raytune import Ending
@@ -35,13 +38,13 @@ if TYPE_CHECKING:
 LARGE = 1000  # trials: ask first
 
 
-@click.command()
+@click.command(cls=RerunCommand)
 @options.spec_argument
 @options.overrides_argument
 @options.sweep_options
 @click.option("--address", metavar="HOST:PORT", help="A running Ray cluster's address, or `auto`.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and run nothing.")
-@click.option("--retry-failed", is_flag=True, help="Run the failed trials again, as new runs.")
+@rerun_options
 @click.option("-y", "--yes", is_flag=True, help=f"Do not ask before more than {LARGE} trials.")
 @click.option("-q", "--quiet", is_flag=True, help="Print the result only.")
 @options.verbose_option
@@ -53,30 +56,38 @@ def launch(**given: Any) -> int:
     sweeper launch sweep.yaml -j 4 --gpus-per-trial 0.25
     sweeper launch sweep.yaml parameters.training.epochs.value=3 -n 10
     """
-    from sweeper.sweepfile import check_launchable
+    from sweeper.sweepfile import check_launchable, check_program
 
     sweep = options.load(given["spec"], **given)
-    plan: Iterable[PlannedTrial] = plan_trials(sweep, Tree(sweep.base_dir), given["retry_failed"])
+    tree = Tree(sweep.base_dir)
+    choices = choices_of(sweep, tree, given)
+    plan: Iterable[PlannedTrial] = plan_trials(sweep, tree, choices)
     if given["dry_run"]:
         from .plan import print_plan
 
         print_plan(sweep, plan)
         return 0
     check_launchable(sweep)
+    check_program(sweep)
     say = messages.say_nothing if given["quiet"] else messages.say
     for warning in sweep.warnings:
         say(f"sweeper: {warning}")
-    counts: Counter[str] = Counter()
-    total = None
     size = sweep.size()
-    if size is not None or sweep.adaptive:
-        plan = list(plan)
-        unchosen = max(0, size - len(plan)) if size is not None and sweep.adaptive else 0
-        counts.update(item.state for item in plan)
+    endless = size is None and not sweep.adaptive
+    known = list(plan_known(sweep, tree, choices) if endless else plan)
+    refuse_other_programs(sweep, known)
+    note = older_text_note(sweep, [(i.trial.index, i.run) for i in known if i.run and i.changed])
+    if note:
+        say(f"sweeper: {note}")
+    total = None
+    if not endless:
+        plan = known
+        counts = Counter(item.state for item in known)
+        unchosen = max(0, size - len(known)) if size is not None and sweep.adaptive else 0
         words = [f"{counts[s]} {s}" for s in ("new", "resumed", "reused", "failed") if counts[s]]
         if sweep.adaptive and (unchosen or size is None):
             words.append(f"{'more' if size is None else unchosen} to be chosen by {sweep.chooser}")
-        many = counted(len(plan), "trial")
+        many = counted(len(known), "trial")
         say(f"{sweep.title}: {many}: {', '.join(words)} -> {sweep.base_dir}")
         total = None if size is None else counts["new"] + counts["resumed"] + unchosen
         if total and total > LARGE and not given["yes"] and sys.stdin.isatty():
@@ -87,8 +98,10 @@ def launch(**given: Any) -> int:
     if reached and metric is not None:
         say(f"{metric.name} has reached its target of {metric.target:g}: nothing more to run")
     elif total != 0:
-        ending = _run(sweep, plan, total, best, given)
-    return _conclude(sweep, ending, say)
+        ending = _run(sweep, plan, choices, total, best, given)
+    elif choices != Choices.read(tree, sweep.sweep_name):
+        choices.write(tree, sweep.sweep_name)
+    return _conclude(sweep, ending, choices, say)
 
 
 def _earlier(sweep: Sweep) -> tuple[tuple[int, float] | None, bool]:
@@ -106,6 +119,7 @@ def _earlier(sweep: Sweep) -> tuple[tuple[int, float] | None, bool]:
 def _run(
     sweep: Sweep,
     plan: Iterable[PlannedTrial],
+    choices: Choices,
     total: int | None,
     best: tuple[int, float] | None,
     given: dict[str, Any],
@@ -119,6 +133,7 @@ def _run(
             iter(plan),
             display,
             score=partial(run_value, metric=sweep.metric),
+            choices=choices,
             total=total,
             address=given["address"],
             verbose=given["verbose"],
@@ -134,7 +149,9 @@ def _display(sweep: Sweep, given: dict[str, Any]) -> LaunchProgress:
     return PlainDisplay(sweep.metric, sys.stderr, repeated)
 
 
-def _conclude(sweep: Sweep, ending: Ending | None, say: Callable[[str], None]) -> int:
+def _conclude(
+    sweep: Sweep, ending: Ending | None, choices: Choices, say: Callable[[str], None]
+) -> int:
     """Write the summaries, say how it went and what to do next; the exit code is the tree's."""
     index = index_sweep(sweep)
     try:
@@ -160,9 +177,10 @@ def _conclude(sweep: Sweep, ending: Ending | None, say: Callable[[str], None]) -
         if ending is not None and not ending.again:
             say("to go on: raise budget.disk, or remove runs, and launch again")
         else:
-            say(f"to go on: {shlex.join(['sweeper', *sys.argv[1:]])}")
+            kept = Choices.read(Tree(sweep.base_dir), sweep.sweep_name) == choices
+            say(f"to go on: {shlex.join(words_to_go_on(said=kept))}")
     if any(entry.failed for entry in asked) and "--retry-failed" not in sys.argv:
-        words = ["sweeper", *sys.argv[1:], "--retry-failed"]
+        words = [*words_to_go_on(said=True), "--retry-failed"]
         say(f"to run the failed trials again: {shlex.join(words)}")
     if signum:
         return 128 + signum

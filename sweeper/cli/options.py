@@ -34,7 +34,7 @@ def _be_verbose(context: click.Context, _parameter: click.Parameter, value: bool
     return value
 
 
-def _together(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+def together(*decorators: Callable[[F], F]) -> Callable[[F], F]:
     """One decorator that applies ``decorators``, so that help lists them in this order."""
 
     def apply(function: F) -> F:
@@ -100,10 +100,10 @@ gpus_option = click.option(
     help="GPUs that one trial gets; 0.25 puts four trials on one.",
 )
 
-place_options = _together(storage_option, name_option)
+place_options = together(storage_option, name_option)
 """``--storage`` and ``--name``: where the tree is."""
 
-sweep_options = _together(
+sweep_options = together(
     max_trials_option, parallel_option, cpus_option, gpus_option, place_options, seed_option
 )
 """Everything that changes a sweep for one command; pass what click gives to :func:`load`."""
@@ -118,7 +118,7 @@ SWEEP_CHANGES = (
     "seed",
 )
 
-format_options = _together(
+format_options = together(
     click.option(
         "--format",
         "format_",

@@ -14,6 +14,7 @@ from sweeper.wording import counted
 
 from . import options
 from .messages import say
+from .rerun import RerunCommand, choices_of, rerun_options
 
 if TYPE_CHECKING:
     from sweeper.results import Estimate
@@ -27,7 +28,7 @@ FACTORS = 4  # of a space's size that are named
 PLAN_FIELDS = ("trial", "replicate", "seed", "state", "experiment", "run")
 
 
-@click.command()
+@click.command(cls=RerunCommand)
 @options.spec_argument
 @options.overrides_argument
 @options.max_trials_option
@@ -35,7 +36,7 @@ PLAN_FIELDS = ("trial", "replicate", "seed", "state", "experiment", "run")
 @options.place_options
 @options.seed_option
 @options.format_options
-@click.option("--retry-failed", is_flag=True, help="Plan as `launch --retry-failed` would.")
+@rerun_options
 @click.option(
     "--save-trials",
     metavar="FILE",
@@ -51,9 +52,8 @@ def plan(spec: Path, format_: str, save_trials: Path | None, **given: Any) -> No
     from sweeper.tree import Tree, plan_trials
 
     sweep = options.load(spec, **given)
-    planned: Iterable[PlannedTrial] = plan_trials(
-        sweep, Tree(sweep.base_dir).as_it_is(), given["retry_failed"]
-    )
+    tree = Tree(sweep.base_dir).as_it_is()
+    planned: Iterable[PlannedTrial] = plan_trials(sweep, tree, choices_of(sweep, tree, given))
     planned = list(planned) if sweep.adaptive else planned
     print_plan(sweep, planned, format_)
     if save_trials is not None:
@@ -63,8 +63,17 @@ def plan(spec: Path, format_: str, save_trials: Path | None, **given: Any) -> No
 
 
 def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "table") -> None:
-    """Print ``planned`` as it comes, and its counts to stderr."""
-    from sweeper.results import Estimator, ParameterNames, plan_row
+    """Print ``planned`` as it comes, and its counts to stderr.
+
+    Raises UsageError where a launch would not start, for runs of another program are there.
+    """
+    from sweeper.results import (
+        Estimator,
+        ParameterNames,
+        older_text_note,
+        plan_row,
+        refuse_other_programs,
+    )
 
     from . import formatting
 
@@ -82,10 +91,15 @@ def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "ta
     columns += [*formatting.param_columns(names), formatting.DIRECTORY]
     head = {"sweep": sweep.sweep_name, "size": size, "points": sweep.points()}
     counts: Counter[str] = Counter()
+    made_by_others, older = [], []
     estimator, limit = Estimator(sweep), _shown_limit(sweep)
     with formatting.writer(format_, head, columns, PLAN_FIELDS, names.all) as writer:
         for item in itertools.islice(planned, limit):
             counts[item.state] += 1
+            if item.state == "other":
+                made_by_others.append(item)
+            elif item.changed and item.run is not None:
+                older.append((item.trial.index, item.run))
             estimator.add(item)
             writer.add(plan_row(item, with_seed=format_ != "table"))
         left = estimator.estimate()
@@ -104,6 +118,10 @@ def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "ta
         say(f"too many to launch; these are the first {limit}: -n shows more or fewer")
     if left is not None and left.seconds:
         say(_estimate_in_words(left))
+    note = older_text_note(sweep, older)
+    if note:
+        say(f"sweeper: {note}")
+    refuse_other_programs(sweep, made_by_others)
 
 
 def _shown(sweep: Sweep, planned: Iterable[PlannedTrial]) -> Iterable[Trial]:

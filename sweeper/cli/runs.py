@@ -66,26 +66,38 @@ def _output(record: RunRecord, follow: bool) -> Iterator[bytes]:
 
 @click.command()
 @click.argument("left", metavar="RUN")
-@click.argument("right", metavar="RUN")
+@click.argument("right", metavar="[RUN]", required=False)
 @options.place_options
 @options.format_options
-def diff(left: str, right: str, storage: Path | None, name: str | None, format_: str) -> None:
-    """Show in what two runs differ: parameters, metrics, versions, program.
+def diff(
+    left: str, right: str | None, storage: Path | None, name: str | None, format_: str
+) -> None:
+    """Show in what two runs differ: parameters, metrics, versions, the program's text.
 
     RUN is a run's or an experiment's directory (as it stands, or below --storage/--name), or
-    SPEC:TRIAL, such as sweeps/digits.yaml:3.
+    SPEC:TRIAL, such as sweeps/digits.yaml:3. With one alone: how the program's text has changed
+    since that run.
     """
-    from sweeper.results import difference, find_run
+    from sweeper.results import difference, find_run, text_difference, text_now, text_of
+    from sweeper.tree import Program
 
     from . import formatting
 
-    runs = find_run(left, storage, name), find_run(right, storage, name)
-    head = {"left": str(runs[0].path), "right": str(runs[1].path)}
-    rows = difference(*runs)
+    one, sweep = find_run(left, storage, name)
+    other = None if right is None else find_run(right, storage, name)[0]
+    head = {"left": str(one.path), "right": "now" if other is None else str(other.path)}
+    rows = [] if other is None else difference(one, other)
+    today = None if sweep is None else Program.of(sweep)
+    texts = text_now(one, today) if other is None else text_of(other)
+    lines = list(text_difference(text_of(one), texts))
     fields = ("name", "left", "right")
     columns = [formatting.column(key) for key in fields]
     with formatting.writer(format_, head, columns, fields, key="differences") as writer:
         for row in rows:
             writer.add(row)
-    if not rows:
+        writer.tail = {"text": lines}
+    if format_ == "table":
+        for line in lines:
+            print(line)
+    if not rows and not lines:
         say("no difference")

@@ -18,17 +18,21 @@ from .provenance import Origin
 from .retention import prune_checkpoints
 from .run import Run, describe_error
 from .settings import Settings
+from .source import Source, current_source, hold_source
 
 __all__ = [
     "ExperimentManager",
     "Origin",
     "Run",
     "Settings",
+    "Source",
     "adopt_run",
     "can_have_child",
     "close_run",
     "configure_devices",
+    "current_source",
     "describe_error",
+    "hold_source",
     "keras_callbacks",
     "make_child",
     "preload",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from sweeper.errors import UsageError
 from sweeper.sweepfile import default_monitored
-from sweeper.tree import Monitored, RunRecord, Tree, explain
+from sweeper.tree import Monitored, Program, RunRecord, Tree, explain
 
 from . import opening, provenance
 from .keras_session import keras_callbacks
@@ -44,7 +44,7 @@ class ExperimentManager:
         reproducible: bool = True,
         backup_every: int | None = None,
         report: ReportFunction | None = None,
-        program: str | os.PathLike[str] | None = None,
+        program: Program | None = None,
         cpus: float | None = None,
         gpus: list[str] | None = None,
     ) -> None:
@@ -67,7 +67,7 @@ class ExperimentManager:
         )
         self._seed = seed
         self._report = report
-        self._program = str(program) if program is not None else provenance.main_program()
+        self._program = provenance.main_program() if program is None else program
         self._cpus = cpus
         self._gpus = gpus
         self._run: Run | None = None
@@ -115,12 +115,13 @@ class ExperimentManager:
         trial: int,
         replicate: int = 0,
         seed: int,
+        passed_over: Collection[str] = (),
         take_over: bool = False,
     ) -> Run:
         """The run of a sweep's trial: its unfinished one goes on, else a new one is made.
 
-        Raises RunBusy if a living process owns it, unless ``take_over``: that process then loses
-        the run (its next write raises LeaseLost).
+        ``passed_over`` are runs that are not to go on. Raises RunBusy if a living process owns it,
+        unless ``take_over``: that process then loses the run (its next write raises LeaseLost).
         """
         self._leave()
         self._run = opening.open_trial(
@@ -129,6 +130,7 @@ class ExperimentManager:
             self._monitored(params),
             self._origin(seed, sweep, trial, replicate),
             self.settings,
+            passed_over=passed_over,
             take_over=take_over,
         )
         self._run.on_report(self._report)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,18 +44,20 @@ def open_trial(
     origin: Origin,
     settings: Settings,
     *,
+    passed_over: Collection[str] = (),
     take_over: bool = False,
 ) -> Run:
     """Continue the unfinished run of a sweep's trial, or make its first one.
 
-    Raises RunBusy if a living process owns it and not ``take_over``.
+    ``passed_over`` are runs (names) that are not the trial's. Raises RunBusy if a living process
+    owns it and not ``take_over``.
     """
     while True:
         experiment = tree.find(params, monitored)
         directory = tree.paths.experiment(experiment)
         if files.exists(directory):
             with locked(directory):
-                record = _unfinished(tree, experiment, origin)
+                record = _unfinished(tree, experiment, origin, passed_over)
                 if record is not None:
                     try:
                         run = continue_run(record, settings, origin, params, take_over)
@@ -69,11 +71,11 @@ def open_trial(
         with stage(tree, params, monitored, origin) as staged, locked(directory):
             if tree.find(params, monitored) != experiment:
                 continue
-            if _unfinished(tree, experiment, origin) is not None:
+            if _unfinished(tree, experiment, origin, passed_over) is not None:
                 continue
             path = give_name(tree, experiment, staged)
             run = Run(RunPaths(path), staged.record, staged.params, staged.lease, settings)
-            rival = _unfinished(tree, experiment, origin, oldest=True)
+            rival = _unfinished(tree, experiment, origin, passed_over, oldest=True)
             if rival is None or rival.path == run.path:
                 return run
             # Only where the storage has no locks: two made the trial's run, the older one stays.
@@ -113,7 +115,7 @@ def continue_run(
             return Run(paths, entry, fresh.params, lease, settings)
         if attempts and attempts[-1].get("ended") is None:
             attempts[-1] = {**attempts[-1], "ended": "interrupted: the process is gone"}
-        mine = attempt(lease.number, origin)
+        mine = attempt(lease.number, origin, record.base)
         entry["attempts"] = [*attempts, mine]
         run = Run(paths, entry, dict(params or fresh.params), lease, settings)
         mine["resumed_from_epoch"] = run.resumed_epoch
@@ -142,19 +144,25 @@ def _mend(record: RunRecord, params: Mapping[str, Any] | None) -> None:
 
 
 def _unfinished(
-    tree: Tree, experiment: str, origin: Origin, oldest: bool = False
+    tree: Tree,
+    experiment: str,
+    origin: Origin,
+    passed_over: Collection[str],
+    oldest: bool = False,
 ) -> RunRecord | None:
     if origin.sweep is None:
         return None
     runs = [
         run
         for run in tree.runs(experiment)
-        if run.replicate == origin.replicate and run.sweep == origin.sweep
+        if run.replicate == origin.replicate
+        and run.sweep == origin.sweep
+        and run.run not in passed_over
     ]
     runs = runs_of_trial(runs, origin.sweep, origin.trial)
     if oldest:
         return next((run for run in runs if run.outcome is None), None)
-    state, record = trial_state(runs, origin.sweep, True, origin.trial)
+    state, record = trial_state(runs, origin.sweep, origin.trial)
     return record if state == "resumed" else None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import os
 import platform
 import shlex
@@ -18,7 +17,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from sweeper.tree import Monitored, groups_as_stored
+from sweeper.tree import Monitored, Program, groups_as_stored
+
+from .source import Source, current_source
 
 FORMAT = 1
 """The format of run.json."""
@@ -37,7 +38,7 @@ class Origin:
     sweep: str | None = None
     trial: int | None = None
     replicate: int = 0
-    program: str | None = None
+    program: Program | None = None
     cpus: float | None = None
     gpus: list[str] | None = None
 
@@ -83,19 +84,10 @@ def _git(directory: Path, *arguments: str) -> bytes:
     ).stdout
 
 
-@functools.lru_cache(maxsize=8)
-def program_state(path: str) -> dict[str, str]:
-    """The train module's path and the SHA-256 of its text."""
-    state = {"path": path}
-    with contextlib.suppress(OSError):
-        state["sha256"] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    return state
-
-
-def main_program() -> str | None:
-    """The script that this process runs; None in a notebook or an interactive session."""
+def main_program() -> Program:
+    """The script that this process runs; no file in a notebook or an interactive session."""
     file = getattr(sys.modules.get("__main__"), "__file__", None)
-    return str(Path(file).resolve()) if file and os.path.isfile(file) else None
+    return Program.at(os.path.abspath(file) if file and os.path.isfile(file) else None)
 
 
 def gpu_names() -> list[str]:
@@ -119,16 +111,16 @@ def cpu_count() -> int:
 
 
 def new_record(
-    monitored: Monitored, origin: Origin, parent: Mapping[str, Any] | None
+    base: Path, monitored: Monitored, origin: Origin, parent: Mapping[str, Any] | None
 ) -> tuple[dict[str, Any], bytes]:
-    """run.json of a run that is made now, and the diff of its program's working tree.
+    """run.json of a run made now in the tree ``base``, and its program's git diff.
 
     With a ``parent`` no attempt has begun yet.
     """
-    program = origin.program
+    program, source = origin.program, _source(origin)
     if origin.sweep is None:  # a notebook lives long; a sweep's worker asks once
         git_state.cache_clear()
-    git, diff = git_state(Path(program).parent if program else Path.cwd())
+    git, diff = git_state(Path(program.root) if program else Path.cwd())
     found = versions()
     record = {
         "format": FORMAT,
@@ -142,14 +134,20 @@ def new_record(
         "python": found["python"],
         "versions": {k: v for k, v in found.items() if k not in ("sweeper", "python")},
         "git": git,
-        "program": program_state(program) if program else None,
-        "attempts": [attempt(1, origin)] if parent is None else [],
+        "program": program and {**program.to_json(), "sha256": source and source.sha256},
+        "attempts": [attempt(1, origin, base)] if parent is None else [],
     }
     return record, diff
 
 
-def attempt(number: int, origin: Origin) -> dict[str, Any]:
-    """The entry of run.json for an attempt that starts now."""
+def _source(origin: Origin) -> Source | None:
+    program = origin.program
+    return None if program is None else current_source(program, alone=origin.sweep is None)
+
+
+def attempt(number: int, origin: Origin, base: Path) -> dict[str, Any]:
+    """The entry of run.json for an attempt that starts now; its program's text is kept."""
+    source = _source(origin)
     return {
         "number": number,
         "start": now(),
@@ -160,6 +158,7 @@ def attempt(number: int, origin: Origin) -> dict[str, Any]:
         "cpus": cpu_count() if origin.cpus is None else origin.cpus,
         "gpus": gpu_names() if origin.gpus is None else origin.gpus,
         "resumed_from_epoch": None,
+        "source": source and source.keep(base),
         "command_line": shlex.join([sys.executable, *sys.argv]),
     }
 

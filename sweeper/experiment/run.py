@@ -28,6 +28,7 @@ from . import output, provenance
 from .backup import BackupStore
 from .provenance import parent_name
 from .settings import Settings
+from .source import Source
 from .training_log import TrainingLog
 
 log = logging.getLogger("sweeper.experiment")
@@ -267,6 +268,10 @@ class Run:
         except TreeError as error:
             log.warning("%s", error)
         self.lease.release()
+
+    def note_source(self, source: Source) -> None:
+        """This attempt runs these texts: more of the program was loaded since it began."""
+        self._record["attempts"][-1]["source"] = source.keep(self.path.parent.parent)
 
     def _at_exit(self) -> None:
         if not self.closed and self.lease.held:

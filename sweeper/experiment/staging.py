@@ -56,8 +56,8 @@ def stage(
     """
     group_canonicals(params, monitored)  # complain before anything is written
     stored = plain(params, allow_nan=True)
-    record, diff = new_record(monitored, origin, parent)
     files.make_directory(tree.base)
+    record, diff = new_record(tree.base, monitored, origin, parent)
     path = tree.base / f"{STAGING}{os.getpid()}-{os.urandom(6).hex()}"
     files.make_directory(path)
     lease: Lease | None = None

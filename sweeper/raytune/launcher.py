@@ -20,7 +20,7 @@ from sweeper.sweepfile import (
     check_early_terminate,
     check_program,
 )
-from sweeper.tree import PlannedTrial, RunRecord, Tree, files
+from sweeper.tree import Choices, PlannedTrial, RunRecord, Tree, files
 from sweeper.worker import ServerControl, Session, end_marked, session_of
 
 from . import cluster
@@ -29,7 +29,7 @@ from .listener import Listener
 from .signals import LaunchSignals
 from .stop_conditions import StopConditions
 from .storage import acquire_sweep, check_storage, refuse_if_launching
-from .trial_requests import program_name, trial_request
+from .trial_requests import trial_request
 
 if TYPE_CHECKING:
     from sweeper.search import AdaptivePlan
@@ -58,6 +58,7 @@ def launch(
     listener: Listener,
     *,
     score: Callable[[RunRecord], float | None],
+    choices: Choices,
     total: int | None = None,
     address: str | None = None,
     verbose: bool = False,
@@ -65,10 +66,10 @@ def launch(
     """Run the new and resumed trials of ``plan`` on Ray Tune and return how it ended.
 
     An adaptive sweep goes on with trials that its searcher or its population chooses, by what
-    ``score`` says that a run gave. ``total`` is the number of trials that will run, if known;
-    ``address`` is a running Ray cluster's. Nothing is written before the train module, the
-    resources and the storage are known to be good. Ray is not started where earlier launches have
-    spent the budget of disk.
+    ``score`` says that a run gave. ``choices`` are what ``plan`` was made with. ``total`` is the
+    number of trials that will run, if known; ``address`` is a running Ray cluster's. Nothing is
+    written before the train module, the resources and the storage are known to be good. Ray is not
+    started where earlier launches have spent the budget of disk.
 
     Raises ``UsageError`` for a request that cannot be carried out, ``RunBusy`` when another
     process is launching this sweep.
@@ -119,6 +120,8 @@ def launch(
             stack.callback(acquire_sweep(home).release)
             tree.tidy()
             files.write_bytes(home / "sweep.yaml", sweep.to_yaml().encode())
+            if choices != Choices():
+                choices.write(tree, sweep.sweep_name)
             signals.alarm_after(sweep.budget.wall)
             listener.started(total)
             slots = min(slots, sweep.parallel or slots, total or slots)
@@ -163,7 +166,7 @@ def _adaptive(
         return AdaptivePlan(sweep, tree, searcher, planned, score)
     from .population_runs import PopulationRuns
 
-    children = PopulationRuns(sweep, tree, program_name(sweep))
+    children = PopulationRuns(sweep, tree)
     return Population(sweep, tree, searcher, planned, score, conditions.has_room, children)
 
 

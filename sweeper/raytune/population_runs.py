@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from sweeper.experiment import Origin, can_have_child, make_child
 from sweeper.sweepfile import Sweep, Trial
-from sweeper.tree import RunRecord, Tree
+from sweeper.tree import Program, RunRecord, Tree
 
 
 class PopulationRuns:
     """Makes the runs of a population's children."""
 
-    def __init__(self, sweep: Sweep, tree: Tree, program: str) -> None:
-        self._sweep, self._tree, self._program = sweep, tree, program
+    def __init__(self, sweep: Sweep, tree: Tree) -> None:
+        self._sweep, self._tree, self._program = sweep, tree, Program.of(sweep)
 
     def can_have_child(self, parent: RunRecord) -> bool:
         return can_have_child(parent)

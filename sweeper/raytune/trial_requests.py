@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 from sweeper.sweepfile import Sweep, command_words
-from sweeper.tree import PlannedTrial
+from sweeper.tree import PlannedTrial, Program
 from sweeper.worker import INTERPRETER, JSON_FILE
 
 
@@ -19,7 +18,7 @@ def sweep_request(sweep: Sweep) -> dict[str, Any]:
         "monitored": sweep.monitored,
         "checkpoint": _checkpoint_params(sweep),
         "metric": sweep.metric.name if sweep.metric else None,
-        "program": program_name(sweep),
+        "program": Program.of(sweep).to_json(),
         "cpus": sweep.resources.cpu,
         "retries": sweep.retry.max,
         "time_limit": sweep.budget.trial,
@@ -35,6 +34,7 @@ def trial_request(sweep: Sweep, mode: str, planned: PlannedTrial) -> dict[str, A
         "params": trial.params,
         "replicate": trial.replicate,
         "seed": trial.seed,
+        "passed_over": [run.run for run in planned.passed_over],
     }
     if mode == "script":
         request["argv"] = command_words(
@@ -45,14 +45,6 @@ def trial_request(sweep: Sweep, mode: str, planned: PlannedTrial) -> dict[str, A
             interpreter=INTERPRETER,
         )
     return request
-
-
-def program_name(sweep: Sweep) -> str:
-    """What runs, for the record: the program, else the first file that the command names."""
-    if sweep.program is not None:
-        return str(sweep.program.path or sweep.program.module)
-    words = [str(word) for word in sweep.command or ()]
-    return next((str(Path(word).resolve()) for word in words if Path(word).is_file()), words[0])
 
 
 def _checkpoint_params(sweep: Sweep) -> dict[str, Any]:

@@ -9,6 +9,13 @@ from .estimate import Estimate, Estimator
 from .find import find_entry, find_run
 from .flat import ParameterNames, flatten, short_names
 from .index import BAD_OUTCOMES, Entry, Index, index_sweep
+from .programs import (
+    older_text_note,
+    refuse_other_programs,
+    text_difference,
+    text_now,
+    text_of,
+)
 from .ranking import (
     check_metric,
     metric_of,
@@ -44,14 +51,19 @@ __all__ = [
     "metric_of",
     "metric_to_rank_by",
     "nothing_to_rank",
+    "older_text_note",
     "open_index",
     "plain_json",
     "plan_row",
     "rank",
+    "refuse_other_programs",
     "run_value",
     "score",
     "short_names",
     "target_reached",
+    "text_difference",
+    "text_now",
+    "text_of",
     "trial_row",
     "without_number",
     "write_summary",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sweeper.errors import UsageError
 from sweeper.tree import RunRecord, Tree
 
 from .index import Entry, Index
 from .target import DEFAULT_STORAGE, open_index
+
+if TYPE_CHECKING:
+    from sweeper.sweepfile import Sweep
 
 
 def find_entry(index: Index, text: str) -> Entry:
@@ -36,24 +40,28 @@ def find_entry(index: Index, text: str) -> Entry:
     return found[-1]
 
 
-def find_run(text: str, storage: Path | None = None, name: str | None = None) -> RunRecord:
+def find_run(
+    text: str, storage: Path | None = None, name: str | None = None
+) -> tuple[RunRecord, Sweep | None]:
     """The run called ``text``: a run's or an experiment's directory, or ``SPEC|DIR:TRIAL``.
 
-    A directory is looked for as it stands, then below ``storage/name``. Raises UsageError.
+    And the sweep in which it was found, if it was in one. A directory is looked for as it stands,
+    then below ``storage/name``. Raises UsageError.
     """
     base = (storage or Path(DEFAULT_STORAGE)) / (name or "")
     for path in (Path(text), base / text):
         if path.is_dir():
             record = _record(path.resolve())
             if record is not None:
-                return record
+                return record, None
     target, colon, trial = text.rpartition(":")
     if colon and target:
         base_name = None if Path(target).is_dir() else name
-        entry = find_entry(open_index(Path(target), storage=storage, name=base_name), trial)
+        index = open_index(Path(target), storage=storage, name=base_name)
+        entry = find_entry(index, trial)
         if entry.record is None:
             raise UsageError(f"{text}: expected a trial with a run, found one that is pending")
-        return entry.record
+        return entry.record, index.sweep
     raise UsageError(
         f"{text}: expected a run (…/exp-…/run--…), an experiment, or SPEC:TRIAL such as "
         f"sweeps/digits.yaml:3; found none there, nor in {base}"

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweeper.tree import PlannedTrial, RunRecord, Tree, plan_trials
+from sweeper.tree import PlannedTrial, RunChooser, RunRecord, Tree, plan_known
 
 from .flat import ParameterNames
+from .programs import older_text_note, other_program_note
 
 if TYPE_CHECKING:
     from sweeper.sweepfile import Metric, Sweep
@@ -170,48 +170,47 @@ def index_sweep(sweep: Sweep, tree: Tree | None = None) -> Index:
     """The trials of ``sweep`` with their runs in ``tree`` (the sweep's own base by default).
 
     First what the sweep enumerates, in its order; then the runs it made for trials that it no
-    longer enumerates. Of an endless sweep only the trials up to the last that was run.
+    longer enumerates. Of an endless sweep only the trials up to the last that was run. Runs of
+    another program are left out, and a note says so.
     """
     tree = (tree or Tree(sweep.base_dir)).as_it_is()
-    size = sweep.size()
-    plan = plan_trials(sweep, tree)
-    if size is None and not sweep.adaptive:
-        last = max(map(_trial, _made(sweep, tree.all_runs())), default=-1)
-        plan = itertools.islice(plan, last + 1)
-    name = sweep.sweep_name
-    entries = [
-        Entry(
-            item.trial.index,
-            item.trial.replicate,
-            _params(item),
-            item.experiment,
-            item.run,
-            sweep=name,
-        )
-        for item in plan
-    ]
+    name, chooser = sweep.sweep_name, RunChooser(sweep, tree)
+    plan = list(plan_known(sweep, tree, chooser.choices))
+    entries = [_planned_entry(item, name) for item in plan]
     known = {(entry.experiment, entry.replicate) for entry in entries}
     seen = {entry.record for entry in entries}
-    others = [record for record in tree.all_runs() if record not in seen]
-    rest = (r for r in _made(sweep, others) if (r.experiment, r.replicate) not in known)
-    entries += _newest(rest)
-    unreadable = [record for record in others if not record.provenance]
-    return Index(name, tree.base, entries, sweep, sweep.metric, size, unreadable=unreadable)
+    rest = [record for record in tree.all_runs() if record not in seen]
+    unlisted = [r for r in rest if r.sweep == name and (r.experiment, r.replicate) not in known]
+    others = [item.run for item in plan if item.state == "other" and item.run is not None]
+    others += [record for record in unlisted if chooser.is_other(record)]
+    entries += _newest(record for record in unlisted if record not in others)
+    older = {e.record: e.trial for e in entries if e.record and chooser.is_older(e.record)}
+    notes = (
+        other_program_note(sweep, others),
+        older_text_note(sweep, [(trial, record) for record, trial in older.items()]),
+    )
+    unreadable = [record for record in rest if not record.provenance]
+    return Index(
+        name,
+        tree.base,
+        entries,
+        sweep,
+        sweep.metric,
+        sweep.size(),
+        notes=[note for note in notes if note],
+        unreadable=unreadable,
+    )
+
+
+def _planned_entry(item: PlannedTrial, sweep_name: str) -> Entry:
+    """With what the run was given, if there is one: the file may say other than it trained with."""
+    trial, run = item.trial, None if item.state == "other" else item.run
+    params = (run.params if run is not None else None) or trial.params
+    return Entry(trial.index, trial.replicate, params, item.experiment, run, sweep=sweep_name)
 
 
 def _good(record: RunRecord) -> bool:
     return record.status in GOOD_OUTCOMES
-
-
-def _params(planned: PlannedTrial) -> dict[str, Any]:
-    """What the run was given, if there is one: the file may say other than it has trained with."""
-    stored = planned.run.params if planned.run is not None else None
-    return stored or planned.trial.params
-
-
-def _made(sweep: Sweep, records: Iterable[RunRecord]) -> Iterator[RunRecord]:
-    """The runs among ``records`` that the sweep made."""
-    return (record for record in records if record.sweep == sweep.sweep_name)
 
 
 def index_directory(tree: Tree, name: str, sweep_name: str | None = None) -> Index:

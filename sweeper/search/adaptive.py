@@ -7,14 +7,15 @@ import math
 import statistics
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from sweeper.space import draw
 from sweeper.sweepfile import Sweep
-from sweeper.tree import PlannedTrial, RunRecord, Tree, next_trial, trial_state
+from sweeper.tree import PlannedTrial, RunChooser, RunRecord, Tree, next_trial
 
 from .searcher import Searcher
 
@@ -178,17 +179,23 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
         for replicate in range(sweep.repeats):
             trial = sweep.trial_of(self._next + replicate, params, replicate)
             mine = [run for run in runs if run.replicate == replicate]
-            state, run = trial_state(mine, sweep.sweep_name, trial=trial.index)
-            if state == "reused" and run is not None:
-                self._count(point, self._score(run))
-            else:
-                todo.append(PlannedTrial(trial, experiment, run, state))
-                self._points[trial.index] = point
+            planned = self._chooser.plan(trial, experiment, mine)
+            if planned.state == "reused" and planned.run is not None:
+                self._count(point, self._score(planned.run))
+                continue
+            if planned.state == "other":  # as if it were not there
+                planned = replace(planned, run=None, state="new", changed=False)
+            todo.append(planned)
+            self._points[trial.index] = point
         if todo:
             self._next += sweep.repeats
         else:
             self._tell(point)
         return todo
+
+    @cached_property
+    def _chooser(self) -> RunChooser:
+        return RunChooser(self._sweep, self._tree)
 
     def _guarded(self, call: Callable[..., Any], *arguments: Any) -> Any:
         """None where the searcher's library fails: that must not end the sweep."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from sweeper.errors import Problem, SpecError
@@ -14,6 +16,7 @@ from .command import command_words
 from .function_or_script import DetectedMode, Mode, detect_mode
 from .sweep import MOST_LAUNCHED_TRIALS, Sweep
 
+_INTERPRETER = re.compile(r"(python|pypy|bash|sh|Rscript|julia|perl|node)[\d.]*")
 AS_SCRIPT = 'command: ["${interpreter}", "${program}", "${args}"]'
 
 
@@ -151,8 +154,12 @@ def find_module(sweep: Sweep) -> tuple[Path, Path] | None:
     """
     if sweep.program is None or sweep.program.module is None:
         return None
-    for place in _import_path(sweep):
-        stem = place.joinpath(*sweep.program.module.split("."))
+    return _find(sweep.program.module, _import_path(sweep))
+
+
+def _find(module: str, places: Iterable[Path]) -> tuple[Path, Path] | None:
+    for place in places:
+        stem = place.joinpath(*module.split("."))
         for candidate in (stem / "__init__.py", stem.with_name(stem.name + ".py")):
             if candidate.is_file():
                 return place, candidate
@@ -165,6 +172,27 @@ def program_file(sweep: Sweep) -> Path | None:
         return sweep.program.path
     found = find_module(sweep)
     return found and found[1]
+
+
+def program_name(sweep: Sweep) -> str | None:
+    """What runs: the program's file (absolute), or the first file that the command names.
+
+    A dotted module that is not found is its own name, a command without a file its first word.
+    """
+    command = sweep.command
+    if command is None or "${program}" in map(str, command):
+        file = program_file(sweep)
+        module = sweep.program.module if sweep.program else None
+        return module if file is None else str(file.absolute())
+    words = [str(word) for word in command if not str(word).startswith("${")]
+    words = words[words[:1] == ["/usr/bin/env"] :]
+    for before, word in zip(["", *words], words, strict=False):
+        if before == "-m":
+            found = _find(word, _import_path(sweep))
+            return word if found is None else str(found[1].absolute())
+        if Path(word).is_file() and not _INTERPRETER.fullmatch(Path(word).name):
+            return str(Path(word).absolute())
+    return words[0] if words else None
 
 
 def detect_program_mode(sweep: Sweep) -> DetectedMode:

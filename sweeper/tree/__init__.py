@@ -4,12 +4,22 @@ Importing this loads neither Ray, Keras nor NumPy.
 """
 
 from . import files
+from .choices import Choices
 from .compare import MISSING, diff, explain
 from .identity import Monitored, group_canonicals, groups_as_stored, plain
 from .lease import HEARTBEAT, Lease, living_owner, process_start
 from .metrics import Monitor, Row, as_row, best_row, mode_of, read_rows
 from .paths import RunPaths, next_run_name
-from .planning import PlannedTrial, next_trial, plan_trials, runs_of_trial, trial_state
+from .planning import (
+    PlannedTrial,
+    RunChooser,
+    next_trial,
+    plan_known,
+    plan_trials,
+    runs_of_trial,
+    trial_state,
+)
+from .program import Program, Texts, program_of, read_text, texts_now, texts_of
 from .records import OUTCOMES, RunRecord, model_epoch
 from .tree import STAGING, Tree
 
@@ -18,13 +28,17 @@ __all__ = [
     "MISSING",
     "OUTCOMES",
     "STAGING",
+    "Choices",
     "Lease",
     "Monitor",
     "Monitored",
     "PlannedTrial",
+    "Program",
     "Row",
+    "RunChooser",
     "RunPaths",
     "RunRecord",
+    "Texts",
     "Tree",
     "as_row",
     "best_row",
@@ -39,9 +53,14 @@ __all__ = [
     "next_run_name",
     "next_trial",
     "plain",
+    "plan_known",
     "plan_trials",
     "process_start",
+    "program_of",
     "read_rows",
+    "read_text",
     "runs_of_trial",
+    "texts_now",
+    "texts_of",
     "trial_state",
 ]

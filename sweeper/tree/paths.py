@@ -82,6 +82,14 @@ class TreePaths:
         """What belongs to the sweep ``name`` as a whole."""
         return self.base / "sweeps" / name
 
+    def choices(self, name: str) -> Path:
+        """What launches of the sweep were told about earlier runs."""
+        return self.sweep(name) / "choices.json"
+
+    def program(self, source: str) -> Path:
+        """The copies of a program and its modules, as some run has run them."""
+        return self.base / "programs" / source
+
     def experiment(self, experiment: str) -> Path:
         """The directory of an experiment."""
         return self.base / experiment

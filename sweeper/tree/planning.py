@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import SweeperError
 
+from .choices import Choices
 from .identity import group_canonicals, group_keys
+from .program import Program, ProgramCheck, program_of
 from .records import RunRecord
 from .tree import Tree
 
@@ -23,24 +26,68 @@ class PlannedTrial:
     """A trial and what is to become of it.
 
     ``state``: ``new``; ``reused`` (``run`` is done, or an earlier trial of this plan does the same
-    work and ``run`` may be None); ``resumed`` (``run`` goes on); ``failed`` (``run`` stays failed).
+    work and ``run`` may be None); ``resumed`` (``run`` goes on); ``failed`` (``run`` stays failed);
+    ``other`` (``run``, the only one, is another program's).
+    ``changed``: ``run`` has run an older text of the program. ``passed_over`` are the runs of the
+    same parameters that are not the trial's, as they are another program's or to be run again.
     """
 
     trial: Trial
     experiment: str
     run: RunRecord | None
     state: str
+    changed: bool = False
+    passed_over: tuple[RunRecord, ...] = ()
 
 
-def plan_trials(sweep: Sweep, tree: Tree, retry_failed: bool = False) -> Iterator[PlannedTrial]:
+class RunChooser:
+    """Says which of the runs with its parameters is a trial's, and what is to become of it."""
+
+    def __init__(self, sweep: Sweep, tree: Tree, choices: Choices | None = None) -> None:
+        self.choices = Choices.read(tree, sweep.sweep_name) if choices is None else choices
+        self._sweep_name = sweep.sweep_name
+        self._numbered = sweep.adaptive  # only then a run may be its trial's alone
+        self._tree = tree
+        self.today = Program.of(sweep)
+        self._program = ProgramCheck(self.today)
+
+    def plan(self, trial: Trial, experiment: str, runs: list[RunRecord]) -> PlannedTrial:
+        """The trial, given the runs (oldest first) of its parameters and replicate."""
+        number = trial.index if self._numbered else None
+        left = [run for run in runs if not self.choices.drop(self._tree, run)]
+        mine = [run for run in left if not self.is_other(run)]
+        state, run = trial_state(mine, self._sweep_name, number)
+        if state == "new" and len(mine) < len(left):
+            others = [run for run in left if run not in mine]
+            there, run = trial_state(others, self._sweep_name, number)
+            if there == "new" or str(self.today) in self.choices.beside:
+                run = None
+            else:
+                state = "other"
+        passed_over = tuple(run for run in runs if run not in mine)
+        changed = run is not None and self.is_older(run)
+        return PlannedTrial(trial, experiment, run, state, changed, passed_over)
+
+    def is_other(self, run: RunRecord) -> bool:
+        """Is the run another program's, and has nobody said that it is as good as the sweep's?"""
+        other = self._program.belonging(run) == "other"
+        return other and str(program_of(run)) not in self.choices.reuse
+
+    def is_older(self, run: RunRecord) -> bool:
+        """Has the run run another text than that of the program now?"""
+        return self._program.belonging(run) != "same"
+
+
+def plan_trials(sweep: Sweep, tree: Tree, choices: Choices | None = None) -> Iterator[PlannedTrial]:
     """Every trial of ``sweep`` in order, lazily; an endless sweep gives an endless plan.
 
     Of an adaptive sweep: what the tree holds of it and what is left of that to do; its searcher
-    chooses the rest. Raises UsageError if the parameters cannot be identified, TreeError if the
-    tree cannot be read.
+    chooses the rest. ``choices`` are those that the tree keeps unless others are given. Raises
+    UsageError if the parameters cannot be identified, TreeError if the tree cannot be read.
     """
+    chooser = RunChooser(sweep, tree, choices)
     if sweep.adaptive:
-        yield from _plan_chosen(sweep, tree, retry_failed)
+        yield from _plan_chosen(sweep, tree, chooser)
         return
     seen: dict[tuple[Tree, str, int], RunRecord | None] = {}
     claims: dict[Tree, dict[str, bytes]] = {tree: {}, tree.debug: {}}
@@ -52,13 +99,22 @@ def plan_trials(sweep: Sweep, tree: Tree, retry_failed: bool = False) -> Iterato
         if key in seen:
             yield PlannedTrial(trial, experiment, seen[key], "reused")
             continue
-        state, run = "new", None
         if runs:
             runs = [r for r in runs if r.replicate == trial.replicate]
-            state, run = trial_state(runs, sweep.sweep_name, retry_failed)
+            planned = chooser.plan(trial, experiment, runs)
+        else:
+            planned = PlannedTrial(trial, experiment, None, "new")
         if repeats:
-            seen[key] = run
-        yield PlannedTrial(trial, experiment, run, state)
+            seen[key] = planned.run
+        yield planned
+
+
+def plan_known(sweep: Sweep, tree: Tree, choices: Choices | None = None) -> Iterator[PlannedTrial]:
+    """The trials of a plan that can have runs: of an endless sweep those up to the last one run."""
+    plan = plan_trials(sweep, tree, choices)
+    if sweep.size() is None and not sweep.adaptive:
+        return itertools.islice(plan, next_trial(sweep, tree))
+    return plan
 
 
 def _all_differ(sweep: Sweep) -> bool:
@@ -70,7 +126,7 @@ def _all_differ(sweep: Sweep) -> bool:
     return varying <= {key for group in sweep.monitored for key in group_keys(group)}
 
 
-def _plan_chosen(sweep: Sweep, tree: Tree, retry_failed: bool) -> Iterator[PlannedTrial]:
+def _plan_chosen(sweep: Sweep, tree: Tree, chooser: RunChooser) -> Iterator[PlannedTrial]:
     """The trials of an adaptive sweep that have a run, and the replicates that they lack.
 
     Without those that the file as it is now could not choose: they were of another search.
@@ -91,9 +147,7 @@ def _plan_chosen(sweep: Sweep, tree: Tree, retry_failed: bool) -> Iterator[Plann
             continue
         for replicate in sorted({*replicates, *range(sweep.repeats)}):
             trial = sweep.trial_of(first + replicate, params, replicate)
-            runs = replicates.get(replicate, [])
-            state, run = trial_state(runs, sweep.sweep_name, retry_failed, trial.index)
-            chosen.append(PlannedTrial(trial, experiment, run, state))
+            chosen.append(chooser.plan(trial, experiment, replicates.get(replicate, [])))
     yield from sorted(chosen, key=lambda item: item.trial.index)
 
 
@@ -126,7 +180,7 @@ def runs_of_trial(runs: list[RunRecord], sweep_name: str, trial: int | None) -> 
 
 
 def trial_state(
-    runs: list[RunRecord], sweep_name: str, retry_failed: bool = False, trial: int | None = None
+    runs: list[RunRecord], sweep_name: str, trial: int | None = None
 ) -> tuple[str, RunRecord | None]:
     """The state of a trial of ``sweep_name``, given the runs (oldest first) that could be its.
 
@@ -146,4 +200,4 @@ def trial_state(
         return "resumed", latest
     if latest.status in _DONE_HERE:
         return "reused", latest
-    return ("new", None) if retry_failed else ("failed", latest)
+    return "failed", latest

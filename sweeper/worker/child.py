@@ -24,6 +24,7 @@ from sweeper.errors import LeaseLost, SweeperError
 from sweeper.experiment import (
     Run,
     configure_devices,
+    current_source,
     describe_error,
     keras_callbacks,
     preload,
@@ -31,10 +32,10 @@ from sweeper.experiment import (
     reset_session,
     runtime_started,
 )
-from sweeper.tree import HEARTBEAT
+from sweeper.tree import HEARTBEAT, Program
 
 from . import trial
-from .load_train import TrainFunction, load_train_function
+from .load_train import TrainFunction, load_session
 from .messages import Connection, End, Message, TrialRequest
 from .processes import die_with_parent
 
@@ -125,7 +126,11 @@ def _train(
             arguments.append([])
         if train.takes_run:
             arguments.append(run)
-        _call(train, arguments)
+        try:
+            _call(train, arguments)
+        finally:
+            program = Program.from_json(request["program"])
+            run.note_source(current_source(program, alone=False))
     except LeaseLost:
         raise
     except _FirstBatchDone:
@@ -170,7 +175,7 @@ def main() -> NoReturn:
         from . import script
 
         script.serve(connection, session)
-    train = load_train_function(session.path, session.module, session.function, session.place)
+    train = load_session(session)
     prepare(train)
     serve(connection, train)
     os._exit(0)

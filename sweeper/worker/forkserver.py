@@ -30,7 +30,7 @@ from sweeper.errors import UsageError
 
 from . import child, script
 from .client import GRACE_SECONDS, HURRY_SECONDS
-from .load_train import TrainFunction, load_train_function
+from .load_train import TrainFunction, load_session
 from .messages import Broken, Bye, Connection, Control, Fork, Ready
 from .processes import end_marked, rest_openmp
 from .session import Session
@@ -65,10 +65,7 @@ class ForkServer:
         if self.script:
             return {"kind": "ready"}
         try:
-            session = self.session
-            self.train = load_train_function(
-                session.path, session.module, session.function, session.place
-            )
+            self.train = load_session(self.session)
             self.forkable = child.prepare(self.train)
             rest_openmp()
         except UsageError as error:

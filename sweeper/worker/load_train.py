@@ -8,13 +8,18 @@ import inspect
 import linecache
 import os
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sweeper.errors import UsageError
+from sweeper.experiment import hold_source
 from sweeper.sweepfile import AS_SCRIPT
+from sweeper.tree import Program
+
+from .session import Session
 
 _NONE = inspect.Parameter.empty
 
@@ -25,6 +30,15 @@ class TrainFunction:
 
     call: Callable[..., Any]
     takes_run: bool
+
+
+def load_session(session: Session) -> TrainFunction:
+    """Import what the session trains, as :func:`load_train_function`; hold on to its text."""
+    began = time.time()
+    train = load_train_function(session.path, session.module, session.function, session.place)
+    path = session.path or sys.modules[str(session.module)].__file__
+    hold_source(Program.at(path), began)
+    return train
 
 
 def load_train_function(

@@ -51,7 +51,8 @@ class TrialRequest(TypedDict):
     monitored: Monitored
     checkpoint: dict[str, Any]
     metric: str | None
-    program: str | None
+    program: dict[str, Any]  # as run.json has it
+    passed_over: NotRequired[list[str]]  # runs of the same parameters that are not the trial's
     cpus: float
     gpus: list[str]
     last_attempt: bool  # a failure closes the run; else it is left open for a retry to continue

@@ -13,6 +13,7 @@ from typing import Any
 
 from sweeper.errors import SpecError
 from sweeper.sweepfile import Sweep, check_command, check_program, detect_program_mode
+from sweeper.tree import Program
 
 from .client import Child, ServerControl
 from .messages import End, Exit, TrialRequest
@@ -127,7 +128,7 @@ class ProgramCheck:
             "monitored": self.sweep.monitored,
             "checkpoint": {},
             "metric": None,
-            "program": self._session.path or self._session.module,
+            "program": Program.of(self.sweep).to_json(),
             "cpus": self.sweep.resources.cpu,
             "gpus": ["all"] if self.sweep.resources.gpu else [],
             "last_attempt": True,

@@ -18,7 +18,8 @@ class ReportRecorder:
     """Records one attempt's reports; ``reports`` reads them from ``report_file``.
 
     A process of the program that asks to may record them itself, until it is gone: ``run`` is
-    then opened again. Raises ``Stopped`` when nobody is there to hear of a report.
+    then opened again. ``modules`` are the local files that the program has loaded. Raises
+    ``Stopped`` when nobody is there to hear of a report.
     """
 
     def __init__(
@@ -26,6 +27,7 @@ class ReportRecorder:
     ) -> None:
         self.run = run
         self.reports = ScriptReports(report_file, metric, _complain)
+        self.modules: set[str] = set()
         self._metric = metric
         self._connection = connection
         self._adopter = 0  # the process of the program that writes into the run instead of us
@@ -36,6 +38,8 @@ class ReportRecorder:
         """Record a report, unless the program has done so, and tell the owner."""
         if report.kind == "adopt":
             self._let_write(report.pid)
+        elif report.kind == "modules":
+            self.modules.update(report.files)
         elif report.kind == "recorded":
             self._note(report.epoch or 0, report.metrics)
             self._send(report.epoch or 0, report.metrics)

@@ -19,13 +19,15 @@ class ScriptReport:
     """One report of a script.
 
     ``row``: to be recorded, as the next epoch if ``epoch`` is None. ``recorded``: the script has
-    recorded it already. ``adopt``: the process ``pid`` asks to do the recording.
+    recorded it already. ``adopt``: the process ``pid`` asks to do the recording. ``modules``: a
+    process has loaded these ``files``.
     """
 
-    kind: Literal["row", "recorded", "adopt"]
+    kind: Literal["row", "recorded", "adopt", "modules"]
     metrics: dict[str, float] = field(default_factory=dict)
     epoch: int | None = None
     pid: int = 0
+    files: list[str] = field(default_factory=list)
 
 
 class ScriptReports:
@@ -91,6 +93,9 @@ class ScriptReports:
             if self._due:
                 yield self._row()
             yield ScriptReport("adopt", pid=line["pid"])
+            return
+        if line.get(MARK) == "modules" and isinstance(line.get("files"), list):
+            yield ScriptReport("modules", files=[str(file) for file in line["files"]])
             return
         metrics, epoch, step = self._parse(line)
         if line.get(MARK) == "recorded":

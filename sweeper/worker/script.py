@@ -23,8 +23,9 @@ import psutil
 
 from sweeper import script_api
 from sweeper.errors import SweeperError
-from sweeper.experiment import Run
+from sweeper.experiment import Run, Source
 from sweeper.sweepfile import wandb_param_file
+from sweeper.tree import Program
 
 from . import trial
 from .client import GRACE_SECONDS, INTERPRETER, JSON_FILE
@@ -91,6 +92,7 @@ class Script:
         self._request = request
         self._session = session
         self._stop = stop
+        self._program = Program.from_json(request["program"])
         self._directory = session.directory / f"trial-{os.getpid()}"
         self._report_file = self._directory / "reports.jsonl"
         self._recorder = ReportRecorder(run, self._report_file, request["metric"], connection)
@@ -106,6 +108,7 @@ class Script:
         before = self.run.paths.output.stat().st_size, oom_kills()
         try:
             try:
+                source = Source.of(self._program, time.time())
                 program = self._start()
             except OSError as error:
                 self.run.interrupt(f"its program does not start: {error}")
@@ -118,6 +121,8 @@ class Script:
                     self._end_program()
                     program.wait()
                 self._recorder.take_back()
+                source.add(self._recorder.modules)
+                self.run.note_source(source)
             return self._judge(program.returncode, *before)
         except Stopped:
             self.run.interrupt("stopped")
@@ -165,6 +170,7 @@ class Script:
             script_api.REPORT_FILE: str(self._report_file),
             script_api.PARAMS_FILE: str(json_file),
             script_api.ADOPT: json.dumps(adopt),
+            "SWEEPER_PROGRAM_ROOT": self._program.root,
             "SWEEPER_RUN": str(run.path),
             "SWEEPER_SEED": str(run.seed),
             "WANDB_SWEEP_PARAM_PATH": str(wandb_file),

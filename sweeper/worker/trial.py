@@ -7,6 +7,7 @@ from typing import Any
 
 from sweeper.errors import LeaseLost, SweeperError
 from sweeper.experiment import ExperimentManager, Run, describe_error
+from sweeper.tree import Program
 
 from .messages import End, RunOpened, TrialRequest
 
@@ -17,7 +18,7 @@ def open_run(request: TrialRequest) -> Run:
         request["base"],
         [tuple(key) if isinstance(key, list) else key for key in request["monitored"]],
         request["checkpoint"],
-        program=request["program"],
+        program=Program.from_json(request["program"]),
         cpus=request["cpus"],
         gpus=request["gpus"],
     )
@@ -27,6 +28,7 @@ def open_run(request: TrialRequest) -> Run:
         trial=request["trial"],
         replicate=request["replicate"],
         seed=request["seed"],
+        passed_over=request.get("passed_over", ()),
         take_over=True,
     )
 

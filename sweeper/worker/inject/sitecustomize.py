@@ -6,6 +6,7 @@ and whatever goes wrong here goes unseen.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import json
@@ -18,6 +19,7 @@ from typing import Any
 # Modules of wandb with a class whose ``log`` is what ``wandb.log`` and ``run.log`` call; a
 # disabled run has its own.
 _HOOKED = {"wandb.sdk.wandb_run": "Run", "wandb.sdk.lib.noop_run": "NoopRun"}
+_files: list[int] = []  # how many local modules were told of, each time
 
 
 class _Finder:
@@ -88,7 +90,30 @@ def _numbers(data: Any) -> dict[str, Any]:
     return found
 
 
+def tell_modules(at_exit: bool = False) -> None:
+    """Say which local modules this process has loaded: at its first report, and at its end."""
+    root = os.environ.get("SWEEPER_PROGRAM_ROOT")
+    if not root or (_files and not at_exit):
+        return
+    standard = os.path.dirname(os.path.realpath(os.__file__))
+    found = []
+    for module in list(sys.modules.values()):
+        with contextlib.suppress(Exception):  # a lazy module would load itself for an attribute
+            file = os.path.realpath(object.__getattribute__(module, "__dict__")["__file__"])
+            installed = "site-packages" in file or "dist-packages" in file
+            if file.startswith(root + os.sep) and not installed and not file.startswith(standard):
+                found.append(file)
+    _files.append(len(found))
+    with contextlib.suppress(Exception):
+        _write({"sweeper": "modules", "files": found})
+
+
 def _append(line: dict[str, Any]) -> None:
+    tell_modules()
+    _write(line)
+
+
+def _write(line: dict[str, Any]) -> None:
     """One write: lines of several processes do not mix."""
     path = os.environ["SWEEPER_REPORT_FILE"]
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -112,4 +137,6 @@ def _chain() -> None:
 if __name__ == "sitecustomize":
     if os.environ.get("SWEEPER_REPORT_FILE"):
         sys.meta_path.insert(0, _Finder())
+        sys.modules["_sweeper_hook"] = sys.modules["sitecustomize"]  # for sweeper.report
+        atexit.register(tell_modules, at_exit=True)
     _chain()

@@ -105,6 +105,7 @@ def test_a_launch_says_why_nothing_more_runs_once_the_target_is_reached(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     run_trial(grid, next(grid.trials()), rows=[{"val_loss": 0.1}])
+    (grid_file.parent / "train.py").touch()
     assert main(["launch", str(grid_file), "metric.target=0.2"]) == 0
     err = capsys.readouterr().err.splitlines()
     assert err[0].startswith("tree (sweep grid): 4 trials: 3 new, 1 reused -> ")

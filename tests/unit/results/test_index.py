@@ -122,7 +122,7 @@ def test_an_index_reads_each_file_once(
     index = index_sweep(grid)
     assert index.torn() == []
     assert index.counts()["finished"] == 4
-    assert len(opened) == 4 * (1 + 5) + 1  # each experiment, five files of its run; the base
+    assert len(opened) == 4 * (1 + 5) + 2  # each experiment, five files; the base, the choices
     assert set(opened.values()) == {1}
 
 

@@ -140,7 +140,7 @@ def test_a_run_is_found_by_directory_and_by_trial(base: Path, grid_file: Path) -
         find_run(f"{grid_file}:1"),
         find_run(f"{base}:1"),
     ]
-    assert {record.path for record in ways} == {entry.path}
+    assert {record.path for record, _ in ways} == {entry.path}
     with pytest.raises(UsageError, match="pending"):
         find_run(f"{grid_file}:3")
     with pytest.raises(UsageError, match="expected a run"):
@@ -149,7 +149,7 @@ def test_a_run_is_found_by_directory_and_by_trial(base: Path, grid_file: Path) -
 
 def test_only_what_differs_is_told(base: Path) -> None:
     def record(trial: int) -> RunRecord:
-        return find_run(f"{base}:{trial}")
+        return find_run(f"{base}:{trial}")[0]
 
     assert difference(record(0), record(0)) == []
     assert difference(record(0), record(1)) == [

@@ -19,7 +19,7 @@ from sweeper.search import AdaptivePlan, searcher_for
 from sweeper.search.optuna_searcher import EXTRAS, OptunaSearcher
 from sweeper.search.sobol_searcher import SobolSearcher
 from sweeper.sweepfile import Sweep, load_sweep
-from sweeper.tree import PlannedTrial, RunRecord, Tree, plan_trials
+from sweeper.tree import Choices, PlannedTrial, Program, RunRecord, Tree, plan_trials
 
 MIXED = {
     "rate": {"distribution": "log_uniform_values", "min": 1e-4, "max": 1.0},
@@ -50,8 +50,10 @@ def bowl(params: dict[str, Any]) -> float:
 
 def plan_of(sweep: Sweep, retry: bool = False) -> AdaptivePlan:
     tree = Tree(sweep.base_dir)
-
-    planned = list(plan_trials(sweep, tree, retry))
+    planned = list(plan_trials(sweep, tree))
+    if retry:
+        failed = [item.run for item in planned if item.state == "failed"]
+        planned = list(plan_trials(sweep, tree, Choices().also(tree, rerun=failed)))
     return AdaptivePlan(sweep, tree, searcher_for(sweep), planned, partial(value_of, sweep))
 
 
@@ -62,7 +64,9 @@ def value_of(sweep: Sweep, run: RunRecord) -> float | None:
 
 def open_run(sweep: Sweep, item: PlannedTrial) -> Any:
     trial = item.trial
-    manager = ExperimentManager(sweep.base_dir, monitored_param_keys=sweep.monitored)
+    manager = ExperimentManager(
+        sweep.base_dir, monitored_param_keys=sweep.monitored, program=Program.of(sweep)
+    )
     return manager.open(
         trial.params, sweep=sweep.sweep_name, trial=trial.index, replicate=trial.replicate,
         seed=trial.seed,

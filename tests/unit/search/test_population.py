@@ -59,7 +59,7 @@ class Launch:
             planned,
             partial(value_of, sweep),
             room,
-            PopulationRuns(sweep, tree, __file__),
+            PopulationRuns(sweep, tree),
         )
         self.runs: dict[int, Run] = {}
 

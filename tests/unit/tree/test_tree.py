@@ -14,7 +14,7 @@ import pytest
 from sweeper.errors import LeaseLost, UsageError
 from sweeper.experiment import ExperimentManager, close_run, prune_checkpoints
 from sweeper.sweepfile import Trial
-from sweeper.tree import Tree, diff, explain, next_run_name, plan_trials
+from sweeper.tree import Choices, RunRecord, Tree, diff, explain, next_run_name, plan_trials
 from sweeper.tree.identity import canonical, digits_of, experiment_id, group_canonicals
 from sweeper.tree.paths import run_order
 
@@ -44,13 +44,15 @@ def sweep_of(*params, name="s", repeats=1):
         monitored=("model", "training"),
         space=SimpleNamespace(is_finite=False),  # trials may repeat
         sweep_name=name,
+        program=None,
+        command=None,
     )
 
 
-def plan(base, *params, retry=False, **options):
+def plan(base, *params, choices=None, **options):
     return [
         (p.state, p.run.run if p.run else None)
-        for p in plan_trials(sweep_of(*params, **options), Tree(base), retry)
+        for p in plan_trials(sweep_of(*params, **options), Tree(base), choices)
     ]
 
 
@@ -66,7 +68,7 @@ def test_the_files_of_a_run(base):
         "run.json",
         "training-logs.csv",
     ]
-    assert sorted(os.listdir(base)) == [run.path.parent.name]
+    assert sorted(os.listdir(base)) == [run.path.parent.name, "programs"]
     assert json.loads(run.paths.hyperparameters.read_text()) == PARAMS
     record = json.loads(run.paths.provenance.read_text())
     assert sorted(record) == [
@@ -75,7 +77,7 @@ def test_the_files_of_a_run(base):
     ]  # fmt: skip
     assert sorted(record["attempts"][0]) == [
         "command_line", "cpus", "end", "ended", "gpus", "host", "number", "pid",
-        "resumed_from_epoch", "start",
+        "resumed_from_epoch", "source", "start",
     ]  # fmt: skip
     assert json.loads(run.paths.performances.read_text())["best"] == {"epoch": 2, "val_loss": 1.0}
     assert run.paths.training_logs.read_text() == "epoch,val_loss\n1,3.0\n2,1.0\n"
@@ -163,20 +165,24 @@ def test_planning(base):
 
 
 @pytest.mark.parametrize(
-    ("outcome", "here", "retried", "elsewhere"),
+    ("outcome", "here", "elsewhere"),
     [
-        ("finished", "reused", "reused", "reused"),
-        ("stopped", "reused", "reused", "new"),
-        ("pruned", "reused", "reused", "new"),
-        ("failed", "failed", "new", "new"),
-        ("out-of-memory", "failed", "new", "new"),
-        ("timed-out", "failed", "new", "new"),
+        ("finished", "reused", "reused"),
+        ("stopped", "reused", "new"),
+        ("pruned", "reused", "new"),
+        ("failed", "failed", "new"),
+        ("out-of-memory", "failed", "new"),
+        ("timed-out", "failed", "new"),
     ],
 )
-def test_planning_by_outcome(base, outcome, here, retried, elsewhere):
-    finished(base, outcome=outcome)
+def test_planning_by_outcome(base, outcome, here, elsewhere):
+    run = finished(base, outcome=outcome)
     assert plan(base, PARAMS)[0][0] == here
-    assert plan(base, PARAMS, retry=True)[0][0] == retried
+    tree = Tree(base)
+    again = Choices().also(tree, rerun=[RunRecord.at(run.path)])
+    assert plan(base, PARAMS, choices=again) == [("new", None)]
+    again.write(tree, "s")  # and the next launch, which is told nothing, goes on with that
+    assert plan(base, PARAMS) == [("new", None)]
     assert plan(base, PARAMS, name="t")[0][0] == elsewhere
 
 

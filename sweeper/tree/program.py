@@ -1,0 +1,208 @@
+"""Whose program a run is of: the sweep's as it is now, an older text of it, or another program.
+
+What a run has run, its program and the local modules that it had loaded, is kept as plain copies
+below ``programs/`` of its tree, each text once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from . import files
+from .paths import TreePaths
+from .records import RunRecord
+
+if TYPE_CHECKING:
+    from sweeper.sweepfile import Sweep
+
+Belonging = Literal["same", "changed", "other"]
+"""A run's program, next to a sweep's: its very text; the same file with another text; another."""
+
+Texts = dict[str, bytes]
+"""File -> its text; the names are relative to the program's root."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What trains, as run.json has it.
+
+    ``path`` is the file (absolute); of a command that names none its first word; None in a
+    notebook. ``root`` is the directory whose modules count as the program's text: the git root, or
+    the file's own directory. ``command`` is that of the sweep file.
+    """
+
+    path: str | None
+    root: str
+    function: str | None = None
+    command: tuple[str, ...] | None = None
+
+    @staticmethod
+    def at(path: str | None, function: str | None = None, command: Any = None) -> Program:
+        """The program in the file ``path``; None is a notebook's."""
+        file = path if path is None or not os.path.isabs(path) else os.path.realpath(path)
+        words = None if command is None else tuple(str(word) for word in command)
+        return Program(file, _root(file), function, words)
+
+    @staticmethod
+    def of(sweep: Sweep) -> Program:
+        """What the sweep runs now. Nothing is imported; the file may be missing."""
+        from sweeper.sweepfile import program_name
+
+        function = sweep.program.function if sweep.program and not sweep.command else None
+        return Program.at(program_name(sweep), function, sweep.command)
+
+    @staticmethod
+    def from_json(found: dict[str, Any]) -> Program:
+        """The program that run.json, or a message, has."""
+        command = found.get("command")
+        words = None if command is None else tuple(command)
+        return Program(found["path"], found["root"], found.get("function"), words)
+
+    def to_json(self) -> dict[str, Any]:
+        """The program as run.json has it, but for the SHA-256 of its file."""
+        return asdict(self)
+
+    @property
+    def file(self) -> str | None:
+        """The name of its file, relative to the root; None if it has none."""
+        path = self.path
+        return os.path.relpath(path, self.root) if path and os.path.isabs(path) else None
+
+    def sha256(self) -> str | None:
+        """The SHA-256 of its file; None if there is none that can be read."""
+        text = None if self.file is None else read_text(str(self.path))
+        return None if text is None else hashlib.sha256(text).hexdigest()
+
+    def __str__(self) -> str:
+        named = self.function not in (None, "train")
+        return f"{self.path or 'a notebook'}{f':{self.function}' if named else ''}"
+
+
+def program_of(record: RunRecord) -> Program | None:
+    """The program that a run is of; None where it does not tell, as its run.json is torn."""
+    found = record.provenance.get("program")
+    try:
+        return Program.from_json(found) if isinstance(found, dict) else None
+    except (KeyError, TypeError):
+        return None
+
+
+def texts_of(record: RunRecord) -> list[Texts | None]:
+    """What the attempts that gave the run its rows have run; None: another text than is known.
+
+    Without a copy, as of a run that has not started, there is none.
+    """
+    found: dict[str | None, None] = {}
+    attempts = record.provenance.get("attempts")
+    for attempt in reversed(attempts if isinstance(attempts, list) else []):
+        if "source" in attempt:
+            found[attempt["source"]] = None
+        if attempt.get("resumed_from_epoch") in (None, 0):
+            break  # it began afresh
+    texts = [None if s is None else _read_copies(TreePaths(record.base).program(s)) for s in found]
+    return [text for text in texts if text is None or text]
+
+
+def texts_now(program: Program, names: Iterable[str]) -> Texts:
+    """The program's files as they are now, those that are there."""
+    found = {}
+    for name in names:
+        text = read_text(os.path.join(program.root, name))
+        if text is not None:
+            found[name] = text
+    return found
+
+
+class ProgramCheck:
+    """Says of runs whether they are of ``today``'s program; each text is compared once."""
+
+    def __init__(self, today: Program) -> None:
+        self.today = today
+        self._sha256 = today.sha256()
+        self._known: dict[str, Belonging] = {}
+
+    def belonging(self, record: RunRecord) -> Belonging:
+        """Where nobody can tell, as the run or the sweep names no program, it is the same."""
+        then = program_of(record)
+        if then is None or self.today.path is None:
+            return "same"
+        told = [record.provenance.get(key) for key in ("program", "attempts")]
+        told[1] = [
+            (a.get("source"), a.get("resumed_from_epoch") in (None, 0)) for a in told[1] or ()
+        ]
+        key = f"{record.base} {record.sweep is None} {told}"
+        if key not in self._known:
+            self._known[key] = self._compare(record, then)
+        return self._known[key]
+
+    def _compare(self, record: RunRecord, then: Program) -> Belonging:
+        today, texts = self.today, texts_of(record)
+        if record.sweep is None and then.path != today.path:
+            # A script or notebook that has imported the sweep's program has trained with it.
+            inside = os.path.relpath(str(today.path), then.root)
+            if not any(text and inside in text for text in texts):
+                return "other"
+            here = Program(today.path, then.root)
+            return "same" if _all_same(here, texts, without=then.file) else "changed"
+        same_file = then.path == today.path
+        if None not in (then.function, today.function) and then.function != today.function:
+            return "other"
+        if same_file and today.file and self._sha256 is None:
+            return "same"  # read where the program is not
+        if texts:
+            here = then if same_file else today
+            same_text = _all_same(here, [_renamed(t, then.file, here.file) for t in texts])
+        else:
+            sha256 = record.provenance["program"].get("sha256")
+            same_text = sha256 == self._sha256 and (same_file or sha256 is not None)
+        if same_text and then.command == today.command:
+            return "same"
+        return "changed" if same_file else "other"
+
+
+def _all_same(program: Program, texts: list[Texts | None], without: str | None = None) -> bool:
+    for text in texts:
+        if text is None:
+            return False
+        names = text.keys() - {without}
+        if texts_now(program, names) != {name: text[name] for name in names}:
+            return False
+    return True
+
+
+def _renamed(texts: Texts | None, old: str | None, new: str | None) -> Texts | None:
+    """With the program's own file under the name that it has now."""
+    if texts is None or old is None or new is None:
+        return texts
+    return {new if name == old else name: text for name, text in texts.items()}
+
+
+def _root(path: str | None) -> str:
+    directory = Path(path).parent if path and os.path.isabs(path) else Path.cwd()
+    for place in (directory, *directory.parents):
+        if (place / ".git").exists():
+            return str(place)
+    return str(directory)
+
+
+def read_text(path: str) -> bytes | None:
+    """The bytes of a file; None where there is none that can be read."""
+    try:
+        return Path(path).read_bytes()
+    except OSError:
+        return None
+
+
+def _read_copies(directory: Path) -> Texts:
+    found = {}
+    for path in sorted(directory.rglob("*")) if files.exists(directory) else ():
+        if path.is_file():
+            text = read_text(str(path))
+            if text is not None:
+                found[str(path.relative_to(directory))] = text
+    return found

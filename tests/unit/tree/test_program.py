@@ -1,0 +1,137 @@
+"""Whose program a run is of: the same text, an older one, another program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweeper.experiment import ExperimentManager
+from sweeper.sweepfile import Sweep, load_sweep
+from sweeper.tree import Choices, Program, RunRecord, Tree, plan_trials, texts_of
+
+Run = Callable[..., RunRecord]
+
+SWEEP = """
+name: tree
+method: list
+metric: {name: loss}
+trials: [{x: 1}]
+"""
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "train.py").write_text(f"# {name}\n")
+
+
+def sweep_of(program: str | None = "a/train.py", file: str = "s.yaml", **keys: Any) -> Sweep:
+    lines = [f"{key}: {value}" for key, value in keys.items()]
+    lines += [] if program is None else [f"program: {program}"]
+    Path(file).write_text(SWEEP + "\n".join(lines))
+    return load_sweep(Path(file))
+
+
+def run_of(sweep: Sweep, outcome: str | None = "finished") -> RunRecord:
+    manager = ExperimentManager(sweep.base_dir, sweep.monitored, program=Program.of(sweep))
+    run = manager.open({"x": 1}, sweep=sweep.sweep_name, trial=0, seed=1)
+    run.report(loss=1.0)
+    run.close(outcome) if outcome else run.interrupt()
+    return RunRecord.at(run.path)
+
+
+def found(sweep: Sweep, choices: Choices | None = None) -> tuple[str, bool]:
+    (item,) = plan_trials(sweep, Tree(sweep.base_dir), choices)
+    return item.state, item.changed
+
+
+@pytest.mark.parametrize("outcome", ["finished", "stopped", "failed", None])
+def test_a_run_of_another_program_is_not_the_sweeps(outcome: str | None) -> None:
+    run = run_of(sweep_of("a/train.py"), outcome)
+    assert found(sweep_of("b/train.py")) == ("other", True)
+    beside = Choices().also(Tree(run.base), beside=[str(Path("b/train.py").absolute())])
+    (item,) = plan_trials(sweep_of("b/train.py"), Tree(run.base), beside)
+    assert (item.state, item.run) == ("new", None)
+    assert [r.path for r in item.passed_over] == [run.path]  # which no worker goes on with
+    reuse = Choices().also(Tree(run.base), reuse=[str(Path("a/train.py").absolute())])
+    assert found(sweep_of("b/train.py"), reuse)[0] in ("reused", "failed", "resumed")
+
+
+def test_each_program_finds_its_own_runs_where_two_share_a_tree() -> None:
+    first, second = sweep_of("a/train.py"), sweep_of("b/train.py")
+    one = run_of(first)
+    manager = ExperimentManager(second.base_dir, second.monitored, program=Program.of(second))
+    manager.open({"x": 1}, sweep="tree", trial=0, seed=1, passed_over=[one.run]).close("finished")
+    runs = [next(plan_trials(sweep, Tree(sweep.base_dir))).run for sweep in (first, second)]
+    assert [run.run for run in runs if run] == [one.run, f"{one.run}-2"]
+
+
+def test_the_same_text_elsewhere_is_the_same_program() -> None:
+    run_of(sweep_of("a/train.py"))
+    Path("b/train.py").write_text(Path("a/train.py").read_text())
+    assert found(sweep_of("b/train.py")) == ("reused", False)
+
+
+def test_the_same_file_with_another_text_is_an_older_text() -> None:
+    run = run_of(sweep_of())
+    Path("a/train.py").write_text("# edited\n")
+    assert found(sweep_of()) == ("reused", True)
+    assert texts_of(run) == [{"train.py": b"# a\n"}]
+
+
+def test_another_function_of_the_same_file_is_another_program() -> None:
+    run_of(sweep_of("a/train.py:one"))
+    assert found(sweep_of("a/train.py:one")) == ("reused", False)
+    assert found(sweep_of("a/train.py:two")) == ("other", True)
+
+
+def test_another_command_for_the_same_file_is_an_older_text() -> None:
+    run_of(sweep_of(None, command='["${interpreter}", a/train.py, "${args}"]'))
+    assert found(sweep_of(None, command='["${interpreter}", a/train.py, "${args}"]'))[1] is False
+    longer = '["${interpreter}", a/train.py, --amp, "${args}"]'
+    assert found(sweep_of(None, command=longer)) == ("reused", True)
+    other = '["${interpreter}", b/train.py, "${args}"]'
+    assert found(sweep_of(None, command=other)) == ("other", True)
+
+
+def test_where_the_program_is_not_there_its_runs_are_read_all_the_same() -> None:
+    run_of(sweep_of())
+    Path("a/train.py").unlink()
+    assert found(sweep_of()) == ("reused", False)
+    assert found(sweep_of("b/train.py")) == ("other", True)
+
+
+@pytest.mark.parametrize(
+    ("command", "program"),
+    [
+        ('["/usr/bin/env", python, a/train.py]', "a/train.py"),
+        ('["${env}", "${interpreter}", a/train.py, "${args}"]', "a/train.py"),
+        ("[python3.11, -m, a.train]", "a/train.py"),
+        ("[bash, a/train.py]", "a/train.py"),
+        ('[mytool, "${args}"]', "mytool"),
+    ],
+)
+def test_the_program_of_a_command(command: str, program: str) -> None:
+    path = Program.of(sweep_of(None, command=command)).path
+    assert path == (program if program == "mytool" else str(Path(program).absolute()))
+
+
+def test_a_git_repository_is_the_root_of_its_programs() -> None:
+    assert Program.of(sweep_of()).root == str(Path("a").absolute())
+    Path(".git").mkdir()
+    assert Program.of(sweep_of()).root == str(Path.cwd())
+
+
+def test_torn_choices_are_named_and_stop_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    sweep = sweep_of()
+    tree = Tree(sweep.base_dir)
+    Choices().also(tree, rerun=[run_of(sweep)]).write(tree, sweep.sweep_name)
+    assert found(sweep) == ("new", False)
+    tree.paths.choices(sweep.sweep_name).write_text('{"rerun": ["ex')
+    assert found(sweep) == ("reused", False)
+    assert "choices.json" in caplog.text
