@@ -19,6 +19,7 @@ from sweeper.results import (
     rank,
     run_value,
     target_reached,
+    wandb_differs,
     without_number,
     write_summary,
 )
@@ -148,6 +149,8 @@ def _conclude(sweep: Sweep, ending: Ending | None, say: Callable[[str], None]) -
     say(counts or "nothing run")
     _say_without_number(index, say)
     _print_best(index)
+    if index.metric is not None and (note := wandb_differs(index, index.metric)):
+        say(f"sweeper: {note}")
     if ending is not None and ending.reason:
         say(f"stopped: {ending.reason}")
     asked = [entry for entry in index.entries if entry.listed]

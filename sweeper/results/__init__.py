@@ -18,6 +18,7 @@ from .ranking import (
     run_value,
     score,
     target_reached,
+    wandb_differs,
     without_number,
 )
 from .rows import best_row, csv_cell, plain_json, plan_row, trial_row
@@ -53,6 +54,7 @@ __all__ = [
     "short_names",
     "target_reached",
     "trial_row",
+    "wandb_differs",
     "without_number",
     "write_summary",
 ]

@@ -117,7 +117,9 @@ class ScriptReports:
             yield ScriptReport("adopt", pid=line["pid"])
             return
         told = line.get(MARK)
-        if isinstance(told, dict):
+        if not isinstance(told, dict) or not told.keys() >= {"wandb", "pid"}:
+            told = None
+        if told is not None:
             former = self._runs.owner
             if not self._runs.hear(told):
                 return
@@ -127,7 +129,7 @@ class ScriptReports:
                 self._before, self._pending = self.leftover(), {}
                 self._afresh = self._metric is not None
         metrics, epoch, step = self._parse(line)
-        if isinstance(told, dict):
+        if told is not None:
             metrics = self._news(metrics, summary="ended" in told)
         if line.get(MARK) == "recorded":
             yield ScriptReport("recorded", metrics, epoch)

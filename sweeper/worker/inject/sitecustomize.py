@@ -45,12 +45,12 @@ def _hook(loader: Any, kind: str | None, wrappers: dict[str, Callable[[Any], Any
     def exec_module(module: Any) -> None:
         load(module)
         with contextlib.suppress(Exception):
-            place = getattr(module, kind, None) if kind else module
+            place = getattr(module, kind, type) if kind else module
             missing = []
             for name, wrap in wrappers.items():
-                if name in vars(place or type):
+                if name in vars(place):
                     setattr(place, name, wrap(vars(place)[name]))
-                else:
+                elif not hasattr(place, name):
                     missing.append(name)
             if missing:
                 where = f"{module.__name__}.{kind}" if kind else module.__name__
@@ -77,8 +77,11 @@ def _begins(init: Any) -> Any:
                 _begun[run.id] = (run, os.getpid())
                 atexit.unregister(_at_exit)
                 atexit.register(_at_exit)  # so before wandb's own
+                if processes := sys.modules.get("multiprocessing.util"):  # whose ends are others
+                    processes.Finalize(None, _at_exit, exitpriority=0)
                 labels = (kwargs.get(name) for name in ("group", "job_type", "name"))
-                begun = {"swept": _swept(), "first": _first_rank(), "labelled": any(labels)}
+                first = _first_rank() and kwargs.get("mode") != "disabled"  # as other ranks do
+                begun = {"swept": _swept(), "first": first, "labelled": any(labels)}
                 _append({}, run, begun=begun)
         return run
 

@@ -210,6 +210,22 @@ def test_the_start_of_python_stays_light(tmp_path: Path) -> None:
     assert not [name for name in loaded if name.split(".")[0] in ("sweeper", "wandb", "numpy")]
 
 
+def test_a_wandb_of_other_names_is_said_once(tmp_path: Path) -> None:
+    sdk = tmp_path / "wandb" / "sdk"
+    sdk.mkdir(parents=True)
+    (sdk / "__init__.py").touch()
+    (sdk.parent / "__init__.py").touch()
+    (sdk / "wandb_run.py").write_text("class Run:\n    id = 'a'\n    def log(self, data): pass\n")
+    code = "from wandb.sdk.wandb_run import Run; Run().log({'loss': 1}); print('through')"
+    done = run_python(code, tmp_path, SWEEPER_REPORT_FILE=str(tmp_path / "r"))
+    assert done.stdout == "through\n"
+    assert done.stderr == (
+        "sweeper: this version of wandb has no finish, __exit__, sweep_id in "
+        "wandb.sdk.wandb_run.Run: the sweep may not hear all that this script tells W&B\n"
+    )
+    assert json.loads((tmp_path / "r").read_text())["loss"] == 1.0
+
+
 def test_a_report_file_that_is_gone_does_not_hurt(tmp_path: Path) -> None:
     code = "import wandb; run = wandb.init(mode='disabled'); run.log({'loss': 1}); print('through')"
     done = run_python(code, tmp_path, SWEEPER_REPORT_FILE=str(tmp_path / "no" / "file"))

@@ -120,6 +120,19 @@ run = wandb.init()
 subprocess.run([sys.executable, __file__, "train", str(run.config.lr)], check=True)
 """
 
+IN_A_CHILD_THAT_ENDS_NOTHING = """
+import multiprocessing, wandb
+
+def train():
+    run = wandb.init()
+    run.log({"loss": 2.0})
+    run.summary["loss"] = 1.0
+
+process = multiprocessing.get_context("fork").Process(target=train)
+process.start()
+process.join()
+"""
+
 TEST_AFTERWARDS = """
 import wandb
 with wandb.init() as run:
@@ -142,6 +155,14 @@ else:
 """
 
 
+DISABLED = """
+import wandb
+wandb.init(mode="disabled").log({"loss": 0.0})
+wandb.init(reinit=True).log({"loss": 1.0})
+wandb.init(mode="disabled", reinit=True).log({"loss": 0.5})
+"""
+
+
 @pytest.mark.parametrize(
     ("script", "losses"),
     [
@@ -153,7 +174,9 @@ else:
         pytest.param(NESTED, [1.0, 2.0, 3.0], id="folds within"),
         pytest.param(ONE_AFTER_ANOTHER, [1.0, 2.0, 3.0], id="one after another"),
         pytest.param(IN_ANOTHER_PROCESS, [2.0, 1.0], id="in another process"),
+        pytest.param(IN_A_CHILD_THAT_ENDS_NOTHING, [2.0, 1.0], id="in a child"),
         pytest.param(TEST_AFTERWARDS, [2.0, 1.0], id="test afterwards"),
+        pytest.param(DISABLED, [1.0], id="disabled"),
         pytest.param(RANKS, [0.0, 10.0], id="ranks"),
     ],
 )
@@ -167,5 +190,7 @@ def test_the_sweeps_own_run_counts(stage: Stage, script: str, losses: list[float
     assert heard[-len(losses) :] == list(enumerate(losses, 1))
     if script in (FOLDS_IN_PROCESSES, BEGUN_FOR_ITS_PARAMETERS, NESTED):
         assert len(heard) == len(losses)
+    if script is IN_A_CHILD_THAT_ENDS_NOTHING:
+        stage.await_gone(60)  # W&B's helper, which looks after its parent now and then
     if script is TEST_AFTERWARDS:
         assert stage.record.rows[-1]["test"] == 5.0
