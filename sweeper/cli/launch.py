@@ -21,6 +21,7 @@ from sweeper.results import (
     refuse_other_programs,
     run_value,
     target_reached,
+    wandb_differs,
     without_number,
     write_summary,
 )
@@ -165,6 +166,8 @@ def _conclude(
     say(counts or "nothing run")
     _say_without_number(index, say)
     _print_best(index)
+    if index.metric is not None and (note := wandb_differs(index, index.metric)):
+        say(f"sweeper: {note}")
     if ending is not None and ending.reason:
         say(f"stopped: {ending.reason}")
     asked = [entry for entry in index.entries if entry.listed]

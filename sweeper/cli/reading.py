@@ -99,6 +99,7 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
         metric_to_rank_by,
         nothing_to_rank,
         rank,
+        wandb_differs,
     )
 
     from . import formatting
@@ -129,6 +130,8 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
             writer.add(row)
     if format_ == "table" and rows:
         _print_best(rows[0], metric.name)
+        if note := wandb_differs(index, metric):
+            say(f"sweeper: {note}")
     if copy_to is not None and ranked:
         for path in copy_best(ranked[0], copy_to):
             say(f"copied {path}")

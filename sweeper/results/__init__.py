@@ -25,6 +25,7 @@ from .ranking import (
     run_value,
     score,
     target_reached,
+    wandb_differs,
     without_number,
 )
 from .rows import best_row, csv_cell, plain_json, plan_row, trial_row
@@ -65,6 +66,7 @@ __all__ = [
     "text_now",
     "text_of",
     "trial_row",
+    "wandb_differs",
     "without_number",
     "write_summary",
 ]

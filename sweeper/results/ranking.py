@@ -180,6 +180,27 @@ def rank(
     return [replace(ranked, rank=place) for place, ranked in enumerate(found_groups[:top], 1)]
 
 
+def wandb_differs(index: Index, metric: Metric) -> str | None:
+    """What to say of a sweep of W&B scripts in which the last values choose another trial.
+
+    None where they do not, and where the sweep file says itself which epoch counts.
+    """
+    said = index.sweep.document.get("metric") if index.sweep is not None else None
+    if metric.mode == "last" or (isinstance(said, Mapping) and "mode" in said):
+        return None
+    ways = (metric, replace(metric, mode="last"))
+    best, last = (rank(index.entries, way, top=1) for way in ways)
+    if not best or not last or best[0].record.path == last[0].record.path:
+        return None
+    if not (best[0].record.path / "wandb").is_dir():
+        return None
+    trial, value = last[0].entry.trial, last[0].value
+    return (
+        f"a run counts with its best epoch; with its last, as W&B compares, trial {trial} is the "
+        f"best ({metric.name}={value:.5g}): write `mode: last` under `metric` to have it so"
+    )
+
+
 def metric_names(records: Iterable[RunRecord]) -> list[str]:
     """The names of the metrics that these runs have recorded, sorted."""
     names: set[str] = set()

@@ -44,6 +44,9 @@ class ReportRecorder:
             self._note(report.epoch or 0, report.metrics)
             self._send(report.epoch or 0, report.metrics)
         elif not self._adopter:
+            if report.afresh and not self._first:
+                self.run.rewind(self.run.resumed_epoch)
+                self._first = True
             epoch = report.epoch
             if epoch is None:
                 after = self.run.resumed_epoch if self._first else self.run.log.last_epoch
@@ -91,9 +94,13 @@ class ReportRecorder:
 
     def keep_leftover(self) -> None:
         """Metrics that came after the last row go into it, or make one if there is none."""
-        left = self.reports.leftover()
         adopted = bool(self._adopter)
         self.take_back()
+        while self._first and not adopted and (others := self.reports.of_others()):
+            self.reports = others  # the metric may be theirs
+            for report in others.read(last=True):
+                self.take(report)
+        left = self.reports.leftover()
         if adopted and (self._metric is None or self._measured or self._metric not in left):
             return  # the callbacks have recorded all there is
         if left and self._first:

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from sweeper.script_api import MARK
 
+from .wandb_runs import WandbRuns
+
 READ_BYTES = 1 << 20
 
 
@@ -20,7 +22,8 @@ class ScriptReport:
 
     ``row``: to be recorded, as the next epoch if ``epoch`` is None. ``recorded``: the script has
     recorded it already. ``adopt``: the process ``pid`` asks to do the recording. ``modules``: a
-    process has loaded these ``files``.
+    process has loaded these ``files``. ``afresh``: the rows before it were of a run that is not the
+    sweep's.
     """
 
     kind: Literal["row", "recorded", "adopt", "modules"]
@@ -28,6 +31,7 @@ class ScriptReport:
     epoch: int | None = None
     pid: int = 0
     files: list[str] = field(default_factory=list)
+    afresh: bool = False
 
 
 class ScriptReports:
@@ -36,16 +40,26 @@ class ScriptReports:
     With a ``metric`` a row is made when that metric arrives; what else was reported since the last
     row goes into it with its last value. Without one, every line is a row. Lines of the same
     ``step`` that arrive together are one line. ``complain`` gets one sentence per kind of mistake.
+    Of what W&B hears, that of the sweep's own run counts.
     """
 
-    def __init__(self, path: Path, metric: str | None, complain: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        metric: str | None,
+        complain: Callable[[str], None],
+        runs: WandbRuns | None = None,
+    ) -> None:
         self.path = path
+        self._runs = runs or WandbRuns()
         self._metric = metric
         self._complain = complain
         self._complaints: set[str] = set()
         self._place = 0
         self._tail = b""
         self._pending: dict[str, float] = {}
+        self._before: dict[str, float] = {}  # what the sweep's former run has left
+        self._afresh = False
         self._epoch: int | None = None
         self._step: Any = None
         self._due = False  # the metric has arrived
@@ -64,7 +78,17 @@ class ScriptReports:
 
     def leftover(self) -> dict[str, float]:
         """The metrics that went into no row yet."""
-        return dict(self._pending)
+        return {**self._before, **self._pending}
+
+    def of_others(self) -> ScriptReports | None:
+        """The same reports from the beginning, without the W&B runs that have counted so far.
+
+        None if all counted. For a trial whose run of the sweep never reports the metric.
+        """
+        if not self._runs.passed_over:
+            return None
+        runs = WandbRuns(self._runs.owners)
+        return ScriptReports(self.path, self._metric, lambda _: None, runs)
 
     def _bytes(self) -> bytes:
         try:
@@ -97,7 +121,21 @@ class ScriptReports:
         if line.get(MARK) == "modules" and isinstance(line.get("files"), list):
             yield ScriptReport("modules", files=[str(file) for file in line["files"]])
             return
+        told = line.get(MARK)
+        if not isinstance(told, dict) or not told.keys() >= {"wandb", "pid"}:
+            told = None
+        if told is not None:
+            former = self._runs.owner
+            if not self._runs.hear(told):
+                return
+            if former not in (None, self._runs.owner):
+                if self._due:
+                    yield self._row()
+                self._before, self._pending = self.leftover(), {}
+                self._afresh = self._metric is not None
         metrics, epoch, step = self._parse(line)
+        if told is not None:
+            metrics = self._news(metrics, summary="ended" in told)
         if line.get(MARK) == "recorded":
             yield ScriptReport("recorded", metrics, epoch)
             return
@@ -111,9 +149,21 @@ class ScriptReports:
             yield self._row()
 
     def _row(self) -> ScriptReport:
-        report = ScriptReport("row", self._pending, self._epoch)
+        report = ScriptReport("row", self._pending, self._epoch, afresh=self._afresh)
+        if self._afresh:
+            self._before, self._afresh = {}, False
         self._pending, self._epoch, self._due = {}, None, False
         return report
+
+    def _news(self, metrics: dict[str, float], *, summary: bool) -> dict[str, float]:
+        """What was not heard of the sweep's W&B run: a summary repeats what was last logged."""
+        run = self._runs.owner
+        assert run is not None
+        if summary:
+            metrics = {k: v for k, v in metrics.items() if repr(run.heard.get(k)) != repr(v)}
+        run.heard |= metrics
+        run.measured |= bool(metrics) if self._metric is None else self._metric in metrics
+        return metrics
 
     def _parse(self, line: Mapping[str, Any]) -> tuple[dict[str, float], int | None, Any]:
         metrics = dict(self._flat(line, ""))

@@ -157,12 +157,15 @@ class Script:
         places = [self._session.place, os.environ.get("PYTHONPATH")]
         path = [str(INJECTED), *filter(None, places)]
         defaults = {  # what the user has set, wins
+            "WANDB_NAME": f"{run.path.parent.name}-{run.path.name}",
             "WANDB_MODE": "offline",
             "WANDB_DIR": str(run.path),
             "WANDB_SILENT": "true",
             "WANDB_ERROR_REPORTING": "false",
             "PYTHONUNBUFFERED": "1",
         }
+        kept = {name: os.environ.get(name, value) for name, value in defaults.items()}
+        del kept["WANDB_NAME"]  # another run's in a process that clears it
         return {
             **defaults,
             **os.environ,
@@ -171,6 +174,8 @@ class Script:
             script_api.PARAMS_FILE: str(json_file),
             script_api.ADOPT: json.dumps(adopt),
             "SWEEPER_PROGRAM_ROOT": self._program.root,
+            "SWEEPER_SWEEP": request["sweep"],
+            "SWEEPER_WANDB": json.dumps(kept),
             "SWEEPER_RUN": str(run.path),
             "SWEEPER_SEED": str(run.seed),
             "WANDB_SWEEP_PARAM_PATH": str(wandb_file),

@@ -12,13 +12,14 @@ import functools
 import json
 import os
 import sys
+from collections.abc import Callable
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec
 from typing import Any
 
-# Modules of wandb with a class whose ``log`` is what ``wandb.log`` and ``run.log`` call; a
-# disabled run has its own.
-_HOOKED = {"wandb.sdk.wandb_run": "Run", "wandb.sdk.lib.noop_run": "NoopRun"}
+_begun: dict[str, tuple[Any, int]] = {}  # W&B runs that have not ended, and the process of each
+# Logged with commit=False: belongs to what is logged next.
+_waiting: dict[str, dict[str, Any]] = {}
 _files: list[int] = []  # how many local modules were told of, each time
 
 
@@ -33,45 +34,151 @@ class _Finder:
             spec = find(name, path, target) if find and finder is not self else None
             if spec is not None:
                 with contextlib.suppress(Exception):
-                    _hook(spec.loader, _HOOKED[name])
+                    _hook(spec.loader, *_HOOKED[name])
                 return spec
         return None
 
 
-def _hook(loader: Any, name: str) -> None:
+def _hook(loader: Any, kind: str | None, wrappers: dict[str, Callable[[Any], Any]]) -> None:
     load = loader.exec_module
 
     def exec_module(module: Any) -> None:
         load(module)
         with contextlib.suppress(Exception):
-            kind = getattr(module, name)
-            if "log" in vars(kind):
-                kind.log = _told(kind.log)
+            place = getattr(module, kind, type) if kind else module
+            missing = []
+            for name, wrap in wrappers.items():
+                if name in vars(place):
+                    setattr(place, name, wrap(vars(place)[name]))
+                elif not hasattr(place, name):
+                    missing.append(name)
+            if missing:
+                where = f"{module.__name__}.{kind}" if kind else module.__name__
+                names = ", ".join(missing)
+                sys.stderr.write(
+                    f"sweeper: this version of wandb has no {names} in {where}: "
+                    "the sweep may not hear all that this script tells W&B\n"
+                )
 
     loader.exec_module = exec_module
 
 
-def _told(log: Any) -> Any:
+def _begins(init: Any) -> Any:
+    """``wandb.init`` that tells the sweep which run has begun."""
+
+    @functools.wraps(init)
+    def begins(*args: Any, **kwargs: Any) -> Any:
+        with contextlib.suppress(Exception):  # a fold's process may have cleared what is W&B's
+            for name, value in json.loads(os.environ["SWEEPER_WANDB"]).items():
+                os.environ.setdefault(name, value)
+        run = init(*args, **kwargs)
+        with contextlib.suppress(Exception):
+            if _begun.get(run.id, (run, 0))[1] != os.getpid():
+                _begun[run.id] = (run, os.getpid())
+                atexit.unregister(_at_exit)
+                atexit.register(_at_exit)  # so before wandb's own
+                if processes := sys.modules.get("multiprocessing.util"):  # whose ends are others
+                    processes.Finalize(None, _at_exit, exitpriority=0)
+                labels = (kwargs.get(name) for name in ("group", "job_type", "name"))
+                first = _first_rank() and kwargs.get("mode") != "disabled"  # as other ranks do
+                begun = {"swept": _swept(), "first": first, "labelled": any(labels)}
+                _append({}, run, begun=begun)
+        return run
+
+    return begins
+
+
+def _swept() -> bool:
+    """Whether what W&B begins in this process has the sweep's parameters."""
+    return "WANDB_SWEEP_PARAM_PATH" in os.environ
+
+
+def _first_rank() -> bool:
+    """Whether this process is the first, or the only one, of a distributed training."""
+    with contextlib.suppress(Exception):
+        distributed = sys.modules["torch.distributed"]
+        if distributed.is_initialized():
+            return bool(distributed.get_rank() == 0)
+    names = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
+    return all(os.environ.get(name, "0") == "0" for name in names)
+
+
+def _logs(log: Any) -> Any:
     """``Run.log`` that tells the sweep what was logged, once W&B has taken it."""
-    waiting: dict[str, Any] = {}  # logged with commit=False: belongs to the next that is not
 
     @functools.wraps(log)
-    def told(self: Any, data: Any, *args: Any, **kwargs: Any) -> Any:
+    def logs(self: Any, data: Any, *args: Any, **kwargs: Any) -> Any:
         result = log(self, data, *args, **kwargs)
         with contextlib.suppress(Exception):
             given = dict(zip(("step", "commit"), args), **kwargs)  # noqa: B905 (Python 3.9)
+            waiting = _waiting.setdefault(self.id, {})
             waiting.update(_numbers(data))
-            if given.get("commit") is not False and waiting:
-                line = dict(waiting)
-                waiting.clear()
-                # W&B's epochs count from 0 as often as from 1: the sweep counts for itself.
-                line.pop("epoch", None)
-                if given.get("step") is not None:
-                    line["step"] = float(given["step"])
-                _append(line)
+            if given.get("step") is not None:
+                waiting["step"] = float(given["step"])
+            if given.get("commit") is not False:
+                _flush(self)
         return result
 
-    return told
+    return logs
+
+
+def _flush(run: Any) -> None:
+    line = _waiting.pop(run.id, {})
+    if line.keys() - {"step"}:
+        _append(line, run)
+
+
+def _ends(method: Any) -> Any:
+    """A method that ends a run, and before tells the sweep what is in the run's summary."""
+
+    @functools.wraps(method)
+    def ends(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with contextlib.suppress(Exception):
+            _end(self)
+        return method(self, *args, **kwargs)
+
+    return ends
+
+
+def _end(run: Any) -> None:
+    if _begun.get(run.id, (run, 0))[1] != os.getpid():
+        return  # ended already, or begun by the process that we are a fork of
+    del _begun[run.id]
+    _flush(run)
+    summary: dict[str, Any] = {}
+    with contextlib.suppress(Exception):
+        # At once where it can be, not asking W&B's helper for each name.
+        held = getattr(type(run.summary), "_as_dict", dict)(run.summary)
+        own = ("_step", "_runtime", "_timestamp", "_wandb")
+        summary = _numbers({name: value for name, value in held.items() if name not in own})
+    _append(summary, run, ended=True)
+
+
+def _at_exit() -> None:
+    for run, _ in list(_begun.values()):
+        with contextlib.suppress(Exception):
+            _end(run)
+
+
+def _names_sweep(sweep_id: Any) -> Any:
+    """``Run.sweep_id``, which W&B knows of its own sweeps alone."""
+
+    def named(self: Any) -> Any:
+        return sweep_id.fget(self) or (os.environ.get("SWEEPER_SWEEP") if _swept() else None)
+
+    return property(named, doc=sweep_id.__doc__)
+
+
+# Modules of wandb, the class in each of which, or that has itself, what scripts call. A disabled
+# run has its own.
+_HOOKED: dict[str, tuple[str | None, dict[str, Callable[[Any], Any]]]] = {
+    "wandb.sdk.wandb_init": (None, {"init": _begins}),
+    "wandb.sdk.wandb_run": (
+        "Run",
+        {"log": _logs, "finish": _ends, "__exit__": _ends, "sweep_id": _names_sweep},
+    ),
+    "wandb.sdk.lib.noop_run": ("NoopRun", {"log": _logs, "finish": _ends}),
+}
 
 
 def _numbers(data: Any) -> dict[str, Any]:
@@ -79,13 +186,14 @@ def _numbers(data: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in data.items():
         if isinstance(value, dict):
-            found[str(name)] = _numbers(value)
-        elif (
-            hasattr(value, "__float__")
-            and not isinstance(value, type)
-            and tuple(getattr(value, "shape", ()) or ()) == ()
-        ):
+            if "_type" not in value:  # else it is W&B's word for an image or the like
+                found[str(name)] = _numbers(value)
+        elif hasattr(value, "__float__") and not isinstance(value, type):
             with contextlib.suppress(Exception):
+                if shape := tuple(getattr(value, "shape", ()) or ()):
+                    if any(size != 1 for size in shape):
+                        continue
+                    value = (value if hasattr(value, "item") else value.numpy()).item()
                 found[str(name)] = float(value)
     return found
 
@@ -108,7 +216,10 @@ def tell_modules(at_exit: bool = False) -> None:
         _write({"sweeper": "modules", "files": found})
 
 
-def _append(line: dict[str, Any]) -> None:
+def _append(metrics: dict[str, Any], run: Any, **news: Any) -> None:
+    """Tell the sweep what a W&B run says."""
+    line = {**metrics, "sweeper": {"wandb": run.id, "pid": os.getpid(), **news}}
+    line.pop("epoch", None)  # W&B's count from 0 as often as from 1: the sweep counts for itself
     tell_modules()
     _write(line)
 

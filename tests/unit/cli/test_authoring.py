@@ -336,3 +336,16 @@ def test_how_many_run_at_a_time(
     monkeypatch.setattr("sweeper.results.estimate._gpus", lambda: 1)
     file.write_text(SWEEP + keys)
     assert slots(load_sweep(file)) == expected
+
+
+def test_check_says_that_wandb_looks_at_the_last_value(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "train.py").write_text("import argparse, wandb\nwandb.init()\n")
+    file = tmp_path / "sweep.yaml"
+    file.write_text(
+        "program: train.py\nmethod: grid\nmetric: {name: loss}\nparameters: {x: {values: [1]}}\n"
+    )
+    assert main(["check", str(file)]) == 0
+    assert "best epoch, in W&B with its last" in capsys.readouterr().out
+    for words in (["metric.mode=best"], ["metric.mode=last"]):
+        assert main(["check", str(file), *words]) == 0
+        assert "W&B" not in capsys.readouterr().out

@@ -265,3 +265,18 @@ def test_diff(half_done: Sweep, grid_file: Path, capsys: Capture) -> None:
     assert "params.model.width" not in differences
     assert main(["diff", f"{grid_file}:0", f"{grid_file}:0"]) == 0
     assert "no difference" in capsys.readouterr().err
+
+
+def test_where_wandbs_last_value_chooses_otherwise_it_is_said(
+    grid: Sweep, grid_file: Path, run_trial: RunTrial, capsys: Capture
+) -> None:
+    for trial, values in zip(grid.trials(), [(1.0, 4.0), (2.0, 3.0)], strict=False):
+        run = run_trial(grid, trial, rows=[{"val_loss": value} for value in values])
+        (run / "wandb").mkdir()
+    assert main(["best", str(grid_file)]) == 0
+    found = capsys.readouterr()
+    assert "best: trial 0" in found.out
+    assert "with its last, as W&B compares, trial 1 is the best (val_loss=3)" in found.err
+    for mode in ("best", "last"):
+        assert main(["best", str(grid_file), f"metric.mode={mode}"]) == 0
+        assert "W&B" not in capsys.readouterr().err
