@@ -18,6 +18,7 @@ from sweeper.results import (
     index_sweep,
     rank,
     run_value,
+    runs_elsewhere,
     target_reached,
     without_number,
     write_summary,
@@ -79,6 +80,8 @@ def launch(**given: Any) -> int:
         many = counted(len(plan), "trial")
         say(f"{sweep.title}: {many}: {', '.join(words)} -> {sweep.base_dir}")
         total = None if size is None else counts["new"] + counts["resumed"] + unchosen
+        if elsewhere := runs_elsewhere(sweep):
+            say(f"sweeper: {elsewhere}")
         if total and total > LARGE and not given["yes"] and sys.stdin.isatty():
             click.confirm(f"Run {total} trials?", abort=True, err=True)
     ending = None

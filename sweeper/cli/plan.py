@@ -64,7 +64,7 @@ def plan(spec: Path, format_: str, save_trials: Path | None, **given: Any) -> No
 
 def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "table") -> None:
     """Print ``planned`` as it comes, and its counts to stderr."""
-    from sweeper.results import Estimator, ParameterNames, plan_row
+    from sweeper.results import Estimator, ParameterNames, plan_row, runs_elsewhere
 
     from . import formatting
 
@@ -93,6 +93,8 @@ def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "ta
         writer.tail = {"estimate": cost}
     words = ", ".join(f"{number} {state}" for state, number in counts.items()) or "none"
     say(f"{sweep.title}: {counted(counts.total(), 'trial')}: {words}; in {sweep.base_dir}")
+    if elsewhere := runs_elsewhere(sweep):
+        say(f"sweeper: {elsewhere}")
     if sweep.adaptive:
         more = "further trials" if size is None else counted(max(0, size - counts.total()), "trial")
         say(f"method {sweep.chooser} is to choose {more} as results come in")

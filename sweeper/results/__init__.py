@@ -5,6 +5,7 @@ Pure: everything here is a function of the files, on any machine, with neither R
 
 from .copying import copy_best
 from .differences import difference
+from .elsewhere import runs_elsewhere
 from .estimate import Estimate, Estimator
 from .find import find_entry, find_run
 from .flat import ParameterNames, flatten, short_names
@@ -49,6 +50,7 @@ __all__ = [
     "plan_row",
     "rank",
     "run_value",
+    "runs_elsewhere",
     "score",
     "short_names",
     "target_reached",

@@ -50,9 +50,11 @@ def find_run(text: str, storage: Path | None = None, name: str | None = None) ->
     target, colon, trial = text.rpartition(":")
     if colon and target:
         base_name = None if Path(target).is_dir() else name
-        entry = find_entry(open_index(Path(target), storage=storage, name=base_name), trial)
+        index = open_index(Path(target), storage=storage, name=base_name)
+        entry = find_entry(index, trial)
         if entry.record is None:
-            raise UsageError(f"{text}: expected a trial with a run, found one that is pending")
+            found = "; ".join(["found one that is pending", *index.notes])
+            raise UsageError(f"{text}: expected a trial with a run, {found}")
         return entry.record
     raise UsageError(
         f"{text}: expected a run (…/exp-…/run--…), an experiment, or SPEC:TRIAL such as "
