@@ -67,7 +67,7 @@ def check(spec: Path, spec_only: bool, corners: bool, as_json: bool, **given: An
 def _check(
     spec: Path, spec_only: bool, corners: bool, as_json: bool, given: Mapping[str, Any]
 ) -> int:
-    from sweeper.sweepfile import check_early_terminate
+    from sweeper.sweepfile import check_early_terminate, program_warnings
 
     sweep = options.load(spec, **given)
     found = _found(sweep)
@@ -78,6 +78,7 @@ def _check(
     else:
         with _checked_program(sweep) as program:
             found["program"] = _program(sweep, program)
+            found["warnings"] += program_warnings(sweep)
             _show(found, as_json)
             if corners:
                 tried = list(_corners(sweep, program, given["corner_seconds"], as_json))

@@ -54,7 +54,7 @@ def launch(**given: Any) -> int:
     sweeper launch sweep.yaml -j 4 --gpus-per-trial 0.25
     sweeper launch sweep.yaml parameters.training.epochs.value=3 -n 10
     """
-    from sweeper.sweepfile import check_launchable
+    from sweeper.sweepfile import check_launchable, program_warnings
 
     sweep = options.load(given["spec"], **given)
     plan: Iterable[PlannedTrial] = plan_trials(sweep, Tree(sweep.base_dir), given["retry_failed"])
@@ -65,7 +65,7 @@ def launch(**given: Any) -> int:
         return 0
     check_launchable(sweep)
     say = messages.say_nothing if given["quiet"] else messages.say
-    for warning in sweep.warnings:
+    for warning in (*sweep.warnings, *program_warnings(sweep)):
         say(f"sweeper: {warning}")
     counts: Counter[str] = Counter()
     total = None

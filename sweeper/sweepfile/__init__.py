@@ -18,6 +18,7 @@ from .preflight import (
     find_module,
     program_file,
     program_mode,
+    program_warnings,
 )
 from .schema import schema_json
 from .sweep import ADAPTIVE_METHODS, MOST_LAUNCHED_TRIALS, Metric, Sweep, Trial
@@ -42,6 +43,7 @@ __all__ = [
     "load_sweep",
     "program_file",
     "program_mode",
+    "program_warnings",
     "save_trials",
     "schema_json",
     "to_wandb_yaml",
