@@ -239,7 +239,7 @@ def metric_to_rank_by(index: Index, name: str | None, goal: Goal | None) -> Metr
     if metric is None:
         found = ", ".join(metric_names(index.records())) or "nothing yet"
         raise UsageError(
-            f"{index.name}: expected one metric to rank by, found none that the sweep or all runs "
+            f"{index.title}: expected one metric to rank by, found none that the sweep or all runs "
             f"name; pass --metric NAME (the runs have recorded {found})"
         )
     return metric

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import SweeperError, UsageError
 from sweeper.tree import Tree
+from sweeper.wording import nearest
 
 from .elsewhere import runs_elsewhere
 from .index import Index, index_directory, index_sweep
@@ -69,12 +70,14 @@ def open_index(
     for directory in (target, below):
         if directory.is_dir():
             return _open_directory(directory.resolve())
-    above = (place / below for place in Path.cwd().parents)
-    close = next((directory for directory in above if directory.is_dir()), None)
+    above = [place / below for place in Path.cwd().parents]
+    files = [path.name for path in target.parent.glob("*.y*ml") if path.is_file()]
+    offers = [place for place in above if place.is_dir()]
+    offers += map(target.with_name, nearest(target.name, files))
     raise UsageError(
         f"{target}: expected a sweep file, a base directory or a sweeps/<name> directory in it, "
         f"found nothing there, nor in {(storage or Path(DEFAULT_STORAGE)).absolute()}; "
-        f"{'look at the spelling' if close is None else f'did you mean {close}?'}"
+        f"{f'did you mean {offers[0]}?' if offers else 'look at the spelling'}"
     )
 
 

@@ -111,6 +111,8 @@ def test_what_is_neither_is_refused_with_an_offer(tmp_path: Path, base: Path) ->
         open_index(tmp_path / "nothing")
     with pytest.raises(UsageError, match=rf"did you mean {tmp_path / 'grid.yaml'}"):
         open_index(tmp_path)
+    with pytest.raises(UsageError, match=rf"did you mean {tmp_path / 'grid.yaml'}"):
+        open_index(tmp_path / "grid.yml")
     with pytest.raises(UsageError, match=r"--name changes a sweep file"):
         open_index(base, name="other")
     with pytest.raises(UsageError, match=r"KEY=VALUE changes a sweep file"):
