@@ -652,3 +652,16 @@ def test_words_of_python_among_values_are_warned_of(load: Load) -> None:
     none, true = load(text).warnings
     assert none.endswith("'None' is text here: write null if Python's None is meant")
     assert true.endswith("'True' is text here: write true if Python's True is meant")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "method: grid\nbase: {z: [None]}\nparameters: {a: 1}\n",
+        "method: list\ntrials: [{x: {y: None}}]\n",
+        "method: grid\nparameters: {a: {values: [[None, 1], [2]]}}\n",
+    ],
+)
+def test_words_of_python_deep_within_are_warned_of(load: Load, text: str) -> None:
+    (warning,) = load(text).warnings
+    assert "'None' is text here" in warning
