@@ -114,6 +114,7 @@ def _run(
 
     with _display(sweep, given) as display:
         display.best = best if sweep.repeats == 1 else None
+        display.time_left.wall = sweep.budget.wall
         return launch_sweep(
             sweep,
             iter(plan),

@@ -88,6 +88,8 @@ def ray_running(
     if not verbose:
         for name in ("ray", "ray.tune", "ray.data", "ray.train"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
+        # What Ray says of its nodes and workers, which log_to_driver leaves: in colour, on stdout.
+        ray._private.worker._worker_logs_enabled = False
     try:
         ray.init(**options)
     except Exception as error:  # Ray's own errors share no base
@@ -181,6 +183,12 @@ def check_resources(ray: Any, cpu: float, gpu: float) -> int:
             + "\n    ask for less: --cpus-per-trial, --gpus-per-trial, or `resources:` in the file"
         )
     return slots
+
+
+def where_ray_logs(ray: Any, address: str | None) -> str:
+    """Where to read what Ray says of its nodes and workers, in words."""
+    place = f"Ray's log: {ray._private.worker._global_node.get_logs_dir_path()}"
+    return place if address is not None else f"{place}, which goes with the launch (-v shows it)"
 
 
 def _token_path() -> Path:

@@ -73,33 +73,34 @@ def launch(
     Raises ``UsageError`` for a request that cannot be carried out, ``RunBusy`` when another
     process is launching this sweep.
     """
-    check_program(sweep)
-    if address is None:
-        check_command(sweep)
-    check_early_terminate(sweep)
-    check_storage(sweep.base_dir)
-    tree = Tree(sweep.base_dir)
-    home = tree.paths.sweep(sweep.sweep_name)
-    refuse_if_launching(home)
     conditions = StopConditions(sweep)
-    disk = DiskUsage(sweep, tree)
-    if sweep.budget.disk is not None and disk.used >= sweep.budget.disk:
-        lease = acquire_sweep(home)
+    with LaunchSignals(listener) as signals, contextlib.ExitStack() as stack:
         try:
-            disk.prune()  # a lower checkpoint.top may make room
-        finally:
-            lease.release()
-        conditions.disk_used(disk.used)
-    if conditions.winding_down():
-        return Ending(conditions.reason, conditions.early, conditions.again)
-    session = session_of(sweep, cluster.passed_on())
-    conditions.script = session.mode == "script"
-    adaptive = _adaptive(sweep, tree, list(plan), score, conditions) if sweep.adaptive else None
-    chosen: Iterator[PlannedTrial | None] = plan if adaptive is None else adaptive
-    todo = (item for item in chosen if item is None or item.state in ("new", "resumed"))
-
-    with LaunchSignals() as signals, contextlib.ExitStack() as stack:
-        try:
+            check_program(sweep)
+            if address is None:
+                check_command(sweep)
+            check_early_terminate(sweep)
+            check_storage(sweep.base_dir)
+            tree = Tree(sweep.base_dir)
+            home = tree.paths.sweep(sweep.sweep_name)
+            refuse_if_launching(home)
+            disk = DiskUsage(sweep, tree)
+            if sweep.budget.disk is not None and disk.used >= sweep.budget.disk:
+                lease = acquire_sweep(home)
+                try:
+                    disk.prune()  # a lower checkpoint.top may make room
+                finally:
+                    lease.release()
+                conditions.disk_used(disk.used)
+            if conditions.winding_down():
+                return Ending(conditions.reason, conditions.early, conditions.again)
+            session = session_of(sweep, cluster.passed_on())
+            conditions.script = session.mode == "script"
+            adaptive = (
+                _adaptive(sweep, tree, list(plan), score, conditions) if sweep.adaptive else None
+            )
+            chosen: Iterator[PlannedTrial | None] = plan if adaptive is None else adaptive
+            todo = (item for item in chosen if item is None or item.state in ("new", "resumed"))
             # The server imports the train module beside Ray's start: both take seconds.
             stack.callback(shutil.rmtree, session.directory, ignore_errors=True)
             signals.at_once = partial(_end_all, session)
@@ -108,6 +109,7 @@ def launch(
             cpus = _local_cpus(sweep, address)
             ray = stack.enter_context(cluster.ray_running(session, address, cpus, verbose))
             stack.callback(server.close)  # before Ray goes: training stops at once
+            stack.callback(listener.close)  # Ray takes SIGTERM's handler down as it goes
             signals.install()
             from .tune_callback import LaunchCallback  # Ray Tune takes seconds too
             from .tune_schedulers import scheduler_for
@@ -120,13 +122,17 @@ def launch(
             tree.tidy()
             files.write_bytes(home / "sweep.yaml", sweep.to_yaml().encode())
             signals.alarm_after(sweep.budget.wall)
-            listener.started(total)
+            most = [n for n in (total, sweep.budget.trials) if n is not None]
+            listener.started(min(most, default=None))
             slots = min(slots, sweep.parallel or slots, total or slots)
             scratch = home / "ray"
             shutil.rmtree(scratch, ignore_errors=True)  # a launch that was killed left it
             disk.prune()
             searcher = TuneSearcher(todo, partial(trial_request, sweep, session.mode), conditions)
-            callback = LaunchCallback(searcher, conditions, disk, listener, tree, score, adaptive)
+            ray_log = cluster.where_ray_logs(ray, address)
+            callback = LaunchCallback(
+                searcher, conditions, disk, listener, tree, score, adaptive, ray_log
+            )
             scheduler = scheduler_for(sweep, tree, adaptive)
             tuner = make_tuner(sweep, session, slots, scratch, searcher, scheduler, callback)
             try:
@@ -140,6 +146,8 @@ def launch(
             # Ray's native code may turn what a signal handler raises into an error of its own.
             if not signals.received:
                 raise
+        finally:
+            signals.unwinding = True
     if signals.received == signal.SIGALRM:
         return Ending(f"the budget of {sweep.budget.wall:g} s is spent", early=True)
     if signals.received:

@@ -50,16 +50,19 @@ def test_sigkill_of_the_driver(launcher: Launcher) -> None:
 
 
 @pytest.mark.parametrize(
-    ("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"]
+    ("signum", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    ids=["INT", "TERM", "HUP"],
 )
 def test_interrupted_once(launcher: Launcher, signum: int, code: int) -> None:
     launcher.write({"epochs": 40, "delay": 0.2}, trials=4)
     process = launcher.start()
-    launcher.wait_for(lambda records: sum(len(record.rows) for record in records) >= 4)
+    launcher.wait_for(lambda records: [bool(record.rows) for record in records] == [True, True])
     process.send_signal(signum)
     _, err = process.communicate(timeout=30)
     assert process.returncode == code, err
     assert "interrupted" in err
+    assert "\nstopping" in err
     assert f"to go on: sweeper launch {launcher.file}" in err
     assert "Traceback" not in err
     assert launcher.left() == []
