@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import statistics
 from typing import Any
 
 from sweeper.sweepfile import Sweep
+from sweeper.tree import nearest_metric
 
 
 class StopConditions:
@@ -99,10 +99,10 @@ class StopConditions:
         """What to say of a trial that ended without having reported the metric."""
         name = self.metric.name if self.metric else ""
         reported = result.get("reported") or []
-        near = difflib.get_close_matches(name, reported, 1)
+        near = nearest_metric(name, reported)
         found = f"found {', '.join(reported)}" if reported else "found no report at all"
         if near:
-            mend = f"did you mean {near[0]}?"
+            mend = f"did you mean {near}?"
         elif self.script:
             mend = (
                 "log it in the script with sweeper.report, sweeper.callbacks() or wandb.log, "
@@ -115,4 +115,14 @@ class StopConditions:
         return (
             f"metric.name: trial {result.get('trial')} ended without reporting {name!r}: "
             f"{found}; {mend}"
+        )
+
+    def metric_missing(self, result: dict[str, Any]) -> str:
+        """What to say of a trial that reports without the metric; it may still come."""
+        name, names = self.metric.name if self.metric else "", result["missing"]
+        near = nearest_metric(name, names)
+        mend = f"did you mean {near}?" if near else "it may come later"
+        return (
+            f"metric.name: trial {result['trial']} has not reported {name!r} so far, "
+            f"but {', '.join(names)}; {mend}"
         )

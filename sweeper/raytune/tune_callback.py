@@ -61,6 +61,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
         self._score = score
         self._adaptive = adaptive
         self._ray_log = ray_log
+        self._warned = False  # that the metric is missing: once is enough
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its callbacks for a restore that we never do
@@ -73,6 +74,10 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
     def on_trial_result(
         self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
+        if "missing" in result and not result.get("done") and not self._warned:
+            self._warned = True
+            if not self._known_metric():
+                self._listener.warn(self._conditions.metric_missing(result))
         if "epoch" in result:
             value = result.get("metric")
             self._conditions.reported(value)

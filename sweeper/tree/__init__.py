@@ -7,7 +7,16 @@ from . import files
 from .compare import MISSING, diff, explain
 from .identity import Monitored, group_canonicals, groups_as_stored, plain
 from .lease import HEARTBEAT, Lease, living_owner, process_start
-from .metrics import Monitor, Row, as_row, best_row, mode_of, read_rows
+from .metrics import (
+    Monitor,
+    Row,
+    as_row,
+    best_row,
+    means_metric,
+    mode_of,
+    nearest_metric,
+    read_rows,
+)
 from .paths import RunPaths, next_run_name
 from .planning import PlannedTrial, next_trial, plan_trials, runs_of_trial, trial_state
 from .records import OUTCOMES, RunRecord, model_epoch
@@ -34,8 +43,10 @@ __all__ = [
     "group_canonicals",
     "groups_as_stored",
     "living_owner",
+    "means_metric",
     "mode_of",
     "model_epoch",
+    "nearest_metric",
     "next_run_name",
     "next_trial",
     "plain",

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from sweeper.script_api import MARK
 
+from .metric_watch import MetricWatch
+
 READ_BYTES = 1 << 20
 
 
@@ -19,13 +21,15 @@ class ScriptReport:
     """One report of a script.
 
     ``row``: to be recorded, as the next epoch if ``epoch`` is None. ``recorded``: the script has
-    recorded it already. ``adopt``: the process ``pid`` asks to do the recording.
+    recorded it already. ``adopt``: the process ``pid`` asks to do the recording. ``missing``: the
+    metric is not among the ``names`` so far.
     """
 
-    kind: Literal["row", "recorded", "adopt"]
+    kind: Literal["row", "recorded", "adopt", "missing"]
     metrics: dict[str, float] = field(default_factory=dict)
     epoch: int | None = None
     pid: int = 0
+    names: list[str] = field(default_factory=list)
 
 
 class ScriptReports:
@@ -47,6 +51,8 @@ class ScriptReports:
         self._epoch: int | None = None
         self._step: Any = None
         self._due = False  # the metric has arrived
+        self.watch = MetricWatch(metric)
+        self._said_epoch: int | None = None  # the latest that a line has named
 
     def read(self, *, last: bool = False) -> Iterator[ScriptReport]:
         """What was reported since the last call; ``last`` takes a line without its end too."""
@@ -93,7 +99,13 @@ class ScriptReports:
             yield ScriptReport("adopt", pid=line["pid"])
             return
         metrics, epoch, step = self._parse(line)
-        if line.get(MARK) == "recorded":
+        recorded = line.get(MARK) == "recorded"
+        moved_on = epoch is not None and self._said_epoch not in (None, epoch)
+        self._said_epoch = self._said_epoch if epoch is None else epoch
+        missing = self.watch.look(metrics, epoch_over=recorded or moved_on)
+        if missing:
+            yield ScriptReport("missing", names=missing)
+        if recorded:
             yield ScriptReport("recorded", metrics, epoch)
             return
         if self._due and (step is None or step != self._step):
