@@ -13,7 +13,7 @@ from .keras_session import (
 )
 from .libraries import runtime_started
 from .manager import ExperimentManager
-from .opening import adopt_run, close_run
+from .opening import adopt_run, close_run, interrupt_run
 from .provenance import Origin
 from .retention import prune_checkpoints
 from .run import Run, describe_error
@@ -29,6 +29,7 @@ __all__ = [
     "close_run",
     "configure_devices",
     "describe_error",
+    "interrupt_run",
     "keras_callbacks",
     "make_child",
     "preload",

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sweeper.errors import UsageError
+from sweeper.errors import SweeperError, UsageError
+from sweeper.experiment import interrupt_run
 from sweeper.sweepfile import (
     ADAPTIVE_METHODS,
     Sweep,
@@ -148,6 +149,8 @@ def launch(
                 raise
         finally:
             signals.unwinding = True
+    if signals.received:
+        _say_interrupted(Tree(sweep.base_dir), sweep.sweep_name, signals.received)
     if signals.received == signal.SIGALRM:
         return Ending(f"the budget of {sweep.budget.wall:g} s is spent", early=True)
     if signals.received:
@@ -173,6 +176,20 @@ def _adaptive(
 
     children = PopulationRuns(sweep, tree, program_name(sweep))
     return Population(sweep, tree, searcher, planned, score, conditions.has_room, children)
+
+
+def _say_interrupted(tree: Tree, sweep_name: str, signum: int) -> None:
+    """In the runs of train functions, which were killed; a script's keeper has done it."""
+    why = f"the launch got {signal.Signals(signum).name}"
+    if signum == signal.SIGALRM:
+        why = "the budget of time is spent"
+    for record in (*tree.all_runs(), *tree.debug.all_runs()):
+        if record.sweep != sweep_name or record.status != "interrupted":
+            continue
+        attempts = record.provenance.get("attempts")
+        if attempts and attempts[-1].get("ended") is None:
+            with contextlib.suppress(SweeperError):
+                interrupt_run(record.path, why)
 
 
 def _end_all(session: Session) -> None:

@@ -17,6 +17,8 @@ class StopConditions:
         self.breaker = sweep.retry.breaker
         self.budget = sweep.budget
         self.metric = sweep.metric
+        early = sweep.early_terminate
+        self.stopped_by = f"early_terminate ({early.type})" if early else "its scheduler"
         self.script = False  # whether the program is a script, once that is known
         self._repeats = sweep.repeats
         self._values: dict[int, list[float | None]] = {}  # parameter dict -> of its replicates

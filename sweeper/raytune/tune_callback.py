@@ -98,7 +98,8 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
                 result["error"] = f"NoMetric: {message}"
                 close_run(run, end, {"type": "NoMetric", "message": message}, by="driver")
             if end == "stopped":  # our lease takes the run from the child, should it still train
-                close_run(run, "stopped", by="driver")
+                by = self._conditions.stopped_by
+                close_run(run, "stopped", by="driver", why=f"stopped early by {by}")
             self._disk.ended(run)
             self._conditions.disk_used(self._disk.used)
             value = self._tell_value(self._index(trial), RunRecord.at(run))

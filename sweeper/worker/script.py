@@ -120,6 +120,8 @@ class Script:
                 self._recorder.take_back()
             return self._judge(program.returncode, *before)
         except Stopped:
+            if self._stop.why:
+                sys.stderr.write(f"sweeper: interrupted: {self._stop.why}\n")
             self.run.interrupt("stopped")
             raise
         finally:
