@@ -3,6 +3,7 @@
 Importing this loads neither Keras nor TensorFlow nor NumPy.
 """
 
+from .backup import begins_again
 from .child_runs import can_have_child, make_child
 from .keras_session import (
     configure_devices,
@@ -25,6 +26,7 @@ __all__ = [
     "Run",
     "Settings",
     "adopt_run",
+    "begins_again",
     "can_have_child",
     "close_run",
     "configure_devices",

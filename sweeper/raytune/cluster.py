@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,12 +49,17 @@ def passed_on() -> dict[str, str]:
 
 @contextmanager
 def ray_running(
-    session: Session, address: str | None, cpus: float | None, verbose: bool
+    session: Session,
+    address: str | None,
+    cpus: float | None,
+    verbose: bool,
+    before_start: Callable[[], object] = lambda: None,
 ) -> Iterator[Any]:
     """Ray for the length of a launch: ``address`` joins a cluster, None starts a private one.
 
     A private one keeps its files in the session's directory, and its processes bear the session's
-    mark; ``cpus`` is its number of logical CPUs, None counts this machine's.
+    mark; ``cpus`` is its number of logical CPUs, None counts this machine's. ``before_start`` may
+    raise when Ray is imported, before it takes seconds to start.
     Raises ``UsageError`` if the cluster does not answer.
     """
     for name, value in _SETTINGS.items():
@@ -90,6 +95,7 @@ def ray_running(
             logging.getLogger(name).setLevel(logging.CRITICAL)
         # What Ray says of its nodes and workers, which log_to_driver leaves: in colour, on stdout.
         ray._private.worker._worker_logs_enabled = False
+    before_start()
     try:
         ray.init(**options)
     except Exception as error:  # Ray's own errors share no base

@@ -22,7 +22,7 @@ from sweeper.sweepfile import (
     check_program,
 )
 from sweeper.tree import PlannedTrial, RunRecord, Tree, files
-from sweeper.worker import ServerControl, Session, end_marked, session_of
+from sweeper.worker import ServerControl, Session, end_marked, import_in_doubt, session_of
 
 from . import cluster
 from .disk import DiskUsage
@@ -107,11 +107,16 @@ def launch(
             signals.at_once = partial(_end_all, session)
             server = ServerControl(session)
             stack.callback(server.close)
+            if import_in_doubt(sweep, session):
+                server.wait_ready()
             cpus = _local_cpus(sweep, address)
-            ray = stack.enter_context(cluster.ray_running(session, address, cpus, verbose))
+            ray = stack.enter_context(
+                cluster.ray_running(session, address, cpus, verbose, server.look)
+            )
             stack.callback(server.close)  # before Ray goes: training stops at once
             stack.callback(listener.close)  # Ray takes SIGTERM's handler down as it goes
             signals.install()
+            server.look()
             from .tune_callback import LaunchCallback  # Ray Tune takes seconds too
             from .tune_schedulers import scheduler_for
             from .tune_searcher import TuneSearcher
