@@ -163,7 +163,8 @@ class LiveDisplay(LaunchProgress):
         if self._live.is_started:
             with contextlib.suppress(OSError):  # the terminal is gone
                 self._live.stop()
-                print(self._stopping, end="\n" if self._stopping else "", file=self._stream)
+                if self._stopping:
+                    print(self._stopping, file=self._stream, flush=True)
 
     def warn(self, text: str) -> None:
         self._live.console.print(text, markup=False, highlight=False, soft_wrap=True)
