@@ -61,7 +61,8 @@ class LaunchSignals:
             signal.setitimer(signal.ITIMER_REAL, seconds)
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
-        if self.received and signum != signal.SIGALRM:
+        # A terminal that goes says so twice: its kernel, then its shell.
+        if self.received and signum not in (signal.SIGALRM, signal.SIGHUP):
             try:
                 self._listener.abandon()
                 self.at_once()

@@ -6,6 +6,7 @@ import dataclasses
 import io
 import math
 import os
+import select
 import shutil
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -135,9 +136,15 @@ def test_the_exit_code_comes_from_the_tree(grid: Sweep, run_trial: Callable[...,
 def terminal() -> Iterator[tuple[TextIO, Callable[[], str]]]:
     """A terminal to write to, and what is on it."""
     master, slave = os.openpty()
-    os.set_blocking(master, False)
+
+    def read() -> str:
+        found = b""
+        while select.select([master], [], [], 0.3)[0]:  # what was written comes a little later
+            found += os.read(master, 1 << 20)
+        return found.decode()
+
     with open(slave, "w") as stream:
-        yield stream, lambda: os.read(master, 1 << 20).decode()
+        yield stream, read
     os.close(master)
 
 
