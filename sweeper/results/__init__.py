@@ -11,10 +11,10 @@ from .find import find_entry, find_run
 from .flat import ParameterNames, flatten, short_names
 from .index import BAD_OUTCOMES, Entry, Index, index_sweep
 from .programs import (
+    changes_since,
     older_text_note,
     refuse_other_programs,
     text_difference,
-    text_now,
     text_of,
 )
 from .ranking import (
@@ -41,6 +41,7 @@ __all__ = [
     "Index",
     "ParameterNames",
     "best_row",
+    "changes_since",
     "check_metric",
     "copy_best",
     "csv_cell",
@@ -65,7 +66,6 @@ __all__ = [
     "short_names",
     "target_reached",
     "text_difference",
-    "text_now",
     "text_of",
     "trial_row",
     "wandb_differs",
