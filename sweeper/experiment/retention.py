@@ -110,7 +110,7 @@ def _rank(record: RunRecord, metric: str | None, mode: str | None) -> float | No
     summary = record.performances or {}
     monitor = Monitor(metric or summary.get("monitor"), mode)
     monitor.remember(summary.get("monitor"), summary.get("mode"))
-    if monitor.name is None:
+    if monitor.name is None or not any(monitor.name in row for row in record.rows):
         return None
     if monitor.goal is None:
         raise UsageError(
