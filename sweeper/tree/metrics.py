@@ -13,6 +13,7 @@ import logging
 import math
 import numbers
 import re
+import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,8 @@ log = logging.getLogger("sweeper.tree")
 Row = dict[str, float]
 """``epoch`` (from 1, an int) and the metrics of that epoch."""
 
+_SHORT = reprlib.Repr()
+_SHORT.maxother = _SHORT.maxstring = 80
 _PER_BATCH = {"train", "training", "batch", "step", "iter", "running"}
 
 
@@ -74,8 +77,8 @@ def as_number(value: Any, name: str, said: set[str] | None = None) -> float | No
         return float(found.item() if hasattr(found, "item") else found)
     except Exception:  # each library says in its own way that it is none
         if said is None or name not in said:
-            shown = " ".join(repr(value).split())
-            log.warning("metric %r is not recorded: expected a number, found %.80s", name, shown)
+            shown = " ".join(_SHORT.repr(value).split())
+            log.warning("metric %r is not recorded: expected a number, found %s", name, shown)
         if said is not None:
             said.add(name)
         return None
@@ -89,10 +92,11 @@ def as_row(epoch: int, metrics: Mapping[str, Any], said: set[str] | None = None)
     if isinstance(epoch, bool) or not isinstance(epoch, numbers.Integral) or epoch < 1:
         raise UsageError(f"epoch: expected an integer, counted from 1, found {epoch!r}")
     row: Row = {"epoch": int(epoch)}
-    for name, value in metrics.items():
-        number = None if str(name) == "epoch" else as_number(value, str(name), said)
+    for key, value in metrics.items():
+        name = str(key).encode(errors="replace").decode()  # lone surrogates cannot be written
+        number = None if name == "epoch" else as_number(value, name, said)
         if number is not None:
-            row[str(name)] = number
+            row[name] = number
     # In the order of the log's columns: a row is then the same whether just made or read back.
     return dict(sorted(row.items(), key=lambda item: (item[0] != "epoch", item[0])))
 
@@ -144,7 +148,7 @@ class Monitor:
             first = next((n for n in ("val_loss", "loss") if n in names), self.name)
             first = first or next(known, None)
             if first is None:
-                self._warn(f"{', '.join(names)} is better: no epoch is the best")
+                self._warn(f"{', '.join(map(repr, names))} is better: no epoch is the best")
             elif first != self.name:
                 self.name, self.goal = first, self.mode or self.mode_of(first)
         return (self.name, self.goal) != before

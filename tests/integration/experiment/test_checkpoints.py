@@ -191,3 +191,15 @@ def test_keras_metrics_say_themselves_what_is_better(tmp_path):
         "accuracy": "accuracy max",
         "oddness": "val_loss min",
     }
+
+
+def test_a_vector_among_the_metrics_is_said_once_and_ends_nothing(problem, caplog):
+    class Vector(Say):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["per_class"] = np.array([0.5, 0.25])
+            logs["val_loss"] = keras.ops.convert_to_tensor([[self.losses[epoch]]])
+
+    record = train(problem, say=Vector())
+    assert [row["val_loss"] for row in record.rows] == LOSSES
+    assert epochs(record) == [4]
+    assert caplog.text.count("metric 'per_class' is not recorded") == 1

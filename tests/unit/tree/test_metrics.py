@@ -22,6 +22,31 @@ def test_numbers_of_every_kind(caplog):
     assert "'e' is not recorded" in caplog.text
 
 
+class Odd:
+    def item(self):
+        raise RuntimeError("a Tensor with 2 elements cannot be converted to Scalar")
+
+    def __repr__(self):
+        raise RuntimeError("deleted")
+
+
+def test_one_element_of_any_shape_is_a_number():
+    one = {"a": np.array([0.5]), "b": np.array([[[0.5]]]), "c": True, "d": np.bool_(True)}
+    assert as_row(1, one) == {"epoch": 1, "a": 0.5, "b": 0.5, "c": 1.0, "d": 1.0}
+
+
+def test_what_is_no_number_is_said_once_and_ends_nothing(caplog):
+    none = {
+        "vector": np.array([1.0, 2.0]), "empty": np.array([]), "list": [0.5], "none": None,
+        "text": np.str_("good"), "complex": np.complex64(1), "huge": 10**400, "odd": Odd(),
+    }  # fmt: skip
+    said = set()
+    for epoch in (1, 2, 3):
+        assert as_row(epoch, {**none, "loss": 1.0}, said) == {"epoch": epoch, "loss": 1.0}
+    for name in none:
+        assert caplog.text.count(f"metric '{name}' is not recorded: expected a number") == 1
+
+
 @pytest.mark.parametrize("epoch", [0, -1, 1.5, True, "1"])
 def test_epochs_count_from_one(epoch):
     with pytest.raises(UsageError, match="counted from 1"):
