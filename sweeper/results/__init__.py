@@ -21,17 +21,16 @@ from .ranking import (
     check_metric,
     metric_of,
     metric_to_rank_by,
-    nothing_to_rank,
     rank,
     run_value,
     score,
     target_reached,
     wandb_differs,
-    without_number,
 )
 from .rows import best_row, csv_cell, plain_json, plan_row, trial_row
 from .summary import write_summary
 from .target import load_target, open_index
+from .unranked import nothing_to_rank, without_number
 
 __all__ = [
     "BAD_OUTCOMES",
