@@ -201,6 +201,7 @@ def _say_interrupted(tree: Tree, sweep_name: str, signum: int) -> None:
 
 
 def _end_all(session: Session) -> None:
+    session.end()
     end_marked(session.token)
     shutil.rmtree(session.directory, ignore_errors=True)
 
