@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import sys
 from collections import Counter
@@ -26,7 +27,15 @@ from sweeper.results import (
     without_number,
     write_summary,
 )
-from sweeper.tree import Choices, PlannedTrial, Tree, plan_known, plan_trials
+from sweeper.tree import (
+    Choices,
+    PlannedTrial,
+    Tree,
+    files,
+    living_owner,
+    plan_known,
+    plan_trials,
+)
 from sweeper.wording import counted
 
 from . import messages, options
@@ -78,34 +87,39 @@ def launch(**given: Any) -> int:
     endless = size is None and not sweep.adaptive
     known = list(plan_known(sweep, tree, choices) if endless else plan)
     refuse_other_programs(sweep, known)
+    counts = Counter(item.state for item in known)
+    unchosen = max(0, size - len(known)) if size is not None and sweep.adaptive else 0
+    total = None if size is None else counts["new"] + counts["resumed"] + unchosen
+    best, reached = _earlier(sweep, ended=True) if total != 0 else (None, False)
+    if total != 0 and not reached:
+        from sweeper.raytune import check_request
+
+        check_request(sweep, given["address"])
     note = older_text_note(sweep, [(i.trial.index, i.run) for i in known if i.run and i.changed])
     if note:
         say(f"sweeper: {note}")
-    total = None
     if not endless:
         plan = known
-        counts = Counter(item.state for item in known)
-        unchosen = max(0, size - len(known)) if size is not None and sweep.adaptive else 0
         words = [f"{counts[s]} {s}" for s in ("new", "resumed", "reused", "failed") if counts[s]]
         if sweep.adaptive and (unchosen or size is None):
             words.append(f"{'more' if size is None else unchosen} to be chosen by {sweep.chooser}")
         many = counted(len(known), "trial")
         say(f"{sweep.title}: {many}: {', '.join(words)} -> {sweep.base_dir}")
-        total = None if size is None else counts["new"] + counts["resumed"] + unchosen
         if elsewhere := runs_elsewhere(sweep):
             say(f"sweeper: {elsewhere}")
         if total and total > LARGE and not given["yes"] and sys.stdin.isatty():
             click.confirm(f"Run {total} trials?", abort=True, err=True)
     ending = None
-    best, reached = _earlier(sweep, ended=True) if total != 0 else (None, False)
     metric = sweep.metric
     if reached and metric is not None:
         say(f"{metric.name} has reached its target of {metric.target:g}: nothing more to run")
-    elif total != 0:
+    if total != 0 and not reached:
         ending = _run(sweep, plan, choices, total, best, given)
-    elif choices != Choices.read(tree, sweep.sweep_name):
-        choices.write(tree, sweep.sweep_name)
-    return _conclude(sweep, ending, choices, say)
+    else:
+        _store(sweep, tree)
+        if choices != Choices.read(tree, sweep.sweep_name):
+            choices.write(tree, sweep.sweep_name)
+    return _conclude(sweep, ending, choices, say, said=note)
 
 
 def _earlier(sweep: Sweep, ended: bool = False) -> tuple[tuple[int, float] | None, bool]:
@@ -123,6 +137,15 @@ def _earlier(sweep: Sweep, ended: bool = False) -> tuple[tuple[int, float] | Non
         if first.entry.trial is not None:
             best = first.entry.trial, first.score.value
     return best, target_reached(entries, sweep.metric)
+
+
+def _store(sweep: Sweep, tree: Tree) -> None:
+    """Keep the sweep as launched where nothing is to be run, if this storage can be written."""
+    home = tree.paths.sweep(sweep.sweep_name)
+    if living_owner(home) is None:
+        with contextlib.suppress(TreeError):
+            files.make_directory(home)
+            files.write_bytes(home / "sweep.yaml", sweep.to_yaml().encode())
 
 
 def _run(
@@ -160,9 +183,16 @@ def _display(sweep: Sweep, given: dict[str, Any]) -> LaunchProgress:
 
 
 def _conclude(
-    sweep: Sweep, ending: Ending | None, choices: Choices, say: Callable[[str], None]
+    sweep: Sweep,
+    ending: Ending | None,
+    choices: Choices,
+    say: Callable[[str], None],
+    said: str | None,
 ) -> int:
-    """Write the summaries, say how it went and what to do next; the exit code is the tree's."""
+    """Write the summaries, say how it went and what to do next; the exit code is the tree's.
+
+    ``said`` is what the user has been told of the runs already.
+    """
     index = index_sweep(sweep)
     try:
         write_summary(index)
@@ -171,8 +201,10 @@ def _conclude(
     for entry in index.entries:
         if entry.listed and entry.failed:
             say(f"trial {entry.trial} {entry.status}: {entry.error}\n    {entry.log}")
-    counts = ", ".join(f"{n} {status}" for status, n in index.counts().items() if n)
-    say(counts or "nothing run")
+    say(index.counts_in_words() if index.entries else "nothing run")
+    for text in index.notes:
+        if text != said:
+            say(f"sweeper: {text}")
     _say_without_number(index, say)
     _print_best(index)
     if index.metric is not None and (note := wandb_differs(index, index.metric)):

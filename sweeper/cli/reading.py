@@ -56,8 +56,8 @@ def status(target: Path, format_: str, **given: Any) -> None:
     columns += [*formatting.param_columns(names), formatting.DIRECTORY]
     head = {"sweep": index.name, "size": index.size, "counts": counts}
     if format_ == "table":
-        words = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
-        print(f"{index.title}: {counted(len(rows), 'trial')}: {words or 'none'}")
+        many = counted(sum(counts.values()), "trial")
+        print(f"{index.title}: {many}: {index.counts_in_words()}")
         if not rows:
             return
     with formatting.writer(format_, head, columns, STATUS_FIELDS, names.all) as writer:

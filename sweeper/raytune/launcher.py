@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from sweeper.errors import SweeperError, UsageError
 from sweeper.experiment import interrupt_run
+from sweeper.search import check_installed
 from sweeper.sweepfile import (
     ADAPTIVE_METHODS,
     Sweep,
@@ -53,6 +54,21 @@ class Ending:
     signum: int = 0
 
 
+def check_request(sweep: Sweep, address: str | None) -> None:
+    """Refuse what needs no Ray to be refused; ``address`` is a cluster's, as in ``launch``.
+
+    Raises ``UsageError``, ``RunBusy`` when another process is launching this sweep.
+    """
+    check_program(sweep)
+    if address is None:
+        check_command(sweep)
+    check_early_terminate(sweep)
+    check_installed(sweep.method)
+    check_storage(sweep.base_dir)
+    refuse_if_launching(Tree(sweep.base_dir).paths.sweep(sweep.sweep_name))
+    session_of(sweep)
+
+
 def launch(
     sweep: Sweep,
     plan: Iterator[PlannedTrial],
@@ -78,18 +94,14 @@ def launch(
     conditions = StopConditions(sweep)
     with LaunchSignals(listener) as signals, contextlib.ExitStack() as stack:
         try:
-            check_program(sweep)
-            if address is None:
-                check_command(sweep)
-            check_early_terminate(sweep)
-            check_storage(sweep.base_dir)
+            check_request(sweep, address)
             tree = Tree(sweep.base_dir)
             home = tree.paths.sweep(sweep.sweep_name)
-            refuse_if_launching(home)
             disk = DiskUsage(sweep, tree)
             if sweep.budget.disk is not None and disk.used >= sweep.budget.disk:
                 lease = acquire_sweep(home)
                 try:
+                    files.write_bytes(home / "sweep.yaml", sweep.to_yaml().encode())
                     disk.prune()  # a lower checkpoint.top may make room
                 finally:
                     lease.release()
@@ -203,6 +215,7 @@ def _say_interrupted(tree: Tree, sweep_name: str, signum: int) -> None:
 
 
 def _end_all(session: Session) -> None:
+    session.end()
     end_marked(session.token)
     shutil.rmtree(session.directory, ignore_errors=True)
 

@@ -154,8 +154,8 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
             error = {"type": "TimeoutError", "message": f"ran for {limit:g} s, its budget"}
             self._close("timed-out", error)
             return self._done("timed-out", error)
-        if message["signal"] is None and message["code"] is None:
-            raise ServerLost("the fork server of this node is gone")
+        if self._session.over or (message["signal"] is None and message["code"] is None):
+            raise ServerLost("the fork server of this node is gone, or the launch is ending")
         return self._ended(*self._crash(message))
 
     def _ended(self, outcome: str, message: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 def find_entry(index: Index, text: str) -> Entry:
     """The entry called ``text``: a trial's number, ``exp-…``, ``exp-…/run--…``, or a beginning.
 
-    Of several runs of one experiment it is the last. Raises UsageError if there is none, or if
-    several experiments begin so.
+    Of several runs of one experiment it is the last; a number means the sweep file's own trial, if
+    it has one. Raises UsageError if there is none, or if several experiments begin so.
     """
     if text.isdigit():
         found = [entry for entry in index.entries if entry.trial == int(text)]
+        found = [entry for entry in found if entry.listed] or found
     else:
         found = [e for e in index.entries if f"{e.experiment}/{e.run or ''}".startswith(text)]
         exact = [e for e in found if text in (e.experiment, f"{e.experiment}/{e.run}")]

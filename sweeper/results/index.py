@@ -127,10 +127,16 @@ class Index:
     unreadable: list[RunRecord] = field(default_factory=list)
 
     def counts(self) -> dict[str, int]:
-        """Status -> number of trials; the statuses of the common kind are there even if 0."""
-        found = Counter(entry.status for entry in self.entries)
+        """Status -> number of trials that the file lists; those of the common kind even if 0."""
+        found = Counter(entry.status for entry in self.entries if entry.listed)
         always = STATUSES[:6]
         return {name: found[name] for name in STATUSES if name in always or found[name]}
+
+    def counts_in_words(self) -> str:
+        """The same for people, and apart from it the trials that the file no longer lists."""
+        words = ", ".join(f"{n} {status}" for status, n in self.counts().items() if n) or "none"
+        gone = sum(not entry.listed for entry in self.entries)
+        return f"{words}, and {gone} that the file no longer lists" if gone else words
 
     @property
     def title(self) -> str:

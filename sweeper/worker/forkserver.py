@@ -47,6 +47,7 @@ class ForkServer:
         self.listener = listener
         self.control: Connection | None = None
         self.abandoned = False  # the driver died without a word
+        self.ending = False
         self.children: dict[int, Connection] = {}  # pid -> our copy of its owner's connection
         self.ended_by: dict[int, float] = {}  # pid -> when a script that was stopped is killed
         self.train: TrainFunction | None = None
@@ -180,6 +181,9 @@ class ForkServer:
             if connection is None:
                 continue
             _kill(pid)  # what the child started and left behind
+            if self.ending:  # no death of its own: to its owner it is lost, as this server is
+                connection.close()
+                continue
             code = os.waitstatus_to_exitcode(status)
             with contextlib.suppress(OSError):
                 # The newline ends a message that the child, killed, left half written.
@@ -213,6 +217,7 @@ class ForkServer:
 
     def end(self) -> None:
         """End every child and wait for it, then tell the driver by closing its connection."""
+        self.ending = True
         for pid in self.children:
             self._stop(pid, signal.SIGINT, HURRY_SECONDS)
         if self.script:

@@ -229,6 +229,9 @@ class Script:
         run.lease.check()  # else it may have failed for having lost its run
         if code == 0:
             return trial.finish(run, self._request["metric"])
+        if self._session.over:
+            self._stop.stop(0, "the launch has ended")
+            raise Stopped
         lines = _tail(run.paths.output, output_size)
         how = f"exit code {code}" if code > 0 else f"killed by {_signal_name(-code)}"
         killed = code in (-signal.SIGKILL, 128 + signal.SIGKILL) and oom_kills() > kills

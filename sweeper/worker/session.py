@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -51,6 +52,20 @@ class Session:
     def file(self) -> Path:
         """Where the fork server finds the session: its environment is no one else's business."""
         return self.directory / "session.json"
+
+    def end(self) -> None:
+        """Say, before its processes on this node are killed, that their deaths are no failures."""
+        with contextlib.suppress(OSError):
+            self._ended.touch()
+
+    @property
+    def over(self) -> bool:
+        """Whether the launch is killing its processes on this node, or has done so."""
+        return self._ended.exists() or not self.directory.exists()
+
+    @property
+    def _ended(self) -> Path:
+        return self.directory / "ended"
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

@@ -55,7 +55,7 @@ def test_sigkill_of_the_driver(launcher: Launcher) -> None:
     ids=["INT", "TERM", "HUP"],
 )
 def test_interrupted_once(launcher: Launcher, signum: int, code: int) -> None:
-    launcher.write({"epochs": 40, "delay": 0.2}, trials=4)
+    launcher.write({"epochs": 40, "delay": 0.2}, trials=4, retry={"max": 0})
     process = launcher.start()
     launcher.wait_for(lambda records: [bool(record.rows) for record in records] == [True, True])
     process.send_signal(signum)

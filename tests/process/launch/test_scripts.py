@@ -198,7 +198,7 @@ parameters: {x: {values: [1, 2]}}
 
 
 def started(launcher: Launcher, *words: str) -> subprocess.Popen[str]:
-    prepare(launcher, STUBBORN_SWEEP, STUBBORN, "job.sh")
+    prepare(launcher, STUBBORN_SWEEP + "retry: {max: 0}\n", STUBBORN, "job.sh")
     process = launcher.start("-j", "1", *words)
     launcher.wait_for(lambda records: sum(len(record.rows) for record in records) == 2)
     return process

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sweeper.tree import RunRecord
-from sweeper.worker import client
+from sweeper.worker import client, end_marked
 from tests.process.worker.conftest import Stage
 
 SHELL = """
@@ -252,6 +252,16 @@ def test_the_end_of_the_launch(stage: Stage) -> None:
     stage.control.close()
     assert 2 < time.monotonic() - began < 7
     assert stage.living() == []
+    assert stage.next("exit") == {"kind": "exit", "signal": None, "code": None}  # no failure
+
+
+def test_a_script_that_an_ending_launch_kills_has_not_failed(stage: Stage) -> None:
+    started(stage, POLITE)
+    stage.session.end()
+    end_marked(stage.session.token)
+    assert stage.next()["kind"] == "exit"
+    assert stage.record.status == "interrupted"
+    assert stage.output == "sweeper: interrupted: the launch has ended\n"
 
 
 KERAS = """
