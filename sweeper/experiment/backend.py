@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import hashlib
 import os
 import random
 import sys
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from . import libraries
+from .seeds import derived_seed
 
 Arrays = dict[str, "np.ndarray[Any, Any]"]
 
@@ -121,12 +121,6 @@ def user_seed() -> int | None:
         seed = get_random_seed()
         return None if seed is None or seed == _SEED.get("ours") else int(seed)
     return None
-
-
-def derived_seed(seed: int, *parts: int) -> int:
-    """A seed below 2**31 that depends on all its arguments."""
-    text = "/".join(map(str, (seed, *parts)))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little") >> 1
 
 
 def seed_everything(seed: int) -> None:

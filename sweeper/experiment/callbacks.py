@@ -30,9 +30,9 @@ _CALLBACKS = list(inspect.signature(keras.Model.fit).parameters).index("callback
 _DEPTH = 6  # frames between a callback and the fit that calls it, with some to spare
 
 
-def run_callbacks(run: Run) -> list[keras.callbacks.Callback]:
+def run_callbacks(run: Run, *, seed: bool = True) -> list[keras.callbacks.Callback]:
     """The callbacks of ``run``, in the order in which they work. Seeds everything, as it is set."""
-    if run.settings.reproducible and not run.closed:
+    if seed and run.settings.reproducible and not run.closed:
         backend.seed_everything(run.seed)
     if run.sweep is None:
         _watch_fit()

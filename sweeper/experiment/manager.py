@@ -16,6 +16,7 @@ from . import failures, opening, provenance
 from .keras_session import keras_callbacks
 from .provenance import Origin
 from .run import ReportFunction, Run
+from .seeds import derived_seed
 from .settings import Settings
 
 
@@ -218,7 +219,7 @@ def _user_seed() -> int:
     """
     if "keras" not in sys.modules:
         return int.from_bytes(os.urandom(4), "little")
-    from .backend import derived_seed, user_seed
+    from .backend import user_seed
 
     seed = user_seed()
     if seed is not None:

@@ -49,7 +49,7 @@ class Stage:
             self.session = replace(session, env={**session.env, **env})
             self.control = ServerControl(self.session)
             self.control.wait_ready()
-        planned = type("Planned", (), {"trial": sweep.trial(trial)})
+        planned = type("Planned", (), {"trial": sweep.trial(trial), "passed_over": ()})
         request = {**sweep_request(sweep), **trial_request(sweep, "script", planned)}
         request = json.loads(json.dumps({**request, "gpus": [], "last_attempt": last}))
         self.child = Child(self.session, {})
