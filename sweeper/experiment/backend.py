@@ -114,13 +114,21 @@ def reset_session(seed: int) -> None:
 
 
 def user_seed() -> int | None:
-    """The seed that the user gave keras.utils.set_random_seed, if any since we set one."""
+    """The seed that the user gave keras.utils.set_random_seed, if any since we took or set one."""
     with contextlib.suppress(ImportError):
         from keras.src.utils.rng_utils import get_random_seed
 
         seed = get_random_seed()
         return None if seed is None or seed == _SEED.get("ours") else int(seed)
     return None
+
+
+def take_user_seed() -> int | None:
+    """The same, once."""
+    seed = user_seed()
+    if seed is not None:
+        _SEED["ours"] = seed
+    return seed
 
 
 def seed_everything(seed: int) -> None:

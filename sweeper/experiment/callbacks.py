@@ -59,6 +59,9 @@ class Opener(_RunCallback):
                 f"{self.run.path}: this run is over, and a run is written once: call prepare() "
                 "again for another run, or train several times within `with manager.run:`"
             )
+        if self.run.settle_seed is not None:
+            self.run.settle_seed()
+            self.run.settle_seed = None
         others, epoch_iterator = _inspect_fit(self)
         self.fit.begin(self.model, self.params, epoch_iterator)
         for callback in others:
