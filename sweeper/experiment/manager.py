@@ -38,9 +38,9 @@ class ExperimentManager:
     ``checkpoint_params``: ``monitor``, ``mode``, ``format`` (``keras`` or ``h5``), ``keep``
     (``best``, ``last``, ``all``, a number, or a list of them) and any argument of
     ``ModelCheckpoint``. ``seed``: the seed of the runs; by default the one that
-    ``keras.utils.set_random_seed`` was given before the first ``fit``, else a new one for each run. ``reproducible``:
-    seed every epoch, so that a resumed run is exact. ``backup_every``: back up after so many
-    batches too, for long epochs. ``report`` receives
+    ``keras.utils.set_random_seed`` was given before the first ``fit``, else a new one for each run.
+    ``reproducible``: seed every epoch, so that a resumed run is exact. ``backup_every``: back up
+    after so many batches too, for long epochs. ``report`` receives
     ``{"epoch": n, "metrics": {…}}`` after each epoch.
     """
 
