@@ -68,13 +68,15 @@ def report(epoch: int | None = None, **metrics: Any) -> None:
 def callbacks() -> list[Any]:
     """The Keras callbacks of the trial's run: records, checkpoints, exact resume. Loads Keras.
 
-    Outside a sweep there are none. Call it before the model is made, so that its weights are drawn
-    from the run's seed. Of several processes of a trial the first gets them, the others none.
+    Outside a sweep there are none. Of several processes of a trial the first gets them, the others
+    none.
     """
+    # A script's process was seeded as it began; what the script has seeded itself since then stays.
+    unseeded = getattr(sys.modules.get("_sweeper_seed"), "seed", None) is None
     if _run is not None:
         from sweeper.experiment import keras_callbacks
 
-        return keras_callbacks(_run)
+        return keras_callbacks(_run, seed=unseeded)
     text = os.environ.get(ADOPT)
     if not text:
         return []
@@ -95,7 +97,7 @@ def callbacks() -> list[Any]:
     def forward(row: dict[str, Any]) -> None:
         append(path, {MARK: "recorded", "epoch": row["epoch"], **row["metrics"]})
 
-    return keras_callbacks(run, forward)
+    return keras_callbacks(run, forward, seed=unseeded)
 
 
 def _may_write(path: str) -> bool:

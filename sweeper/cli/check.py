@@ -35,31 +35,40 @@ MOST_CORNERS = 64
     "--corners", is_flag=True, help="Train one batch at the extreme corners of the space."
 )
 @click.option(
+    "--isolation",
+    is_flag=True,
+    help="Train a trial twice in one process and once in a fresh one: is it the same?",
+)
+@click.option(
     "--corner-seconds",
     type=click.FloatRange(min=0, min_open=True),
     default=120.0,
     show_default=True,
     metavar="X",
-    help="The time that a corner may take.",
+    help="The time that a corner, or each training of --isolation, may take.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
 @options.verbose_option
-def check(spec: Path, spec_only: bool, corners: bool, as_json: bool, **given: Any) -> int:
+def check(spec: Path, spec_only: bool, as_json: bool, **given: Any) -> int:
     """Say what is wrong with SPEC, all of it at once, and run nothing.
 
     The program must be there, and its train function is imported and looked at in a process of its
-    own. Exit code 0: a launch would start. 2: it would not, or a corner failed. With --json what is
-    wrong is `problems` on standard output as well.
+    own. Exit code 0: a launch would start. 2: it would not, or a corner failed, or a
+    trial changes the next one. With --json what is wrong is `problems` on standard output as well.
 
     \b
     sweeper check sweep.yaml
     sweeper check sweep.yaml --spec-only     the program may be absent
     sweeper check sweep.yaml --corners       does every extreme of the space train?
+    sweeper check sweep.yaml --isolation     does a trial leave something for the next one?
     """
-    if spec_only and corners:
-        raise click.UsageError("--corners needs the program, --spec-only does without it: not both")
+    for name in ("corners", "isolation"):
+        if spec_only and given[name]:
+            raise click.UsageError(
+                f"--{name} needs the program, --spec-only does without it: not both"
+            )
     try:
-        return _check(spec, spec_only, corners, as_json, given)
+        return _check(spec, spec_only, as_json, **given)
     except SweeperError as error:
         if as_json:
             _print_json({"problems": [_problem_row(problem) for problem in _problems(error)]})
@@ -67,7 +76,13 @@ def check(spec: Path, spec_only: bool, corners: bool, as_json: bool, **given: An
 
 
 def _check(
-    spec: Path, spec_only: bool, corners: bool, as_json: bool, given: Mapping[str, Any]
+    spec: Path,
+    spec_only: bool,
+    as_json: bool,
+    corners: bool,
+    isolation: bool,
+    corner_seconds: float,
+    **given: Any,
 ) -> int:
     from sweeper.sweepfile import check_early_terminate, program_warnings
 
@@ -83,13 +98,16 @@ def _check(
             found["warnings"] += program_warnings(sweep)
             _show(sweep.title, found, as_json)
             if corners:
-                tried = list(_corners(sweep, program, given["corner_seconds"], as_json))
+                tried = list(_corners(sweep, program, corner_seconds, as_json))
+                found["corners"] = tried
+            if isolation:
+                found["isolation"] = _isolation(sweep, program, corner_seconds, as_json)
     if as_json:
-        _print_json({**found, "corners": tried} if corners else found)
+        _print_json(found)
     bad = sum(corner["error"] is not None for corner in tried)
     if corners and not as_json:
         print(f"corners  {len(tried) - bad} ok, {bad} failed")
-    return 2 if bad else 0
+    return 2 if bad or (isolation and not found["isolation"]["ok"]) else 0
 
 
 def _checked_program(sweep: Sweep) -> ProgramCheck:
@@ -202,6 +220,47 @@ def _corners(
                 print(f"         {corner.error}", flush=True)
         seconds = round(corner.seconds, 3)
         yield {"params": corner.params, "error": corner.error, "seconds": seconds}
+
+
+def _isolation(sweep: Sweep, program: ProgramCheck, limit: float, as_json: bool) -> dict[str, Any]:
+    """Whether a trial leaves something behind that changes the next one in its process."""
+    from sweeper.space import corners
+
+    params = next((trial.params for trial in sweep.trials()), None)
+    tried = program.try_isolation(params or next(corners(sweep.space)), limit)
+    differs = tried.difference
+    equal = tried.error is None and differs is None
+    if tried.error is not None:
+        said = f"unknown: {tried.error}"
+        if tried.unsteady:
+            said += ": seed what draws them (see docs/experiment-manager.md), then check again"
+    elif tried.why is not None:
+        said = f"equal: {tried.why}"
+    elif differs is None:
+        said = f"equal: {tried.epochs} epochs, first and second in one process, and in a fresh one"
+    else:
+        said = (
+            f"differs: epoch {differs.epoch}, {differs.metric}: {differs.fresh} in a fresh process,"
+            f" {differs.warm} after the same trial in one process"
+        )
+        mend = "make within the train function what it changes, not at the top of the module"
+        if sweep.isolation == "process":
+            mend = "`isolation: process` keeps it from other trials: each has its own process"
+        else:
+            mend += ", or write `isolation: process`"
+        said += f"\n         {mend}"
+    if tried.unsteady and tried.error is None:
+        said += f"\n         not compared, as fresh processes differ: {', '.join(tried.unsteady)}"
+    if not as_json:
+        print(f"isolation  {said}")
+    return {
+        "equal": equal,
+        "ok": equal or (differs is not None and sweep.isolation == "process"),
+        "epochs": tried.epochs,
+        "difference": differs and differs._asdict(),
+        "unsteady": list(tried.unsteady),
+        "said": said,
+    }
 
 
 def _print_json(value: Mapping[str, Any]) -> None:

@@ -19,6 +19,7 @@ from .opening import adopt_run, close_run, interrupt_run
 from .provenance import Origin
 from .retention import prune_checkpoints
 from .run import Run
+from .seeds import derived_seed, seed_loaded
 from .settings import Settings
 from .source import Source, current_source, hold_source
 
@@ -34,6 +35,7 @@ __all__ = [
     "close_run",
     "configure_devices",
     "current_source",
+    "derived_seed",
     "describe_error",
     "hold_source",
     "interrupt_run",
@@ -44,4 +46,5 @@ __all__ = [
     "raise_at_first_batch",
     "reset_session",
     "runtime_started",
+    "seed_loaded",
 ]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import hashlib
 import os
 import random
 import sys
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from . import libraries
+from .seeds import derived_seed
 
 Arrays = dict[str, "np.ndarray[Any, Any]"]
 
@@ -114,7 +114,7 @@ def reset_session(seed: int) -> None:
 
 
 def user_seed() -> int | None:
-    """The seed that the user gave keras.utils.set_random_seed, if any since we set one."""
+    """The seed that the user gave keras.utils.set_random_seed, if any since we took or set one."""
     with contextlib.suppress(ImportError):
         from keras.src.utils.rng_utils import get_random_seed
 
@@ -123,10 +123,12 @@ def user_seed() -> int | None:
     return None
 
 
-def derived_seed(seed: int, *parts: int) -> int:
-    """A seed below 2**31 that depends on all its arguments."""
-    text = "/".join(map(str, (seed, *parts)))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little") >> 1
+def take_user_seed() -> int | None:
+    """The same, once."""
+    seed = user_seed()
+    if seed is not None:
+        _SEED["ours"] = seed
+    return seed
 
 
 def seed_everything(seed: int) -> None:

@@ -31,9 +31,9 @@ _CALLBACKS = list(inspect.signature(keras.Model.fit).parameters).index("callback
 _DEPTH = 6  # frames between a callback and the fit that calls it, with some to spare
 
 
-def run_callbacks(run: Run) -> list[keras.callbacks.Callback]:
+def run_callbacks(run: Run, *, seed: bool = True) -> list[keras.callbacks.Callback]:
     """The callbacks of ``run``, in the order in which they work. Seeds everything, as it is set."""
-    if run.settings.reproducible and not run.closed:
+    if seed and run.settings.reproducible and not run.closed:
         backend.seed_everything(run.seed)
     if run.sweep is None:
         _watch_fit()
@@ -60,6 +60,9 @@ class Opener(_RunCallback):
                 f"{self.run.path}: this run is over, and a run is written once: call prepare() "
                 "again for another run, or train several times within `with manager.run:`"
             )
+        if self.run.settle_seed is not None:
+            self.run.settle_seed()
+            self.run.settle_seed = None
         others, epoch_iterator = _inspect_fit(self)
         self.fit.begin(self.model, self.params, epoch_iterator)
         for callback in others:

@@ -31,15 +31,18 @@ def reset_session(seed: int) -> None:
     backend.reset_session(seed)
 
 
-def keras_callbacks(run: Run, report: ReportFunction | None = None) -> list[Any]:
+def keras_callbacks(
+    run: Run, report: ReportFunction | None = None, *, seed: bool = True
+) -> list[Any]:
     """The Keras callbacks of ``run``, for ``model.fit(callbacks=…)``.
 
-    ``report`` receives every epoch. Sets every random seed (unless ``reproducible=False``).
+    ``report`` receives every epoch. Sets every random seed (unless ``reproducible=False``), if
+    ``seed``: else the process has been seeded for the run.
     """
     from .callbacks import run_callbacks
 
     run.on_report(report)
-    return run_callbacks(run)
+    return run_callbacks(run, seed=seed)
 
 
 def raise_at_first_batch(error: type[BaseException]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Collection, Mapping
@@ -10,12 +11,21 @@ from typing import Any
 
 from sweeper.errors import UsageError
 from sweeper.sweepfile import default_monitored
-from sweeper.tree import Monitored, Program, RunRecord, Tree, explain
+from sweeper.tree import (
+    Monitored,
+    Program,
+    RunRecord,
+    Tree,
+    explain,
+    groups_as_stored,
+    other_experiment,
+)
 
 from . import failures, opening, provenance
 from .keras_session import keras_callbacks
 from .provenance import Origin
 from .run import ReportFunction, Run
+from .seeds import derived_seed
 from .settings import Settings
 
 
@@ -28,9 +38,9 @@ class ExperimentManager:
     ``checkpoint_params``: ``monitor``, ``mode``, ``format`` (``keras`` or ``h5``), ``keep``
     (``best``, ``last``, ``all``, a number, or a list of them) and any argument of
     ``ModelCheckpoint``. ``seed``: the seed of the runs; by default the one that
-    ``keras.utils.set_random_seed`` was given, else a new one for each run. ``reproducible``:
-    seed every epoch, so that a resumed run is exact. ``backup_every``: back up after so many
-    batches too, for long epochs. ``report`` receives
+    ``keras.utils.set_random_seed`` was given before the first ``fit``, else a new one for each run.
+    ``reproducible``: seed every epoch, so that a resumed run is exact. ``backup_every``: back up
+    after so many batches too, for long epochs. ``report`` receives
     ``{"epoch": n, "metrics": {…}}`` after each epoch.
     """
 
@@ -71,21 +81,29 @@ class ExperimentManager:
         self._cpus = cpus
         self._gpus = gpus
         self._run: Run | None = None
+        self._resumes = False  # the run was named to resume_run
 
     # -- a script or a notebook -------------------------------------------------------------
 
     def prepare(self, params: Mapping[str, Any]) -> list[Any]:
         """Make a new run of ``params`` and return the callbacks for ``model.fit``.
 
-        Raises UsageError for parameters that cannot be identified or stored, TreeError when the
-        storage cannot be written.
+        After ``resume_run`` it is that run's, until it ends. Raises UsageError for parameters that
+        cannot be identified or stored or are not the resumed run's, TreeError when the storage
+        cannot be written.
         """
+        if self._resumed():
+            self._check_same(params)
+            return self.callbacks
         self._leave()
         origin = self._origin(self._seed if self._seed is not None else _user_seed())
         monitored = self._monitored(params)
         run = opening.new_run(self.tree.of(params), params, monitored, origin, self.settings)
         self._own(run, origin)
-        return self.callbacks
+        callbacks = self.callbacks
+        if self._seed is None:
+            run.settle_seed = functools.partial(_settle_seed, run)
+        return callbacks
 
     def resume_run(self, experiment_id: str, run_id: str | os.PathLike[str]) -> Path | None:
         """Continue a run, by its name or path; returns its latest checkpoint, None without one.
@@ -102,12 +120,15 @@ class ExperimentManager:
             self._own(run, origin)
         else:
             self._run = opening.reopen(record, self.settings)
+        self._resumes = True
         return record.latest_checkpoint
 
     @property
     def callbacks(self) -> list[Any]:
         """The callbacks of the current run, for ``model.fit``."""
         self.run.go_on()
+        if self.run.settle_seed is not None:
+            self.run.settle_seed()
         return keras_callbacks(self.run, self._report)
 
     # -- a sweep ----------------------------------------------------------------------------
@@ -206,6 +227,26 @@ class ExperimentManager:
         if self._run is not None and not self._run.closed and self._run.lease.held:
             self._run.interrupt("left for another run")
         self._run = None
+        self._resumes = False
+
+    def _resumed(self) -> bool:
+        """Whether the current run is one to resume, which has not ended since."""
+        return self._resumes and (self.run.reopened or RunRecord.at(self.run.path).outcome is None)
+
+    def _check_same(self, params: Mapping[str, Any]) -> None:
+        """Raise UsageError if ``params`` are of another experiment than the current run."""
+        record, monitored = RunRecord.at(self.run.path), self._monitored(params)
+        default = groups_as_stored(default_monitored(record.params))
+        if self.monitored is None and record.monitored != default:
+            monitored = record.monitored  # whoever made it monitored other keys
+        found = "; ".join(map(str, other_experiment(record, params, monitored)))
+        if found:
+            raise UsageError(
+                f"prepare: expected the parameters of {record.experiment}/{record.run}, which "
+                f"resume_run has named, found others: {found}; to go on with it call "
+                "prepare(manager.run.params), for a new run prepare(…) of another "
+                "ExperimentManager"
+            )
 
 
 _chosen: dict[str, int] = {}
@@ -218,7 +259,7 @@ def _user_seed() -> int:
     """
     if "keras" not in sys.modules:
         return int.from_bytes(os.urandom(4), "little")
-    from .backend import derived_seed, user_seed
+    from .backend import user_seed
 
     seed = user_seed()
     if seed is not None:
@@ -226,3 +267,13 @@ def _user_seed() -> int:
     elif "seed" in _chosen:
         _chosen["seed"] = derived_seed(_chosen["seed"], 1)
     return _chosen.get("seed", int.from_bytes(os.urandom(4), "little"))
+
+
+def _settle_seed(run: Run) -> None:
+    """Until the first fit a seed that the user gives Keras counts as one given before."""
+    from .backend import take_user_seed
+
+    seed = take_user_seed()
+    if seed is not None:
+        _chosen["seed"] = run.seed = run._record["seed"] = seed
+        run._write_record()

@@ -63,6 +63,7 @@ class Run:
         self.reopened = False
         self.fitting = False
         self.another_attempt: Callable[[], Run | None] | None = None
+        self.settle_seed: Callable[[], None] | None = None
         self.backups = BackupStore(paths, lease.check, parent_name(record.get("parent")))
         self.monitor = Monitor(settings.monitor, settings.mode)
         self.log = TrainingLog(paths.training_logs, lease.check)
@@ -302,7 +303,7 @@ class Run:
         again = self.another_attempt() if self.closed and self.another_attempt else None
         if again is None:
             return
-        kept = ("another_attempt", "fitting", "_report", "_entered", "_recorded")
+        kept = ("another_attempt", "settle_seed", "fitting", "_report", "_entered", "_recorded")
         vars(self).update({k: v for k, v in vars(again).items() if k not in kept})
         self.lease.on_exit = self._at_exit
         if self._recorded:  # what this process has in memory goes on, whatever was saved

@@ -9,6 +9,8 @@ from sweeper.sweepfile import Sweep, command_words
 from sweeper.tree import PlannedTrial, Program
 from sweeper.worker import INTERPRETER, JSON_FILE
 
+CHILD_TRIALS = 200  # a child is replaced after so many trials
+
 
 def sweep_request(sweep: Sweep) -> dict[str, Any]:
     """What every trial of the sweep has in common, as the trainable and its child read it."""
@@ -20,6 +22,7 @@ def sweep_request(sweep: Sweep) -> dict[str, Any]:
         "metric": sweep.metric.name if sweep.metric else None,
         "program": Program.of(sweep).to_json(),
         "cpus": sweep.resources.cpu,
+        "child_trials": 1 if sweep.isolation == "process" else CHILD_TRIALS,
         "retries": sweep.retry.max,
         "time_limit": sweep.budget.trial,
         "every_report": sweep.early_terminate is not None,

@@ -35,8 +35,7 @@ logger = logging.getLogger("sweeper.raytune")
 
 GATHER_SECONDS = 0.02  # how long to wait for what follows a report
 STARTING_SECONDS = 30.0  # a worker that is not up by then has found no room
-CHILD_TRIALS = 200  # a child is replaced after so many trials
-CHILD_GROWTH_BYTES = 1 << 30  # or when it has grown by so much since its first
+CHILD_GROWTH_BYTES = 1 << 30  # a child is replaced when it has grown by so much since its first
 
 
 class SweepTrainable(tune.Trainable):  # type: ignore[misc]
@@ -230,5 +229,5 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         rss = end["rss"]
         self._first_rss = self._first_rss or rss
         grown = rss - self._first_rss > CHILD_GROWTH_BYTES
-        if not end["clean"] or grown or self._child.trials >= CHILD_TRIALS:
+        if not end["clean"] or grown or self._child.trials >= self._request["child_trials"]:
             self._drop()

@@ -27,6 +27,7 @@ _NO_MEANING = {
     "repeats": "every point is run once",
     "seed": "W&B draws anew each time",
     "resources": "",
+    "isolation": "its agent starts a process for each trial",
     "parallel": "start as many agents",
     "budget": "",
     "retry": "",

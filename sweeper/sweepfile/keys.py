@@ -95,6 +95,11 @@ FIELDS = {
     "repeats": Field(COUNT, 1, "Runs per experiment."),
     "early_terminate": Field(Rule({"anyOf": [closed(one, ("type",)) for one in TYPES.values()]})),
     "resources": Field(Rule(closed(RESOURCES))),
+    "isolation": Field(
+        choice("warm", "process", otherwise="write `isolation: process`, or leave it out"),
+        "warm",
+        "A process that trains trial after trial, or one for each.",
+    ),
     "parallel": Field(Rule({"anyOf": [choice("auto").schema, COUNT.schema]}), "auto"),
     "budget": Field(Rule(closed(BUDGET))),
     "retry": Field(Rule(closed(RETRY))),

@@ -242,6 +242,7 @@ class _Loading:
             "repeats": values.plain(problems, data, "repeats"),
             "order": order,
             "resources": self.given("resources", values.resources, Resources()),
+            "isolation": values.plain(problems, data, "isolation"),
             "parallel": values.parallel(problems, data.get("parallel")),
             "storage": directories.storage(problems, data.get("storage")),
             "retry": self.given("retry", values.retry, Retry()),

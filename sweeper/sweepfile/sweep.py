@@ -135,6 +135,7 @@ class Sweep:
     seed: int
     monitored: Monitored
     resources: Resources
+    isolation: Literal["warm", "process"]
     parallel: int | None
     storage: Path
     retry: Retry

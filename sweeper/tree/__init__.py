@@ -7,7 +7,7 @@ from sweeper.metric_goals import mode_of
 
 from . import files
 from .choices import Choices
-from .compare import MISSING, diff, explain
+from .compare import MISSING, diff, explain, other_experiment
 from .identity import Monitored, group_canonicals, groups_as_stored, plain
 from .lease import HEARTBEAT, Lease, is_self, living_owner, process_start
 from .metrics import (
@@ -65,6 +65,7 @@ __all__ = [
     "nearest_metric",
     "next_run_name",
     "next_trial",
+    "other_experiment",
     "plain",
     "plan_known",
     "plan_trials",

@@ -8,7 +8,7 @@ from typing import Any
 
 from sweeper.errors import UsageError
 
-from .identity import group_keys, group_names
+from .identity import Monitored, group_keys, group_names, plain
 from .records import RunRecord
 from .tree import Tree
 
@@ -49,6 +49,18 @@ def diff(run_a: RunRecord, run_b: RunRecord) -> list[Difference]:
         for key, left, right in differing(a, b)
     ]
     return sorted(found, key=lambda d: (d.group is None, d.group or "", d.key))
+
+
+def other_experiment(
+    record: RunRecord, params: Mapping[str, Any], monitored: Monitored
+) -> list[Difference]:
+    """Where ``params`` are of another experiment than a run's: by its groups, or by these."""
+    groups = (*monitored, *record.monitored)
+    keys = {key for group in groups for key in group_keys(group)}
+    if (params.get("debug") is True) != (record.params.get("debug") is True):
+        keys.add("debug")  # it would belong to the other tree
+    old, new = ({k: v for k, v in p.items() if k in keys} for p in (record.params, params))
+    return [Difference(None, *found) for found in differing(old, plain(new))]
 
 
 def _groups(record: RunRecord) -> dict[str, str]:

@@ -7,12 +7,14 @@ memory, threads left running) it says at the end of each trial.
 from __future__ import annotations
 
 import copy
+import itertools
+import math
 import os
-import random
 import signal
 import socket
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -31,6 +33,7 @@ from sweeper.experiment import (
     raise_at_first_batch,
     reset_session,
     runtime_started,
+    seed_loaded,
 )
 from sweeper.tree import HEARTBEAT, Program
 
@@ -41,8 +44,8 @@ from .metric_watch import MetricWatch
 from .processes import die_with_parent
 
 
-class _FirstBatchDone(BaseException):
-    """The first batch is done, and no more was asked for; no ``except Exception`` stops it."""
+class _Enough(BaseException):
+    """So much is trained as was asked for; no ``except Exception`` stops it."""
 
 
 def uses_keras(train: TrainFunction) -> bool:
@@ -102,6 +105,7 @@ def _train(
     metric = request["metric"]
     measured: set[int] = set()  # epochs; one that is reported again is no further iteration
     watch = MetricWatch(metric)
+    began, reports = time.monotonic(), itertools.count(1)
 
     def report(row: dict[str, Any]) -> None:
         if not measured:  # the rows that a resumed run had already count too
@@ -113,19 +117,20 @@ def _train(
         if missing:
             send({"kind": "missing", "reported": missing})
         send({"kind": "report", "iteration": len(measured), "epoch": epoch, "metrics": metrics})
-        if request.get("first_batch"):
-            raise _FirstBatchDone
+        enough = time.monotonic() - began > request.get("enough_seconds", math.inf)
+        if enough or next(reports) >= request.get("most_reports", math.inf):
+            raise _Enough
 
     try:
         script_api.enter(run)
-        random.seed(run.seed)
+        seed_loaded(run.seed)
         arguments: list[Any] = [copy.deepcopy(run.params)]
         if uses_keras(train):
             configure_devices(request["cpus"], request["gpus"])
             reset_session(run.seed)
             arguments.append(keras_callbacks(run, report))
             if request.get("first_batch"):
-                arguments[-1].append(raise_at_first_batch(_FirstBatchDone))
+                arguments[-1].append(raise_at_first_batch(_Enough))
         else:
             run.on_report(report)
             arguments.append([])
@@ -138,7 +143,7 @@ def _train(
             run.note_source(current_source(program, alone=False))
     except LeaseLost:
         raise
-    except _FirstBatchDone:
+    except _Enough:
         pass
     except BaseException as error:
         traceback.print_exc()

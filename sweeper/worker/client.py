@@ -81,6 +81,8 @@ def _start(session: Session) -> None:
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         # PyTorch then counts GPUs without starting CUDA, which no fork survives.
         "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
+        # Else a set of strings has another order in each launch, and what is made of it, too.
+        "PYTHONHASHSEED": "0",
     }
     env = {**defaults, **os.environ, **session.env}
     session.file.write_text(session.to_json())

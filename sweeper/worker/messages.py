@@ -57,6 +57,8 @@ class TrialRequest(TypedDict):
     gpus: list[str]
     last_attempt: bool  # a failure closes the run; else it is left open for a retry to continue
     first_batch: NotRequired[bool]  # end after the first batch or report
+    most_reports: NotRequired[int]  # end after so many
+    enough_seconds: NotRequired[float]  # end with the first report after so long
     argv: NotRequired[list[str]]  # a script's command
 
 

@@ -16,6 +16,7 @@ from sweeper.sweepfile import Sweep, check_command, check_program, detect_progra
 from sweeper.tree import Program
 
 from .client import Child, ServerControl
+from .isolation import Isolation, Training, compare
 from .messages import End, Exit, TrialRequest
 from .session import session_of
 
@@ -87,28 +88,55 @@ class ProgramCheck:
             )
         for number, params in enumerate(corners):
             began = time.monotonic()
-            error = self._try(self._request(number, params), seconds)
+            request = self._request(number, params)
+            error = self._train({**request, "first_batch": True, "most_reports": 1}, seconds).error
             yield Corner(params, error, time.monotonic() - began)
 
-    def _try(self, request: TrialRequest, seconds: float) -> str | None:
+    def try_isolation(self, params: Mapping[str, Any], seconds: float) -> Isolation:
+        """Train ``params`` twice in one warm process and once in a fresh one, and compare.
+
+        Each is trained to its end, or, where that takes longer than a quarter of ``seconds``, up
+        to the first report after that; without one within ``seconds`` it has failed.
+        """
+        if self.mode == "script":
+            return Isolation(why="each trial of a script has a process of its own")
+        request = self._request(0, params)
+        first = self._train({**request, "enough_seconds": seconds / 4}, seconds)
+        if first.error is not None or not first.rows:
+            return Isolation(error=first.error or "it reports nothing that could be compared")
+        if self._child is None:
+            why = "it leaves threads running, so its process trains no other trial"
+            return Isolation(why=why, epochs=len(first.rows))
+        request["most_reports"] = len(first.rows)
+        warm = self._train({**request, "trial": 1}, seconds)
+        self._drop()
+        fresh = self._train({**request, "trial": 2}, seconds)
+        return compare(first, warm, fresh)
+
+    def _train(self, request: TrialRequest | Any, seconds: float) -> Training:
         if self._child is None:
             # An empty list hides every GPU, as from a trial that asks for none.
             hidden = {} if self.sweep.resources.gpu else {"CUDA_VISIBLE_DEVICES": ""}
             self._child = Child(self._session, hidden)
         deadline = time.monotonic() + seconds
         self._child.start(request)
+        rows: list[dict[str, float]] = []
         while True:
             message = self._child.receive(max(0.0, deadline - time.monotonic()))
             if message is None:
                 self._drop()
-                return f"no batch and no report within {seconds:g} s"
+                what = "batch and no report" if "first_batch" in request else "end and no report"
+                return Training(rows, f"no {what} within {seconds:g} s")
+            if message["kind"] == "report":
+                rows.append({"epoch": message["epoch"], **message["metrics"]})
             if message["kind"] == "exit":
                 self._drop()
-                return f"the training process died ({_how(message)})"
+                return Training(rows, f"the training process died ({_how(message)})")
             if message["kind"] == "end":
                 if not message["clean"]:
                     self._drop()
-                return None if message["outcome"] == "finished" else _in_short(message)
+                finished = message["outcome"] == "finished"
+                return Training(rows, None if finished else _in_short(message))
 
     def _drop(self) -> None:
         if self._child is not None:
@@ -132,7 +160,6 @@ class ProgramCheck:
             "cpus": self.sweep.resources.cpu,
             "gpus": ["all"] if self.sweep.resources.gpu else [],
             "last_attempt": True,
-            "first_batch": True,
         }
 
 

@@ -23,7 +23,7 @@ import psutil
 
 from sweeper import script_api
 from sweeper.errors import SweeperError
-from sweeper.experiment import Run, Source
+from sweeper.experiment import Run, Source, derived_seed
 from sweeper.sweepfile import wandb_param_file
 from sweeper.tree import Program
 
@@ -180,6 +180,7 @@ class Script:
             "SWEEPER_WANDB": json.dumps(kept),
             "SWEEPER_RUN": str(run.path),
             "SWEEPER_SEED": str(run.seed),
+            "SWEEPER_PROCESS_SEED": str(derived_seed(run.seed)),  # for the hook
             "WANDB_SWEEP_PARAM_PATH": str(wandb_file),
             "PYTHONPATH": os.pathsep.join(path),
         }

@@ -198,6 +198,73 @@ def test_corners_with_keras_stop_after_one_batch(write: Write) -> None:
     assert left(here) == ["sweep.yaml", "train.py"]
 
 
+# Each trial: ``how`` says what it leaves to the next one.
+LEAVES = """
+import random, threading, time
+import numpy as np
+SCALE, SEEN = np.array([4.0]), []
+def train(params, callbacks, run):
+    how = params["how"]
+    for epoch in range(1, 10 ** 6 if how == "long" else 4):
+        loss = 4.0 / epoch
+        if how == "array":
+            loss = SCALE[0] / epoch
+        elif how == "late" and epoch == 3:
+            loss += len(SEEN)
+        run.report(epoch=epoch, loss=loss, drawn=np.random.rand() + random.random(),
+                   **({"seconds": time.time()} if how == "time" else {}))
+        if how == "long":
+            time.sleep(0.05)
+    SCALE[0] /= 2
+    SEEN.append(1)
+    if how == "thread":
+        threading.Thread(target=time.sleep, args=[1000], daemon=True).start()
+    if how == "fails":
+        raise ValueError("no good")
+"""
+HOW = """
+program: train.py
+method: grid
+metric: {name: loss}
+parameters: {how: {values: [none]}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "said"),
+    [
+        ("none", 0, "equal: 3 epochs, "),
+        ("array", 2, "differs: epoch 1, loss: 4.0 in a fresh process, 2.0 after the same trial"),
+        ("late", 2, "differs: epoch 3, loss: 1.3333333333333333 in a fresh process, 2.333333333"),
+        ("time", 0, "equal: 3 epochs, "),
+        ("long", 0, "equal: "),
+        ("thread", 0, "equal: it leaves threads running, so its process trains no other trial"),
+        ("fails", 2, "unknown: ValueError: no good"),
+    ],
+)
+def test_isolation_finds_what_a_trial_leaves_to_the_next_one(
+    write: Write, how: str, code: int, said: str
+) -> None:
+    here = write(LEAVES, HOW)
+    words = ["sweep.yaml", f"parameters.how.values=[{how}]", "--isolation", "--corner-seconds", 4]
+    done = sweeper("check", *words, cwd=here)
+    assert (done.returncode, done.stderr) == (code, "")
+    assert f"\nisolation  {said}" in done.stdout
+    assert ("as fresh processes differ: seconds" in done.stdout) == (how == "time")
+    assert ("or write `isolation: process`" in done.stdout) == said.startswith("differs")
+    assert left(here) == ["sweep.yaml", "train.py"]
+
+
+def test_isolation_in_json_and_with_a_process_for_each_trial(write: Write) -> None:
+    here = write(LEAVES, HOW)
+    words = ["parameters.how.values=[array]", "isolation=process", "--isolation", "--json"]
+    done = sweeper("check", "sweep.yaml", *words, cwd=here)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["isolation"]
+    difference = {"epoch": 1, "metric": "loss", "fresh": 4.0, "warm": 2.0}
+    assert (found["equal"], found["ok"], found["difference"]) == (False, True, difference)
+
+
 def test_check_leaves_no_directory_of_its_session(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""Runs when a script's Python starts: what the script logs to W&B reaches its sweep as well.
+"""Runs when a script's Python starts: seeds it, and what it logs to W&B reaches its sweep as well.
 
 Lives in a stranger's process, perhaps in another environment: it needs the standard library alone,
 and whatever goes wrong here goes unseen.
@@ -20,11 +20,12 @@ from typing import Any
 _begun: dict[str, tuple[Any, int]] = {}  # W&B runs that have not ended, and the process of each
 # Logged with commit=False: belongs to what is logged next.
 _waiting: dict[str, dict[str, Any]] = {}
+_RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
 _files: list[int] = []  # how many local modules were told of, each time
 
 
 class _Finder:
-    """Finds nothing itself: lets the others find wandb's modules, then adds to what they load."""
+    """Finds nothing itself: lets the others find a module, then adds to what they load."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         if name not in _HOOKED:
@@ -34,33 +35,38 @@ class _Finder:
             spec = find(name, path, target) if find and finder is not self else None
             if spec is not None:
                 with contextlib.suppress(Exception):
-                    _hook(spec.loader, *_HOOKED[name])
+                    _hook(spec.loader, _HOOKED[name])
                 return spec
         return None
 
 
-def _hook(loader: Any, kind: str | None, wrappers: dict[str, Callable[[Any], Any]]) -> None:
+def _hook(loader: Any, add: Callable[[Any], None]) -> None:
     load = loader.exec_module
 
     def exec_module(module: Any) -> None:
         load(module)
         with contextlib.suppress(Exception):
-            place = getattr(module, kind, type) if kind else module
-            missing = []
-            for name, wrap in wrappers.items():
-                if name in vars(place):
-                    setattr(place, name, wrap(vars(place)[name]))
-                elif not hasattr(place, name):
-                    missing.append(name)
-            if missing:
-                where = f"{module.__name__}.{kind}" if kind else module.__name__
-                names = ", ".join(missing)
-                sys.stderr.write(
-                    f"sweeper: this version of wandb has no {names} in {where}: "
-                    "the sweep may not hear all that this script tells W&B\n"
-                )
+            add(module)
 
     loader.exec_module = exec_module
+
+
+def _wrap(kind: str | None, wrappers: dict[str, Callable[[Any], Any]], module: Any) -> None:
+    """Put a wrapper around what scripts call of a module of wandb, or of its class ``kind``."""
+    place = getattr(module, kind, type) if kind else module
+    missing = []
+    for name, wrap in wrappers.items():
+        if name in vars(place):
+            setattr(place, name, wrap(vars(place)[name]))
+        elif not hasattr(place, name):
+            missing.append(name)
+    if missing:
+        where = f"{module.__name__}.{kind}" if kind else module.__name__
+        names = ", ".join(missing)
+        sys.stderr.write(
+            f"sweeper: this version of wandb has no {names} in {where}: "
+            "the sweep may not hear all that this script tells W&B\n"
+        )
 
 
 def _begins(init: Any) -> Any:
@@ -99,8 +105,7 @@ def _first_rank() -> bool:
         distributed = sys.modules["torch.distributed"]
         if distributed.is_initialized():
             return bool(distributed.get_rank() == 0)
-    names = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
-    return all(os.environ.get(name, "0") == "0" for name in names)
+    return all(os.environ.get(name, "0") == "0" for name in _RANKS)
 
 
 def _logs(log: Any) -> Any:
@@ -169,15 +174,15 @@ def _names_sweep(sweep_id: Any) -> Any:
     return property(named, doc=sweep_id.__doc__)
 
 
-# Modules of wandb, the class in each of which, or that has itself, what scripts call. A disabled
-# run has its own.
-_HOOKED: dict[str, tuple[str | None, dict[str, Callable[[Any], Any]]]] = {
-    "wandb.sdk.wandb_init": (None, {"init": _begins}),
-    "wandb.sdk.wandb_run": (
+# What is added to a module as it is loaded. A disabled run of wandb has a class of its own.
+_HOOKED: dict[str, Callable[[Any], None]] = {
+    "wandb.sdk.wandb_init": functools.partial(_wrap, None, {"init": _begins}),
+    "wandb.sdk.wandb_run": functools.partial(
+        _wrap,
         "Run",
         {"log": _logs, "finish": _ends, "__exit__": _ends, "sweep_id": _names_sweep},
     ),
-    "wandb.sdk.lib.noop_run": ("NoopRun", {"log": _logs, "finish": _ends}),
+    "wandb.sdk.lib.noop_run": functools.partial(_wrap, "NoopRun", {"log": _logs, "finish": _ends}),
 }
 
 
@@ -250,4 +255,9 @@ if __name__ == "sitecustomize":
         sys.meta_path.insert(0, _Finder())
         sys.modules["_sweeper_hook"] = sys.modules["sitecustomize"]  # for sweeper.report
         atexit.register(tell_modules, at_exit=True)
+        with contextlib.suppress(Exception):
+            import _sweeper_seed  # type: ignore[import-not-found]
+
+            _HOOKED.update(dict.fromkeys(_sweeper_seed.LOADED, _sweeper_seed.loaded))
+            _sweeper_seed.begin(_RANKS)
     _chain()

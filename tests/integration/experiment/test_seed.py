@@ -219,6 +219,46 @@ def test_resume_run(tmp_path):
     assert {p: p.read_bytes() for p in record.path.rglob("*") if p.is_file()} == before
 
 
+def test_prepare_after_resume_run_goes_on_with_that_run(tmp_path):
+    x, y = data()
+    expm = ExperimentManager(tmp_path, ["training", "model"], seed=5)
+    expm.prepare(params)
+    expm.run.interrupt()
+    name = expm.experiment_id, expm.run_path.name
+
+    expm = ExperimentManager(tmp_path)  # with no keys of its own
+    expm.resume_run(*name)
+    other = {**params, "training": {**params["training"], "epochs": 9}, "comment": "another"}
+    with pytest.raises(UsageError, match=r"found others: training\.epochs: 3 → 9; to go on with"):
+        expm.prepare(other)
+    with pytest.raises(UsageError, match=r"found others: debug: False → True; to"):
+        expm.prepare({**params, "debug": True})
+    with pytest.raises(UsageError, match=r"found others: model: \{.*\} → —; to"):
+        expm.prepare({"training": params["training"]})
+    callbacks = expm.prepare({**params, "comment": "another"})
+    get_model(params).fit(x, y, epochs=1, verbose=0, callbacks=callbacks)
+    (record,) = Tree(tmp_path).all_runs()
+    assert (record.run, record.status) == (name[1], "finished")
+    expm.prepare(params)  # that run has ended: another one
+    assert len(list(Tree(tmp_path).all_runs())) == 2
+
+    expm.resume_run(*name)  # of a run that is over nothing is trained
+    assert get_model(params).fit(x, y, verbose=0, callbacks=expm.prepare(params)).epoch == []
+    with pytest.raises(UsageError, match="found others"):
+        expm.prepare(other)
+
+
+def test_a_group_that_the_resumed_run_does_not_have_is_another_experiment(tmp_path):
+    ExperimentManager(tmp_path, seed=5).prepare({"a": {"x": 1}, "b": 2, "notes": "n"})
+    (record,) = Tree(tmp_path).all_runs()
+    expm = ExperimentManager(tmp_path)
+    expm.resume_run(record.experiment, record.run)
+    with pytest.raises(UsageError, match=r"others: a\.x: 1 → 1\.0; b: 2 → —; c: — → \{'y': 1\};"):
+        expm.prepare({"a": {"x": 1.0}, "c": {"y": 1}})
+    expm.prepare({"a": {"x": 1}, "b": 2})
+    assert expm.run_path == record.path
+
+
 def test_the_seed_given_to_keras_is_the_run_s(tmp_path):
     x, y = data()
     runs = []
@@ -231,3 +271,51 @@ def test_the_seed_given_to_keras_is_the_run_s(tmp_path):
         runs.append(next(Tree(tmp_path / name).all_runs()))
     assert [r.provenance["seed"] for r in runs] == [11, 11]
     assert runs[0].rows == runs[1].rows
+
+
+@pytest.mark.parametrize("when", ["before the model", "after the model", "with its callbacks"])
+def test_a_seed_given_to_keras_after_prepare_is_the_run_s_too(tmp_path, when):
+    x, y = data()
+    rows = []
+    for name in ("a", "b"):
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(3)
+        model = get_model(params)
+        expm = ExperimentManager(tmp_path / name)
+        callbacks = expm.prepare(params)
+        if when == "after the model":
+            model = get_model(params)
+        keras.utils.set_random_seed(7)
+        if when == "before the model":
+            model = get_model(params)
+        elif when == "with its callbacks":
+            callbacks = expm.callbacks
+        with expm.run:
+            model.fit(x, y, epochs=1, verbose=0, callbacks=callbacks)
+            keras.utils.set_random_seed(8)  # its epochs depend on one seed
+            model.fit(x, y, epochs=2, verbose=0, callbacks=callbacks)
+        (record,) = Tree(tmp_path / name).all_runs()
+        assert record.provenance["seed"] == expm.run.seed == 7
+        rows.append(record.rows)
+        expm.prepare(params)
+        assert expm.run.seed not in (3, 7)
+    assert rows[0] == rows[1]
+    assert len(rows[0]) == 3
+
+
+def test_a_seed_given_to_the_manager_or_in_run_json_stays(tmp_path):
+    x, y = data()
+    expm = ExperimentManager(tmp_path, seed=5)
+    callbacks = expm.prepare(params)
+    keras.utils.set_random_seed(7)
+    with expm.run:
+        get_model(params).fit(x, y, verbose=0, callbacks=callbacks)
+        expm.run.interrupt()
+    expm = ExperimentManager(tmp_path)
+    (record,) = Tree(tmp_path).all_runs()
+    expm.resume_run(record.experiment, record.run)
+    callbacks = expm.prepare(params)
+    keras.utils.set_random_seed(7)
+    get_model(params).fit(x, y, epochs=2, verbose=0, callbacks=callbacks)
+    (record,) = Tree(tmp_path).all_runs()
+    assert record.provenance["seed"] == expm.run.seed == 5

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.process.launch.conftest import Launcher
 
 
@@ -205,3 +207,16 @@ def test_trials_without_the_metric_do_not_bar_the_way(launcher: Launcher, addres
     assert "stopped: 2 trials in a row failed" in broken.stderr
     assert launcher.run("--address", address).returncode == 3
     assert outcomes(launcher) == {1: "failed", 2: "failed", 3: "failed", 4: "finished"}
+
+
+@pytest.mark.parametrize("isolation", ["warm", "process"])
+def test_each_trial_has_a_process_of_its_own_if_it_is_asked_for(
+    launcher: Launcher, address: str, isolation: str
+) -> None:
+    launcher.write({}, trials=3, parallel=1, isolation=isolation)
+    done = launcher.run("--address", address)
+    assert done.returncode == 0, done.stderr
+    processes = {record.provenance["attempts"][-1]["pid"] for record in launcher.records()}
+    assert len(processes) == (3 if isolation == "process" else 1)
+    stored = (launcher.base / "sweeps" / "case" / "sweep.yaml").read_text()
+    assert f"isolation: {isolation}\n" in stored

@@ -167,11 +167,12 @@ def test_check_finds_an_early_end_that_a_launch_refuses(
     assert "pbt goes on from trials as they are, found `repeats: 2`" in capsys.readouterr().err
 
 
-def test_check_takes_no_corners_of_a_program_that_may_be_absent(
-    file: Path, capsys: Capture
+@pytest.mark.parametrize("option", ["--corners", "--isolation"])
+def test_check_trains_nothing_with_a_program_that_may_be_absent(
+    option: str, file: Path, capsys: Capture
 ) -> None:
-    assert main(["check", str(file), "--spec-only", "--corners"]) == 2
-    assert "not both" in capsys.readouterr().err
+    assert main(["check", str(file), "--spec-only", option]) == 2
+    assert f"{option} needs the program, --spec-only does without" in capsys.readouterr().err
 
 
 def test_schema_prints_what_is_committed(capsys: Capture) -> None:

@@ -58,6 +58,7 @@ zip: [[model.conv_0, model.conv_1]]
 repeats: 3
 early_terminate: {type: hyperband, min_iter: 3, eta: 2}
 resources: {cpu: 2, gpu: 0.25}
+isolation: process
 parallel: 4
 budget: {wall: 12h, trial: 90m, trials: 200, disk: 50GB}
 retry: {max: 2, breaker: 5}
@@ -91,7 +92,7 @@ def test_every_key_is_typed(full: Sweep, tmp_path: Path) -> None:
     assert (full.method, full.run_cap, full.seed, full.repeats) == ("bayes", 200, 17, 3)
     assert full.monitored == ("training", ("processing", "model"))
     assert full.resources == Resources(2, 0.25)
-    assert full.parallel == 4
+    assert (full.parallel, full.isolation) == (4, "process")
     assert full.budget == Budget(43200, 5400, 200, 50 * 10**9)
     assert full.retry == Retry(2, 5)
     assert full.checkpoint == {
@@ -116,6 +117,7 @@ def test_defaults(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     name = f"{tmp_path.name}-sweep"
     assert (sweep.name, sweep.sweep_name, sweep.seed, sweep.repeats) == (name, name, 0, 1)
     assert sweep.storage == tmp_path / "experiments"
+    assert sweep.isolation == "warm"
     assert (sweep.program, sweep.command, sweep.metric, sweep.parallel) == (None,) * 4
     assert (sweep.resources, sweep.retry, sweep.budget) == (Resources(1, 0), Retry(1, 10), Budget())
     assert sweep.warnings == ()
