@@ -69,18 +69,19 @@ def check(spec: Path, spec_only: bool, corners: bool, as_json: bool, **given: An
 def _check(
     spec: Path, spec_only: bool, corners: bool, as_json: bool, given: Mapping[str, Any]
 ) -> int:
-    from sweeper.sweepfile import check_early_terminate
+    from sweeper.sweepfile import check_early_terminate, program_warnings
 
     sweep = options.load(spec, **given)
     found = _found(sweep)
     tried: list[dict[str, Any]] = []
     if spec_only:
         check_early_terminate(sweep)
-        _show(found, as_json)
+        _show(sweep.title, found, as_json)
     else:
         with _checked_program(sweep) as program:
             found["program"] = _program(sweep, program)
-            _show(found, as_json)
+            found["warnings"] += program_warnings(sweep)
+            _show(sweep.title, found, as_json)
             if corners:
                 tried = list(_corners(sweep, program, given["corner_seconds"], as_json))
     if as_json:
@@ -165,13 +166,13 @@ def _program(sweep: Sweep, program: ProgramCheck) -> str:
     return f"{where}: {sweep.program.function}(params, callbacks{run}){why}"
 
 
-def _show(found: Mapping[str, Any], as_json: bool) -> None:
+def _show(title: str, found: Mapping[str, Any], as_json: bool) -> None:
     """What was found, for people."""
     if as_json:
         return
     size, metric = found["size"], found["metric"]
     trials = "without end" if size is None else f"{size:,}"
-    print(f"sweep    {found['sweep']}")
+    print(f"sweep    {title}")
     print(f"trials   {trials}, method {found['method']}")
     print(f"metric   {metric['goal']} {metric['name']}" if metric else "metric   none")
     if found["program"]:

@@ -20,6 +20,7 @@ from sweeper.results import (
     rank,
     refuse_other_programs,
     run_value,
+    runs_elsewhere,
     target_reached,
     wandb_differs,
     without_number,
@@ -57,7 +58,7 @@ def launch(**given: Any) -> int:
     sweeper launch sweep.yaml -j 4 --gpus-per-trial 0.25
     sweeper launch sweep.yaml parameters.training.epochs.value=3 -n 10
     """
-    from sweeper.sweepfile import check_launchable, check_program
+    from sweeper.sweepfile import check_launchable, check_program, program_warnings
 
     sweep = options.load(given["spec"], **given)
     tree = Tree(sweep.base_dir)
@@ -71,7 +72,7 @@ def launch(**given: Any) -> int:
     check_launchable(sweep)
     check_program(sweep)
     say = messages.say_nothing if given["quiet"] else messages.say
-    for warning in sweep.warnings:
+    for warning in (*sweep.warnings, *program_warnings(sweep)):
         say(f"sweeper: {warning}")
     size = sweep.size()
     endless = size is None and not sweep.adaptive
@@ -91,6 +92,8 @@ def launch(**given: Any) -> int:
         many = counted(len(known), "trial")
         say(f"{sweep.title}: {many}: {', '.join(words)} -> {sweep.base_dir}")
         total = None if size is None else counts["new"] + counts["resumed"] + unchosen
+        if elsewhere := runs_elsewhere(sweep):
+            say(f"sweeper: {elsewhere}")
         if total and total > LARGE and not given["yes"] and sys.stdin.isatty():
             click.confirm(f"Run {total} trials?", abort=True, err=True)
     ending = None

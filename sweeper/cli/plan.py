@@ -73,6 +73,7 @@ def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "ta
         older_text_note,
         plan_row,
         refuse_other_programs,
+        runs_elsewhere,
     )
 
     from . import formatting
@@ -107,6 +108,8 @@ def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "ta
         writer.tail = {"estimate": cost}
     words = ", ".join(f"{number} {state}" for state, number in counts.items()) or "none"
     say(f"{sweep.title}: {counted(counts.total(), 'trial')}: {words}; in {sweep.base_dir}")
+    if elsewhere := runs_elsewhere(sweep):
+        say(f"sweeper: {elsewhere}")
     if sweep.adaptive:
         more = "further trials" if size is None else counted(max(0, size - counts.total()), "trial")
         say(f"method {sweep.chooser} is to choose {more} as results come in")

@@ -57,7 +57,7 @@ def status(target: Path, format_: str, **given: Any) -> None:
     head = {"sweep": index.name, "size": index.size, "counts": counts}
     if format_ == "table":
         words = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
-        print(f"{index.name}: {counted(len(rows), 'trial')}: {words or 'none'}")
+        print(f"{index.title}: {counted(len(rows), 'trial')}: {words or 'none'}")
         if not rows:
             return
     with formatting.writer(format_, head, columns, STATUS_FIELDS, names.all) as writer:
@@ -109,7 +109,7 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
     ranked = rank(index.entries, metric, top)
     if not ranked:
         check_metric(metric, index.records())
-        say(f"{index.name}: {nothing_to_rank(index, metric)}")
+        say(f"{index.title}: {nothing_to_rank(index, metric)}")
     _say_torn(item.record for item in ranked)
     rows = [best_row(item, index.repeated) for item in ranked]
     names = index.parameters()

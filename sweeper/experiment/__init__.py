@@ -4,6 +4,7 @@ Importing this loads neither Keras nor TensorFlow nor NumPy.
 """
 
 from .child_runs import can_have_child, make_child
+from .failures import describe_error
 from .keras_session import (
     configure_devices,
     keras_callbacks,
@@ -16,7 +17,7 @@ from .manager import ExperimentManager
 from .opening import adopt_run, close_run
 from .provenance import Origin
 from .retention import prune_checkpoints
-from .run import Run, describe_error
+from .run import Run
 from .settings import Settings
 from .source import Source, current_source, hold_source
 

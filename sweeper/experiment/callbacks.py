@@ -8,6 +8,8 @@ needs no change: as in Keras's BackupAndRestore, a resumed fit is told its first
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 import logging
 import sys
 from typing import Any
@@ -18,11 +20,13 @@ from sweeper.errors import UsageError
 from sweeper.tree import RunRecord, files
 
 from . import backend
+from .failures import in_one_line
 from .resuming import Fit
 from .run import Run
 
 log = logging.getLogger("sweeper.experiment")
 
+_CALLBACKS = list(inspect.signature(keras.Model.fit).parameters).index("callbacks")
 _DEPTH = 6  # frames between a callback and the fit that calls it, with some to spare
 
 
@@ -30,6 +34,8 @@ def run_callbacks(run: Run) -> list[keras.callbacks.Callback]:
     """The callbacks of ``run``, in the order in which they work. Seeds everything, as it is set."""
     if run.settings.reproducible and not run.closed:
         backend.seed_everything(run.seed)
+    if run.sweep is None:
+        _watch_fit()
     fit = Fit(run)
     return [Opener(fit), Recorder(fit), Checkpoint(fit), _backup(fit), Reporter(fit)]
 
@@ -47,6 +53,7 @@ class Opener(_RunCallback):
     """Comes first: moves the others of ours to the end, and seeds each epoch."""
 
     def on_train_begin(self, logs: Any = None) -> None:
+        self.run.go_on()
         if self.run.closed and not self.run.reopened:
             raise UsageError(
                 f"{self.run.path}: this run is over, and a run is written once: call prepare() "
@@ -225,6 +232,33 @@ class Reporter(_RunCallback):
 
 
 _OURS = (_RunCallback, Checkpoint)
+
+
+@functools.cache
+def _watch_fit() -> None:
+    """Let every ``fit`` tell the runs of its callbacks when it raises: Keras tells no callback."""
+    fit = keras.Model.fit
+
+    @functools.wraps(fit)
+    def told(*arguments: Any, **named: Any) -> Any:
+        given = named.get("callbacks", arguments[_CALLBACKS] if len(arguments) > _CALLBACKS else ())
+        given = keras.tree.flatten(getattr(given, "callbacks", given))  # as Keras does it
+        runs = [callback.run for callback in given if isinstance(callback, Opener)]
+        for run in runs:
+            run.fitting = True
+        why = ""
+        try:
+            return fit(*arguments, **named)
+        except BaseException as error:
+            why = in_one_line(error)
+            raise
+        finally:
+            for run in runs:
+                run.fitting = False
+                if why:
+                    run.leave(why)
+
+    keras.Model.fit = told
 
 
 class RaiseAtFirstBatch(keras.callbacks.Callback):  # type: ignore[misc]

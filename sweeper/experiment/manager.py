@@ -12,7 +12,7 @@ from sweeper.errors import UsageError
 from sweeper.sweepfile import default_monitored
 from sweeper.tree import Monitored, Program, RunRecord, Tree, explain
 
-from . import opening, provenance
+from . import failures, opening, provenance
 from .keras_session import keras_callbacks
 from .provenance import Origin
 from .run import ReportFunction, Run
@@ -83,7 +83,8 @@ class ExperimentManager:
         self._leave()
         origin = self._origin(self._seed if self._seed is not None else _user_seed())
         monitored = self._monitored(params)
-        self._run = opening.new_run(self.tree.of(params), params, monitored, origin, self.settings)
+        run = opening.new_run(self.tree.of(params), params, monitored, origin, self.settings)
+        self._own(run, origin)
         return self.callbacks
 
     def resume_run(self, experiment_id: str, run_id: str | os.PathLike[str]) -> Path | None:
@@ -97,12 +98,16 @@ class ExperimentManager:
         self._leave()
         origin = self._origin(0)
         run = opening.continue_run(record, self.settings, origin)
-        self._run = run if run is not None else opening.reopen(record, self.settings)
+        if run is not None:
+            self._own(run, origin)
+        else:
+            self._run = opening.reopen(record, self.settings)
         return record.latest_checkpoint
 
     @property
     def callbacks(self) -> list[Any]:
         """The callbacks of the current run, for ``model.fit``."""
+        self.run.go_on()
         return keras_callbacks(self.run, self._report)
 
     # -- a sweep ----------------------------------------------------------------------------
@@ -188,6 +193,14 @@ class ExperimentManager:
             f"{self.tree.base}: no run {experiment}/{run}; there is "
             f"{', '.join(known[-5:]) or 'nothing'}"
         )
+
+    def _own(self, run: Run, origin: Origin) -> None:
+        """``run`` is this script's or notebook's, which may fail and use it again."""
+        self._run = run
+        run.another_attempt = lambda: opening.continue_run(
+            RunRecord.at(run.path), self.settings, origin
+        )
+        failures.watch(run)
 
     def _leave(self) -> None:
         if self._run is not None and not self._run.closed and self._run.lease.held:

@@ -15,6 +15,8 @@ from sweeper.tree import (
     RunRecord,
     Tree,
     files,
+    is_self,
+    living_owner,
     plain,
     runs_of_trial,
     trial_state,
@@ -103,6 +105,7 @@ def continue_run(
     if not isinstance(attempts, list):
         raise TreeError(f"{paths.provenance}: expected the run's provenance, found a torn file")
     numbers = [a.get("number", 0) for a in attempts if isinstance(a, dict)]
+    why = _why_it_stopped(living_owner(paths.root))
     lease = Lease.acquire(paths.root, take_over=take_over, at_least=max(numbers, default=0) + 1)
     try:
         fresh = RunRecord.at(paths.root)
@@ -114,7 +117,7 @@ def continue_run(
         if origin is None:
             return Run(paths, entry, fresh.params, lease, settings)
         if attempts and attempts[-1].get("ended") is None:
-            attempts[-1] = {**attempts[-1], "ended": "interrupted: the process is gone"}
+            attempts[-1] = {**attempts[-1], "ended": f"interrupted: {why}"}
         mine = attempt(lease.number, origin, record.base)
         entry["attempts"] = [*attempts, mine]
         run = Run(paths, entry, dict(params or fresh.params), lease, settings)
@@ -124,6 +127,14 @@ def continue_run(
     except BaseException:
         lease.release()
         raise
+
+
+def _why_it_stopped(owner: dict[str, Any] | None) -> str:
+    if owner is None:
+        return "the process is gone"
+    if is_self(owner):
+        return "continued by the same process"
+    return f"taken over from process {owner.get('pid')} on {owner.get('host')}, which was alive"
 
 
 def _mend(record: RunRecord, params: Mapping[str, Any] | None) -> None:

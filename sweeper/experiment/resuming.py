@@ -36,6 +36,7 @@ class Fit:
         self.run = run
         self.retention = Retention(run.settings.keep, run.monitor)
         self.number = 0
+        self._attempt = run.attempt
         self.model: Any = None
         self.epochs = 0
         self.offset: int | None = None
@@ -54,6 +55,8 @@ class Fit:
 
     def begin(self, model: Any, params: Mapping[str, Any], epoch_iterator: Any) -> None:
         """A fit begins; nothing of it is restored yet."""
+        if self._attempt != self.run.attempt:  # another one in this process: as new
+            vars(self).update(vars(Fit(self.run)))
         self._input = InputPosition(epoch_iterator)
         self._loose = None
         self.number += 1

@@ -6,7 +6,6 @@ import logging
 import os
 import sys
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -26,6 +25,7 @@ from sweeper.tree import (
 
 from . import output, provenance
 from .backup import BackupStore
+from .failures import describe_error, in_one_line
 from .provenance import parent_name
 from .settings import Settings
 from .source import Source
@@ -35,8 +35,6 @@ log = logging.getLogger("sweeper.experiment")
 
 ReportFunction = Callable[[dict[str, Any]], None]
 """Receives ``{"epoch": n, "metrics": {…}}`` once the epoch is recorded and backed up."""
-
-_TRACEBACK_LINES = 30
 
 
 class Run:
@@ -63,6 +61,8 @@ class Run:
         self.attempt = lease.number
         self.closed = False
         self.reopened = False
+        self.fitting = False
+        self.another_attempt: Callable[[], Run | None] | None = None
         self.backups = BackupStore(paths, lease.check, parent_name(record.get("parent")))
         self.monitor = Monitor(settings.monitor, settings.mode)
         self.log = TrainingLog(paths.training_logs, lease.check)
@@ -71,6 +71,7 @@ class Run:
         self._entered = False
         self._missed = False
         self._first = True  # no row was recorded in this attempt yet
+        self._recorded = False  # nor in this process
         self._started = time.monotonic()
         self._elapsed_before = _elapsed_before(paths)
         self._best: Row | None = None
@@ -106,8 +107,9 @@ class Run:
 
         For train functions that are not Keras. A repeated epoch replaces its row.
         """
+        self.go_on()
         if epoch is None:
-            epoch = self.log.last_epoch + 1 if not self._first else self.resumed_epoch + 1
+            epoch = (self.log.last_epoch if self._recorded else self.resumed_epoch) + 1
         self.record(epoch, metrics)
         self.forward(epoch)
 
@@ -119,6 +121,7 @@ class Run:
         source = Path(state_dir)
         if not source.is_dir():
             raise UsageError(f"{source}: expected a directory with the state to save, found none")
+        self.go_on()
         self.backups.save_directory(source, self.log.last_epoch)
 
     def restore(self) -> Path | None:
@@ -126,6 +129,7 @@ class Run:
 
         ``resumed_epoch`` is then the epoch after which it was saved.
         """
+        self.go_on()
         found = self.backups.restore_directory()
         if found is None and not self.backups.newest_epoch():
             self.require_no_parent()
@@ -146,6 +150,7 @@ class Run:
 
     def __enter__(self) -> Run:
         """Within, the end of a ``fit`` does not end the run: it may have several."""
+        self.go_on()
         self._entered = True
         return self
 
@@ -155,7 +160,7 @@ class Run:
             if error is None:
                 self.close("finished")
             else:
-                self.interrupt(f"{type(error).__name__}: {error}")
+                self.interrupt(in_one_line(error))
 
     # -- what the callbacks use -------------------------------------------------------------
 
@@ -170,8 +175,10 @@ class Run:
         if self._first:
             self._first = False
             if epoch <= self.log.last_epoch:  # this attempt trains them again
+                self._record["attempts"][-1]["resumed_from_epoch"] = epoch - 1
                 self.log.cut(epoch - 1)
                 self._recall()
+        self._recorded = True
         replaces = epoch <= self.log.last_epoch
         self.log.record(row)
         if self.monitor.look_at(row) or replaces:
@@ -240,6 +247,9 @@ class Run:
         """
         if outcome not in OUTCOMES:
             raise UsageError(f"outcome: expected one of {', '.join(OUTCOMES)}, found {outcome!r}")
+        self.go_on()
+        if self.closed and self.another_attempt is not None:
+            return False  # it was over, and nobody else has it
         ending: dict[str, Any] = {
             "outcome": outcome,
             "time": provenance.now(),
@@ -251,7 +261,7 @@ class Run:
             ending["error"] = describe_error(error)
         data = files.dump_json(ending).encode()
         first = files.create_once(self.paths.outcome, data, guard=self.lease.check)
-        ended = outcome if error is None else f"{outcome}: {_one_line(ending['error'])}"
+        ended = outcome if error is None else f"{outcome}: {in_one_line(ending['error'])}"
         self._end_attempt(ended)
         self.backups.clear()
         self.closed = True
@@ -273,11 +283,29 @@ class Run:
         """This attempt runs these texts: more of the program was loaded since it began."""
         self._record["attempts"][-1]["source"] = source.keep(self.path.parent.parent)
 
+    def leave(self, why: str = "left for another run") -> None:
+        """Interrupt a run that this process has and does not train, unless others end it."""
+        if self.ends_with_fit and not self.fitting and self.lease.held:
+            self.interrupt(why)
+
+    def go_on(self) -> None:
+        """If the run was interrupted in this process, which uses it again: start another attempt.
+
+        Nothing happens to one that is over, nor in a sweep. Raises RunBusy, TreeError.
+        """
+        again = self.another_attempt() if self.closed and self.another_attempt else None
+        if again is None:
+            return
+        kept = ("another_attempt", "fitting", "_report", "_entered", "_recorded")
+        vars(self).update({k: v for k, v in vars(again).items() if k not in kept})
+        self.lease.on_exit = self._at_exit
+        if self._recorded:  # what this process has in memory goes on, whatever was saved
+            self._record["attempts"][-1]["resumed_from_epoch"] = self.log.last_epoch
+
     def _at_exit(self) -> None:
         if not self.closed and self.lease.held:
             error = getattr(sys, "last_value", None)
-            why = "the process ended" if error is None else f"{type(error).__name__}: {error}"
-            self.interrupt(why)
+            self.interrupt("the process ended" if error is None else in_one_line(error))
 
     def _end_attempt(self, ended: str) -> None:
         self._record["attempts"][-1] |= {"end": provenance.now(), "ended": ended[:500]}
@@ -293,20 +321,3 @@ def _elapsed_before(paths: RunPaths) -> float:
     except TreeError:
         return 0.0
     return float(value) if isinstance(value, (int, float)) else 0.0
-
-
-def describe_error(error: BaseException | dict[str, Any]) -> dict[str, Any]:
-    """Type, message and the last lines of the traceback, for outcome.json."""
-    if isinstance(error, dict):
-        return error
-    lines = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    return {
-        "type": type(error).__name__,
-        "message": str(error)[:2000],
-        "traceback": lines.strip().splitlines()[-_TRACEBACK_LINES:],
-    }
-
-
-def _one_line(error: dict[str, Any]) -> str:
-    lines = str(error.get("message", "")).strip().splitlines()
-    return ": ".join(filter(None, (str(error.get("type", "")), *lines[:1])))

@@ -51,7 +51,7 @@ class TrainingLog:
         self._rows[epoch] = row
         if epoch < before:
             self._rows = dict(sorted(self._rows.items()))
-        if new or epoch <= before or not self._whole:
+        if new or epoch <= before or not before or not self._whole:
             self._columns = sorted({*self._columns, *new})
             if not before and self._whole and not files.exists(self.path):
                 self._append(self._header() + self._line(row))

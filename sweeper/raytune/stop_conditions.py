@@ -100,7 +100,7 @@ class StopConditions:
         name = self.metric.name if self.metric else ""
         reported = result.get("reported") or []
         near = difflib.get_close_matches(name, reported, 1)
-        found = f"found {', '.join(reported)}" if reported else "found no report at all"
+        found = f"found {', '.join(reported)}" if reported else "found no number reported"
         if near:
             mend = f"did you mean {near[0]}?"
         elif self.script:

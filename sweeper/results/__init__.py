@@ -5,6 +5,7 @@ Pure: everything here is a function of the files, on any machine, with neither R
 
 from .copying import copy_best
 from .differences import difference
+from .elsewhere import runs_elsewhere
 from .estimate import Estimate, Estimator
 from .find import find_entry, find_run
 from .flat import ParameterNames, flatten, short_names
@@ -59,6 +60,7 @@ __all__ = [
     "rank",
     "refuse_other_programs",
     "run_value",
+    "runs_elsewhere",
     "score",
     "short_names",
     "target_reached",

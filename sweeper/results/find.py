@@ -60,7 +60,8 @@ def find_run(
         index = open_index(Path(target), storage=storage, name=base_name)
         entry = find_entry(index, trial)
         if entry.record is None:
-            raise UsageError(f"{text}: expected a trial with a run, found one that is pending")
+            found = "; ".join(["found one that is pending", *index.notes])
+            raise UsageError(f"{text}: expected a trial with a run, {found}")
         return entry.record, index.sweep
     raise UsageError(
         f"{text}: expected a run (…/exp-…/run--…), an experiment, or SPEC:TRIAL such as "

@@ -133,6 +133,11 @@ class Index:
         return {name: found[name] for name in STATUSES if name in always or found[name]}
 
     @property
+    def title(self) -> str:
+        """What people call it: the sweep's title, or the directory's name."""
+        return self.sweep.title if self.sweep is not None else self.name
+
+    @property
     def repeated(self) -> bool:
         """Whether experiments have several runs with different seeds, as ``repeats`` asks."""
         if self.sweep is not None and self.sweep.repeats > 1:

@@ -260,7 +260,7 @@ def metric_to_rank_by(index: Index, name: str | None, goal: Goal | None) -> Metr
     if metric is None:
         found = ", ".join(metric_names(index.records())) or "nothing yet"
         raise UsageError(
-            f"{index.name}: expected one metric to rank by, found none that the sweep or all runs "
+            f"{index.title}: expected one metric to rank by, found none that the sweep or all runs "
             f"name; pass --metric NAME (the runs have recorded {found})"
         )
     return metric
@@ -278,19 +278,21 @@ def without_number(index: Index, metric: Metric) -> list[Entry]:
 
 
 def nothing_to_rank(index: Index, metric: Metric) -> str:
-    """Why no run is ranked, in words."""
+    """Why no run is ranked, in words: whoever has a number and has not failed is."""
     name = metric.name
-    records = (entry.record for entry in index.entries if entry.record is not None)
-    numbers = sum(score(record, metric) is not None for record in records)
-    if numbers:
-        runs = counted(numbers, "run")
-        return f"{runs} recorded a number for {name}, but failed: see `sweeper status`"
-    others = len(without_number(index, metric))
-    if not others:
+    empty = without_number(index, metric)
+    failed = [entry for entry in index.entries if entry.failed]
+    numbers = sum(e.record is not None and score(e.record, metric) is not None for e in failed)
+    silent = len(failed) - numbers - sum(entry.failed for entry in empty)
+    found = {
+        f"recorded a number for {name}, but failed": numbers,
+        f"recorded {name}, but NaN or infinity only": len(empty),
+        f"failed before recording {name}": silent,
+    }
+    why = "; ".join(f"{counted(number, 'run')} {what}" for what, number in found.items() if number)
+    if not why:
         return f"no run has recorded {name} yet"
-    return (
-        f"{counted(others, 'run')} recorded {name}, but NaN or infinity only: no number to rank by"
-    )
+    return f"nothing to rank: {why}{': see `sweeper status`' if failed else ''}"
 
 
 def target_reached(entries: Iterable[Entry], metric: Metric | None) -> bool:

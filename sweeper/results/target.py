@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import SweeperError, UsageError
 from sweeper.tree import Tree
+from sweeper.wording import nearest
 
+from .elsewhere import runs_elsewhere
 from .index import Index, index_directory, index_sweep
 
 if TYPE_CHECKING:
@@ -57,16 +59,25 @@ def open_index(
         if target.name == STORED and _is_home(home) and not (storage or name or seed or overrides):
             return _stored(home.parent.parent, home)
         sweep = load_target(target, overrides, storage=storage, name=name, seed=seed)
-        return index_sweep(sweep)
+        index = index_sweep(sweep)
+        if not any(entry.record for entry in index.entries):
+            index.notes.append(runs_elsewhere(sweep) or f"{sweep.title}: no run in {index.base}")
+        return index
     if overrides or name is not None or seed is not None:
         what = "KEY=VALUE" if overrides else "--name" if name is not None else "--seed"
         raise UsageError(f"{target}: {what} changes a sweep file, but this is none: leave it out")
-    for directory in (target, (storage or Path(DEFAULT_STORAGE)) / target):
+    below = (storage or Path(DEFAULT_STORAGE)) / target
+    for directory in (target, below):
         if directory.is_dir():
             return _open_directory(directory.resolve())
+    above = [place / below for place in Path.cwd().parents]
+    files = [path.name for path in target.parent.glob("*.y*ml") if path.is_file()]
+    offers = [place for place in above if place.is_dir()]
+    offers += map(target.with_name, nearest(target.name, files))
     raise UsageError(
         f"{target}: expected a sweep file, a base directory or a sweeps/<name> directory in it, "
-        f"found nothing there, nor in {storage or DEFAULT_STORAGE}; look at the spelling"
+        f"found nothing there, nor in {(storage or Path(DEFAULT_STORAGE)).absolute()}; "
+        f"{f'did you mean {offers[0]}?' if offers else 'look at the spelling'}"
     )
 
 

@@ -106,10 +106,11 @@ def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 def _never(branch: ast.If) -> bool:
     """Whether an import does not enter the branch: ``__main__``'s, or for type checkers only."""
     test = branch.test
-    return _is_guard(branch) or _dotted(test).rpartition(".")[2] == "TYPE_CHECKING"
+    return is_guard(branch) or dotted(test).rpartition(".")[2] == "TYPE_CHECKING"
 
 
-def _is_guard(statement: ast.stmt) -> bool:
+def is_guard(statement: ast.stmt) -> bool:
+    """Whether it is ``if __name__ == "__main__":``, however written."""
     if not isinstance(statement, ast.If):
         return False
     for node in ast.walk(statement.test):
@@ -150,7 +151,7 @@ def _fit(function: _Def) -> tuple[Fit, str]:
     required = len(positional) - len(args.defaults)
     for decorator in function.decorator_list:
         called = decorator.func if isinstance(decorator, ast.Call) else decorator
-        if _dotted(called).rpartition(".")[2] in _COMMANDS:
+        if dotted(called).rpartition(".")[2] in _COMMANDS:
             return "no", _COMMAND
     if isinstance(function, ast.AsyncFunctionDef):
         return "no", "is async, which nobody awaits"
@@ -173,7 +174,7 @@ def _runs_itself(statements: list[ast.stmt], name: str) -> int | None:
     """
     own = {s.name for s in statements if isinstance(s, _Def)}
     for statement in statements:
-        if _is_guard(statement):
+        if is_guard(statement):
             return statement.lineno
         rebinds = any(True for _ in _bindings(statement, name))
         for node in _expressions(statement):
@@ -181,10 +182,10 @@ def _runs_itself(statements: list[ast.stmt], name: str) -> int | None:
                 used = node.id == name and not rebinds
                 if used or (isinstance(statement, ast.Expr) and node.id in own):
                     return node.lineno
-            dotted = _dotted(node.func) if isinstance(node, ast.Call) else ""
-            if dotted in _RUNNING_WHOLE or dotted.rpartition(".")[2] in _RUNNING:
+            called = dotted(node.func) if isinstance(node, ast.Call) else ""
+            if called in _RUNNING_WHOLE or called.rpartition(".")[2] in _RUNNING:
                 return statement.lineno
-            if isinstance(node, ast.Attribute) and _dotted(node) == "sys.argv":
+            if isinstance(node, ast.Attribute) and dotted(node) == "sys.argv":
                 return node.lineno
     return None
 
@@ -214,10 +215,10 @@ def _expressions(statement: ast.stmt) -> Iterator[ast.AST]:
         yield from inner
 
 
-def _dotted(node: ast.AST) -> str:
+def dotted(node: ast.AST) -> str:
     """``a.b.c`` of a name or attribute; what is before a call is left out: ``make().fit`` is
     ``.fit``.
     """
     if isinstance(node, ast.Name):
         return node.id
-    return f"{_dotted(node.value)}.{node.attr}" if isinstance(node, ast.Attribute) else ""
+    return f"{dotted(node.value)}.{node.attr}" if isinstance(node, ast.Attribute) else ""

@@ -62,27 +62,40 @@ def load_sweep(path: Path | str, overrides: Sequence[str] = (), **changes: Any) 
     return sweep
 
 
+_PROGRAM = "a program: name it in one, `program: {}`"
+_OTHERS = {
+    ".py": _PROGRAM,
+    ".sh": _PROGRAM,
+    ".ipynb": "a notebook: save it as a script, which a sweep file can name",
+    ".csv": "a table: name it in one, `trials: {}`",
+}  # what else is given as one, by its ending
+
+
 def _text(path: Path) -> str:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        files = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        files = [p.name for p in path.parent.glob("*.y*ml") if p.is_file()]
         close = nearest(path.name, files)
         hint = f": did you mean {path.parent / close[0]}?" if close else ""
         raise UsageError(f"{path}: there is no such file{hint}") from None
     except IsADirectoryError:
-        raise UsageError(f"{path}: expected a sweep file, found a directory") from None
+        files = sorted(p.name for p in path.glob("*.y*ml"))
+        hint = f": did you mean {path / files[0]}?" if files else ""
+        raise UsageError(f"{path}: expected a sweep file, found a directory{hint}") from None
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-    if path.suffix in (".py", ".ipynb"):
+    if what := _OTHERS.get(path.suffix):
         raise UsageError(
-            f"{path}: expected a sweep file (YAML), found a program: name it in one, "
-            f"`program: {path.name}`; `sweeper init` writes a sweep file to start from"
+            f"{path}: expected a sweep file (YAML), found {what.format(path.name)}; "
+            "`sweeper init` writes a sweep file to start from"
         )
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         document = Document(str(path), data.decode("utf-16", "replace").split("\n"))
         problem = document.problem((1, 1), "the file is UTF-16 text", mend="save it as UTF-8")
         raise SpecError([problem])
+    if b"\0" in data:
+        raise UsageError(f"{path}: expected a sweep file (YAML), found a file that is no text")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -14,6 +14,7 @@ from sweeper.wording import nearest
 
 from .command import command_words
 from .function_or_script import DetectedMode, Mode, detect_mode
+from .own_search import OwnSearch, find_own_search, started_by
 from .sweep import MOST_LAUNCHED_TRIALS, Sweep
 
 _INTERPRETER = re.compile(r"(python|pypy|bash|sh|Rscript|julia|perl|node)[\d.]*")
@@ -83,7 +84,10 @@ def check_early_terminate(sweep: Sweep) -> None:
 
 
 def check_program(sweep: Sweep) -> None:
-    """Refuse a sweep whose program is not there. Raises SpecError with what was looked for."""
+    """Refuse a sweep whose program is not there, or would start another search in every trial.
+
+    Raises SpecError with what was looked for, or the line. Nothing is imported.
+    """
     program = sweep.program
     names_program = sweep.command is None or any("${program}" in str(w) for w in sweep.command)
     if program is None:
@@ -103,6 +107,7 @@ def check_program(sweep: Sweep) -> None:
         message = f"{file} is a notebook, which cannot be run as a program"
         mend = f"save it as a script: jupyter nbconvert --to script {file.name}"
     elif file.is_file():
+        _check_own_search(sweep, file)
         return
     elif file.is_dir():
         message = f"{file} is a directory, expected a file"
@@ -117,6 +122,37 @@ def check_program(sweep: Sweep) -> None:
     raise SpecError([sweep.problem("program", message, mend)])
 
 
+def _own_search(sweep: Sweep, file: Path) -> OwnSearch | None:
+    function = sweep.program.function if sweep.program else None
+    called = program_mode(sweep) == "function"
+    try:
+        return find_own_search(file.read_bytes(), function if called else None)
+    except OSError:
+        return None
+
+
+def _check_own_search(sweep: Sweep, file: Path) -> None:
+    found = _own_search(sweep, file)
+    if found is None or found.meant or not found.sure:
+        return
+    message = f"{file}:{found.line}: {found.call}(…) would start {found.what} in every trial"
+    once = f"call {found.function}() once there" if found.function else "train once there instead"
+    mend = f"the sweep file takes its place: {once}, or name the file that trains"
+    if program_mode(sweep) == "function":
+        mend = 'move it below `if __name__ == "__main__":`, as the file is imported'
+    raise SpecError([sweep.problem("program", message, mend)])
+
+
+def program_warnings(sweep: Sweep) -> list[str]:
+    """What is doubtful in the program: a search of its own that may be meant, or not be reached."""
+    file = program_file(sweep)
+    found = _own_search(sweep, file) if file is not None else None
+    if found is None or (found.sure and not found.meant):
+        return []
+    when = "in every trial" if found.sure else "in every trial that comes there"
+    return [f"{file}:{found.line}: {found.call}(…) starts {found.what} {when}"]
+
+
 def check_command(sweep: Sweep) -> None:
     """Refuse a `command` that this machine cannot start: every trial would end with 127.
 
@@ -127,6 +163,10 @@ def check_command(sweep: Sweep) -> None:
     words = command_words(sweep, {}, environ=os.environ)
     if words[0] == "/usr/bin/env":
         words = words[1:]
+    if what := started_by(words):
+        message = f"every trial would start {what}"
+        mend = "the sweep file takes its place: write the words that train once"
+        raise SpecError([sweep.problem("command", message, mend)])
     if not words or words[0].startswith("-") or "=" in words[0]:
         return  # options and variables of `env`
     name, *others = words
@@ -140,6 +180,8 @@ def check_command(sweep: Sweep) -> None:
         message = f"there is no file {Path(script).absolute()}"
         mend = "names in `command` are looked for in the current directory; `${program}` is not"
         raise SpecError([sweep.problem("command", message, mend)])
+    if is_python and script.endswith(".py"):
+        _check_own_search(sweep, Path(script))
 
 
 def _import_path(sweep: Sweep) -> list[Path]:

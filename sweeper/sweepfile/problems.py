@@ -99,6 +99,21 @@ class Problems:
         line = self._place(key, True)[0][0]
         self.warnings.append(f"{self.document.name}:{line}: {key_text(key)}: {message}")
 
+    def warn_of_python_words(self, key: KeyPath, value: Any) -> None:
+        """Say so where text in ``value`` is Python's word for what YAML writes otherwise."""
+        found, todo = set(), [value]
+        while todo:
+            item = todo.pop()
+            if isinstance(item, str):
+                found.add(item)
+            elif isinstance(item, (list, tuple)):
+                todo += item
+            elif isinstance(item, dict):
+                todo += item.values()
+        for word, meant in (("None", "null"), ("True", "true"), ("False", "false")):
+            if word in found:
+                self.warn(key, f"'{word}' is text here: write {meant} if Python's {word} is meant")
+
     def warn_inside(self, key: KeyPath, text: str, column: int, message: str) -> None:
         """Note something about one place inside the text that stands at ``key``."""
         (line, start), exact = self._place(key, False)

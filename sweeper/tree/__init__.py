@@ -7,7 +7,7 @@ from . import files
 from .choices import Choices
 from .compare import MISSING, diff, explain
 from .identity import Monitored, group_canonicals, groups_as_stored, plain
-from .lease import HEARTBEAT, Lease, living_owner, process_start
+from .lease import HEARTBEAT, Lease, is_self, living_owner, process_start
 from .metrics import Monitor, Row, as_row, best_row, mode_of, read_rows
 from .paths import RunPaths, next_run_name
 from .planning import (
@@ -47,6 +47,7 @@ __all__ = [
     "files",
     "group_canonicals",
     "groups_as_stored",
+    "is_self",
     "living_owner",
     "mode_of",
     "model_epoch",

@@ -143,7 +143,7 @@ class Lease:
         while True:
             numbers = lease_numbers(directory)
             owner = living_owner(directory) if numbers else None
-            if owner is not None and not take_over and not _is_self(owner):
+            if owner is not None and not take_over and not is_self(owner):
                 raise RunBusy(
                     f"{directory}: owned by process {owner.get('pid')} on {owner.get('host')}, "
                     f"which is alive: wait for it to end, or stop it"
@@ -173,7 +173,7 @@ class Lease:
         if not self.held:
             raise LeaseLost(
                 f"{self.directory}: this process (lease {self.number}) does not own it any more: "
-                "another process continues the work, or the directory is gone; stop writing"
+                "another process or manager continues it, or the directory is gone; stop writing"
             )
 
     @property
@@ -193,7 +193,8 @@ class Lease:
             files.remove(self.path)
 
 
-def _is_self(owner: dict[str, Any]) -> bool:
+def is_self(owner: dict[str, Any]) -> bool:
+    """Is the owner that a lease names this very process?"""
     return owner.get("pid") == os.getpid() and owner.get("host") == pid_scope()["host"]
 
 

@@ -54,6 +54,8 @@ def build_space(
             "`parameters` is missing: there is nothing to try",
             "add `parameters:`, for example  lr: {min: 0.001, max: 0.1}",
         )
+    problems.warn_of_python_words(("base",), base)
+    problems.warn_of_python_words(("trials",), trials)
     listed = _listed(problems, trials, base) if trials is not None else None
     if method == "list" or listed is not None:
         _refuse_in_list(problems, parameters, listed or ())

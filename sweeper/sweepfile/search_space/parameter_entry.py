@@ -55,9 +55,8 @@ def parse_parameter(problems: Problems, body: Any, key: KeyPath) -> Distribution
         problems.expected(key, "a parameter", body, "write `value: null` if null is meant")
         return None
     if not isinstance(body, dict):
-        of = Distribution("constant", value=body)
-        _warn_of_python_words(problems, of, key)
-        return of
+        problems.warn_of_python_words(key, body)
+        return Distribution("constant", value=body)
     if not body:
         problems.expected(
             key, f"one of {one_of(PARAMETER_KEYS[:8])}", body, "for a group: `parameters:`"
@@ -72,7 +71,7 @@ def parse_parameter(problems: Problems, body: Any, key: KeyPath) -> Distribution
         return None
     found = _typed(problems, body, key, kind)
     if found is not None:
-        _warn_of_python_words(problems, found, key)
+        problems.warn_of_python_words(key, [found.values, found.value])
     return found
 
 
@@ -234,14 +233,6 @@ def _looks_like_number(text: str) -> bool:
         return math.isfinite(float(text))
     except ValueError:
         return False
-
-
-def _warn_of_python_words(problems: Problems, of: Distribution, key: KeyPath) -> None:
-    """Say so where text among the values is Python's word for what YAML writes otherwise."""
-    values = of.values if of.kind != "constant" else (of.value,)
-    for word, meant in (("None", "null"), ("True", "true"), ("False", "false")):
-        if any(isinstance(value, str) and value == word for value in values or ()):
-            problems.warn(key, f"'{word}' is text here: write {meant} if Python's {word} is meant")
 
 
 def _categorical(

@@ -46,7 +46,8 @@ class Document:
     def source(self, place: Place) -> str:
         """The text of a line as messages show it; nothing where the place is too far right."""
         line, column = place
-        return self.line(line).expandtabs(1)[:200].rstrip() if column <= 200 else ""
+        text = self.line(line).expandtabs(1)[:200].rstrip() if column <= 200 else ""
+        return "".join(c if c.isprintable() else "�" for c in text)  # a terminal obeys some
 
 
 def key_text(key: KeyPath) -> str:

@@ -122,7 +122,9 @@ def test_status_shows_why_a_trial_failed_and_where(
 ) -> None:
     assert main(["status", str(grid_file)]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("grid: 4 trials: 1 finished, 1 interrupted, 1 pending, 1 failed\n")
+    assert out.startswith(
+        "tree (sweep grid): 4 trials: 1 finished, 1 interrupted, 1 pending, 1 failed\n"
+    )
     assert "trial 2 failed: ValueError: no such layer\n" in out
     assert "output.log" in out
 

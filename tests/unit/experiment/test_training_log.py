@@ -52,3 +52,12 @@ def test_a_torn_end_is_dropped_and_mended(tmp_path):
     log = TrainingLog(path)
     log.record(as_row(2, {"loss": 0.25}))
     assert path.read_text() == "epoch,loss\n1,0.5\n2,0.25\n"
+
+
+def test_a_row_without_metrics_is_whole(tmp_path):
+    log = TrainingLog(tmp_path / "log.csv")
+    log.record(as_row(1, {"loss": "good"}))
+    log.record(as_row(2, {}))
+    assert read_rows(log.path) == ([{"epoch": 1}, {"epoch": 2}], False)
+    log.record(as_row(3, {"loss": 1.0}))
+    assert log.path.read_text() == "epoch,loss\n1,\n2,\n3,1.0\n"

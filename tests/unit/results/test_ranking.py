@@ -203,6 +203,11 @@ def test_why_nothing_is_ranked(tmp_path: Path, add: Add) -> None:
 
     assert why() == "no run has recorded val_loss yet"
     add(nan, -inf)
-    assert why() == "1 run recorded val_loss, but NaN or infinity only: no number to rank by"
+    nans = "1 run recorded val_loss, but NaN or infinity only"
+    assert why() == f"nothing to rank: {nans}"
+    add(outcome="failed")
+    silent = "1 run failed before recording val_loss: see `sweeper status`"
+    assert why() == f"nothing to rank: {nans}; {silent}"
     add(1.0, outcome="failed")
-    assert why() == "1 run recorded a number for val_loss, but failed: see `sweeper status`"
+    number = "1 run recorded a number for val_loss, but failed"
+    assert why() == f"nothing to rank: {number}; {nans}; {silent}"

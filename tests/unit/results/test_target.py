@@ -17,6 +17,7 @@ from sweeper.results import (
     load_target,
     open_index,
     rank,
+    runs_elsewhere,
 )
 from sweeper.sweepfile import Sweep
 from sweeper.tree import RunRecord
@@ -106,10 +107,12 @@ def test_a_base_of_several_sweeps_shows_all_and_says_so(base: Path) -> None:
 
 
 def test_what_is_neither_is_refused_with_an_offer(tmp_path: Path, base: Path) -> None:
-    with pytest.raises(UsageError, match=r"found nothing there, nor in experiments"):
+    with pytest.raises(UsageError, match=r"found nothing there, nor in .*experiments"):
         open_index(tmp_path / "nothing")
     with pytest.raises(UsageError, match=rf"did you mean {tmp_path / 'grid.yaml'}"):
         open_index(tmp_path)
+    with pytest.raises(UsageError, match=rf"did you mean {tmp_path / 'grid.yaml'}"):
+        open_index(tmp_path / "grid.yml")
     with pytest.raises(UsageError, match=r"--name changes a sweep file"):
         open_index(base, name="other")
     with pytest.raises(UsageError, match=r"KEY=VALUE changes a sweep file"):
@@ -167,3 +170,48 @@ def test_the_best_run_is_copied_out_of_the_tree(base: Path, tmp_path: Path) -> N
     assert all(path.read_bytes() for path in copies)
     with pytest.raises(UsageError, match="new or empty directory"):
         copy_best(best, tmp_path / "out" / "best")
+
+
+@pytest.fixture
+def launched(base: Path, grid_file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The grid with its default storage, launched beside its file; the file's directory."""
+    text = grid_file.read_text()
+    grid_file.write_text("".join(x for x in text.splitlines(True) if not x.startswith("storage")))
+    (grid_file.parent / "deep" / "er").mkdir(parents=True)
+    monkeypatch.chdir(grid_file.parent)
+    return grid_file.parent
+
+
+@pytest.mark.parametrize("where", ["deep/er", "..", "deep"])
+def test_a_sweep_read_from_another_directory_says_where_its_runs_are(
+    launched: Path, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(launched / where)
+    file = launched / "grid.yaml"
+    (note,) = open_index(file).notes
+    assert f"no run in {Path.cwd()}/experiments/tree, but 3 trials with runs (3 fini" in note
+    assert note.endswith(f"add --storage {launched}/experiments")
+    assert not open_index(file, storage=launched / "experiments").notes
+    with pytest.raises(UsageError, match=r"pending; .* add --storage"):
+        find_run(f"{file}:1")
+
+
+def test_a_tree_above_the_current_directory_is_offered(
+    launched: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(launched / "deep")
+    (note,) = open_index(launched / "grid.yaml", storage=Path("other")).notes
+    assert note == f"tree (sweep grid): no run in {launched}/deep/other/tree"
+    with pytest.raises(UsageError, match=rf"did you mean {launched}/experiments/tree\?"):
+        open_index(Path("tree"))
+
+
+def test_a_sweep_with_runs_here_is_not_looked_for_elsewhere(
+    launched: Path, run_trial: RunTrial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(launched / "deep")
+    sweep = load_target(launched / "grid.yaml")
+    assert "--storage" in runs_elsewhere(sweep)
+    run_trial(sweep, next(sweep.trials()), rows=ROWS)
+    assert runs_elsewhere(sweep) == ""
+    assert not open_index(launched / "grid.yaml").notes

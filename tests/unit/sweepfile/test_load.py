@@ -574,10 +574,23 @@ def test_a_name_that_every_project_has_tells_its_folder(tmp_path: Path, stem: st
     assert names == {(f"{folder}-{stem}",) * 2 for folder in ("resnet", "vit")}
 
 
-@pytest.mark.parametrize("name", ["train.py", "digits.ipynb"])
-def test_a_program_is_no_sweep_file(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_text("x = 1\n")
-    with pytest.raises(UsageError, match=f"found a program: name it in one, `program: {name}`"):
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("train.py", "a program: name it in one, `program: train.py`"),
+        ("train.sh", "a program: name it in one, `program: train.sh`"),
+        ("digits.ipynb", "a notebook: save it as a script"),
+        ("points.csv", "a table: name it in one, `trials: points.csv`"),
+        ("binary.yaml", "a file that is no text"),
+        ("folder", "a directory: did you mean .*folder/sweep.yaml"),
+    ],
+)
+def test_what_is_no_sweep_file_is_called_what_it_is(tmp_path: Path, name: str, found: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "sweep.yaml").write_text(MINIMAL)
+    if name != "folder":
+        (tmp_path / name).write_bytes(b"x = 1\0\n")
+    with pytest.raises(UsageError, match=f"found {found}"):
         load_sweep(tmp_path / name)
 
 
@@ -627,3 +640,28 @@ def test_words_of_python_that_are_text_here_are_said(load: Load) -> None:
         "parameters.a: 'True' is te",
         "parameters.b: 'None' is te",
     ]
+
+
+def test_a_source_line_never_commands_the_terminal(complaints: Callable[..., list[str]]) -> None:
+    (text,) = complaints('method: grid\nx: "\x1b[31m"\n')
+    assert "\x1b" not in text
+
+
+def test_words_of_python_among_values_are_warned_of(load: Load) -> None:
+    text = "method: grid\nparameters: {a: {values: [None, 1]}, b: {value: 'True'}}\n"
+    none, true = load(text).warnings
+    assert none.endswith("'None' is text here: write null if Python's None is meant")
+    assert true.endswith("'True' is text here: write true if Python's True is meant")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "method: grid\nbase: {z: [None]}\nparameters: {a: 1}\n",
+        "method: list\ntrials: [{x: {y: None}}]\n",
+        "method: grid\nparameters: {a: {values: [[None, 1], [2]]}}\n",
+    ],
+)
+def test_words_of_python_deep_within_are_warned_of(load: Load, text: str) -> None:
+    (warning,) = load(text).warnings
+    assert "'None' is text here" in warning
