@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from sweeper.errors import UsageError
-from sweeper.tree import RunRecord, Tree
+from sweeper.tree import Program, RunRecord, Tree
 from sweeper.worker import Child, ServerControl, Session
 
 PLAIN = """
@@ -83,7 +83,7 @@ class Bench:
             "metric": "loss",
             "cpus": 1,
             "gpus": [],
-            "program": self.session.path,
+            "program": Program.at(self.session.path).to_json(),
             "last_attempt": True,
             **more,
         }

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from sweeper.tree import Tree
+from sweeper.tree import Program, Tree
 from sweeper.worker import Child, ServerControl, Session
 
 TRAIN = """
@@ -75,7 +75,7 @@ class Trials:
                 "trial": trial, "params": {"model": {"units": units}}, "replicate": 0, "seed": 7,
                 "base": str(self.base), "sweep": "s", "monitored": ["model"], "checkpoint": {},
                 "metric": "loss", "cpus": self.session.threads, "gpus": [],
-                "program": self.session.path, "last_attempt": True,
+                "program": Program.at(self.session.path).to_json(), "last_attempt": True,
             }
         )  # fmt: skip
         while True:
