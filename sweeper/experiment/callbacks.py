@@ -68,6 +68,9 @@ class Opener(_RunCallback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.fit.begin_epoch(epoch)
 
+    def on_test_begin(self, logs: Any = None) -> None:
+        self.fit.begin_validation()
+
 
 class Recorder(_RunCallback):
     """Writes the row of the epoch and performances.json."""

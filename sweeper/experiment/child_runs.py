@@ -68,6 +68,9 @@ def _state(parent: RunRecord) -> tuple[dict[str, Any], list[Path]] | None:
     epoch, owner, _ = max(found)
     experiment, _, run = owner.partition("/")
     entry = {"experiment": experiment, "run": run, "epoch": epoch}
+    for name in store.names("fit"):  # earlier fits are given back to the child, too
+        manifest = files.read_json(store.root / name / "state.json") or {}
+        found.append((0, str(manifest.get("owner")), store.root / name))
     return entry, [path for _, other, path in found if other == parent_name(entry)]
 
 

@@ -26,7 +26,9 @@ from typing import Any
 LONGEST = 1_000_000  # items of a container
 LARGE = 1 << 20  # bytes of an array, from which on a digest stands for it in a comparison
 
-_FACTORIES: dict[str, Any] = {k.__name__: k for k in (list, dict, set, int, float, str, bool, tuple)}
+_FACTORIES: dict[str, Any] = {
+    k.__name__: k for k in (list, dict, set, int, float, str, bool, tuple)
+}
 _DICTS: dict[str, Any] = {
     "dict": dict,
     "OrderedDict": collections.OrderedDict,
@@ -58,7 +60,7 @@ class Stays(Exception):
 def of_library(kind: type) -> bool:
     """Is this a class of Python's or of a library whose objects are not looked into?"""
     root = str(kind.__module__).partition(".")[0]
-    return root in _LIBRARIES or root in sys.stdlib_module_names and root != "__main__"
+    return root in _LIBRARIES or (root in sys.stdlib_module_names and root != "__main__")
 
 
 class Encoder:
@@ -82,7 +84,7 @@ class Encoder:
 
     def encode(self, value: Any) -> Any:
         """``value`` as JSON. Raises NotStorable, Stays."""
-        if value is None or isinstance(value, (bool, str)) and type(value) in (bool, str):
+        if value is None or (isinstance(value, (bool, str)) and type(value) in (bool, str)):
             return value
         if type(value) is int:
             return value
@@ -120,7 +122,11 @@ class Encoder:
         if kind is collections.deque:
             return {"kind": "deque", "items": self._all(value), "length": value.maxlen}
         if _DICTS.get(name) is kind:
-            node = {"kind": name, "keys": self._all(value), "values": self._all(value.values())}
+            node: dict[str, Any] = {
+                "kind": name,
+                "keys": self._all(value),
+                "values": self._all(value.values()),
+            }
             if kind is collections.defaultdict:
                 node["factory"] = getattr(value.default_factory, "__name__", None)
             return node
@@ -260,7 +266,7 @@ class Decoder:
         if kind in ("list", "deque"):
             make = list if kind == "list" else collections.deque
             same = type(current) is make and getattr(current, "maxlen", None) == node.get("length")
-            fresh = [] if kind == "list" else collections.deque(maxlen=node["length"])
+            fresh: Any = [] if kind == "list" else collections.deque(maxlen=node["length"])
             target = self._keep(number, current if same else fresh)
             old = list(target)
             items = [
@@ -308,7 +314,8 @@ class Decoder:
         old = dict(target)
         keys = [self.decode(key) for key in node["keys"]]
         values = [
-            self.decode(value, old.get(key)) for key, value in zip(keys, node["values"], strict=True)
+            self.decode(value, old.get(key))
+            for key, value in zip(keys, node["values"], strict=True)
         ]
         target.clear()
         target.update(dict(zip(keys, values, strict=True)))
@@ -343,8 +350,7 @@ class Decoder:
             return self._array(node, kind, current)
         if kind in ("Generator", "RandomState"):
             return self._generator(node, kind, current)
-        import pandas as pd
-
+        pd = importlib.import_module("pandas")
         if kind == "Series":
             values, index, name, dtype = map(self.decode, node["parts"])
             return pd.Series(values, index, name=name, dtype=dtype)

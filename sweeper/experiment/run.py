@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,7 @@ class Run:
         self._missed = False
         self._first = True  # no row was recorded in this attempt yet
         self._recorded = False  # nor in this process
+        self._position: int | None = None  # after which epoch this attempt stands
         self._started = time.monotonic()
         self._elapsed_before = _elapsed_before(paths)
         self._best: Row | None = None
@@ -109,7 +110,8 @@ class Run:
         """
         self.go_on()
         if epoch is None:
-            epoch = (self.log.last_epoch if self._recorded else self.resumed_epoch) + 1
+            before = self.log.last_epoch if self._recorded else self.resumed_epoch
+            epoch = (before if self._position is None else self._position) + 1
         self.record(epoch, metrics)
         self.forward(epoch)
 
@@ -178,7 +180,7 @@ class Run:
                 self._record["attempts"][-1]["resumed_from_epoch"] = epoch - 1
                 self.log.cut(epoch - 1)
                 self._recall()
-        self._recorded = True
+        self._recorded, self._position = True, epoch
         replaces = epoch <= self.log.last_epoch
         self.log.record(row)
         if self.monitor.look_at(row) or replaces:
@@ -197,7 +199,7 @@ class Run:
 
     def rewind(self, epoch: int) -> None:
         """Go on after ``epoch``: the rows after it are forgotten."""
-        self.resumed_epoch = epoch
+        self.resumed_epoch = self._position = epoch
         self.log.cut(epoch)
         self._recall()
         if self.log.rows:
@@ -207,6 +209,26 @@ class Run:
             files.remove(self.paths.performances)
         self._record["attempts"][-1]["resumed_from_epoch"] = epoch
         self._write_record()
+
+    def pass_over(self, epoch: int) -> None:
+        """Go on after ``epoch``, whose fit is over; what comes after may be given back too."""
+        self._first = False
+        self.resumed_epoch = self._position = epoch
+        self._record["attempts"][-1]["resumed_from_epoch"] = epoch
+
+    @property
+    def position(self) -> int:
+        """After which epoch this attempt stands, of what it has trained or was given back."""
+        return self._position or 0
+
+    def note_inexact(self, why: Iterable[str]) -> None:
+        """Say in run.json in what this attempt is not what it would have been undisturbed."""
+        known = self._record["attempts"][-1].setdefault("inexact", [])
+        known += [text for text in why if text not in known]
+        self._write_record()
+
+    def __deepcopy__(self, memo: object) -> Run:
+        return self  # whoever copies what holds a run has the same run
 
     def forward(self, epoch: int) -> None:
         """Pass the recorded epoch on to the report function."""

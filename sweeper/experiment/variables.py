@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import sys
 import types
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -91,7 +91,8 @@ class Variables:
             inner = getattr(optimizer, "inner_optimizer", optimizer)
             variables = getattr(inner, "_trainable_variables", ())
             keys = [self._ids.get(id(v)) for v in variables] if optimizer.built else None
-            found[key] = {"kind": type(inner).__name__, "built": keys}
+            kind = f"{type(optimizer).__name__} {type(inner).__name__}"
+            found[key] = {"kind": kind, "built": keys}
         return found
 
     def build(self, built: Mapping[str, Any]) -> bool:
@@ -175,8 +176,12 @@ def _walk(model: Any, callbacks: Iterable[Any]) -> Iterator[tuple[str, Any]]:
     kinds: tuple[type, ...] = (keras.Variable, keras.optimizers.Optimizer)
     if tensorflow is not None:
         kinds += (tensorflow.Variable,)
-    roots = [("model", model), *((f"callback-{i}", c) for i, c in enumerate(callbacks))]
-    waiting: deque[tuple[str, Any]] = deque(roots)
+    waiting: deque[tuple[str, Any]] = deque([("model", model)])
+    kinds_seen: Counter[str] = Counter()
+    for callback in callbacks:
+        name = type(callback).__name__
+        waiting.append((f"{name}-{kinds_seen[name]}", callback))
+        kinds_seen[name] += 1
     seen: dict[int, Any] = {}
     while waiting and len(seen) < MOST:
         path, item = waiting.popleft()
