@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import math
-import time
+import os
+import signal
 from typing import Any, TextIO
 
 from sweeper.results import BAD_OUTCOMES
 from sweeper.sweepfile import Metric
+from sweeper.wording import counted
 
 from .formatting import clock
+from .time_left import TimeLeft
 
 BAD_ENDS = (*BAD_OUTCOMES, "lost")
 
@@ -31,39 +34,66 @@ class LaunchProgress:
         self.bad = 0
         self.running: dict[int, tuple[int, float | None]] = {}  # trial -> epoch, value
         self.best: tuple[int, float] | None = None  # trial, value
-        self._began = time.monotonic()
+        self.time_left = TimeLeft()
 
     def __enter__(self) -> LaunchProgress:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        pass
+        self.close()
 
     def started(self, total: int | None) -> None:
         self.total = total
-        self._began = time.monotonic()
+        self.time_left.begin()
 
     def trial_started(self, trial: int) -> None:
         self.running.setdefault(trial, (0, None))
+        self.time_left.trial_started(trial)
 
     def trial_reported(self, trial: int, epoch: int, value: float | None, run: str) -> None:
         self.running[trial] = (epoch, value)
+
+    def trial_lost(self, trial: int) -> None:
+        self.running.pop(trial, None)
+        self.time_left.trial_lost(trial)
 
     def trial_ended(
         self, trial: int, end: str, result: dict[str, Any], value: float | None
     ) -> None:
         self.running.pop(trial, None)
+        self.time_left.trial_ended(trial, resumed=bool(result.get("resumed_epoch")))
         self.ended += 1
         self.bad += end in BAD_ENDS
         if value is not None and end not in BAD_ENDS and self._better(trial, value):
             self.best = (trial, value)
 
+    def warn(self, text: str) -> None:
+        """Tell what the user should know now."""
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+
+    def stopping(self, signum: int) -> None:
+        """Tell that a signal ends the launch. From its handler: no lock may be taken."""
+
+    def abandon(self) -> None:
+        """Close: the process ends at once. From a signal's handler, as above."""
+
     def seconds_left(self) -> float | None:
-        """An estimate from the mean time of the trials that have ended; None before the first."""
-        if self.total is None or not self.ended:
-            return None
-        each = (time.monotonic() - self._began) / self.ended
-        return each * (self.total - self.ended)
+        """An estimate; None while there is nothing to make it from."""
+        return None if self.total is None else self.time_left.seconds(self.total - self.ended)
+
+    def stopping_text(self, signum: int) -> str:
+        """Why the launch stops, and what becomes of the trials that run."""
+        why, again = f" ({signal.Signals(signum).name})", "; once more to stop at once"
+        if signum == signal.SIGINT:
+            why, again = "", "; Ctrl-C again to stop at once"
+        elif signum == signal.SIGALRM:
+            why, again = " (the budget of time is spent)", ""
+        running = counted(len(self.running), "running trial")
+        they = "ends" if len(self.running) == 1 else "end"
+        what = f": {running} {they} here and can be resumed" if self.running else ""
+        return f"stopping{why}{what}{again}"
 
     def show(self, value: float | None) -> str:
         if self.metric is None or value is None:
@@ -98,8 +128,14 @@ class PlainDisplay(LaunchProgress):
                 words.append("(best so far)")
         if result.get("error"):
             words.append(_first_line(result["error"]))
-        with contextlib.suppress(BrokenPipeError):  # nobody reads it: the launch goes on
-            print(" ".join(words), file=self._stream, flush=True)
+        self.warn(" ".join(words))
+
+    def warn(self, text: str) -> None:
+        with contextlib.suppress(OSError):  # nobody reads it: the launch goes on
+            print(text, file=self._stream, flush=True)
+
+    def stopping(self, signum: int) -> None:
+        _write(self._stream, f"{self.stopping_text(signum)}\n")
 
 
 class LiveDisplay(LaunchProgress):
@@ -112,24 +148,43 @@ class LiveDisplay(LaunchProgress):
         from rich.console import Console
         from rich.live import Live
 
+        self._stream = stream
+        self._stopping = ""
         self._live = Live(
             console=Console(file=stream), refresh_per_second=4, transient=True, get_renderable=self
         )
 
     def __enter__(self) -> LiveDisplay:
         self._live.start()
+        self._live.console.show_cursor(True)  # hidden, it would stay so after a SIGKILL
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self._live.stop()
+    def close(self) -> None:
+        if self._live.is_started:
+            with contextlib.suppress(OSError):  # the terminal is gone
+                self._live.stop()
+                if self._stopping:
+                    print(self._stopping, file=self._stream, flush=True)
+
+    def warn(self, text: str) -> None:
+        self._live.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def stopping(self, signum: int) -> None:
+        self._stopping = self.stopping_text(signum)  # drawn with the next refresh
+
+    def abandon(self) -> None:
+        thread = self._live._refresh_thread
+        if thread is not None:
+            thread.stop()
+            thread.join(1)  # it may wait for a lock that whoever was interrupted holds
+            _write(self._stream, str(self._live._live_render.position_cursor()))
 
     def trial_ended(
         self, trial: int, end: str, result: dict[str, Any], value: float | None
     ) -> None:
         super().trial_ended(trial, end, result, value)
         if end in BAD_ENDS:
-            message = _first_line(result.get("error"))
-            self._live.console.print(f"trial {trial} {end}: {message}", markup=False)
+            self.warn(f"trial {trial} {end}: {_first_line(result.get('error'))}")
 
     def __call__(self) -> Any:
         from rich.console import Group
@@ -138,8 +193,9 @@ class LiveDisplay(LaunchProgress):
         from rich.text import Text
 
         if self.total is None and not self.running and not self.ended:
-            return Text("starting Ray and importing the train module …", style="dim")
-        left = self.seconds_left()
+            starting = "starting Ray and importing the train module …"
+            return Text(self._stopping or starting, style="bold" if self._stopping else "dim")
+        left = None if self._stopping else self.seconds_left()
         head = Table.grid(padding=(0, 2))
         head.add_row(
             ProgressBar(total=self.total, completed=self.ended, width=36),
@@ -156,7 +212,15 @@ class LiveDisplay(LaunchProgress):
             parts.append(Text(f"  … and {len(self.running) - self.ROWS} more"))
         if self.best is not None:
             parts.append(Text(f"best: trial {self.best[0]}  {self.show(self.best[1])}", "bold"))
+        if self._stopping:
+            parts.append(Text(self._stopping, "bold"))
         return Group(*parts)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Past the stream's buffer, which whoever a signal has interrupted may be using."""
+    with contextlib.suppress(OSError):
+        os.write(stream.fileno(), text.encode())
 
 
 def _first_line(error: object) -> str:

@@ -97,7 +97,7 @@ def launch(**given: Any) -> int:
         if total and total > LARGE and not given["yes"] and sys.stdin.isatty():
             click.confirm(f"Run {total} trials?", abort=True, err=True)
     ending = None
-    best, reached = _earlier(sweep) if total != 0 else (None, False)
+    best, reached = _earlier(sweep, ended=True) if total != 0 else (None, False)
     metric = sweep.metric
     if reached and metric is not None:
         say(f"{metric.name} has reached its target of {metric.target:g}: nothing more to run")
@@ -108,13 +108,18 @@ def launch(**given: Any) -> int:
     return _conclude(sweep, ending, choices, say)
 
 
-def _earlier(sweep: Sweep) -> tuple[tuple[int, float] | None, bool]:
-    """The trial and the value of the best run so far, and whether the target is reached."""
+def _earlier(sweep: Sweep, ended: bool = False) -> tuple[tuple[int, float] | None, bool]:
+    """The trial and the value of the best run so far, and whether the target is reached.
+
+    The best of those that have ``ended`` alone, where the others go on and count when they end: a
+    script begins from nothing.
+    """
     if sweep.metric is None or not sweep.base_dir.is_dir():
         return None, False
     entries = index_sweep(sweep).settled()
     best = None
-    for first in rank(entries, sweep.metric, top=1, apart=True):
+    ranked = [entry for entry in entries if entry.ended or not ended]
+    for first in rank(ranked, sweep.metric, top=1, apart=True):
         if first.entry.trial is not None:
             best = first.entry.trial, first.score.value
     return best, target_reached(entries, sweep.metric)
@@ -132,6 +137,7 @@ def _run(
 
     with _display(sweep, given) as display:
         display.best = best if sweep.repeats == 1 else None
+        display.time_left.wall = sweep.budget.wall
         return launch_sweep(
             sweep,
             iter(plan),

@@ -47,7 +47,7 @@ Examples:
 
 \b
 Exit codes: 0 all well, 1 an error, 2 a wrong request or sweep file, 3 some trials
-failed, 4 stopped by a budget or the breaker, 130/143 interrupted."""
+failed, 4 stopped by a budget or the breaker, 129/130/143 interrupted."""
 
 
 class _ReaderGone(Exception):

@@ -8,7 +8,7 @@ import sys
 
 def say(text: str) -> None:
     """Print a message; nobody may be left to read it, which stops nothing."""
-    with contextlib.suppress(BrokenPipeError):
+    with contextlib.suppress(OSError):
         print(text, file=sys.stderr, flush=True)
 
 

@@ -3,6 +3,7 @@
 Importing this loads neither Keras nor TensorFlow nor NumPy.
 """
 
+from .backup import begins_again
 from .child_runs import can_have_child, make_child
 from .failures import describe_error
 from .keras_session import (
@@ -14,7 +15,7 @@ from .keras_session import (
 )
 from .libraries import runtime_started
 from .manager import ExperimentManager
-from .opening import adopt_run, close_run
+from .opening import adopt_run, close_run, interrupt_run
 from .provenance import Origin
 from .retention import prune_checkpoints
 from .run import Run
@@ -28,12 +29,14 @@ __all__ = [
     "Settings",
     "Source",
     "adopt_run",
+    "begins_again",
     "can_have_child",
     "close_run",
     "configure_devices",
     "current_source",
     "describe_error",
     "hold_source",
+    "interrupt_run",
     "keras_callbacks",
     "make_child",
     "preload",

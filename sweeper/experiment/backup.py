@@ -51,6 +51,14 @@ class Backup:
     is_end: bool = False
 
 
+def begins_again(paths: RunPaths) -> bool:
+    """Whether another attempt of a run finds nothing to go on from.
+
+    Files of the user's own that lie in it may be such a thing.
+    """
+    return not BackupStore(paths).newest_epoch() and not paths.others
+
+
 class BackupStore:
     """The backups of one run, in its ``backup/`` directory, and what it has of its ``parent``."""
 

@@ -22,6 +22,7 @@ from sweeper.tree import (
     trial_state,
 )
 
+from .output import add_line
 from .provenance import Origin, attempt
 from .run import Run
 from .settings import Settings
@@ -117,6 +118,7 @@ def continue_run(
         if origin is None:
             return Run(paths, entry, fresh.params, lease, settings)
         if attempts and attempts[-1].get("ended") is None:
+            add_line(paths.output, f"interrupted: {why}", lease.check)
             attempts[-1] = {**attempts[-1], "ended": f"interrupted: {why}"}
         mine = attempt(lease.number, origin, record.base)
         entry["attempts"] = [*attempts, mine]
@@ -206,15 +208,29 @@ def reopen(record: RunRecord, settings: Settings) -> Run:
 def close_run(
     path: Path,
     outcome: str,
-    error: BaseException | dict[str, Any] | None = None,
+    error: dict[str, Any] | None = None,
     by: str = "driver",
+    why: str | None = None,
 ) -> bool:
     """Give the run in ``path`` an outcome from outside, when its worker is gone or was stopped.
 
-    Takes the run over: a worker that lives on loses it. False if it has an outcome already.
+    Takes the run over: a worker that lives on loses it. Its output says so, with ``why`` or the
+    error. False if it has an outcome already.
     """
     record = RunRecord.at(path)
     if record.outcome is not None:
         return False
     run = continue_run(record, Settings(), origin=None, take_over=True)
-    return run is not None and run.close(outcome, error, by)
+    if run is None:
+        return False
+    text = why or f"{outcome}: {(error or {}).get('message', '')}"
+    add_line(run.paths.output, text, run.lease.check)
+    return run.close(outcome, error, by)
+
+
+def interrupt_run(path: Path, why: str) -> None:
+    """Say in the run in ``path``, whose worker is gone, what ended it; it can be continued."""
+    run = continue_run(RunRecord.at(path), Settings(), origin=None)
+    if run is not None:
+        add_line(run.paths.output, f"interrupted: {why}", run.lease.check)
+        run.interrupt(why)

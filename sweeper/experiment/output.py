@@ -1,4 +1,5 @@
-"""The output of a run: everything that its process prints, C++ libraries included."""
+"""The output of a run: everything that its process prints, C++ libraries included, and how it was
+ended from outside."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sweeper.errors import TreeError
+from sweeper.tree import files
 
 
 @contextlib.contextmanager
@@ -33,6 +35,16 @@ def redirected(path: Path) -> Iterator[None]:
         os.dup2(saved[1], 2)
         for fd in (*saved, target):
             os.close(fd)
+
+
+def add_line(path: Path, text: str, guard: files.Guard) -> None:
+    """Say in a run's output what became of it: its process, killed or to be, cannot."""
+    with contextlib.suppress(OSError), open(path, "rb+") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        torn = file.read() not in (b"", b"\n")  # a progress bar, say
+        line = f"sweeper: {text}\n"
+        files.append(path, (f"\n{line}" if torn else line).encode(), guard=guard, durable=False)
 
 
 def _flush() -> None:

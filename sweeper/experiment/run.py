@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from sweeper.errors import TreeError, UsageError
+from sweeper.errors import LeaseLost, TreeError, UsageError
 from sweeper.tree import (
     OUTCOMES,
     Lease,
@@ -297,6 +297,8 @@ class Run:
         self.closed = True
         try:
             self._end_attempt(f"interrupted: {why}" if why != "interrupted" else why)
+        except LeaseLost:
+            pass  # who has taken the run says what becomes of it
         except TreeError as error:
             log.warning("%s", error)
         self.lease.release()

@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,12 +49,17 @@ def passed_on() -> dict[str, str]:
 
 @contextmanager
 def ray_running(
-    session: Session, address: str | None, cpus: float | None, verbose: bool
+    session: Session,
+    address: str | None,
+    cpus: float | None,
+    verbose: bool,
+    before_start: Callable[[], object] = lambda: None,
 ) -> Iterator[Any]:
     """Ray for the length of a launch: ``address`` joins a cluster, None starts a private one.
 
     A private one keeps its files in the session's directory, and its processes bear the session's
-    mark; ``cpus`` is its number of logical CPUs, None counts this machine's.
+    mark; ``cpus`` is its number of logical CPUs, None counts this machine's. ``before_start`` may
+    raise when Ray is imported, before it takes seconds to start.
     Raises ``UsageError`` if the cluster does not answer.
     """
     for name, value in _SETTINGS.items():
@@ -88,6 +93,9 @@ def ray_running(
     if not verbose:
         for name in ("ray", "ray.tune", "ray.data", "ray.train"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
+        # What Ray says of its nodes and workers, which log_to_driver leaves: in colour, on stdout.
+        ray._private.worker._worker_logs_enabled = False
+    before_start()
     try:
         ray.init(**options)
     except Exception as error:  # Ray's own errors share no base
@@ -181,6 +189,12 @@ def check_resources(ray: Any, cpu: float, gpu: float) -> int:
             + "\n    ask for less: --cpus-per-trial, --gpus-per-trial, or `resources:` in the file"
         )
     return slots
+
+
+def where_ray_logs(ray: Any, address: str | None) -> str:
+    """Where to read what Ray says of its nodes and workers, in words."""
+    place = f"Ray's log: {ray._private.worker._global_node.get_logs_dir_path()}"
+    return place if address is not None else f"{place}, which goes with the launch (-v shows it)"
 
 
 def _token_path() -> Path:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sweeper.errors import UsageError
+from sweeper.errors import SweeperError, UsageError
+from sweeper.experiment import interrupt_run
 from sweeper.sweepfile import (
     ADAPTIVE_METHODS,
     Sweep,
@@ -21,7 +22,7 @@ from sweeper.sweepfile import (
     check_program,
 )
 from sweeper.tree import Choices, PlannedTrial, RunRecord, Tree, files
-from sweeper.worker import ServerControl, Session, end_marked, session_of
+from sweeper.worker import ServerControl, Session, end_marked, import_in_doubt, session_of
 
 from . import cluster
 from .disk import DiskUsage
@@ -74,42 +75,49 @@ def launch(
     Raises ``UsageError`` for a request that cannot be carried out, ``RunBusy`` when another
     process is launching this sweep.
     """
-    check_program(sweep)
-    if address is None:
-        check_command(sweep)
-    check_early_terminate(sweep)
-    check_storage(sweep.base_dir)
-    tree = Tree(sweep.base_dir)
-    home = tree.paths.sweep(sweep.sweep_name)
-    refuse_if_launching(home)
     conditions = StopConditions(sweep)
-    disk = DiskUsage(sweep, tree)
-    if sweep.budget.disk is not None and disk.used >= sweep.budget.disk:
-        lease = acquire_sweep(home)
+    with LaunchSignals(listener) as signals, contextlib.ExitStack() as stack:
         try:
-            disk.prune()  # a lower checkpoint.top may make room
-        finally:
-            lease.release()
-        conditions.disk_used(disk.used)
-    if conditions.winding_down():
-        return Ending(conditions.reason, conditions.early, conditions.again)
-    session = session_of(sweep, cluster.passed_on())
-    conditions.script = session.mode == "script"
-    adaptive = _adaptive(sweep, tree, list(plan), score, conditions) if sweep.adaptive else None
-    chosen: Iterator[PlannedTrial | None] = plan if adaptive is None else adaptive
-    todo = (item for item in chosen if item is None or item.state in ("new", "resumed"))
-
-    with LaunchSignals() as signals, contextlib.ExitStack() as stack:
-        try:
+            check_program(sweep)
+            if address is None:
+                check_command(sweep)
+            check_early_terminate(sweep)
+            check_storage(sweep.base_dir)
+            tree = Tree(sweep.base_dir)
+            home = tree.paths.sweep(sweep.sweep_name)
+            refuse_if_launching(home)
+            disk = DiskUsage(sweep, tree)
+            if sweep.budget.disk is not None and disk.used >= sweep.budget.disk:
+                lease = acquire_sweep(home)
+                try:
+                    disk.prune()  # a lower checkpoint.top may make room
+                finally:
+                    lease.release()
+                conditions.disk_used(disk.used)
+            if conditions.winding_down():
+                return Ending(conditions.reason, conditions.early, conditions.again)
+            session = session_of(sweep, cluster.passed_on())
+            conditions.script = session.mode == "script"
+            adaptive = (
+                _adaptive(sweep, tree, list(plan), score, conditions) if sweep.adaptive else None
+            )
+            chosen: Iterator[PlannedTrial | None] = plan if adaptive is None else adaptive
+            todo = (item for item in chosen if item is None or item.state in ("new", "resumed"))
             # The server imports the train module beside Ray's start: both take seconds.
             stack.callback(shutil.rmtree, session.directory, ignore_errors=True)
             signals.at_once = partial(_end_all, session)
             server = ServerControl(session)
             stack.callback(server.close)
+            if import_in_doubt(sweep, session):
+                server.wait_ready()
             cpus = _local_cpus(sweep, address)
-            ray = stack.enter_context(cluster.ray_running(session, address, cpus, verbose))
+            ray = stack.enter_context(
+                cluster.ray_running(session, address, cpus, verbose, server.look)
+            )
             stack.callback(server.close)  # before Ray goes: training stops at once
+            stack.callback(listener.close)  # Ray takes SIGTERM's handler down as it goes
             signals.install()
+            server.look()
             from .tune_callback import LaunchCallback  # Ray Tune takes seconds too
             from .tune_schedulers import scheduler_for
             from .tune_searcher import TuneSearcher
@@ -123,13 +131,17 @@ def launch(
             if choices != Choices():
                 choices.write(tree, sweep.sweep_name)
             signals.alarm_after(sweep.budget.wall)
-            listener.started(total)
+            most = [n for n in (total, sweep.budget.trials) if n is not None]
+            listener.started(min(most, default=None))
             slots = min(slots, sweep.parallel or slots, total or slots)
             scratch = home / "ray"
             shutil.rmtree(scratch, ignore_errors=True)  # a launch that was killed left it
             disk.prune()
             searcher = TuneSearcher(todo, partial(trial_request, sweep, session.mode), conditions)
-            callback = LaunchCallback(searcher, conditions, disk, listener, tree, score, adaptive)
+            ray_log = cluster.where_ray_logs(ray, address)
+            callback = LaunchCallback(
+                searcher, conditions, disk, listener, tree, score, adaptive, ray_log
+            )
             scheduler = scheduler_for(sweep, tree, adaptive)
             tuner = make_tuner(sweep, session, slots, scratch, searcher, scheduler, callback)
             try:
@@ -143,6 +155,10 @@ def launch(
             # Ray's native code may turn what a signal handler raises into an error of its own.
             if not signals.received:
                 raise
+        finally:
+            signals.unwinding = True
+    if signals.received:
+        _say_interrupted(Tree(sweep.base_dir), sweep.sweep_name, signals.received)
     if signals.received == signal.SIGALRM:
         return Ending(f"the budget of {sweep.budget.wall:g} s is spent", early=True)
     if signals.received:
@@ -168,6 +184,20 @@ def _adaptive(
 
     children = PopulationRuns(sweep, tree)
     return Population(sweep, tree, searcher, planned, score, conditions.has_room, children)
+
+
+def _say_interrupted(tree: Tree, sweep_name: str, signum: int) -> None:
+    """In the runs of train functions, which were killed; a script's keeper has done it."""
+    why = f"the launch got {signal.Signals(signum).name}"
+    if signum == signal.SIGALRM:
+        why = "the budget of time is spent"
+    for record in (*tree.all_runs(), *tree.debug.all_runs()):
+        if record.sweep != sweep_name or record.status != "interrupted":
+            continue
+        attempts = record.provenance.get("attempts")
+        if attempts and attempts[-1].get("ended") is None:
+            with contextlib.suppress(SweeperError):
+                interrupt_run(record.path, why)
 
 
 def _end_all(session: Session) -> None:

@@ -17,6 +17,9 @@ class Listener(Protocol):
     def trial_reported(self, trial: int, epoch: int, value: float | None, run: str) -> None:
         """The trial has ended an epoch, with this value of the sweep's metric."""
 
+    def trial_lost(self, trial: int) -> None:
+        """The trial's worker is gone: it waits to go again."""
+
     def trial_ended(
         self, trial: int, end: str, result: dict[str, Any], value: float | None
     ) -> None:
@@ -24,3 +27,15 @@ class Listener(Protocol):
 
         ``value`` is its run's value of the metric, None if it failed or has none.
         """
+
+    def warn(self, text: str) -> None:
+        """There is something that the user should know now."""
+
+    def close(self) -> None:
+        """No trial runs any more: Ray and what trains are about to be ended."""
+
+    def stopping(self, signum: int) -> None:
+        """A signal ends the launch in order. Called from its handler: no lock may be taken."""
+
+    def abandon(self) -> None:
+        """A second signal ends the process at once. Called from its handler, as above."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import statistics
 from typing import Any
 
 from sweeper.sweepfile import Sweep
+from sweeper.tree import nearest_metric
 
 
 class StopConditions:
@@ -17,6 +17,8 @@ class StopConditions:
         self.breaker = sweep.retry.breaker
         self.budget = sweep.budget
         self.metric = sweep.metric
+        early = sweep.early_terminate
+        self.stopped_by = f"early_terminate ({early.type})" if early else "its scheduler"
         self.script = False  # whether the program is a script, once that is known
         self._repeats = sweep.repeats
         self._values: dict[int, list[float | None]] = {}  # parameter dict -> of its replicates
@@ -99,10 +101,10 @@ class StopConditions:
         """What to say of a trial that ended without having reported the metric."""
         name = self.metric.name if self.metric else ""
         reported = result.get("reported") or []
-        near = difflib.get_close_matches(name, reported, 1)
+        near = nearest_metric(name, reported)
         found = f"found {', '.join(reported)}" if reported else "found no number reported"
         if near:
-            mend = f"did you mean {near[0]}?"
+            mend = f"did you mean {near}?"
         elif self.script:
             mend = (
                 "log it in the script with sweeper.report, sweeper.callbacks() or wandb.log, "
@@ -115,4 +117,14 @@ class StopConditions:
         return (
             f"metric.name: trial {result.get('trial')} ended without reporting {name!r}: "
             f"{found}; {mend}"
+        )
+
+    def metric_missing(self, result: dict[str, Any]) -> str:
+        """What to say of a trial that reports without the metric; it may still come."""
+        name, names = self.metric.name if self.metric else "", result["missing"]
+        near = nearest_metric(name, names)
+        mend = f"did you mean {near}?" if near else "it may come later"
+        return (
+            f"metric.name: trial {result['trial']} has not reported {name!r} so far, "
+            f"but {', '.join(names)}; {mend}"
         )

@@ -39,7 +39,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
     """Tells the stop conditions, the searcher and the listener what becomes of each trial.
 
     ``score`` is the value of the metric that a run counts with; ``adaptive`` is the plan of a sweep
-    whose searcher learns from it.
+    whose searcher learns from it. ``ray_log`` says where to read what Ray says.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
         tree: Tree,
         score: Callable[[RunRecord], float | None],
         adaptive: AdaptivePlan | None,
+        ray_log: str,
     ) -> None:
         self._searcher = searcher
         self._conditions = conditions
@@ -59,6 +60,8 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
         self._tree = tree
         self._score = score
         self._adaptive = adaptive
+        self._ray_log = ray_log
+        self._warned = False  # that the metric is missing: once is enough
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its callbacks for a restore that we never do
@@ -71,6 +74,10 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
     def on_trial_result(
         self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
+        if "missing" in result and not result.get("done") and not self._warned:
+            self._warned = True
+            if not self._known_metric():
+                self._listener.warn(self._conditions.metric_missing(result))
         if "epoch" in result:
             value = result.get("metric")
             self._conditions.reported(value)
@@ -91,7 +98,8 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
                 result["error"] = f"NoMetric: {message}"
                 close_run(run, end, {"type": "NoMetric", "message": message}, by="driver")
             if end == "stopped":  # our lease takes the run from the child, should it still train
-                close_run(run, "stopped", by="driver")
+                by = self._conditions.stopped_by
+                close_run(run, "stopped", by="driver", why=f"stopped early by {by}")
             self._disk.ended(run)
             self._conditions.disk_used(self._disk.used)
             value = self._tell_value(self._index(trial), RunRecord.at(run))
@@ -99,6 +107,14 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
             value = self._tell_value(self._index(trial), None)
         self._conditions.ended(end, result)
         self._listener.trial_ended(self._index(trial), end, result, value)
+
+    @_exceptions_logged
+    def on_trial_recover(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        index = self._index(trial)
+        self._listener.trial_lost(index)
+        self._listener.warn(
+            f"trial {index}: its worker died, or the node it ran on: it goes again; {self._ray_log}"
+        )
 
     @_exceptions_logged
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:

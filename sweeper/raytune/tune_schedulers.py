@@ -8,6 +8,7 @@ from typing import Any
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
+from sweeper.experiment import begins_again
 from sweeper.search import AdaptivePlan, Population, StoppingRule, stopping_rule
 from sweeper.sweepfile import Sweep
 from sweeper.tree import RunRecord, Tree
@@ -73,11 +74,16 @@ def scheduler_for(sweep: Sweep, tree: Tree, adaptive: AdaptivePlan | None) -> Tr
 
 
 def _earlier_values(sweep: Sweep, tree: Tree) -> Iterator[tuple[str, list[float]]]:
-    """The runs that the sweep has already, interrupted ones too: name, and metric by report."""
+    """The runs that the sweep has already: name, and metric by report.
+
+    An interrupted one too, unless it will begin again from its beginning.
+    """
     assert sweep.metric is not None
     name = sweep.metric.name
     for place in (tree, tree.debug):
         for record in place.all_runs():
-            if record.sweep == sweep.sweep_name:
+            if record.sweep == sweep.sweep_name and (
+                record.outcome or not begins_again(record.paths)
+            ):
                 values = [row[name] for row in record.rows if name in row]
                 yield f"{record.experiment}/{record.run}", values

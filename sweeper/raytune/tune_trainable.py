@@ -84,12 +84,15 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
                 return self._done("broken", {"type": "UsageError", "message": str(error)})
             message: Any = self._receive(GATHER_SECONDS if reported else None)
             if message is None:
-                return dict(self._result)
+                return self._reported()
             if message["kind"] == "report":
                 self._note(message)
                 reported = True
                 if self._request["every_report"]:
-                    return dict(self._result)
+                    return self._reported()
+            elif message["kind"] == "missing":
+                self._result["missing"] = message["reported"]
+                reported = True
             elif message["kind"] == "run":
                 self._result |= {
                     k: message[k] for k in ("experiment", "run", "path", "resumed_epoch")
@@ -126,6 +129,11 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         if message is None and time.monotonic() - self._started >= limit:
             return {"kind": "timeout"}
         return message
+
+    def _reported(self) -> dict[str, Any]:
+        result = dict(self._result)
+        self._result.pop("missing", None)  # said once
+        return result
 
     def _note(self, report: Report) -> None:
         self._result["epoch"] = report["epoch"]

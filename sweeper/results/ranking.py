@@ -5,7 +5,6 @@ Runs of the same parameters with different seeds (``repeats``) count by their me
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -15,7 +14,7 @@ from typing import Any, Literal
 
 from sweeper.errors import UsageError
 from sweeper.sweepfile import Metric
-from sweeper.tree import RunRecord, mode_of
+from sweeper.tree import RunRecord, mode_of, nearest_metric
 from sweeper.wording import counted
 
 from .index import BAD_OUTCOMES, Entry, Index
@@ -217,8 +216,8 @@ def check_metric(metric: Metric, records: Iterable[RunRecord]) -> None:
     names = metric_names(records)
     if not names or metric.name in names:
         return
-    near = difflib.get_close_matches(metric.name, names, 1)
-    mend = f"did you mean {near[0]!r}?" if near else "name one of them, here or with --metric"
+    near = nearest_metric(metric.name, names)
+    mend = f"did you mean {near!r}?" if near else "name one of them, here or with --metric"
     raise UsageError(
         f"metric.name: expected a metric that the runs have recorded ({', '.join(names)}), "
         f"found {metric.name!r}; {mend}"

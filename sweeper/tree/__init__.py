@@ -8,7 +8,16 @@ from .choices import Choices
 from .compare import MISSING, diff, explain
 from .identity import Monitored, group_canonicals, groups_as_stored, plain
 from .lease import HEARTBEAT, Lease, is_self, living_owner, process_start
-from .metrics import Monitor, Row, as_row, best_row, mode_of, read_rows
+from .metrics import (
+    Monitor,
+    Row,
+    as_row,
+    best_row,
+    means_metric,
+    mode_of,
+    nearest_metric,
+    read_rows,
+)
 from .paths import RunPaths, next_run_name
 from .planning import (
     PlannedTrial,
@@ -49,8 +58,10 @@ __all__ = [
     "groups_as_stored",
     "is_self",
     "living_owner",
+    "means_metric",
     "mode_of",
     "model_epoch",
+    "nearest_metric",
     "next_run_name",
     "next_trial",
     "plain",

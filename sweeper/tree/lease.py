@@ -173,7 +173,7 @@ class Lease:
         if not self.held:
             raise LeaseLost(
                 f"{self.directory}: this process (lease {self.number}) does not own it any more: "
-                "another process or manager continues it, or the directory is gone; stop writing"
+                f"{_new_owner(self.directory)}; stop writing"
             )
 
     @property
@@ -191,6 +191,16 @@ class Lease:
         _keeper.discard(self)
         if self.pid == os.getpid():  # a forked child must not give back its parent's
             files.remove(self.path)
+
+
+def _new_owner(directory: Path) -> str:
+    with contextlib.suppress(TreeError):
+        ended = files.read_json(directory / "outcome.json")
+        if ended is not None:
+            return f"its trial has been ended ({ended.get('outcome')})"
+    if not directory.is_dir():
+        return "the directory is gone"
+    return "another process has taken it over, to end it or to continue the work"
 
 
 def is_self(owner: dict[str, Any]) -> bool:

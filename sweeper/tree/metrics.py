@@ -7,10 +7,12 @@ included). ``performances.json`` holds the best and the last, as JSON can (see f
 from __future__ import annotations
 
 import csv
+import difflib
 import io
 import logging
 import math
 import numbers
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +39,34 @@ def mode_of(metric: str) -> str:
     if "loss" in name or "error" in name:
         return "min"
     return "max" if any(word in name for word in _MORE_IS_BETTER) else "min"
+
+
+_PER_BATCH = {"train", "training", "batch", "step", "iter", "running"}
+
+
+def means_metric(name: str, metric: str) -> bool:
+    """Whether ``name`` is likely another name of the metric: ``epoch/val_loss`` of ``val_loss``.
+
+    Its words are there in their order, whole or shortened (``acc``); or it is a slip of the pen.
+    """
+    words = iter(re.findall(r"[^\W_]+", name.lower()))
+    wanted = re.findall(r"[^\W_]+", metric.lower())
+    extra: set[str] = set()
+    for want in wanted:
+        for word in words:
+            if word.startswith(want[:3]) and (word.startswith(want) or want.startswith(word)):
+                break
+            extra.add(word)
+        else:
+            return difflib.SequenceMatcher(None, name, metric).ratio() > 0.85
+    return bool(wanted) and not _PER_BATCH & {*extra, *words}
+
+
+def nearest_metric(metric: str, names: Iterable[str]) -> str | None:
+    """The name among ``names`` that was most likely meant by ``metric``."""
+    names = list(names)
+    near = difflib.get_close_matches(metric, [n for n in names if means_metric(n, metric)], 1, 0.0)
+    return next(iter(near or difflib.get_close_matches(metric, names, 1)), None)
 
 
 def as_number(value: Any, name: str) -> float | None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 _RUN_NAME = re.compile(r"run--(\d\d-\d\d-\d\d--\d\d-\d\d)(?:-(\d+))?")
+
+_OURS = re.compile(
+    r"\..*|lease\..*|(hyperparameters|run|performances|outcome)\.json"
+    r"|training-logs\.csv|output\.log|git\.diff|models|backup|aside|wandb"
+)
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,11 @@ class RunPaths:
     def aside(self) -> Path:
         """Where torn and foreign files are moved, never deleted."""
         return self.root / "aside"
+
+    @property
+    def others(self) -> list[str]:
+        """The names of what is none of these, nor W&B's: files of the user's own."""
+        return [name for name in os.listdir(self.root) if not _OURS.fullmatch(name)]
 
 
 @dataclass(frozen=True)

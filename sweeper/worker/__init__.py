@@ -7,7 +7,7 @@ from .client import INTERPRETER, JSON_FILE, Child, ServerControl, ServerLost, se
 from .messages import End, Exit, Message, Report, TimedOut, TrialMessage
 from .processes import MARK, end_marked, oom_kills
 from .program_check import ProgramCheck
-from .session import Session, session_of
+from .session import Session, import_in_doubt, session_of
 
 __all__ = [
     "INTERPRETER",
@@ -25,6 +25,7 @@ __all__ = [
     "TimedOut",
     "TrialMessage",
     "end_marked",
+    "import_in_doubt",
     "oom_kills",
     "server_log",
     "session_of",

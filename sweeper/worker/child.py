@@ -37,6 +37,7 @@ from sweeper.tree import HEARTBEAT, Program
 from . import trial
 from .load_train import TrainFunction, load_session
 from .messages import Connection, End, Message, TrialRequest
+from .metric_watch import MetricWatch
 from .processes import die_with_parent
 
 
@@ -100,6 +101,7 @@ def _train(
 ) -> End:
     metric = request["metric"]
     measured: set[int] = set()  # epochs; one that is reported again is no further iteration
+    watch = MetricWatch(metric)
 
     def report(row: dict[str, Any]) -> None:
         if not measured:  # the rows that a resumed run had already count too
@@ -107,6 +109,9 @@ def _train(
         elif metric in row["metrics"]:
             measured.add(row["epoch"])
         epoch, metrics = row["epoch"], row["metrics"]
+        missing = None if measured else watch.look(metrics, epoch_over=True)
+        if missing:
+            send({"kind": "missing", "reported": missing})
         send({"kind": "report", "iteration": len(measured), "epoch": epoch, "metrics": metrics})
         if request.get("first_batch"):
             raise _FirstBatchDone

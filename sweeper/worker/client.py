@@ -110,6 +110,7 @@ class ServerControl:
     """The driver's hold on its own node's fork server: when it goes, the server goes too."""
 
     def __init__(self, session: Session) -> None:
+        self._answer: Ready | Broken | None = None
         self._connection = connect(session)
         self._connection.send({"kind": "control"})
 
@@ -119,13 +120,18 @@ class ServerControl:
         Raises ``UsageError`` with the traceback if the module does not import or its train
         function cannot be called.
         """
-        try:
-            answer: Ready | Broken | None = self._connection.receive(START_SECONDS)
-        except EOFError:
-            answer = None
+        answer = self.look(START_SECONDS)
         if answer is None:
             raise ServerLost("the process that imports the train module died or hangs")
-        if answer["kind"] == "broken":
+        return answer
+
+    def look(self, seconds: float = 0.0) -> Ready | None:
+        """The same, or None if it is not known within ``seconds``."""
+        if self._answer is None:
+            with contextlib.suppress(EOFError):
+                self._answer = self._connection.receive(seconds)
+        answer: Ready | Broken | None = self._answer
+        if answer is not None and answer["kind"] == "broken":
             raise UsageError(answer["message"])
         return answer
 

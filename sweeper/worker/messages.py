@@ -122,6 +122,13 @@ class Report(TypedDict):
     metrics: dict[str, float]
 
 
+class Missing(TypedDict):
+    """The trial reports, but not the sweep's metric: the names that it has reported so far."""
+
+    kind: Literal["missing"]
+    reported: list[str]
+
+
 class End(TypedDict):
     """The trial has ended: how, and whether the child may run another one.
 
@@ -143,7 +150,7 @@ class TimedOut(TypedDict):
     kind: Literal["timeout"]
 
 
-TrialMessage = RunOpened | Report | End | Exit
+TrialMessage = RunOpened | Report | Missing | End | Exit
 """What an owner hears of a trial."""
 
 Message = Control | Fork | Bye | TrialRequest | Stop | Ready | Broken | Hello | TrialMessage

@@ -9,7 +9,7 @@ from sweeper import script_api
 from sweeper.experiment import Run, adopt_run
 from sweeper.tree import process_start
 
-from .messages import Connection
+from .messages import Connection, Missing, Report
 from .reports import ScriptReport, ScriptReports
 from .stop_listener import Stopped
 
@@ -33,6 +33,8 @@ class ReportRecorder:
         self._adopter = 0  # the process of the program that writes into the run instead of us
         self._first = True
         self._measured = {int(row["epoch"]) for row in run.log.rows if metric in row}
+        if self._measured:
+            self.reports.watch.heard()
 
     def take(self, report: ScriptReport) -> None:
         """Record a report, unless the program has done so, and tell the owner."""
@@ -40,6 +42,8 @@ class ReportRecorder:
             self._let_write(report.pid)
         elif report.kind == "modules":
             self.modules.update(report.files)
+        elif report.kind == "missing":
+            self._tell({"kind": "missing", "reported": report.names})
         elif report.kind == "recorded":
             self._note(report.epoch or 0, report.metrics)
             self._send(report.epoch or 0, report.metrics)
@@ -69,10 +73,11 @@ class ReportRecorder:
 
     def _send(self, epoch: int, metrics: dict[str, float]) -> None:
         iteration = len(self._measured)
+        self._tell({"kind": "report", "iteration": iteration, "epoch": epoch, "metrics": metrics})
+
+    def _tell(self, message: Report | Missing) -> None:
         try:
-            self._connection.send(
-                {"kind": "report", "iteration": iteration, "epoch": epoch, "metrics": metrics}
-            )
+            self._connection.send(message)
         except OSError:
             raise Stopped from None  # nobody is there to hear it
 

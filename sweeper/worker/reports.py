@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from sweeper.script_api import MARK
 
+from .metric_watch import MetricWatch
 from .wandb_runs import WandbRuns
 
 READ_BYTES = 1 << 20
@@ -22,15 +23,16 @@ class ScriptReport:
 
     ``row``: to be recorded, as the next epoch if ``epoch`` is None. ``recorded``: the script has
     recorded it already. ``adopt``: the process ``pid`` asks to do the recording. ``modules``: a
-    process has loaded these ``files``. ``afresh``: the rows before it were of a run that is not the
-    sweep's.
+    process has loaded these ``files``. ``missing``: the metric is not among the ``names`` so far.
+    ``afresh``: the rows before it were of a run that is not the sweep's.
     """
 
-    kind: Literal["row", "recorded", "adopt", "modules"]
+    kind: Literal["row", "recorded", "adopt", "modules", "missing"]
     metrics: dict[str, float] = field(default_factory=dict)
     epoch: int | None = None
     pid: int = 0
     files: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
     afresh: bool = False
 
 
@@ -63,6 +65,8 @@ class ScriptReports:
         self._epoch: int | None = None
         self._step: Any = None
         self._due = False  # the metric has arrived
+        self.watch = MetricWatch(metric)
+        self._said_epoch: int | None = None  # the latest that a line has named
 
     def read(self, *, last: bool = False) -> Iterator[ScriptReport]:
         """What was reported since the last call; ``last`` takes a line without its end too."""
@@ -136,7 +140,13 @@ class ScriptReports:
         metrics, epoch, step = self._parse(line)
         if told is not None:
             metrics = self._news(metrics, summary="ended" in told)
-        if line.get(MARK) == "recorded":
+        recorded = line.get(MARK) == "recorded"
+        moved_on = epoch is not None and self._said_epoch not in (None, epoch)
+        self._said_epoch = self._said_epoch if epoch is None else epoch
+        missing = self.watch.look(metrics, epoch_over=recorded or moved_on)
+        if missing:
+            yield ScriptReport("missing", names=missing)
+        if recorded:
             yield ScriptReport("recorded", metrics, epoch)
             return
         if self._due and (step is None or step != self._step):

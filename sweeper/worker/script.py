@@ -125,6 +125,8 @@ class Script:
                 self.run.note_source(source)
             return self._judge(program.returncode, *before)
         except Stopped:
+            if self._stop.why:
+                sys.stderr.write(f"sweeper: interrupted: {self._stop.why}\n")
             self.run.interrupt("stopped")
             raise
         finally:

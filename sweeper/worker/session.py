@@ -15,6 +15,8 @@ from pathlib import Path
 from sweeper.errors import UsageError
 from sweeper.sweepfile import Sweep, command_words, find_module, program_file, program_mode
 
+from .import_check import looks_broken
+
 
 @dataclass(frozen=True)
 class Session:
@@ -89,6 +91,14 @@ def session_of(sweep: Sweep, env: Mapping[str, str] | None = None) -> Session:
         threads=max(1, int(sweep.resources.cpu)),
         env=dict(env or {}),
     )
+
+
+def import_in_doubt(sweep: Sweep, session: Session) -> bool:
+    """Whether the train module's text suggests that its import will fail."""
+    file = program_file(sweep)
+    if session.mode == "script" or file is None:
+        return False
+    return looks_broken(file, session.function, [*filter(None, [session.place]), session.cwd])
 
 
 def _check_syntax(sweep: Sweep) -> None:

@@ -26,6 +26,7 @@ class StopListener:
 
     def __init__(self, connection: Connection) -> None:
         self.grace: float | None = None
+        self.why = ""  # where the owner does not say it
         self._connection = connection
         self._gone = False
         self._wake, write = os.pipe()
@@ -38,10 +39,14 @@ class StopListener:
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         if signum != signal.SIGCHLD:
-            self.stop(HURRY_SECONDS if signum == signal.SIGINT else GRACE_SECONDS)
+            over = signum == signal.SIGINT
+            why = "the launch has ended" if over else "its worker is gone"
+            self.stop(HURRY_SECONDS if over else GRACE_SECONDS, why)
 
-    def stop(self, grace: float) -> None:
+    def stop(self, grace: float, why: str = "") -> None:
         """The script must stop, within ``grace`` seconds or less if that was said before."""
+        if self.grace is None:
+            self.why = why
         self.grace = grace if self.grace is None else min(grace, self.grace)
 
     def wait(self, seconds: float) -> None:
@@ -57,7 +62,7 @@ class StopListener:
             message: Stop | None = self._connection.receive(0)
         except (EOFError, OSError):
             self._gone = True
-            self.stop(GRACE_SECONDS)
+            self.stop(GRACE_SECONDS, "its worker is gone")
         else:
             if message is not None:
                 self.stop(message["grace"])

@@ -6,14 +6,17 @@ import contextlib
 from typing import Any
 
 from sweeper.errors import LeaseLost, SweeperError
-from sweeper.experiment import ExperimentManager, Run, describe_error
+from sweeper.experiment import ExperimentManager, Run, begins_again, describe_error
 from sweeper.tree import Program
 
 from .messages import End, RunOpened, TrialRequest
 
 
 def open_run(request: TrialRequest) -> Run:
-    """The run of the trial in ``request``, continued or new."""
+    """The run of the trial in ``request``, continued or new.
+
+    One that begins again from its beginning has no rows.
+    """
     manager = ExperimentManager(
         request["base"],
         [tuple(key) if isinstance(key, list) else key for key in request["monitored"]],
@@ -22,7 +25,7 @@ def open_run(request: TrialRequest) -> Run:
         cpus=request["cpus"],
         gpus=request["gpus"],
     )
-    return manager.open(
+    run = manager.open(
         request["params"],
         sweep=request["sweep"],
         trial=request["trial"],
@@ -31,6 +34,9 @@ def open_run(request: TrialRequest) -> Run:
         passed_over=request.get("passed_over", ()),
         take_over=True,
     )
+    if run.log.rows and begins_again(run.paths):
+        run.rewind(0)  # its rows are those of an attempt that has come to nothing
+    return run
 
 
 def opened(run: Run) -> RunOpened:

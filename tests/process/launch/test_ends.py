@@ -86,11 +86,13 @@ def test_a_trial_over_its_time_is_ended(launcher: Launcher, address: str) -> Non
 
 
 def test_a_metric_that_is_never_reported(launcher: Launcher, address: str) -> None:
-    launcher.write({}, trials=2, metric={"name": "los"})
+    launcher.write({"delay": 0.5}, trials=2, metric={"name": "los"})
     done = launcher.run("--address", address)
     assert done.returncode == 2
+    warned = "metric.name: trial 0 has not reported 'los' so far, but loss; did you mean loss?"
+    assert done.stderr.replace("trial 1 has", "trial 0 has").count(warned) == 1
     assert "without reporting 'los': found loss; did you mean loss?" in done.stderr
-    launcher.write({}, trials=2)
+    launcher.write({"delay": 0.5}, trials=2)
     mended = launcher.run("--address", address)
     assert mended.returncode == 0, mended.stderr
     assert all(record.status == "finished" for record in launcher.records())

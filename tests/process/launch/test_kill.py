@@ -50,21 +50,26 @@ def test_sigkill_of_the_driver(launcher: Launcher) -> None:
 
 
 @pytest.mark.parametrize(
-    ("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"]
+    ("signum", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    ids=["INT", "TERM", "HUP"],
 )
 def test_interrupted_once(launcher: Launcher, signum: int, code: int) -> None:
     launcher.write({"epochs": 40, "delay": 0.2}, trials=4)
     process = launcher.start()
-    launcher.wait_for(lambda records: sum(len(record.rows) for record in records) >= 4)
+    launcher.wait_for(lambda records: [bool(record.rows) for record in records] == [True, True])
     process.send_signal(signum)
     _, err = process.communicate(timeout=30)
     assert process.returncode == code, err
     assert "interrupted" in err
+    assert "\nstopping" in err
     assert f"to go on: sweeper launch {launcher.file}" in err
     assert "Traceback" not in err
     assert launcher.left() == []
     assert {record.status for record in launcher.records()} == {"interrupted"}
-    assert all(record.rows for record in launcher.records())
+    for record in launcher.records():
+        *_, last = record.paths.output.read_text().splitlines()
+        assert last == f"sweeper: interrupted: the launch got {signal.Signals(signum).name}"
 
 
 def test_two_launches_of_one_sweep(launcher: Launcher) -> None:

@@ -101,6 +101,8 @@ def test_hyperband_stops_random_wandb_scripts(launcher: Launcher, address: str) 
     for record in records:
         if record in stopped:  # while it ran, not when it was over
             assert 2 <= len(record.rows) < 28
+            *_, last = record.paths.output.read_text().splitlines()
+            assert last == "sweeper: stopped early by early_terminate (hyperband)"
         else:
             assert len(record.rows) == 30
     best = max(records, key=lambda record: record.params["learning_rate"])
@@ -213,6 +215,7 @@ def test_an_interrupt_ends_scripts(launcher: Launcher, address: str) -> None:
     (record,) = launcher.records()
     assert record.status == "interrupted"
     assert record.provenance["attempts"][-1]["ended"] == "interrupted: stopped"
+    assert record.paths.output.read_text() == "sweeper: interrupted: the launch has ended\n"
 
 
 def test_scripts_end_with_a_driver_that_is_killed(launcher: Launcher, address: str) -> None:
@@ -230,5 +233,6 @@ def test_a_script_that_takes_too_long(launcher: Launcher, address: str) -> None:
     assert done.returncode == 3, done.stderr
     (record,) = launcher.records()
     assert record.status == "timed-out"
-    assert record.paths.output.read_text() == "asked\n"
+    said = "sweeper: timed-out: ran for 3 s, its budget\n"
+    assert record.paths.output.read_text() == f"asked\n{said}"
     assert [row["loss"] for row in record.rows] == [1.0]

@@ -148,6 +148,39 @@ def test_a_command_that_does_not_start(stage: Stage) -> None:
     assert stage.record.status == "interrupted"
 
 
+TWICE = """
+import os, sweeper, sys, time
+if os.path.exists("been"):
+    while not os.path.exists("go"):
+        time.sleep(0.05)
+    sweeper.report(loss=3)
+    sys.exit()
+open("been", "w")
+if os.path.exists("keep"):
+    open(os.path.join(os.environ["SWEEPER_RUN"], "state.txt"), "w")
+for epoch in (1, 2, 3):
+    sweeper.report(loss=1 / epoch)
+sys.exit(1)
+"""
+
+
+@pytest.mark.parametrize("keep", [False, True], ids=["from-nothing", "from-its-own-state"])
+def test_the_rows_of_an_attempt_that_came_to_nothing(stage: Stage, keep: bool) -> None:
+    stage.write("job.py", TWICE)
+    if keep:
+        (stage.directory / "keep").touch()
+    stage.run(last=False)
+    assert len(rows(stage)) == 3
+    stage.start()
+    stage.next("run")
+    assert len(rows(stage)) == (3 if keep else 0)
+    assert (stage.record.performances is None) is not keep
+    (stage.directory / "go").touch()
+    assert stage.next("report")["iteration"] == 1
+    stage.next("end")
+    assert rows(stage) == [{"epoch": 1, "loss": 3.0}]
+
+
 # A parent that ends politely, a child that will not, and one in a session of its own.
 STUBBORN = """
 import signal, subprocess, sys, time

@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 import io
 import math
+import os
+import select
 import shutil
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TextIO
 
 import pytest
 
-from sweeper.cli.display import PlainDisplay
+from sweeper.cli.display import LiveDisplay, PlainDisplay
 from sweeper.cli.launch import _earlier, outcome_exit_code
 from sweeper.cli.main import main
 from sweeper.results import index_sweep
@@ -94,6 +97,7 @@ def test_a_run_that_has_not_ended_has_no_last_value_yet(
     run_trial(grid, trials[1], rows=[{"val_loss": 0.1}], outcome=None)
     best = dataclasses.replace(grid, metric=Metric("val_loss", target=0.2))
     assert _earlier(best) == ((1, 0.1), True)
+    assert _earlier(best, ended=True) == ((0, 3.0), True)  # trial 1 goes on, perhaps from nothing
     last = dataclasses.replace(grid, metric=Metric("val_loss", target=0.2, mode="last"))
     assert _earlier(last) == ((0, 3.0), False)
 
@@ -127,3 +131,64 @@ def test_the_exit_code_comes_from_the_tree(grid: Sweep, run_trial: Callable[...,
     shutil.rmtree(path)
     run_trial(grid, trials[3], rows=[{"val_loss": 1.0}])
     assert outcome_exit_code(index_sweep(grid).entries, stopped=True) == 0
+
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[TextIO, Callable[[], str]]]:
+    """A terminal to write to, and what is on it."""
+    master, slave = os.openpty()
+
+    def read() -> str:
+        found = b""
+        while select.select([master], [], [], 0.3)[0]:  # what was written comes a little later
+            found += os.read(master, 1 << 20)
+        return found.decode()
+
+    with open(slave, "w") as stream:
+        yield stream, read
+    os.close(master)
+
+
+def test_a_signal_is_told_at_once(
+    terminal: tuple[TextIO, Callable[[], str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream, read = terminal
+    plain = PlainDisplay(Metric("loss"), stream)
+    plain.trial_started(0)
+    plain.stopping(signal.SIGINT)
+    said = "stopping: 1 running trial ends here and can be resumed; Ctrl-C again to stop at once"
+    assert read().strip() == said
+    monkeypatch.setenv("TERM", "xterm")
+    with LiveDisplay(Metric("loss"), stream) as live:
+        live.started(4)
+        live.trial_started(0)
+        live.trial_started(1)
+        live.stopping(signal.SIGTERM)
+    assert read().strip().endswith(
+        "stopping (SIGTERM): 2 running trials end here and can be resumed; "
+        "once more to stop at once"
+    )  # fmt: skip
+
+
+def test_whatever_ends_it_a_live_display_leaves_the_terminal_as_it_was(
+    terminal: tuple[TextIO, Callable[[], str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream, read = terminal
+    monkeypatch.setenv("TERM", "xterm")
+
+    def run(live: LiveDisplay) -> None:
+        live.__enter__()
+        live.started(4)
+        live.trial_ended(0, "finished", {}, 1.0)
+        live._live.refresh()
+
+    live = LiveDisplay(Metric("loss"), stream)
+    run(live)
+    live.__exit__(ValueError, ValueError(), None)
+    assert read().endswith("\x1b[1A\x1b[2K" * 3)
+    live = LiveDisplay(Metric("loss"), stream)
+    run(live)
+    live.abandon()
+    written = read()
+    assert "\x1b[?25l" not in written.rpartition("\x1b[?25h")[2]  # the cursor is there
+    assert written.endswith("\r\x1b[2K" + "\x1b[1A\x1b[2K" * 2)  # the bar is not

@@ -33,7 +33,9 @@ def test_acquire_check_release(tmp_path):
     assert living_owner(tmp_path)["pid"] == os.getpid()
     lease.release()
     assert os.listdir(tmp_path) == []
-    with pytest.raises(LeaseLost, match="does not own it any more"):
+    with pytest.raises(
+        LeaseLost, match="does not own it any more: another process has taken it over"
+    ):
         lease.check()
 
 

@@ -1,0 +1,69 @@
+"""How long a launch will still take: told from how long its trials have taken so far."""
+
+from __future__ import annotations
+
+import heapq
+import statistics
+import time
+from collections import deque
+from collections.abc import Collection
+
+LATEST = 1000  # trials that the estimate is made from
+ROUNDS = 100  # of trials that are dealt out one by one
+
+
+class TimeLeft:
+    """Follows which trials run, since when, and how long those took that have ended.
+
+    A trial that went on from epochs of an earlier launch says little of a whole one: it counts
+    until a whole one has ended. ``wall`` is when the launch ends in any case, in seconds.
+    """
+
+    def __init__(self) -> None:
+        self.wall: float | None = None
+        self._began = time.monotonic()
+        self._since: dict[int, float] = {}  # running trial -> when it started
+        self._at_once = 1  # as many have run at a time
+        self._whole: deque[float] = deque(maxlen=LATEST)
+        self._parts: deque[float] = deque(maxlen=LATEST)
+
+    def begin(self) -> None:
+        self._began = time.monotonic()
+
+    def trial_started(self, trial: int) -> None:
+        self._since[trial] = time.monotonic()
+        self._at_once = max(self._at_once, len(self._since))
+
+    def trial_lost(self, trial: int) -> None:
+        self._since.pop(trial, None)
+
+    def trial_ended(self, trial: int, *, resumed: bool) -> None:
+        since = self._since.pop(trial, None)
+        if since is not None:
+            (self._parts if resumed else self._whole).append(time.monotonic() - since)
+
+    def seconds(self, trials: int) -> float | None:
+        """An estimate for the ``trials`` that have not ended; None before the first one has.
+
+        Each that waits goes to whoever is free first. Trials that all take equally long so let
+        the estimate run down evenly, however many run at a time.
+        """
+        took = self._whole or self._parts
+        if not took:
+            return None
+        now, each = time.monotonic(), statistics.fmean(took)
+        busy = [_rest(took, now - since) for since in self._since.values()]
+        waiting = max(0, trials - len(busy))
+        free = busy + [0.0] * (self._at_once - len(busy))
+        rounds = max(0, waiting // len(free) - ROUNDS)
+        heapq.heapify(free)
+        for _ in range(waiting - rounds * len(free)):
+            heapq.heapreplace(free, free[0] + each)
+        left = max(free) + rounds * each
+        return left if self.wall is None else max(0.0, min(left, self._began + self.wall - now))
+
+
+def _rest(took: Collection[float], elapsed: float) -> float:
+    """How much longer those trials took that were not over after ``elapsed`` seconds."""
+    longer = [seconds for seconds in took if seconds > elapsed]
+    return statistics.fmean(longer) - elapsed if longer else 0.0
