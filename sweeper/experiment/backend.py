@@ -153,18 +153,6 @@ def seed_epoch(model: Any, seed: int, epoch: int, loose: Sequence[Any] = ()) -> 
         state.assign(np.array([derived_seed(seed, epoch, -1, number), 0], dtype=state.dtype))
 
 
-def seed_after_fit(seed: int, number: int) -> None:
-    """Make what comes after the fit depend on nothing but ``seed`` and which fit it was."""
-    derived = derived_seed(seed, -2, number)
-    _SEED["ours"] = derived
-    import keras
-
-    keras.utils.set_random_seed(derived)
-    for generator in seed_generators(None):
-        state = generator.state
-        state.assign(np.array([derived, 0], dtype=state.dtype))
-
-
 def loose_generators(model: Any) -> list[Any]:
     """Every living SeedGenerator that does not belong to ``model``."""
     import keras
@@ -200,6 +188,7 @@ def random_state() -> tuple[dict[str, Any], Arrays]:
     name, keys, position, has_gauss, cached = np.random.get_state()  # the legacy global generator
     state = {
         "python": [version, list(words), gauss],
+        "tensorflow": libraries.tensorflow_seeds(),
         "numpy": [name, int(position), int(has_gauss), float(cached)],
     }
     arrays: Arrays = {"random/numpy": np.asarray(keys)}
@@ -218,17 +207,11 @@ def restore_random_state(state: Mapping[str, Any], arrays: Mapping[str, Any]) ->
     for index, generator in enumerate(seed_generators(None)):
         if f"random/keras/{index}" in arrays:
             generator.state.assign(arrays[f"random/keras/{index}"])
+    libraries.restore_tensorflow_seeds(state["tensorflow"])
     libraries.restore_random_state(arrays)
 
 
 # -- the state of a model -------------------------------------------------------------------
-
-
-def sync_with_jax(model: Any) -> None:
-    """Bring the variables of a model up to date."""
-    # With JAX, fit keeps the state to itself: the variables are behind until they are asked for.
-    if hasattr(model, "jax_state_sync") and not getattr(model, "_jax_state_synced", True):
-        model.jax_state_sync()
 
 
 def build(model: Any, signature: Any, *, metrics: bool = False) -> None:

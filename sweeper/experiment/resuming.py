@@ -131,16 +131,15 @@ class Fit:
             self.model._initial_epoch = None
         if self.run.closed:
             return
-        if self._given_back is not None:
-            self._put_back(self._given_back)
-            self.model.stop_training = bool(self._given_back.state["stopped"])
-        else:
-            self.retention.remove_unkept(self.run.paths.models)
-            if not self.is_loop and not self.run.ends_with_fit:
-                self._ended = self._guarded(self._capture, self.run.position, fit_epoch=self.epochs)
-        if self.run.settings.reproducible:
-            # What comes after a fit does not depend on whether it was trained or given back.
-            backend.seed_after_fit(self.run.seed, self.number)
+        back = self._given_back
+        if back is not None:  # again, and exactly: the callbacks have ended the fit once more
+            self._put_back(back)
+            backend.restore_random_state(back.state["random"], back.arrays)
+            self.model.stop_training = bool(back.state["stopped"])
+            return
+        self.retention.remove_unkept(self.run.paths.models)
+        if not self.is_loop and not self.run.ends_with_fit:
+            self._ended = self._guarded(self._capture, self.run.position, fit_epoch=self.epochs)
 
     # -- restoring --------------------------------------------------------------------------
 
@@ -197,7 +196,8 @@ class Fit:
         mine = not backup.inherited
         self.retention.restore(state["checkpoints"] if mine else [])
         self._refill_history(state, rows)
-        self.offset, self._first = state["offset"], state["first"]
+        self.offset = state["offset"]
+        self._first = state["first"] if mine else backup.epoch + 1
         if lost:
             self.run.note_inexact(lost)
         if backup.is_end:
@@ -214,6 +214,8 @@ class Fit:
         if mine:  # else they speak of the parent's batches and files
             self._input.restore(state["input"])
             self._validation_state = state["validation"]
+        if "random" in state and not partial:  # no further epoch seeds them
+            backend.restore_random_state(state["random"], backup.arrays)
         if state["stopped"]:
             self.skip()
             return
@@ -335,7 +337,6 @@ class Fit:
         batch: int = 0,
         logs: Mapping[str, Any] | None = None,
     ) -> _State:
-        backend.sync_with_jax(self.model)
         now = variables.Variables(self.model, _with_state(self._others), metrics=batch > 0)
         arrays = now.read()
         assert self._states is not None
@@ -353,9 +354,10 @@ class Fit:
             "optimizers": now.built(),
             "callbacks": callbacks,
         }
-        if batch:
+        if batch or self.model.stop_training or fit_epoch >= self.epochs:
             values["random"], more = backend.random_state()
             arrays |= more
+        if batch:
             values["logs"] = {k: v for k, v in as_row(1, logs or {}).items() if k != "epoch"}
         return _State(epoch, values, arrays)
 

@@ -43,7 +43,8 @@ class Variables:
     """
 
     def __init__(self, model: Any, callbacks: Sequence[Any], *, metrics: bool = False) -> None:
-        self.model = model
+        if hasattr(model, "jax_state_sync") and not getattr(model, "_jax_state_synced", True):
+            model.jax_state_sync()  # with JAX, fit keeps the state to itself until it is asked for
         self.optimizer = getattr(model, "optimizer", None)
         self.by_key: dict[str, Any] = {}
         self.optimizers: dict[str, Any] = {}
