@@ -188,7 +188,6 @@ def random_state() -> tuple[dict[str, Any], Arrays]:
     name, keys, position, has_gauss, cached = np.random.get_state()  # the legacy global generator
     state = {
         "python": [version, list(words), gauss],
-        "tensorflow": libraries.tensorflow_seeds(),
         "numpy": [name, int(position), int(has_gauss), float(cached)],
     }
     arrays: Arrays = {"random/numpy": np.asarray(keys)}
@@ -207,7 +206,6 @@ def restore_random_state(state: Mapping[str, Any], arrays: Mapping[str, Any]) ->
     for index, generator in enumerate(seed_generators(None)):
         if f"random/keras/{index}" in arrays:
             generator.state.assign(arrays[f"random/keras/{index}"])
-    libraries.restore_tensorflow_seeds(state["tensorflow"])
     libraries.restore_random_state(arrays)
 
 

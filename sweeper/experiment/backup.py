@@ -60,15 +60,24 @@ def begins_again(paths: RunPaths) -> bool:
 
 
 class BackupStore:
-    """The backups of one run, in its ``backup/`` directory, and what it has of its ``parent``."""
+    """The backups of one run, in its ``backup/`` directory.
+
+    And what it has there of its ``parent``, or of a ``failed`` run with which it goes on.
+    """
 
     def __init__(
-        self, paths: RunPaths, guard: files.Guard | None = None, parent: str | None = None
+        self,
+        paths: RunPaths,
+        guard: files.Guard | None = None,
+        *,
+        parent: str | None = None,
+        failed: str | None = None,
     ) -> None:
         self.root = paths.backup
         self._aside = paths.aside
         self._owner = f"{paths.root.parent.name}/{paths.root.name}"
         self._parent = parent
+        self._failed = failed
         self._guard = guard
         self.rejected = False  # a backup was set aside
 
@@ -172,7 +181,7 @@ class BackupStore:
                 int(manifest["batch"]),
                 manifest["state"],
                 arrays,
-                inherited=manifest["owner"] != self._owner,
+                inherited=manifest["owner"] == self._parent,
                 is_end=path.name.startswith("fit-"),
             )
         except Exception as error:  # zipfile, zlib, numpy and json each raise their own
@@ -180,7 +189,7 @@ class BackupStore:
 
     def _is_ours(self, manifest: Mapping[str, Any]) -> bool:
         owner = manifest.get("owner")
-        return owner == self._owner or (owner is not None and owner == self._parent)
+        return owner is not None and owner in (self._owner, self._parent, self._failed)
 
     def save_directory(self, source: Path, epoch: int) -> None:
         """Keep a copy of the directory ``source``, whole."""

@@ -78,20 +78,17 @@ def restore_random_state(arrays: Mapping[str, Any]) -> None:
             torch.cuda.set_rng_state(torch.tensor(arrays[f"random/cuda/{index}"]), index)
 
 
-def tensorflow_seeds() -> list[Any] | None:
+def tensorflow_seeds() -> Any:
     """Where TensorFlow is in the seeds that it gives to operations which have none."""
     source = _tensorflow_seeds()
-    if source is None:
-        return None
-    version, words, gauss = source.getstate()
-    return [version, list(words), gauss]
+    return None if source is None else source.getstate()
 
 
-def restore_tensorflow_seeds(state: Sequence[Any] | None) -> None:
+def restore_tensorflow_seeds(state: Any) -> None:
     """Put it back as tensorflow_seeds found it."""
     source = _tensorflow_seeds()
     if source is not None and state is not None:
-        source.setstate((state[0], tuple(state[1]), state[2]))
+        source.setstate(state)
 
 
 def _tensorflow_seeds() -> Any:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sweeper.errors import LeaseLost, UsageError
 from sweeper.tree import as_row, files
 
-from . import backend, variables
+from . import backend, libraries, variables
 from .backup import Backup
 from .callback_state import CallbackStates
 from .input_position import InputPosition, stateful_random_operations
@@ -66,6 +66,7 @@ class Fit:
         self._validation_state: dict[str, Any] | None = None
         self._loose: list[Any] | None = None
         self._unchecked = False
+        self._seeds: Any = None
         self._warned: set[str] = set()
 
     def __deepcopy__(self, memo: object) -> Fit:
@@ -87,6 +88,7 @@ class Fit:
         self.is_loop = model is None or epoch_iterator is None
         self._first = None
         self._given_back = None
+        self._seeds = libraries.tensorflow_seeds()
 
     def begin_epoch(self, epoch: int) -> None:
         """An epoch begins; ``epoch`` counts from 0 as Keras does."""
@@ -134,12 +136,15 @@ class Fit:
         back = self._given_back
         if back is not None:  # again, and exactly: the callbacks have ended the fit once more
             self._put_back(back)
-            backend.restore_random_state(back.state["random"], back.arrays)
             self.model.stop_training = bool(back.state["stopped"])
-            return
-        self.retention.remove_unkept(self.run.paths.models)
-        if not self.is_loop and not self.run.ends_with_fit:
-            self._ended = self._guarded(self._capture, self.run.position, fit_epoch=self.epochs)
+        else:
+            self.retention.remove_unkept(self.run.paths.models)
+            if not self.is_loop and not self.run.ends_with_fit:
+                self._ended = self._guarded(self._capture, self.run.position, fit_epoch=self.epochs)
+        if self.run.settings.reproducible:
+            # What comes after the fit does not depend on how much of it was trained just now.
+            backend.seed_epoch(None, self.run.seed, self.run.position)
+            libraries.restore_tensorflow_seeds(self._seeds)
 
     # -- restoring --------------------------------------------------------------------------
 
@@ -214,8 +219,6 @@ class Fit:
         if mine:  # else they speak of the parent's batches and files
             self._input.restore(state["input"])
             self._validation_state = state["validation"]
-        if "random" in state and not partial:  # no further epoch seeds them
-            backend.restore_random_state(state["random"], backup.arrays)
         if state["stopped"]:
             self.skip()
             return
@@ -354,10 +357,9 @@ class Fit:
             "optimizers": now.built(),
             "callbacks": callbacks,
         }
-        if batch or self.model.stop_training or fit_epoch >= self.epochs:
+        if batch:
             values["random"], more = backend.random_state()
             arrays |= more
-        if batch:
             values["logs"] = {k: v for k, v in as_row(1, logs or {}).items() if k != "epoch"}
         return _State(epoch, values, arrays)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from sweeper.errors import LeaseLost, TreeError, UsageError
 from sweeper.tree import (
+    FAILED,
     OUTCOMES,
     Lease,
     Monitor,
@@ -63,7 +64,12 @@ class Run:
         self.reopened = False
         self.fitting = False
         self.another_attempt: Callable[[], Run | None] | None = None
-        self.backups = BackupStore(paths, lease.check, parent_name(record.get("parent")))
+        self.backups = BackupStore(
+            paths,
+            lease.check,
+            parent=parent_name(record.get("parent")),
+            failed=parent_name(record.get("continues")),
+        )
         self.monitor = Monitor(settings.monitor, settings.mode)
         self.log = TrainingLog(paths.training_logs, lease.check)
         self._record = record
@@ -285,7 +291,8 @@ class Run:
         first = files.create_once(self.paths.outcome, data, guard=self.lease.check)
         ended = outcome if error is None else f"{outcome}: {in_one_line(ending['error'])}"
         self._end_attempt(ended)
-        self.backups.clear()
+        if outcome not in FAILED:  # else another run may go on from there
+            self.backups.clear()
         self.closed = True
         self.lease.release()
         return first

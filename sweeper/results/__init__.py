@@ -9,7 +9,7 @@ from .elsewhere import runs_elsewhere
 from .estimate import Estimate, Estimator
 from .find import find_entry, find_run
 from .flat import ParameterNames, flatten, short_names
-from .index import BAD_OUTCOMES, Entry, Index, index_sweep
+from .index import Entry, Index, index_sweep
 from .programs import (
     older_text_note,
     refuse_other_programs,
@@ -34,7 +34,6 @@ from .summary import write_summary
 from .target import load_target, open_index
 
 __all__ = [
-    "BAD_OUTCOMES",
     "Entry",
     "Estimate",
     "Estimator",
