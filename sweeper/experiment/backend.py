@@ -141,10 +141,11 @@ def seed_epoch(model: Any, seed: int, epoch: int, loose: Sequence[Any] = ()) -> 
     which costs more than a small epoch, and operations that are traced already would not heed it.
     """
     derived = derived_seed(seed, epoch)
+    generators = seed_generators(model)  # making the global one takes a number of Python's
     random.seed(derived)
     np.random.seed(derived)
     libraries.seed_torch(derived)
-    for index, generator in enumerate(seed_generators(model)):
+    for index, generator in enumerate(generators):
         state = generator.state
         state.assign(np.array([derived_seed(seed, epoch, index), 0], dtype=state.dtype))
     for generator in loose:
