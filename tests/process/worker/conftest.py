@@ -15,7 +15,7 @@ import yaml
 
 from sweeper.raytune.trial_requests import sweep_request, trial_request
 from sweeper.sweepfile import load_sweep
-from sweeper.tree import RunRecord, Tree
+from sweeper.tree import PlannedTrial, RunRecord, Tree
 from sweeper.worker import MARK, Child, Message, ServerControl, session_of
 
 
@@ -49,7 +49,7 @@ class Stage:
             self.session = replace(session, env={**session.env, **env})
             self.control = ServerControl(self.session)
             self.control.wait_ready()
-        planned = type("Planned", (), {"trial": sweep.trial(trial)})
+        planned = PlannedTrial(sweep.trial(trial), "exp-1", None, "new")
         request = {**sweep_request(sweep), **trial_request(sweep, "script", planned)}
         request = json.loads(json.dumps({**request, "gpus": [], "last_attempt": last}))
         self.child = Child(self.session, {})
