@@ -28,6 +28,7 @@ MARK = "sweeper"  # the key of what these functions say in a line of the report 
 ADOPT_SECONDS = 30.0
 
 _run: Run | None = None  # the run that this process writes into
+_no_numbers: set[str] = set()  # the metrics that it was said of
 
 
 def enter(run: Run | None) -> None:
@@ -56,7 +57,7 @@ def report(epoch: int | None = None, **metrics: Any) -> None:
     elif path:
         from sweeper.tree import as_row
 
-        row: dict[str, Any] = as_row(1 if epoch is None else epoch, metrics)
+        row: dict[str, Any] = as_row(1 if epoch is None else epoch, metrics, _no_numbers)
         if epoch is None:
             del row["epoch"]
         append(path, row)

@@ -78,7 +78,7 @@ def diff(
     SPEC:TRIAL, such as sweeps/digits.yaml:3. With one alone: how the program's text has changed
     since that run.
     """
-    from sweeper.results import difference, find_run, text_difference, text_now, text_of
+    from sweeper.results import changes_since, difference, find_run, text_difference, text_of
     from sweeper.tree import Program
 
     from . import formatting
@@ -87,9 +87,10 @@ def diff(
     other = None if right is None else find_run(right, storage, name)[0]
     head = {"left": str(one.path), "right": "now" if other is None else str(other.path)}
     rows = [] if other is None else difference(one, other)
-    today = None if sweep is None else Program.of(sweep)
-    texts = text_now(one, today) if other is None else text_of(other)
-    lines = list(text_difference(text_of(one), texts))
+    if other is None:
+        lines = changes_since(one, None if sweep is None else Program.of(sweep))
+    else:
+        lines = list(text_difference(text_of(one), text_of(other)))
     fields = ("name", "left", "right")
     columns = [formatting.column(key) for key in fields]
     with formatting.writer(format_, head, columns, fields, key="differences") as writer:

@@ -13,7 +13,8 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .object_state import Decoder, Encoder, NotStorable, Stays
+from .object_decoding import Decoder
+from .object_encoding import Encoder, NotStorable, Stays
 
 log = logging.getLogger("sweeper.experiment")
 

@@ -21,6 +21,7 @@ from sweeper.tree import RunRecord, files
 
 from . import backend
 from .failures import in_one_line
+from .metric_mode import metric_mode
 from .resuming import Fit
 from .run import Run
 
@@ -86,6 +87,7 @@ class Recorder(_RunCallback):
                 "the epoch under that name: give the metric another one (name=…)",
                 self.run.path,
             )
+        self.run.monitor.mode_of = functools.partial(metric_mode, self.model)
         self.run.record(self.fit.run_epoch(epoch), logs)
 
 
@@ -103,7 +105,7 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
         weights = bool(given.get("save_weights_only"))
         self._suffix = ".weights.h5" if weights else f".{self.run.settings.format}"
         name = self._template or f"model{self._suffix}"
-        super().__init__(str(self.run.paths.models / name), mode=self.run.monitor.goal, **given)
+        super().__init__(str(self.run.paths.models / name), **given)
         if self.save_freq == "epoch":
             # Keras looks whether batches are listened to, and is slower if they are.
             self.on_train_batch_end = keras.callbacks.Callback.on_train_batch_end.__get__(self)

@@ -20,6 +20,7 @@ from . import backend, libraries, variables
 from .backup import Backup
 from .callback_state import CallbackStates
 from .input_position import InputPosition, stateful_random_operations
+from .partial_epoch import PartialEpoch
 from .retention import Retention
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Fit:
         self.model: Any = None
         self.epochs = 0
         self.offset: int | None = None
-        self.batch_to_skip = 0
+        self._partial: PartialEpoch | None = None
         self.is_loop = True
         self._first: int | None = None  # the first epoch of the run that is this fit's
         self._states: CallbackStates | None = None
@@ -225,8 +226,7 @@ class Fit:
         # Keras takes 0 for "not given": the fit's own initial_epoch, which is right then.
         self.model._initial_epoch = state["fit_epoch"]
         if partial:
-            self.batch_to_skip = backup.batch
-            self._partial = backup
+            self._partial = PartialEpoch(self.model, backup, self._put_back)
 
     def _put_back(self, backup: Backup) -> list[str]:
         """Variables and callbacks as they were; returns what could not be restored."""
@@ -252,36 +252,20 @@ class Fit:
                         if name != "epoch":
                             callback.history.setdefault(name, []).append(value)
 
-    # -- the batches of a partly trained epoch ----------------------------------------------
+    @property
+    def batch_to_skip(self) -> int:
+        """How many batches of the epoch are done already."""
+        return self._partial.batches if self._partial is not None else 0
 
     def skip_batches(self) -> None:
         """At the start of an epoch that was backed up in its middle: pass over what is done."""
-        if not self.batch_to_skip:
-            return
-        model, logs = self.model, dict(self._partial.state["logs"])
-        trained = model.train_function
-        steps = int(getattr(model, "steps_per_execution", 1) or 1)
-
-        def pass_over(*arguments: Any) -> Any:
-            source = arguments[-1]
-            if hasattr(source, "__next__"):  # else fit has taken the batches itself
-                for _ in range(steps):
-                    next(source, None)
-            return logs if len(arguments) == 1 else (logs, arguments[0])  # JAX has a state too
-
-        model.train_function = pass_over
-        self._trained = trained
+        if self._partial is not None:
+            self._partial.begin()
 
     def after_batch(self, batch: int) -> None:
-        """``batch`` (from 0) is done or passed over; at the last one passed over, restore."""
-        if not self.batch_to_skip or batch + 1 < self.batch_to_skip:
-            return
-        backup = self._partial
-        self.model.train_function = self._trained
-        self._put_back(backup)
-        backend.restore_random_state(backup.state["random"], backup.arrays)
-        self.batch_to_skip = 0
-        del self._partial, self._trained
+        """``batch`` (from 0) is done or passed over."""
+        if self._partial is not None and self._partial.after(batch):
+            self._partial = None
 
     # -- saving -----------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sweeper.errors import UsageError
 from sweeper.tree import Monitor, RunRecord, Tree, best_row, files, model_epoch
 
 from .settings import Keep
@@ -90,9 +91,10 @@ def prune_checkpoints(
 ) -> list[Path]:
     """Remove the saved models of all but the ``keep`` best runs that are over; returns the removed.
 
-    Runs are ranked by the best value of ``metric`` (by default what each run monitored). ``runs``
-    limits it to some, such as those of one sweep. Runs without an outcome are left alone, as they
-    may still become the best, and so are runs that never logged the metric.
+    Runs are ranked by the best value of ``metric`` (by default what each run monitored), ``min`` or
+    ``max`` by ``mode``, else as the runs have it. ``runs`` limits it to some, such as those of one
+    sweep. Runs without an outcome are left alone, as they may still become the best, and so are
+    runs that never logged the metric. Raises UsageError if nothing says which values are better.
     """
     records = [r for r in (tree.all_runs() if runs is None else runs) if r.outcome is not None]
     ranked = [(rank, r) for r in records if (rank := _rank(r, metric, mode)) is not None]
@@ -106,8 +108,16 @@ def prune_checkpoints(
 
 def _rank(record: RunRecord, metric: str | None, mode: str | None) -> float | None:
     summary = record.performances or {}
-    monitor = Monitor(metric or summary.get("monitor"), mode or summary.get("mode"))
+    monitor = Monitor(metric or summary.get("monitor"), mode)
+    monitor.remember(summary.get("monitor"), summary.get("mode"))
+    if monitor.name is None or not any(monitor.name in row for row in record.rows):
+        return None
+    if monitor.goal is None:
+        raise UsageError(
+            f"mode: nothing says whether more or less of {monitor.name!r} is better: "
+            "expected min or max, found none"
+        )
     best = best_row(record.rows, monitor)
-    if best is None or monitor.name is None:
+    if best is None:
         return None
     return best[monitor.name] if monitor.goal == "min" else -best[monitor.name]

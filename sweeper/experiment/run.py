@@ -80,7 +80,11 @@ class Run:
         self._recorded = False  # nor in this process
         self._position: int | None = None  # after which epoch this attempt stands
         self._started = time.monotonic()
-        self._elapsed_before = _elapsed_before(paths)
+        summary = _summary(paths)
+        elapsed = summary.get("elapsed")
+        self._elapsed_before = float(elapsed) if isinstance(elapsed, (int, float)) else 0.0
+        self.monitor.remember(summary.get("monitor"), summary.get("mode"))
+        self._no_numbers: set[str] = set()  # the metrics that it was said of
         self._best: Row | None = None
         self._recall()
         self.resumed_epoch = self.backups.newest_epoch()
@@ -179,7 +183,7 @@ class Run:
 
     def record(self, epoch: int, metrics: Mapping[str, Any]) -> Row:
         """Write the row of an epoch (from 1) and the summary."""
-        row = as_row(epoch, metrics)
+        row = as_row(epoch, metrics, self._no_numbers)
         if self._first:
             self._first = False
             if epoch <= self.log.last_epoch:  # this attempt trains them again
@@ -250,7 +254,7 @@ class Run:
 
     def _recall(self) -> None:
         rows = self.log.rows
-        for row in rows:
+        for row in () if self.monitor.asked else rows:
             self.monitor.look_at(row)
         self._best = best_row(rows, self.monitor)
 
@@ -346,9 +350,8 @@ class Run:
         files.write_json(self.paths.provenance, self._record, guard=self.lease.check, durable=False)
 
 
-def _elapsed_before(paths: RunPaths) -> float:
+def _summary(paths: RunPaths) -> dict[str, Any]:
     try:
-        value = (files.read_json(paths.performances) or {}).get("elapsed")
+        return files.read_json(paths.performances) or {}
     except TreeError:
-        return 0.0
-    return float(value) if isinstance(value, (int, float)) else 0.0
+        return {}

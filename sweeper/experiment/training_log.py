@@ -91,5 +91,5 @@ def _columns(rows: Iterable[Row]) -> list[str]:
 
 def _csv_line(cells: list[str]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue()
+    csv.writer(text, lineterminator="\r\n").writerow(cells)  # so that it quotes both of them
+    return text.getvalue()[:-2] + "\n"

@@ -17,7 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from .object_state import of_library
+from .object_encoding import of_library
 
 Arrays = dict[str, "np.ndarray[Any, Any]"]
 

@@ -146,6 +146,8 @@ def launch(
             tuner = make_tuner(sweep, session, slots, scratch, searcher, scheduler, callback)
             try:
                 tuner.fit()
+                if not signals.received:
+                    callback.all_ended()
             except Exception as error:  # Tune's view is an opinion: the tree is the record
                 if not signals.received:
                     logger.warning("Ray Tune ended early: %s", error)

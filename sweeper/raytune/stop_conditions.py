@@ -7,7 +7,7 @@ import statistics
 from typing import Any
 
 from sweeper.sweepfile import Sweep
-from sweeper.tree import nearest_metric
+from sweeper.tree import means_metric, nearest_metric
 
 
 class StopConditions:
@@ -28,9 +28,10 @@ class StopConditions:
         self.early = False
         self.again = True  # a launch with the same budget would go on
         self.fatal: str | None = None
+        self.slip: str | None = None  # that the metric goes by another name, until a run has it
 
     def winding_down(self) -> bool:
-        return self.reason is not None or self.fatal is not None
+        return any(why is not None for why in (self.reason, self.fatal, self.slip))
 
     def starting(self) -> None:
         """Wind down when as many trials have been started as this launch may start."""
@@ -85,9 +86,7 @@ class StopConditions:
 
     def ended(self, end: str, result: dict[str, Any]) -> None:
         """Wind down when too many trials in a row fail, or when the request itself is wrong."""
-        if end == "no-metric":  # nothing in the tree has it: the sweep file is wrong
-            self.fatal = self.no_metric(result)
-        elif end == "broken":
+        if end == "broken":
             self.fatal = str(result.get("error"))
         elif end in ("failed", "out-of-memory", "timed-out"):
             self.failures_in_a_row += 1
@@ -97,14 +96,18 @@ class StopConditions:
         elif end != "lost":
             self.failures_in_a_row = 0
 
-    def no_metric(self, result: dict[str, Any]) -> str:
-        """What to say of a trial that ended without having reported the metric."""
+    def no_metric(self, results: list[dict[str, Any]], known: bool) -> str:
+        """What to say of trials that ended without the metric; ``known``: other runs have it."""
         name = self.metric.name if self.metric else ""
-        reported = result.get("reported") or []
+        reported = sorted({name for result in results for name in result.get("reported") or []})
         near = nearest_metric(name, reported)
         found = f"found {', '.join(reported)}" if reported else "found no number reported"
-        if near:
+        if known:
+            mend = "other runs have it"
+        elif near:
             mend = f"did you mean {near}?"
+        elif reported and name.startswith("val_") and not any("val" in n for n in reported):
+            mend = "nothing was validated: pass validation data to model.fit"
         elif self.script:
             mend = (
                 "log it in the script with sweeper.report, sweeper.callbacks() or wandb.log, "
@@ -114,10 +117,14 @@ class StopConditions:
             mend = (
                 "pass `callbacks` to model.fit (with validation data for val_…), or call run.report"
             )
-        return (
-            f"metric.name: trial {result.get('trial')} ended without reporting {name!r}: "
-            f"{found}; {mend}"
-        )
+        trials = [str(result.get("trial")) for result in results]
+        who = f"trial{'s' * (len(trials) > 1)} {', '.join(trials[:5])}{', …' * (len(trials) > 5)}"
+        return f"metric.name: {who} ended without reporting {name!r}: {found}; {mend}"
+
+    def is_slip(self, result: dict[str, Any]) -> bool:
+        """Whether a trial that ended without the metric has it under a name that is nearly so."""
+        name = self.metric.name if self.metric else ""
+        return any(means_metric(reported, name) for reported in result.get("reported") or [])
 
     def metric_missing(self, result: dict[str, Any]) -> str:
         """What to say of a trial that reports without the metric; it may still come."""

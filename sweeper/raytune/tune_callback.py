@@ -62,6 +62,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
         self._adaptive = adaptive
         self._ray_log = ray_log
         self._warned = False  # that the metric is missing: once is enough
+        self._silent: list[dict[str, Any]] = []  # ended without the metric, which no run has yet
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its callbacks for a restore that we never do
@@ -80,6 +81,8 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
                 self._listener.warn(self._conditions.metric_missing(result))
         if "epoch" in result:
             value = result.get("metric")
+            if value is not None:
+                self._fail_silent()
             self._conditions.reported(value)
             self._listener.trial_reported(
                 self._index(trial), result["epoch"], value, result.get("run", "")
@@ -91,12 +94,14 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
         end = result.get("end", "stopped")
         if "run" in result:
             run = Path(result["path"])
-            if end == "no-metric" and self._known_metric():
-                # Other runs have it: this trial failed, the request is right.
+            if end == "no-metric":
                 end = "failed"
-                message = self._conditions.no_metric(result)
+                self._silent.append(result)
+                known = self._fail_silent()
+                message = self._conditions.no_metric([result], known)
                 result["error"] = f"NoMetric: {message}"
-                close_run(run, end, {"type": "NoMetric", "message": message}, by="driver")
+                if not known and self._conditions.is_slip(result):
+                    self._conditions.slip = message
             if end == "stopped":  # our lease takes the run from the child, should it still train
                 by = self._conditions.stopped_by
                 close_run(run, "stopped", by="driver", why=f"stopped early by {by}")
@@ -122,6 +127,30 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
         self._tell_value(self._index(trial), None)
         self._listener.trial_ended(self._index(trial), "lost", result, None)
 
+    @_exceptions_logged
+    def all_ended(self) -> None:
+        """Where no trial had the metric the request is wrong, unless some have not had their turn.
+
+        The runs are then left as they are, for a launch that asks for what they have reported.
+        """
+        conditions = self._conditions
+        early = conditions.reason is not None and conditions.slip is None
+        if not self._fail_silent(even_if_unknown=early):
+            message = conditions.slip or conditions.no_metric(self._silent, known=False)
+            conditions.fatal = conditions.fatal or message
+
+    def _fail_silent(self, *, even_if_unknown: bool = False) -> bool:
+        """Once a run has the metric those trials have failed that ended without it."""
+        known = bool(self._silent) and self._known_metric()
+        if known or even_if_unknown:
+            self._conditions.slip = None
+            for result in self._silent:
+                message = self._conditions.no_metric([result], known)
+                error = {"type": "NoMetric", "message": message}
+                close_run(Path(result["path"]), "failed", error, by="driver")
+            self._silent.clear()
+        return not self._silent
+
     def _tell_value(self, trial: int, run: RunRecord | None) -> float | None:
         """The value of the trial, which has ended, once those who decide by it know."""
         value = None if run is None else self._score(run)
@@ -133,7 +162,10 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
     def _known_metric(self) -> bool:
         metric = self._conditions.metric
         return metric is not None and any(
-            metric.name in row for record in self._tree.all_runs() for row in record.rows
+            metric.name in row
+            for tree in (self._tree, self._tree.debug)
+            for record in tree.all_runs()
+            for row in record.rows
         )
 
     def _index(self, trial: Any) -> int:

@@ -44,8 +44,8 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
 
     Each ``step`` returns ``{"experiment", "run", "path", "epoch", "metric", "done", …}``. The last
     one, ``done``, says in ``end`` how the trial ended: ``finished``, ``failed``,
-    ``out-of-memory``, ``timed-out``, ``lost`` (someone else continues the run), or, for the whole
-    sweep to stop on, ``no-metric`` and ``broken``.
+    ``out-of-memory``, ``timed-out``, ``lost`` (someone else continues the run), ``no-metric`` (the
+    driver judges it by what other trials report), or, for the whole sweep to stop on, ``broken``.
     """
 
     def setup(self, config: dict[str, Any], session: str = "", sweep: str = "") -> None:

@@ -11,27 +11,26 @@ from .find import find_entry, find_run
 from .flat import ParameterNames, flatten, short_names
 from .index import Entry, Index, index_sweep
 from .programs import (
+    changes_since,
     older_text_note,
     refuse_other_programs,
     text_difference,
-    text_now,
     text_of,
 )
 from .ranking import (
     check_metric,
     metric_of,
     metric_to_rank_by,
-    nothing_to_rank,
     rank,
     run_value,
     score,
     target_reached,
     wandb_differs,
-    without_number,
 )
 from .rows import best_row, csv_cell, plain_json, plan_row, trial_row
 from .summary import write_summary
 from .target import load_target, open_index
+from .unranked import nothing_to_rank, without_number
 
 __all__ = [
     "Entry",
@@ -40,6 +39,7 @@ __all__ = [
     "Index",
     "ParameterNames",
     "best_row",
+    "changes_since",
     "check_metric",
     "copy_best",
     "csv_cell",
@@ -64,7 +64,6 @@ __all__ = [
     "short_names",
     "target_reached",
     "text_difference",
-    "text_now",
     "text_of",
     "trial_row",
     "wandb_differs",

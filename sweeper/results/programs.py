@@ -28,13 +28,21 @@ def older_text_note(sweep: Sweep, runs: Sequence[tuple[int | None, RunRecord]]) 
     """What to say of these trials' runs, which ran an older text of the program; None of none."""
     if not runs:
         return None
-    trial, record = runs[0]
-    names = ", ".join(_changed(record, Program.of(sweep))) or "it"
-    place = "" if sweep.path is None else f"{os.path.relpath(sweep.path)}:"
+    today, each = Program.of(sweep), {_text_key(record): record for _, record in runs}
+    changed: dict[str, None] = {}
+    for record in each.values():
+        changed.update(dict.fromkeys(_changed(record, today)))
+    example = next(iter(each.values())).path
     return (
-        f"{counted(len(runs), 'run')} ran an older text of the program (changed since: {names}); "
-        f"`sweeper diff {place}{trial}` shows the change, `launch --rerun` runs them again"
+        f"{counted(len(runs), 'run')} ran an older text of the program "
+        f"(changed since: {', '.join(changed)}); `sweeper diff {os.path.relpath(example)}` shows "
+        "the change, `launch --rerun` runs them again"
     )
+
+
+def _text_key(record: RunRecord) -> str:
+    attempts = record.provenance.get("attempts") or ()
+    return str([record.provenance.get("program"), *(a.get("source") for a in attempts)])
 
 
 def other_program_note(sweep: Sweep, runs: Iterable[RunRecord]) -> str | None:
@@ -69,22 +77,37 @@ def _runs_of(found: Counter[str]) -> str:
     return ", ".join(f"{counted(number, 'run')} of {name}" for name, number in found.items())
 
 
+def changes_since(record: RunRecord, today: Program | None = None) -> list[str]:
+    """A unified diff of what the run ran and that program now; ``today`` is it if it has moved."""
+    lines: dict[str, None] = {}
+    then = program_of(record)
+    if then is not None and today is not None and then.command != today.command:
+        lines.update(dict.fromkeys(_command_lines(then, "-") + _command_lines(today, "+")))
+    for text in texts_of(record):
+        if text is not None:
+            lines.update(dict.fromkeys(text_difference(text, _now(record, text, today))))
+    return list(lines)
+
+
 def text_of(record: RunRecord) -> Texts:
     """The text that the run ran, as far as it is kept; of several attempts the last one's."""
     return next((text for text in texts_of(record) if text is not None), {})
 
 
-def text_now(record: RunRecord, today: Program | None = None) -> Texts:
-    """The files that the run ran, as they are now; of the program ``today``, if it has moved."""
+def _now(record: RunRecord, text: Texts, today: Program | None) -> Texts:
+    """The files of ``text`` as they are now."""
     then = program_of(record)
     if then is None:
         return {}
-    now = texts_now(then, text_of(record))
+    now = texts_now(then, text)
     if today is not None and today.file is not None and today.path != then.path:
-        moved = text_of(record).keys() - {then.file}
-        now = {**texts_now(today, moved), **texts_now(today, [today.file])}
-        now[then.file or today.file] = now.pop(today.file, b"")
+        now = texts_now(today, text.keys() - {then.file})
+        now[then.file or today.file] = texts_now(today, [today.file]).get(today.file, b"")
     return now
+
+
+def _command_lines(program: Program, sign: str) -> list[str]:
+    return [f"{sign}command: {' '.join(program.command)}"] if program.command else []
 
 
 def text_difference(left: Texts, right: Texts) -> Iterator[str]:
@@ -97,5 +120,15 @@ def text_difference(left: Texts, right: Texts) -> Iterator[str]:
 
 
 def _changed(record: RunRecord, today: Program) -> list[str]:
-    then, now = text_of(record), text_now(record, today)
-    return [name for name in then if then[name] != now.get(name)]
+    """The files that the run ran and that are others now, and what else is."""
+    found: dict[str, None] = {}
+    for text in texts_of(record):
+        if text is None:
+            found["a file that was edited while it ran"] = None
+            continue
+        now = _now(record, text, today)
+        found.update(dict.fromkeys(name for name in text if text[name] != now.get(name)))
+    then = program_of(record)
+    if then is not None and then.command != today.command:
+        found["the command"] = None
+    return list(found) or ["its file"]

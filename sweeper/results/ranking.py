@@ -15,7 +15,6 @@ from typing import Any, Literal
 from sweeper.errors import UsageError
 from sweeper.sweepfile import Metric
 from sweeper.tree import FAILED, RunRecord, mode_of, nearest_metric
-from sweeper.wording import counted
 
 from .index import Entry, Index
 
@@ -224,12 +223,26 @@ def check_metric(metric: Metric, records: Iterable[RunRecord]) -> None:
     )
 
 
-def named_metric(name: str, goal: Goal | None, known: Metric | None) -> Metric:
-    """The metric that a user names; without a ``goal`` the sweep's, or what the name suggests."""
+def named_metric(
+    name: str, goal: Goal | None, known: Metric | None, records: Sequence[RunRecord] = ()
+) -> Metric:
+    """The metric that a user names; without a ``goal`` the sweep's, the runs', or by its name.
+
+    Raises UsageError where nothing says whether more or less of it is better.
+    """
     if goal is None and known is not None and known.name == name:
         return known
     mode = known.mode if known is not None else "best"
-    return Metric(name=name, goal=goal or _GOALS[mode_of(name)], mode=mode)
+    watched = {_watched(record.performances or {}) for record in records}
+    goals = [its_goal for monitor, its_goal in watched if monitor == name and its_goal]
+    goal = goal or (goals[0] if len(goals) == 1 else _GOALS.get(str(mode_of(name))))
+    if goal is None:
+        check_metric(Metric(name), records)
+        raise UsageError(
+            f"--metric {name}: nothing says whether more or less of it is better: "
+            "add --goal maximize, or --goal minimize"
+        )
+    return Metric(name, goal, mode=mode)
 
 
 def monitored_metric(records: Iterable[RunRecord]) -> Metric | None:
@@ -254,7 +267,7 @@ def metric_to_rank_by(index: Index, name: str | None, goal: Goal | None) -> Metr
     Raises UsageError if there is none.
     """
     if name is not None:
-        return named_metric(name, goal, index.metric)
+        return named_metric(name, goal, index.metric, list(index.records()))
     metric = metric_of(index)
     if metric is None:
         found = ", ".join(metric_names(index.records())) or "nothing yet"
@@ -263,35 +276,6 @@ def metric_to_rank_by(index: Index, name: str | None, goal: Goal | None) -> Metr
             f"name; pass --metric NAME (the runs have recorded {found})"
         )
     return metric
-
-
-def without_number(index: Index, metric: Metric) -> list[Entry]:
-    """The entries whose runs recorded the metric, but no number: NaN or infinity alone."""
-    return [
-        entry
-        for entry in index.entries
-        if entry.record is not None
-        and score(entry.record, metric) is None
-        and any(metric.name in row for row in entry.record.rows)
-    ]
-
-
-def nothing_to_rank(index: Index, metric: Metric) -> str:
-    """Why no run is ranked, in words: whoever has a number and has not failed is."""
-    name = metric.name
-    empty = without_number(index, metric)
-    failed = [entry for entry in index.entries if entry.failed]
-    numbers = sum(e.record is not None and score(e.record, metric) is not None for e in failed)
-    silent = len(failed) - numbers - sum(entry.failed for entry in empty)
-    found = {
-        f"recorded a number for {name}, but failed": numbers,
-        f"recorded {name}, but NaN or infinity only": len(empty),
-        f"failed before recording {name}": silent,
-    }
-    why = "; ".join(f"{counted(number, 'run')} {what}" for what, number in found.items() if number)
-    if not why:
-        return f"no run has recorded {name} yet"
-    return f"nothing to rank: {why}{': see `sweeper status`' if failed else ''}"
 
 
 def target_reached(entries: Iterable[Entry], metric: Metric | None) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import SweeperError, UsageError
-from sweeper.tree import Tree
+from sweeper.tree import Tree, program_of
 from sweeper.wording import nearest
 
 from .elsewhere import runs_elsewhere
@@ -60,7 +60,7 @@ def open_index(
             return _stored(home.parent.parent, home)
         sweep = load_target(target, overrides, storage=storage, name=name, seed=seed)
         index = index_sweep(sweep)
-        if not any(entry.record for entry in index.entries):
+        if not any(entry.record for entry in index.entries) and not index.notes:
             index.notes.append(runs_elsewhere(sweep) or f"{sweep.title}: no run in {index.base}")
         return index
     if overrides or name is not None or seed is not None:
@@ -95,10 +95,15 @@ def _open_directory(directory: Path) -> Index:
     index = index_directory(Tree(directory), directory.name)
     if stored:
         index.notes.append(
-            f"{len(stored)} sweeps are stored here, so all runs are shown; name one to see it "
-            f"alone: {', '.join(str(path) for path in stored)}"
+            f"{len(stored)} sweeps are stored here, so all runs are shown{_of_programs(index)}; "
+            f"name one to see it alone: {', '.join(str(path) for path in stored)}"
         )
     return index
+
+
+def _of_programs(index: Index) -> str:
+    found = {str(program_of(record)) for record in index.records()} - {"None"}
+    return f", of {len(found)} programs" if len(found) > 1 else ""
 
 
 def _is_home(directory: Path) -> bool:

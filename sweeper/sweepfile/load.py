@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import SpecError, UsageError
+from sweeper.metric_goals import mode_of
 from sweeper.wording import nearest
 
 from . import directories, values
@@ -18,7 +19,7 @@ from .problems import Problems
 from .program import Program, parse_program
 from .rules import is_number
 from .search_space import build_space
-from .sweep import ADAPTIVE_METHODS, Budget, Resources, Retry, SourcePlace, Sweep
+from .sweep import ADAPTIVE_METHODS, Budget, Metric, Resources, Retry, SourcePlace, Sweep
 from .yaml12 import Document, parse
 
 _EVERYBODYS_NAMES = ("config", "sweep", "sweeps")
@@ -135,6 +136,7 @@ class _Loading:
         self.need_metric(method)
         program = self.program()
         others = self.values()
+        self.check_monitor(metric, others["checkpoint"])
         monitored = default_monitored(built.example, built.varying, built.conditional)
         if "monitored" in data and not problems.base_is_unread:
             monitored = parse_monitored(
@@ -188,6 +190,17 @@ class _Loading:
         elif data.get("early_terminate") is not None:
             self.problems.add(
                 ("early_terminate",), "`early_terminate` needs `metric`", example, on_key=True
+            )
+
+    def check_monitor(self, metric: Metric | None, checkpoint: dict[str, Any]) -> None:
+        monitor = checkpoint.get("monitor")
+        if monitor is None or checkpoint.get("mode") or (metric and metric.name == monitor):
+            return
+        if mode_of(str(monitor)) is None:
+            self.problems.add(
+                ("checkpoint", "monitor"),
+                f"nothing says whether more or less of `{monitor}` is better",
+                "add `mode: max` or `mode: min` to `checkpoint`",
             )
 
     def program(self) -> Program | None:

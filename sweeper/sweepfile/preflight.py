@@ -192,11 +192,15 @@ def _import_path(sweep: Sweep) -> list[Path]:
 def find_module(sweep: Sweep) -> tuple[Path, Path] | None:
     """Where on the import path the sweep's dotted module is, and its file; None if nowhere.
 
-    Nothing is imported. Beside the sweep file comes first, then the current directory.
+    That of `program`, or the one that its `command` runs with `-m`. Nothing is imported. Beside the
+    sweep file comes first, then the current directory.
     """
-    if sweep.program is None or sweep.program.module is None:
-        return None
-    return _find(sweep.program.module, _import_path(sweep))
+    words = [str(word) for word in sweep.command or ()]
+    if "-m" in words[:-1] and words[words.index("-m") + 1] != "${program}":
+        # Not of the installed packages: `python -m torch.distributed.run train.py`.
+        return _find(words[words.index("-m") + 1], _import_path(sweep)[: 1 + bool(sweep.path)])
+    module = sweep.program.module if sweep.program is not None else None
+    return None if module is None else _find(module, _import_path(sweep))
 
 
 def _find(module: str, places: Iterable[Path]) -> tuple[Path, Path] | None:
@@ -228,10 +232,10 @@ def program_name(sweep: Sweep) -> str | None:
         return module if file is None else str(file.absolute())
     words = [str(word) for word in command if not str(word).startswith("${")]
     words = words[words[:1] == ["/usr/bin/env"] :]
-    for before, word in zip(["", *words], words, strict=False):
-        if before == "-m":
-            found = _find(word, _import_path(sweep))
-            return word if found is None else str(found[1].absolute())
+    found = find_module(sweep)
+    if found is not None:
+        return str(found[1].absolute())
+    for word in words:
         if Path(word).is_file() and not _INTERPRETER.fullmatch(Path(word).name):
             return str(Path(word).absolute())
     return words[0] if words else None

@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+from sweeper.metric_goals import mode_of
 from sweeper.wording import describe, did_you_mean, one_of
 
 from .command import ENVIRONMENT, MACROS
@@ -126,6 +127,12 @@ def metric(problems: Problems, raw: Any) -> Metric | None:
         at = (*key, "name") if "name" in raw else key
         problems.add(
             at, "`metric` needs `name`", "the name under which it is logged, like val_loss"
+        )
+    elif raw.get("goal") is None and mode_of(name) == "max":
+        problems.warn(
+            key,
+            f"{name} is minimized, as in W&B, for want of a `goal`: write `goal: maximize`, "
+            "or `goal: minimize` if that is meant",
         )
     unused = [name for name in ("impute", "impute_while_running") if name in given]
     if unused:

@@ -3,6 +3,8 @@
 Importing this loads neither Ray, Keras nor NumPy.
 """
 
+from sweeper.metric_goals import mode_of
+
 from . import files
 from .choices import Choices
 from .compare import MISSING, diff, explain
@@ -14,7 +16,6 @@ from .metrics import (
     as_row,
     best_row,
     means_metric,
-    mode_of,
     nearest_metric,
     read_rows,
 )

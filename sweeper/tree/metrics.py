@@ -13,12 +13,14 @@ import logging
 import math
 import numbers
 import re
-from collections.abc import Iterable, Mapping
+import reprlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sweeper.errors import UsageError
+from sweeper.metric_goals import mode_of
 
 from . import files
 
@@ -27,20 +29,8 @@ log = logging.getLogger("sweeper.tree")
 Row = dict[str, float]
 """``epoch`` (from 1, an int) and the metrics of that epoch."""
 
-_MORE_IS_BETTER = (
-    "acc", "auc", "f1", "precision", "recall", "iou", "dice", "r2", "psnr", "ssim", "bleu",
-    "reward", "score", "cosine", "map", "ndcg",
-)  # fmt: skip
-
-
-def mode_of(metric: str) -> str:
-    """``max`` for a metric whose name says that more is better (accuracy, auc, …), else ``min``."""
-    name = metric.lower().removeprefix("val_")
-    if "loss" in name or "error" in name:
-        return "min"
-    return "max" if any(word in name for word in _MORE_IS_BETTER) else "min"
-
-
+_SHORT = reprlib.Repr()
+_SHORT.maxother = _SHORT.maxstring = 80
 _PER_BATCH = {"train", "training", "batch", "step", "iter", "running"}
 
 
@@ -48,7 +38,10 @@ def means_metric(name: str, metric: str) -> bool:
     """Whether ``name`` is likely another name of the metric: ``epoch/val_loss`` of ``val_loss``.
 
     Its words are there in their order, whole or shortened (``acc``); or it is a slip of the pen.
+    What is measured in training is no other name of what is measured in validation.
     """
+    if metric.lower().startswith("val") and "val" not in name.lower():
+        return False
     words = iter(re.findall(r"[^\W_]+", name.lower()))
     wanted = re.findall(r"[^\W_]+", metric.lower())
     extra: set[str] = set()
@@ -64,71 +57,111 @@ def means_metric(name: str, metric: str) -> bool:
 
 def nearest_metric(metric: str, names: Iterable[str]) -> str | None:
     """The name among ``names`` that was most likely meant by ``metric``."""
+    if metric.lower().startswith("val"):
+        names = [name for name in names if "val" in name.lower()]
     names = list(names)
     near = difflib.get_close_matches(metric, [n for n in names if means_metric(n, metric)], 1, 0.0)
     return next(iter(near or difflib.get_close_matches(metric, names, 1)), None)
 
 
-def as_number(value: Any, name: str) -> float | None:
+def as_number(value: Any, name: str, said: set[str] | None = None) -> float | None:
     """A logged metric as a float; None, with a warning, for what is no single number.
 
-    Numpy scalars, tensors without dimensions and arrays of one element are single numbers.
+    NumPy scalars, and tensors and arrays of one element, whatever their shape, are single numbers.
+    ``said`` are the metrics that were warned of.
     """
-    if isinstance(value, numbers.Real):
-        return float(value)
+    found = value
     try:
-        return float(value.numpy() if hasattr(value, "numpy") else value)
-    except (TypeError, ValueError):
-        log.warning("metric %r is not recorded: expected a number, found %.80r", name, value)
+        if hasattr(found, "numpy") and not hasattr(found, "item"):  # TensorFlow's
+            found = found.numpy()
+        return float(found.item() if hasattr(found, "item") else found)
+    except Exception:  # each library says in its own way that it is none
+        if said is None or name not in said:
+            shown = " ".join(_SHORT.repr(value).split())
+            log.warning("metric %r is not recorded: expected a number, found %s", name, shown)
+        if said is not None:
+            said.add(name)
         return None
 
 
-def as_row(epoch: int, metrics: Mapping[str, Any]) -> Row:
-    """The row of an epoch (from 1). Raises UsageError for an epoch that is not a positive int."""
+def as_row(epoch: int, metrics: Mapping[str, Any], said: set[str] | None = None) -> Row:
+    """The row of an epoch (from 1), with what is a number (see :func:`as_number`).
+
+    Raises UsageError for an epoch that is not a positive int.
+    """
     if isinstance(epoch, bool) or not isinstance(epoch, numbers.Integral) or epoch < 1:
         raise UsageError(f"epoch: expected an integer, counted from 1, found {epoch!r}")
     row: Row = {"epoch": int(epoch)}
-    for name, value in metrics.items():
-        number = as_number(value, str(name))
-        if number is not None and name != "epoch":
-            row[str(name)] = number
+    for key, value in metrics.items():
+        name = str(key).encode(errors="replace").decode()  # lone surrogates cannot be written
+        number = None if name == "epoch" else as_number(value, name, said)
+        if number is not None:
+            row[name] = number
     # In the order of the log's columns: a row is then the same whether just made or read back.
     return dict(sorted(row.items(), key=lambda item: (item[0] != "epoch", item[0])))
 
 
 @dataclass
 class Monitor:
-    """Which metric makes an epoch the best; ``val_loss`` if the run logs it, else ``loss``."""
+    """Which metric makes an epoch the best; ``val_loss`` if the run logs it, else ``loss``.
+
+    ``goal`` is ``min`` or ``max``: the ``mode`` that was asked for, else what the metric itself
+    says, or its name (``mode_of``). One of which nobody can tell makes no epoch the best.
+    """
 
     name: str | None = None
     mode: str | None = None
+    mode_of: Callable[[str], str | None] = mode_of
     asked: bool = field(init=False)
+    goal: str | None = field(init=False)
+    _settled: bool = field(init=False, default=False)  # nobody needs to be asked for the goal
+    _warned: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         self.asked = self.name is not None
         if self.mode not in (None, "auto", "min", "max"):
             raise UsageError(f"mode: expected min, max or auto, found {self.mode!r}")
+        self.mode = None if self.mode == "auto" else self.mode
+        self.goal = self.mode or self.mode_of(self.name or "")
+        self._settled = self.mode is not None
+
+    def remember(self, name: object, goal: object) -> None:
+        """Go on as an earlier attempt of the run has done, unless something else is asked for."""
+        same = isinstance(name, str) and self.name in (None, name)
+        if same and self.mode is None and goal in ("min", "max"):
+            self.name, self.goal, self._settled = str(name), str(goal), True
 
     def look_at(self, metrics: Iterable[str]) -> bool:
-        """Choose by the metrics of an epoch; True if another metric is monitored from now on.
+        """Choose by the metrics of an epoch; True if it is another choice from now on.
 
         With ``validation_freq`` above 1 the first epochs have no ``val_loss``.
         """
         names = [name for name in metrics if name != "epoch"]
-        if self.asked or not names or self.name == "val_loss":
-            return False
-        first = next((n for n in ("val_loss", "loss") if n in names), self.name or names[0])
-        changed, self.name = first != self.name, first
-        return changed
+        before = self.name, self.goal
+        if self.asked and not self._settled:
+            self.goal, self._settled = self.mode_of(str(self.name)), True
+            if self.goal is None:
+                self._warn(f"{self.name!r} is better: val_loss or loss is monitored instead")
+                self.name, self.asked = None, False
+        if not self.asked and self.name != "val_loss" and names:
+            known = (name for name in names if self.mode or self.mode_of(name))
+            first = next((n for n in ("val_loss", "loss") if n in names), self.name)
+            first = first or next(known, None)
+            if first is None:
+                self._warn(f"{', '.join(map(repr, names))} is better: no epoch is the best")
+            elif first != self.name:
+                self.name, self.goal = first, self.mode or self.mode_of(first)
+        return (self.name, self.goal) != before
 
-    @property
-    def goal(self) -> str:
-        """``min`` or ``max``."""
-        return self.mode if self.mode in ("min", "max") else mode_of(self.name or "loss")
+    def _warn(self, what: str) -> None:
+        if not self._warned:
+            self._warned = True
+            mend = "say it with checkpoint_params={'monitor': NAME, 'mode': 'min'}, or 'max'"
+            log.warning("nothing says whether more or less of %s; %s", what, mend)
 
     def better(self, new: float | None, old: float | None) -> bool:
         """Is ``new`` better than ``old``? NaN and infinity are no numbers: any number is better."""
-        if new is None or not math.isfinite(new):
+        if new is None or not math.isfinite(new) or self.goal is None:
             return False
         if old is None or not math.isfinite(old):
             return True

@@ -161,6 +161,8 @@ class ProgramCheck:
             here = Program(today.path, then.root)
             return "same" if _all_same(here, texts, without=then.file) else "changed"
         same_file = then.path == today.path
+        if today.file is None and then.file is not None:  # read from elsewhere, where it is not
+            return self._by_name(then)
         if None not in (then.function, today.function) and then.function != today.function:
             return "other"
         if same_file and today.file and self._sha256 is None:
@@ -174,6 +176,15 @@ class ProgramCheck:
         if same_text and then.command == today.command:
             return "same"
         return "changed" if same_file else "other"
+
+    def _by_name(self, then: Program) -> Belonging:
+        """Where today's program names no file that there is: is it the run's by its words?"""
+        today = self.today
+        if today.command is not None:
+            return "same" if then.command == today.command else "other"
+        stem = os.path.join(*str(today.path).split("."))
+        found = str(then.path).endswith((f"/{stem}.py", f"/{stem}/__init__.py"))
+        return "same" if found and then.function == today.function else "other"
 
 
 def _all_same(program: Program, texts: list[Texts | None], without: str | None = None) -> bool:

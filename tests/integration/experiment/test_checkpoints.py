@@ -6,11 +6,12 @@ import math
 import os
 
 import keras
+import numpy as np
 import pytest
 
 from sweeper.errors import UsageError
-from sweeper.experiment import keras_callbacks
-from sweeper.tree import files
+from sweeper.experiment import ExperimentManager, keras_callbacks
+from sweeper.tree import RunRecord, files
 
 LOSSES = [3.0, 1.0, 2.0, 0.5, 4.0]
 
@@ -158,3 +159,47 @@ def test_a_model_that_cannot_be_serialised_keeps_its_weights(problem, caplog):
     assert record.checkpoint.name.endswith(".weights.h5")
     assert caplog.text.count("weights only") == 1
     build().load_weights(record.checkpoint)
+
+
+def test_keras_metrics_say_themselves_what_is_better(tmp_path):
+    given = keras.Input((2,))
+    heads = [keras.layers.Dense(2, name=name)(given) for name in ("left", "right")]
+    model = keras.Model(given, heads)
+    own = {
+        "left": [keras.metrics.MeanSquaredError(name="fit"), keras.losses.huber],
+        "right": [keras.metrics.CosineSimilarity(name="fit"), "mape"],
+    }
+    model.compile("sgd", ["mse", "mse"], metrics=own, weighted_metrics={"right": ["mape"]})
+    zeros = np.zeros((4, 2))
+    found = {}
+    for metric in (
+        "val_left_fit", "right_fit", "left_huber", "right_weighted_mape", "accuracy", "oddness",
+    ):  # fmt: skip
+        manager = ExperimentManager(tmp_path, checkpoint_params={"monitor": metric})
+        callbacks = manager.prepare({"a": {"metric": metric}})
+        model.fit(
+            zeros, [zeros, zeros], validation_data=(zeros, [zeros, zeros]), callbacks=callbacks,
+            verbose=0,
+        )  # fmt: skip
+        kept = RunRecord.at(manager.run_path).performances
+        found[metric] = f"{kept['monitor']} {kept['mode']}"
+    assert found == {
+        "val_left_fit": "val_left_fit min",
+        "right_fit": "right_fit max",
+        "left_huber": "left_huber min",
+        "right_weighted_mape": "right_weighted_mape min",
+        "accuracy": "accuracy max",
+        "oddness": "val_loss min",
+    }
+
+
+def test_a_vector_among_the_metrics_is_said_once_and_ends_nothing(problem, caplog):
+    class Vector(Say):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["per_class"] = np.array([0.5, 0.25])
+            logs["val_loss"] = keras.ops.convert_to_tensor([[self.losses[epoch]]])
+
+    record = train(problem, say=Vector())
+    assert [row["val_loss"] for row in record.rows] == LOSSES
+    assert epochs(record) == [4]
+    assert caplog.text.count("metric 'per_class' is not recorded") == 1

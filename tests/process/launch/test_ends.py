@@ -157,11 +157,51 @@ def test_a_launch_starts_no_more_trials_than_its_budget(launcher: Launcher, addr
     assert again.stderr.startswith("case: 4 trials: 1 new, 3 reused")
 
 
-def test_one_trial_without_the_metric_is_one_failed_trial(launcher: Launcher, address: str) -> None:
-    launcher.write({"silent": [2]}, trials=3, parallel=1, retry={"max": 0})
+def test_trials_without_the_metric_are_failed_trials(launcher: Launcher, address: str) -> None:
+    do = {"silent": [1, 4], "instead": {"2": "accuracy"}}
+    launcher.write(do, trials=5, parallel=1, retry={"max": 2})
     done = launcher.run("--address", address)
     assert done.returncode == 3, done.stderr
-    assert outcomes(launcher) == {1: "finished", 2: "failed", 3: "finished"}
-    assert "trial 1 failed: NoMetric: metric.name: trial 1 ended without reporting 'loss'" in (
-        done.stderr
+    assert outcomes(launcher) == {
+        1: "failed", 2: "failed", 3: "finished", 4: "failed", 5: "finished",
+    }  # fmt: skip
+    assert all(len(record.provenance["attempts"]) < 3 for record in launcher.records())
+    said = "NoMetric: metric.name: trial {} ended without reporting 'loss': found {}; {}"
+    for trial, found in ((0, "no number reported"), (1, "accuracy"), (3, "no number reported")):
+        assert f"trial {trial} failed: {said.format(trial, found, 'other runs have it')}" in (
+            done.stderr
+        )
+    assert "did you mean" not in done.stderr
+    again = launcher.run("--address", address)
+    assert again.returncode == 3
+    assert again.stderr.startswith("case: 5 trials: 2 reused, 3 failed")
+
+
+def test_a_metric_that_no_trial_has_is_a_wrong_request(launcher: Launcher, address: str) -> None:
+    silent = {"instead": {"1": "cost", "2": "cost", "3": "cost"}}
+    launcher.write(silent, trials=3, parallel=1)
+    done = launcher.run("--address", address)
+    assert done.returncode == 2
+    assert (
+        "sweeper: metric.name: trials 0, 1, 2 ended without reporting 'loss': found cost; "
+        "pass `callbacks` to model.fit" in done.stderr
     )
+    launcher.write(silent, trials=3, metric={"name": "cost"})
+    mended = launcher.run("--address", address)
+    assert mended.returncode == 0, mended.stderr
+    assert mended.stderr.startswith("case: 3 trials: 3 resumed")
+    assert [len(record.provenance["attempts"]) for record in launcher.records()] == [2, 2, 2]
+
+
+def test_trials_without_the_metric_do_not_bar_the_way(launcher: Launcher, address: str) -> None:
+    """Neither where a launch starts few, nor where the breaker ends it."""
+    keys = {"trials": 4, "parallel": 1, "retry": {"breaker": 2}}
+    launcher.write({"silent": [1, 2, 3]}, budget={"trials": 1}, **keys)
+    one = launcher.run("--address", address)
+    assert outcomes(launcher) == {1: "failed"}, one.stderr
+    launcher.write({"silent": [1, 2, 3]}, **keys)
+    broken = launcher.run("--address", address)
+    assert broken.returncode == 4
+    assert "stopped: 2 trials in a row failed" in broken.stderr
+    assert launcher.run("--address", address).returncode == 3
+    assert outcomes(launcher) == {1: "failed", 2: "failed", 3: "failed", 4: "finished"}

@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 
 from sweeper.experiment.callback_state import CallbackStates
-from sweeper.experiment.object_state import Decoder, Encoder, NotStorable
+from sweeper.experiment.object_decoding import Decoder
+from sweeper.experiment.object_encoding import Encoder, NotStorable
 
 Pair = collections.namedtuple("Pair", "first second")
 

@@ -24,10 +24,13 @@ def test_every_float_comes_back(tmp_path_factory, metrics):
 
 def test_odd_names_of_metrics(tmp_path):
     log = TrainingLog(tmp_path / "log.csv")
-    names = ['a,b', 'say "hi"', "ünder", "two words"]  # fmt: skip
-    row = as_row(1, dict.fromkeys(names, 1.0))
-    log.record(row)
-    assert read_rows(log.path) == ([row], False)
+    names = ["", "a,b", 'say "hi"', "ünder", "two words", "two\nlines", "two\rlines", "\udcff", 7]
+    rows = [as_row(epoch, dict.fromkeys(names, float(epoch))) for epoch in (1, 2)]
+    for row in rows:
+        log.record(row)
+    assert len(rows[0]) == len(names) + 1
+    assert read_rows(log.path) == (rows, False)
+    assert TrainingLog(log.path).rows == rows
 
 
 def test_a_repeated_epoch_replaces_its_row_and_a_new_column_rewrites(tmp_path):

@@ -52,3 +52,31 @@ def test_where_trials_repeat_it_is_the_mean(grid: Sweep, mode: Literal["best", "
     conditions.scored(2, 0.1)
     conditions.scored(3, 0.2)
     assert conditions.winding_down()
+
+
+@pytest.mark.parametrize(
+    ("name", "reported", "slip", "mend"),
+    [
+        ("los", ["loss"], True, "did you mean loss?"),
+        ("val_acc", ["accuracy", "val_accuracy"], True, "did you mean val_accuracy?"),
+        ("val_loss", ["loss"], False, "nothing was validated: pass validation data to model.fit"),
+        (
+            "val_categorical_accuracy",
+            ["categorical_accuracy", "loss"],
+            False,
+            "nothing was validated: pass validation data to model.fit",
+        ),
+        ("f1", ["loss"], False, "pass `callbacks` to model.fit"),
+        ("loss", [], False, "pass `callbacks` to model.fit"),
+    ],
+)
+def test_what_is_said_of_trials_without_the_metric(
+    grid: Sweep, name: str, reported: list[str], slip: bool, mend: str
+) -> None:
+    conditions = StopConditions(dataclasses.replace(grid, metric=Metric(name)))
+    results = [{"trial": trial, "reported": reported} for trial in range(7)]
+    assert conditions.is_slip(results[0]) == slip
+    assert mend in conditions.no_metric(results[:1], known=False)
+    text = conditions.no_metric(results, known=True)
+    assert f"trials 0, 1, 2, 3, 4, … ended without reporting {name!r}: found" in text
+    assert text.endswith("other runs have it")

@@ -118,6 +118,8 @@ def test_a_metric_named_without_goal_gets_one_from_its_name() -> None:
     assert named_metric("val_accuracy", None, LOW).goal == "maximize"
     assert named_metric("val_accuracy", "minimize", LOW).goal == "minimize"
     assert named_metric("val_loss", None, Metric("val_loss", "maximize")).goal == "maximize"
+    with pytest.raises(UsageError, match="add --goal maximize, or --goal minimize"):
+        named_metric("oddness", None, LOW)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sweeper.experiment import ExperimentManager
+from sweeper.results import changes_since, older_text_note
 from sweeper.sweepfile import Sweep, load_sweep
 from sweeper.tree import Choices, Program, RunRecord, Tree, plan_trials, texts_of
 
@@ -104,6 +105,52 @@ def test_where_the_program_is_not_there_its_runs_are_read_all_the_same() -> None
     Path("a/train.py").unlink()
     assert found(sweep_of()) == ("reused", False)
     assert found(sweep_of("b/train.py")) == ("other", True)
+
+
+@pytest.mark.parametrize("words", ["python, a/train.py", "python, -m, a.train"])
+def test_a_command_is_the_same_program_read_from_elsewhere(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = sweep_of(None, command=f"[{words}]", storage=str(tmp_path / "out"))
+    run_of(sweep)
+    (tmp_path / "away").mkdir()
+    stored = tmp_path / "away" / "sweep.yaml"
+    stored.write_text(sweep.to_yaml())
+    monkeypatch.chdir(tmp_path / "away")
+    assert found(load_sweep(stored, sweep_name=sweep.sweep_name)) == ("reused", False)
+
+
+def test_a_dotted_program_is_the_same_where_its_module_is_not(tmp_path: Path) -> None:
+    sweep = sweep_of("a.train")
+    run_of(sweep)
+    (tmp_path / "a/train.py").unlink()
+    assert found(sweep_of("a.train")) == ("reused", False)
+    assert found(sweep_of("b.other")) == ("other", True)
+
+
+def test_what_has_changed_is_named_and_shown() -> None:
+    command = '["${interpreter}", a/train.py, "${args}"]'
+    sweep = sweep_of(None, command=command)
+    run = run_of(sweep)
+    note = older_text_note(sweep_of(None, command=command.replace("a/", "-O, a/")), [(0, run)])
+    assert "changed since: the command" in str(note)
+    Path("a/train.py").write_text("# edited\n")
+    assert "changed since: train.py" in str(older_text_note(sweep, [(0, run)]))
+    assert {"-# a", "+# edited"} <= set(changes_since(run))
+
+
+def test_a_run_of_two_texts_shows_the_older_one() -> None:
+    sweep = sweep_of()
+    run = run_of(sweep, None)
+    (run.path / "backup/epoch-000001").mkdir(parents=True)
+    Path("a/train.py").write_text("# edited\n")
+    manager = ExperimentManager(sweep.base_dir, sweep.monitored, program=Program.of(sweep))
+    again = manager.open({"x": 1}, sweep=sweep.sweep_name, trial=0, seed=1)
+    again.close("finished")
+    found = RunRecord.at(again.path)
+    assert found.provenance["attempts"][1]["resumed_from_epoch"] == 1
+    assert {"-# a", "+# edited"} <= set(changes_since(found))
+    assert "changed since: train.py" in str(older_text_note(sweep, [(0, found)]))
 
 
 @pytest.mark.parametrize(

@@ -345,3 +345,18 @@ def test_pruning_over_the_sweep(base):
     assert os.listdir(open_run.paths.models)
     open_run.interrupt()
     assert prune_checkpoints(Tree(base), keep=2, metric="other") == []
+
+
+def test_pruning_by_another_metric_takes_that_ones_goal(base):
+    runs = []
+    for value in (0.1, 0.9):
+        run = ExperimentManager(base).open({"a": value}, sweep="s", trial=0, seed=1)
+        run.report(val_loss=1.0, accuracy=value, oddness=value)
+        run.paths.models.mkdir()
+        (run.paths.models / "model.01-1.0000.keras").write_text("x")
+        run.close("finished")
+        runs.append(run)
+    with pytest.raises(UsageError, match="'oddness' is better: expected min or max"):
+        prune_checkpoints(Tree(base), keep=1, metric="oddness")
+    prune_checkpoints(Tree(base), keep=1, metric="accuracy")
+    assert [len(os.listdir(run.paths.models)) for run in runs] == [0, 1]

@@ -18,6 +18,8 @@ from sweeper.worker.metric_watch import MetricWatch
         ("val_loss", ["valid_loss", "loss"], "valid_loss"),
         ("los", ["loss", "acc"], "loss"),
         ("score", ["acc"], None),
+        ("val_loss", ["loss", "acc"], None),
+        ("val_categorical_accuracy", ["categorical_accuracy"], None),
     ],
 )
 def test_the_name_that_was_meant(metric: str, names: list[str], meant: str | None) -> None:
@@ -31,6 +33,7 @@ def test_the_name_that_was_meant(metric: str, names: list[str], meant: str | Non
         ("val_loss", "train_loss"),
         ("loss", "batch/loss"),
         ("val_f1", "val_f2"),
+        ("val_categorical_accuracy", "categorical_accuracy"),
     ],
 )
 def test_what_does_not_mean_the_metric(metric: str, name: str) -> None:
