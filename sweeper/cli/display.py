@@ -8,14 +8,14 @@ import os
 import signal
 from typing import Any, TextIO
 
-from sweeper.results import BAD_OUTCOMES
 from sweeper.sweepfile import Metric
+from sweeper.tree import FAILED
 from sweeper.wording import counted
 
 from .formatting import clock
 from .time_left import TimeLeft
 
-BAD_ENDS = (*BAD_OUTCOMES, "lost")
+BAD_ENDS = (*FAILED, "lost")
 
 
 class LaunchProgress:

@@ -26,10 +26,6 @@ _ATTRIBUTES: dict[str, Any] = {}
 _SEED: dict[str, int] = {}
 
 
-class StateMismatch(Exception):
-    """A stored state does not fit the model; the message says where."""
-
-
 def preload() -> None:
     """Import, once and before any fork, what every trial imports: starts no runtime."""
     import keras  # noqa: F401
@@ -147,10 +143,11 @@ def seed_epoch(model: Any, seed: int, epoch: int, loose: Sequence[Any] = ()) -> 
     which costs more than a small epoch, and operations that are traced already would not heed it.
     """
     derived = derived_seed(seed, epoch)
+    generators = seed_generators(model)  # making the global one takes a number of Python's
     random.seed(derived)
     np.random.seed(derived)
     libraries.seed_torch(derived)
-    for index, generator in enumerate(seed_generators(model)):
+    for index, generator in enumerate(generators):
         state = generator.state
         state.assign(np.array([derived_seed(seed, epoch, index), 0], dtype=state.dtype))
     for generator in loose:
@@ -188,6 +185,8 @@ def seed_generators(model: Any) -> list[Any]:
 
 def random_state() -> tuple[dict[str, Any], Arrays]:
     """The state of Python's and numpy's generators, as JSON values and arrays."""
+    import keras
+
     version, words, gauss = random.getstate()
     name, keys, position, has_gauss, cached = np.random.get_state()  # the legacy global generator
     state = {
@@ -196,7 +195,7 @@ def random_state() -> tuple[dict[str, Any], Arrays]:
     }
     arrays: Arrays = {"random/numpy": np.asarray(keys)}
     for index, generator in enumerate(seed_generators(None)):
-        arrays[f"random/keras/{index}"] = _read(generator.state)
+        arrays[f"random/keras/{index}"] = np.array(keras.ops.convert_to_numpy(generator.state))
     arrays |= libraries.random_state()
     return state, arrays
 
@@ -216,80 +215,6 @@ def restore_random_state(state: Mapping[str, Any], arrays: Mapping[str, Any]) ->
 # -- the state of a model -------------------------------------------------------------------
 
 
-def _read(variable: Any) -> np.ndarray[Any, Any]:
-    import keras
-
-    return np.array(keras.ops.convert_to_numpy(variable.value))
-
-
-def _variables(model: Any, metrics: bool) -> dict[str, list[Any]]:
-    optimizer = getattr(model, "optimizer", None)
-    found = {"model": list(model.variables)}
-    found["optimizer"] = [] if optimizer is None else list(optimizer.variables)
-    if metrics:
-        found["metrics"] = list(model.metrics_variables)
-    return found
-
-
-def _sync_with_jax(model: Any) -> None:
-    # With JAX, fit keeps the state to itself: the variables are behind until they are asked for.
-    if hasattr(model, "jax_state_sync") and not getattr(model, "_jax_state_synced", True):
-        model.jax_state_sync()
-
-
-def model_state(model: Any, *, metrics: bool = False) -> Arrays:
-    """Weights, seed generators and optimizer of a model, and its metrics on request."""
-    _sync_with_jax(model)
-    return {
-        f"{kind}/{index:05d}/{variable.path}": _read(variable)
-        for kind, variables in _variables(model, metrics).items()
-        for index, variable in enumerate(variables)
-    }
-
-
-def restore_model(
-    model: Any, arrays: Mapping[str, Any], *, metrics: bool = False, inherited: bool = False
-) -> None:
-    """Put a model back as model_state found it. Raises StateMismatch, having changed nothing.
-
-    If the state is ``inherited`` from a run with other hyperparameters the learning rate stays as
-    the model was compiled, and an optimizer of another kind as it is.
-    """
-    _sync_with_jax(model)
-    optimizer = getattr(model, "optimizer", None)
-    if optimizer is not None and not optimizer.built:
-        optimizer.build(model.trainable_variables)
-    assignments = []
-    for kind, variables in _variables(model, metrics).items():
-        stored = [name for name in arrays if name.startswith(f"{kind}/")]
-        if inherited and kind == "optimizer" and _kind(stored) != _kind_of(variables):
-            continue
-        if len(stored) != len(variables):
-            raise StateMismatch(
-                f"it holds {len(stored)} variables of the {kind}, which has {len(variables)}"
-            )
-        for name, variable in zip(stored, variables, strict=True):
-            array = arrays[name]
-            if tuple(array.shape) != tuple(variable.shape) or str(array.dtype) != variable.dtype:
-                raise StateMismatch(
-                    f"{name}: {array.dtype} {tuple(array.shape)} is stored for {variable.path}, "
-                    f"which is {variable.dtype} {tuple(variable.shape)}"
-                )
-            if not (inherited and kind == "optimizer" and variable.name == "learning_rate"):
-                assignments.append((variable, array))
-    for variable, array in assignments:
-        variable.assign(array)
-
-
-def _kind(names: Sequence[str]) -> str:
-    """Which optimizer it is whose variables are stored: its name, which begins their paths."""
-    return names[0].split("/")[2] if names else ""
-
-
-def _kind_of(variables: Sequence[Any]) -> str:
-    return str(variables[0].path).split("/")[0] if variables else ""
-
-
 def build(model: Any, signature: Any, *, metrics: bool = False) -> None:
     """Make the variables of a model that fit has not built yet, from the signature of a batch.
 
@@ -297,7 +222,8 @@ def build(model: Any, signature: Any, *, metrics: bool = False) -> None:
     """
     unbuilt = not all(layer.built for layer in model._flatten_layers())
     if (unbuilt or metrics) and signature is not None:
-        model._symbolic_build(data_batch=signature)
+        with contextlib.suppress(Exception):  # a model without call(); what is missing is named
+            model._symbolic_build(data_batch=signature)
 
 
 @contextlib.contextmanager

@@ -1,8 +1,9 @@
 """What a run resumes from: directories that are whole or not there.
 
 ``backup/epoch-000003/`` holds the state after epoch 3, ``backup/epoch-000003-batch-000120/`` the
-state 120 batches later; ``backup/state-000003/`` holds what a custom loop saved. Each is written
-beside, flushed and renamed. The newest and the one before it are kept.
+state 120 batches later; ``backup/fit-000001/`` how the first of several fits has ended;
+``backup/state-000003/`` what a custom loop saved the third time. Each is written beside, flushed
+and renamed. The newest and the one before it are kept, and the end of every fit.
 """
 
 from __future__ import annotations
@@ -26,18 +27,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("sweeper.experiment")
 
-FORMAT = 1
+FORMAT = 2
 KEPT = 2
 """The newest backup, and the one before it in case the newest turns out to be torn."""
 
-_NAME = re.compile(r"(epoch|state)-(\d+)(?:-batch-(\d+))?")
+_NAME = re.compile(r"(epoch|state|fit)-(\d+)(?:-batch-(\d+))?")
 
 
 @dataclass(frozen=True)
 class Backup:
     """A whole backup: the state after ``epoch`` epochs and ``batch`` batches of the next.
 
-    ``inherited``: it was made by the run from whose backup this run has begun.
+    ``is_end``: how a fit has ended. ``inherited``: it was made by the run from whose backup this
+    run has begun.
     """
 
     path: Path
@@ -46,6 +48,7 @@ class Backup:
     state: dict[str, Any]
     arrays: dict[str, np.ndarray[Any, Any]]
     inherited: bool
+    is_end: bool = False
 
 
 def begins_again(paths: RunPaths) -> bool:
@@ -57,16 +60,26 @@ def begins_again(paths: RunPaths) -> bool:
 
 
 class BackupStore:
-    """The backups of one run, in its ``backup/`` directory, and what it has of its ``parent``."""
+    """The backups of one run, in its ``backup/`` directory.
+
+    And what it has there of its ``parent``, or of a ``failed`` run with which it goes on.
+    """
 
     def __init__(
-        self, paths: RunPaths, guard: files.Guard | None = None, parent: str | None = None
+        self,
+        paths: RunPaths,
+        guard: files.Guard | None = None,
+        *,
+        parent: str | None = None,
+        failed: str | None = None,
     ) -> None:
         self.root = paths.backup
         self._aside = paths.aside
         self._owner = f"{paths.root.parent.name}/{paths.root.name}"
         self._parent = parent
+        self._failed = failed
         self._guard = guard
+        self.rejected = False  # a backup was set aside
 
     def names(self, kind: str = "epoch") -> list[str]:
         """The names of the backups, newest first."""
@@ -74,17 +87,31 @@ class BackupStore:
         return [m[0] for m in sorted(found, key=_order, reverse=True)]
 
     def newest_epoch(self) -> int:
-        """How many epochs the newest backup says are done; 0 without a backup. Reads names only."""
-        return max(self._newest("epoch"), self._newest("state"))
+        """How many epochs the newest backup says are done; 0 without a backup."""
+        found = [self._newest("epoch")]
+        for kind in ("state", "fit"):
+            for name in self.names(kind)[:1]:
+                with contextlib.suppress(TreeError, TypeError, ValueError):
+                    manifest = files.read_json(self.root / name / "state.json") or {}
+                    found.append(int(manifest.get("epoch", 0)))
+        return max(found)
 
     def _newest(self, kind: str) -> int:
         return max((int(name.split("-")[1]) for name in self.names(kind)), default=0)
 
     def save(
-        self, epoch: int, batch: int, arrays: Mapping[str, Any], state: Mapping[str, Any]
+        self,
+        epoch: int,
+        arrays: Mapping[str, Any],
+        state: Mapping[str, Any],
+        *,
+        batch: int = 0,
+        is_end: bool = False,
     ) -> None:
         """Keep ``arrays`` and ``state`` (JSON values), whole. Raises TreeError, LeaseLost."""
         name = f"epoch-{epoch:06d}" + (f"-batch-{batch:06d}" if batch else "")
+        if is_end:
+            name = f"fit-{state['fit']:06d}"
         with self._staged("write a backup") as staged:
             encoded, described = _encode(arrays)
             _write_arrays(staged / "arrays.npz", encoded)
@@ -100,21 +127,35 @@ class BackupStore:
             files.write_json(staged / "state.json", manifest)
             self._publish(staged, name)
 
-    def whole(self) -> Iterator[Backup]:
-        """The backups that can be used, newest first; the others are named and set aside."""
-        for name in self.names():
+    def whole(self, fit: int) -> Iterator[Backup]:
+        """The backups of a fit that can be used, newest first; what is torn is set aside."""
+        self.rejected = False
+        for name in [n for n in self.names("fit") if n == f"fit-{fit:06d}"] + self.names():
             path = self.root / name
             try:
-                yield self._read(path)
+                backup = self._read(path, fit)
             except files.TornFile as error:
                 self.reject(path, str(error))
+            else:
+                if backup is not None:
+                    yield backup
+
+    def remove_from(self, fit: int) -> None:
+        """Remove what there is of this fit and of later ones."""
+        for name in self.names("fit") + self.names():
+            manifest: dict[str, Any] = {}
+            with contextlib.suppress(TreeError):
+                manifest = files.read_json(self.root / name / "state.json") or {}
+            if manifest.get("state", {}).get("fit", fit) >= fit:
+                files.remove(self.root / name)
 
     def reject(self, path: Path, why: str) -> None:
         """Set a backup aside that cannot be used, and say so."""
+        self.rejected = True
         kept = files.set_aside(path, self._aside)
         log.warning("backup %s is not used: %s; it was moved to %s", path, why, kept)
 
-    def _read(self, path: Path) -> Backup:
+    def _read(self, path: Path, fit: int) -> Backup | None:
         import numpy as np
 
         manifest = files.read_json(path / "state.json")
@@ -124,6 +165,8 @@ class BackupStore:
             raise files.TornFile(
                 path, f"a backup of {manifest.get('owner')!r} (format {manifest.get('format')!r})"
             )
+        if manifest.get("state", {}).get("fit") != fit:
+            return None
         try:
             # Opened here: numpy leaves a file that is no .npz open.
             with (
@@ -138,14 +181,15 @@ class BackupStore:
                 int(manifest["batch"]),
                 manifest["state"],
                 arrays,
-                inherited=manifest["owner"] != self._owner,
+                inherited=manifest["owner"] == self._parent,
+                is_end=path.name.startswith("fit-"),
             )
         except Exception as error:  # zipfile, zlib, numpy and json each raise their own
             raise files.TornFile(path / "arrays.npz", f"{type(error).__name__}: {error}") from error
 
     def _is_ours(self, manifest: Mapping[str, Any]) -> bool:
         owner = manifest.get("owner")
-        return owner == self._owner or (owner is not None and owner == self._parent)
+        return owner is not None and owner in (self._owner, self._parent, self._failed)
 
     def save_directory(self, source: Path, epoch: int) -> None:
         """Keep a copy of the directory ``source``, whole."""
@@ -199,7 +243,8 @@ class BackupStore:
             files.set_aside(target, self._aside)
             files.move(staged, target)
         files.sync_directory(self.root)
-        for old in self.names(kind=name.split("-")[0])[KEPT:]:
+        kind = name.split("-")[0]
+        for old in self.names(kind)[KEPT:] if kind != "fit" else ():
             files.remove(self.root / old)
 
 
@@ -225,7 +270,7 @@ def _encode(arrays: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         array = np.asarray(value)
         key = f"{index:05d}"  # names of variables may hold anything; keys of a zip file may not
         described[key] = {"name": name, "dtype": str(array.dtype), "shape": list(array.shape)}
-        if array.dtype.kind not in "biufcSU":
+        if array.dtype.kind not in "biufcSUMm" and array.dtype.type is not np.void:
             array = np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
         encoded[key] = array
     return encoded, described

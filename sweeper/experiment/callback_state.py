@@ -1,4 +1,4 @@
-"""The state of other people's callbacks, as JSON values and arrays.
+"""The state of other people's callbacks.
 
 What a callback changed since training began is its state: EarlyStopping's patience and best
 weights, ReduceLROnPlateau's counters, a user's own counters. Settings that did not change are not
@@ -8,154 +8,140 @@ stored, so that they can be changed between two attempts. A callback with ``stat
 
 from __future__ import annotations
 
+import json
 import logging
-import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from .object_decoding import Decoder
+from .object_encoding import Encoder, NotStorable, Stays
 
 log = logging.getLogger("sweeper.experiment")
 
 _NEVER = {"model", "_model", "params", "validation_data"}
 _DERIVED = {"monitor_op", "min_delta"}  # set from the mode on the first use, with a sign
-_LONGEST = 100_000
-_SMALL_BYTES = 1 << 20
-
-
-class NotStorable(Exception):
-    """A value that is neither JSON nor arrays."""
-
-
-def encode(value: Any, arrays: dict[str, Any], where: str) -> Any:
-    """``value`` as JSON; arrays in it go to ``arrays`` under names that begin with ``where``."""
-    if value is None or isinstance(value, (bool, str)) or type(value) is int:
-        return value
-    if type(value) is float:
-        return value if math.isfinite(value) else {"float": repr(value)}
-    if hasattr(value, "dtype") and hasattr(value, "shape"):
-        import numpy as np
-
-        array = np.array(value.numpy() if hasattr(value, "numpy") else value)
-        if array.dtype == object:
-            raise NotStorable(where)
-        arrays[where] = array
-        return {"array": where, "scalar": isinstance(value, np.generic)}
-    if isinstance(value, (list, tuple)) and len(value) <= _LONGEST:
-        items = [encode(v, arrays, f"{where}/{i}") for i, v in enumerate(value)]
-        return {"tuple": items} if isinstance(value, tuple) else items
-    if isinstance(value, dict) and len(value) <= _LONGEST:
-        if not all(isinstance(key, str) for key in value):
-            raise NotStorable(where)
-        return {"dict": {k: encode(v, arrays, f"{where}/{k}") for k, v in value.items()}}
-    raise NotStorable(where)
-
-
-def decode(value: Any, arrays: Mapping[str, Any]) -> Any:
-    """What encode was given."""
-    if isinstance(value, list):
-        return [decode(item, arrays) for item in value]
-    if isinstance(value, dict):
-        if "array" in value:
-            array = arrays[value["array"]]
-            return array[()] if value.get("scalar") else array
-        if "float" in value:
-            return float(value["float"])
-        if "tuple" in value:
-            return tuple(decode(item, arrays) for item in value["tuple"])
-        return {k: decode(v, arrays) for k, v in value["dict"].items()}
-    return value
 
 
 class CallbackStates:
-    """Remembers how callbacks were when training began, and tells what changed since."""
+    """Remembers how callbacks were when training began, and tells what changed since.
 
-    def __init__(self, callbacks: list[Any]) -> None:
+    ``keys``: the keys of variables, which are kept elsewhere, by their id.
+    """
+
+    def __init__(self, callbacks: list[Any], keys: Mapping[int, str]) -> None:
         self._callbacks = callbacks
-        self._before = [self._attributes(callback) for callback in callbacks]
+        self._said: set[str] = set()
+        self._before = [
+            {name: _fingerprint(value, keys) for name, value in _attributes(callback)}
+            for callback in callbacks
+        ]
 
-    def _attributes(self, callback: Any) -> dict[str, tuple[int, Any, dict[str, Any]]]:
-        found: dict[str, tuple[int, Any, dict[str, Any]]] = {}
-        for name, value in _possible_state(callback).items():
-            if _is_large(value):
-                found[name] = (id(value), None, {})
-                continue
-            arrays: dict[str, Any] = {}
-            try:
-                found[name] = (id(value), encode(value, arrays, name), arrays)
-            except NotStorable:
-                continue
-        return found
+    def capture(self, keys: Mapping[int, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The state of every callback, as JSON values and the arrays in them.
 
-    def capture(self) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        """The state of every callback, and the arrays in it."""
+        What cannot be kept is named there as ``lost``, and once in the log.
+        """
+        changed, places = self._compare(keys)
+        encoder = Encoder(keys, places)
         states: list[dict[str, Any]] = []
-        arrays: dict[str, Any] = {}
-        for index, (callback, before) in enumerate(zip(self._callbacks, self._before, strict=True)):
-            kind = type(callback).__name__
-            prefix = f"callback/{index}"
+        lost: list[str] = []
+        for callback, names in zip(self._callbacks, changed, strict=True):
             state: dict[str, Any] = {}
-            if hasattr(callback, "state_dict") and hasattr(callback, "load_state_dict"):
-                state["state_dict"] = encode(callback.state_dict(), arrays, prefix)
-            else:
-                for name, value in _possible_state(callback).items():
-                    old = before.get(name)
-                    if old is not None and old[0] == id(value) and _is_large(value):
-                        continue
-                    found: dict[str, Any] = {}
+            for name, value in _attributes(callback):
+                if name in names:
                     try:
-                        encoded = encode(value, found, f"{prefix}/{name}")
-                    except NotStorable:
+                        state[name] = encoder.encode(value)
+                    except Stays:
                         continue
-                    if old is None or not _same(value, old, name):
-                        state[name] = encoded
-                        arrays |= found
-            states.append({"class": kind, "state": state})
-        return states, arrays
+                    except Exception as error:  # whatever a stranger's object raises
+                        lost.append(_lost(callback, name, error))
+            states.append({"class": type(callback).__name__, "state": state})
+        for what in lost:
+            if what not in self._said:
+                self._said.add(what)
+                log.warning("not kept for a resume: %s", what)
+        return {"each": states, "nodes": encoder.nodes, "lost": lost}, encoder.arrays
 
-    def restore(self, states: list[dict[str, Any]], arrays: Mapping[str, Any]) -> None:
+    def _compare(self, keys: Mapping[int, str]) -> tuple[list[set[str]], dict[int, Any]]:
+        """The attributes that have changed; of the others, where they will be found again."""
+        changed: list[set[str]] = []
+        places: dict[int, Any] = {}
+        for index, (callback, before) in enumerate(zip(self._callbacks, self._before, strict=True)):
+            changed.append(set())
+            for name, value in _attributes(callback):
+                now = _fingerprint(value, keys)
+                if now is None or now != before.get(name):
+                    changed[-1].add(name)
+                elif hasattr(value, "__dict__") or isinstance(value, (list, dict, set)):
+                    places[id(value)] = {"place": [index, name]}
+        return changed, places
+
+    def restore(
+        self,
+        states: Mapping[str, Any],
+        arrays: Mapping[str, Any],
+        variables: Mapping[str, Any],
+    ) -> list[str]:
         """Put each callback back as the one of its class was, of several in their order.
 
         If they are not those of before, that is said: a new one begins, one that is gone is lost.
+        Returns what could not be restored.
         """
+        lost = list(states["lost"])
         kinds = [type(callback).__name__ for callback in self._callbacks]
-        stored = [str(state.get("class")) for state in states]
+        stored = [str(state["class"]) for state in states["each"]]
         if kinds != stored:
-            log.warning(
-                "the callbacks are not those of the run that is resumed: it had %s, there are %s; "
-                "each has the state of the one of its class",
-                stored,
-                kinds,
-            )
-        left = list(zip(stored, states, strict=True))
-        for callback, kind in zip(self._callbacks, kinds, strict=True):
-            found = next((pair for pair in left if pair[0] == kind), None)
-            if found is None:
-                continue
-            left.remove(found)
-            for name, value in found[1].get("state", {}).items():
-                if name == "state_dict" and hasattr(callback, "load_state_dict"):
-                    callback.load_state_dict(decode(value, arrays))
-                else:
-                    setattr(callback, name, decode(value, arrays))
+            text = f"the callbacks are not those of before: there were {stored}, there are {kinds}"
+            log.warning("%s; each has the state of the one of its class", text)
+            lost.append(text)
+        partner: dict[int, Any] = {}  # index of a stored callback -> the one that is it now
+        for callback in self._callbacks:
+            for index, kind in enumerate(stored):
+                if kind == type(callback).__name__ and index not in partner:
+                    partner[index] = callback
+                    break
+
+        def place(at: list[Any]) -> Any:
+            return dict(_attributes(partner[at[0]]))[at[1]]
+
+        decoder = Decoder(states["nodes"], arrays, variables, place)
+        for index, callback in partner.items():
+            now = dict(_attributes(callback))
+            for name, value in states["each"][index]["state"].items():
+                try:
+                    found = decoder.decode(value, now.get(name))
+                    if name == "state_dict()":
+                        callback.load_state_dict(found)
+                    else:
+                        setattr(callback, name, found)
+                except Exception as error:
+                    lost.append(_lost(callback, name, error))
+        return lost
 
 
-def _possible_state(callback: Any) -> dict[str, Any]:
+def _attributes(callback: Any) -> Iterator[tuple[str, Any]]:
+    """What may be the callback's state, by name."""
+    if hasattr(callback, "state_dict") and hasattr(callback, "load_state_dict"):
+        try:
+            yield "state_dict()", callback.state_dict()
+        except Exception as error:
+            log.warning("%s", _lost(callback, "state_dict()", error))
+        return
     skip = _NEVER | (_DERIVED if hasattr(callback, "monitor_op") else set())
-    return {name: value for name, value in vars(callback).items() if name not in skip}
+    yield from ((name, value) for name, value in list(vars(callback).items()) if name not in skip)
 
 
-def _is_large(value: Any) -> bool:
-    if isinstance(value, (list, tuple)):
-        return sum(getattr(item, "nbytes", 0) for item in value[:1000]) > _SMALL_BYTES
-    return int(getattr(value, "nbytes", 0) or 0) > _SMALL_BYTES
+def _fingerprint(value: Any, keys: Mapping[int, str]) -> str | None:
+    """A text that is another one if the value has changed; None if it cannot be kept."""
+    encoder = Encoder(keys, digest=True)
+    try:
+        return json.dumps([encoder.encode(value), encoder.nodes])
+    except Stays:
+        return ""
+    except Exception:
+        return None
 
 
-def _same(value: Any, old: tuple[int, Any, dict[str, Any]], name: str) -> bool:
-    arrays: dict[str, Any] = {}
-    encoded = encode(value, arrays, name)
-    if encoded != old[1] or arrays.keys() != old[2].keys():
-        return False
-    return all(_identical(array, old[2][key]) for key, array in arrays.items())
-
-
-def _identical(a: Any, b: Any) -> bool:
-    return bool(a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes())
+def _lost(callback: Any, name: str, error: Exception) -> str:
+    why = str(error) if isinstance(error, NotStorable) else f"{type(error).__name__}: {error}"
+    return f"{type(callback).__name__}.{name} ({why})"

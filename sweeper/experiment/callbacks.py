@@ -16,7 +16,7 @@ from typing import Any
 
 import keras
 
-from sweeper.errors import UsageError
+from sweeper.errors import LeaseLost, UsageError
 from sweeper.tree import RunRecord, files
 
 from . import backend
@@ -72,6 +72,9 @@ class Opener(_RunCallback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.fit.begin_epoch(epoch)
 
+    def on_test_begin(self, logs: Any = None) -> None:
+        self.fit.begin_validation()
+
 
 class Recorder(_RunCallback):
     """Writes the row of the epoch and performances.json."""
@@ -97,6 +100,7 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
     def __init__(self, fit: Fit) -> None:
         self.fit = fit
         self.run = fit.run
+        self._said: set[str] = set()
         given = dict(self.run.settings.arguments)
         self._template = given.pop("filepath", None)
         self._threshold = given.pop("initial_value_threshold", None)
@@ -113,14 +117,15 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
         run_epoch = self.fit.run_epoch(epoch)
         row = self.run.log.row(run_epoch) or {}
         value = row.get(self.run.monitor.name or "")
-        if self.save_freq != "epoch":
+        if self.save_freq != "epoch" or self.model is None:
             return
         if self._threshold is not None and not self.run.monitor.better(value, self._threshold):
             return
         self.fit.retention.rate(self.run.log)
         if self.fit.retention.would_keep(run_epoch, value):
             name = self._save(self._name(run_epoch, value, row))
-            self.fit.retention.add(run_epoch, name, value)
+            if name is not None:
+                self.fit.retention.add(run_epoch, name, value)
 
     def _name(self, run_epoch: int, value: float | None, row: dict[str, float]) -> str:
         if self._template is not None:
@@ -131,7 +136,8 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
                     f"checkpoint_params.filepath: {self._template!r} cannot be filled in: {error}; "
                     f"there is {', '.join(row)}"
                 ) from error
-        return f"model.{run_epoch:02d}{'' if value is None else f'-{value:.4f}'}{self._suffix}"
+        shown = "" if value is None else f"-{value:.4f}" if abs(value) < 1e9 else f"-{value:.4e}"
+        return f"model.{run_epoch:02d}{shown}{self._suffix}"
 
     def _save_model(self, epoch: int, batch: int | None, logs: Any) -> None:
         # Reached with save_freq as a number of batches only.
@@ -139,24 +145,31 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
             f"model.{self.fit.run_epoch(epoch):02d}-batch-{(batch or 0) + 1:06d}{self._suffix}"
         )
 
-    def _save(self, name: str) -> str:
-        """Save beside, flush, rename; returns the name of the file.
+    def _save(self, name: str) -> str | None:
+        """Save beside, flush, rename; returns the name of the file, None if it cannot be saved.
 
-        A model that Keras cannot serialise keeps its weights only, rather than end the training.
+        A model that cannot be saved whole keeps its weights only; no failure ends the training.
         """
         try:
             self._save_as(name)
-        except (NotImplementedError, TypeError) as error:
-            if self._suffix == ".weights.h5":
-                raise
-            reason = str(error).strip().splitlines()[0]
-            text = "%s: the model cannot be saved whole, so its weights only are kept: %s"
-            log.warning(text, self.run.path, reason)
+            return name
+        except LeaseLost:
+            raise
+        except Exception as error:
+            reason = in_one_line(error)
+        if self._suffix != ".weights.h5":
+            self._say(f"the model cannot be saved whole, so its weights only are kept: {reason}")
             name = name.removesuffix(self._suffix) + ".weights.h5"
             self.save_weights_only = True
             self._suffix = ".weights.h5"
-            self._save_as(name)
-        return name
+            return self._save(name)
+        self._say(f"the weights cannot be saved, training goes on without: {reason}")
+        return None
+
+    def _say(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            log.warning("%s: %s", self.run.path, text)
 
     def _save_as(self, name: str) -> None:
         models = self.run.paths.models

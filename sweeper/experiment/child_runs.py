@@ -1,4 +1,4 @@
-"""A run that begins from the backup of another: population-based training's children."""
+"""A run that begins from the backup of another: a population's child, a failed run's successor."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sweeper.tree import Monitored, RunPaths, RunRecord, Tree, files
 
 from .backup import BackupStore, sync_files
 from .provenance import Origin, parent_name
-from .staging import publish, stage
+from .staging import Staged, publish, stage
 
 _TRIES = 5  # the parent trains on, and may remove a backup while it is copied
 
@@ -47,6 +47,30 @@ def make_child(
     return None
 
 
+def go_on_from(failed: RunRecord, staged: Staged) -> None:
+    """Let a run that is being made go on where a failed one of the same parameters was backed up.
+
+    Nothing is done where that has no backup. Raises TreeError when the storage fails.
+    """
+    paths, store = RunPaths(staged.path), BackupStore(failed.paths)
+    names = [name for kind in ("epoch", "state", "fit") for name in store.names(kind)]
+    if not names:
+        return
+    try:
+        for name in names:
+            _copy(store.root / name, paths.backup / name)
+        if failed.models:
+            shutil.copytree(failed.paths.models, paths.models, copy_function=_link)
+        for source in (failed.paths.training_logs, failed.paths.performances):
+            if files.exists(source):
+                shutil.copy2(source, staged.path / source.name)
+    except (shutil.Error, OSError) as error:
+        raise TreeError(f"{staged.path}: cannot go on from {failed.path}: {error}") from error
+    staged.record["continues"] = {"experiment": failed.experiment, "run": failed.run}
+    staged.record["attempts"][-1]["resumed_from_epoch"] = store.newest_epoch()
+    files.write_json(paths.provenance, staged.record)
+
+
 def can_have_child(parent: RunRecord) -> bool:
     """Has the run a backup from which another could go on?"""
     return _state(parent) is not None
@@ -68,6 +92,9 @@ def _state(parent: RunRecord) -> tuple[dict[str, Any], list[Path]] | None:
     epoch, owner, _ = max(found)
     experiment, _, run = owner.partition("/")
     entry = {"experiment": experiment, "run": run, "epoch": epoch}
+    for name in store.names("fit"):  # earlier fits are given back to the child, too
+        manifest = files.read_json(store.root / name / "state.json") or {}
+        found.append((0, str(manifest.get("owner")), store.root / name))
     return entry, [path for _, other, path in found if other == parent_name(entry)]
 
 

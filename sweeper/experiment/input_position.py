@@ -45,6 +45,10 @@ class InputPosition:
         self.made += 1
         yield from batches
 
+    def counts(self, epoch_iterator: Any) -> bool:
+        """Is this the input whose position it is?"""
+        return self._iterator is epoch_iterator
+
     @property
     def adapter(self) -> str:
         """The kind of input, as Keras calls it: ArrayDataAdapter, TFDatasetAdapter, …"""

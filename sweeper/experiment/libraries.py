@@ -78,6 +78,25 @@ def restore_random_state(arrays: Mapping[str, Any]) -> None:
             torch.cuda.set_rng_state(torch.tensor(arrays[f"random/cuda/{index}"]), index)
 
 
+def tensorflow_seeds() -> Any:
+    """Where TensorFlow is in the seeds that it gives to operations which have none."""
+    source = _tensorflow_seeds()
+    return None if source is None else source.getstate()
+
+
+def restore_tensorflow_seeds(state: Any) -> None:
+    """Put it back as tensorflow_seeds found it."""
+    source = _tensorflow_seeds()
+    if source is not None and state is not None:
+        source.setstate(state)
+
+
+def _tensorflow_seeds() -> Any:
+    # There is no public way to it; see tensorflow.python.framework.random_seed.get_seed.
+    context = sys.modules.get("tensorflow.python.eager.context")
+    return None if context is None else getattr(context.context(), "_rng", None)
+
+
 def loader_generators(loader: Any) -> list[Any]:
     """The generators of its own that a PyTorch DataLoader draws its order from."""
     sampler = getattr(getattr(loader, "batch_sampler", None), "sampler", None)

@@ -142,11 +142,13 @@ class ExperimentManager:
         replicate: int = 0,
         seed: int,
         passed_over: Collection[str] = (),
+        continues: str | None = None,
         take_over: bool = False,
     ) -> Run:
         """The run of a sweep's trial: its unfinished one goes on, else a new one is made.
 
-        ``passed_over`` are runs that are not to go on. Raises RunBusy if a living process owns it,
+        ``passed_over`` are runs that are not to go on; a new run begins where ``continues``, a
+        failed one of these, was backed up. Raises RunBusy if a living process owns it,
         unless ``take_over``: that process then loses the run (its next write raises LeaseLost).
         """
         self._leave()
@@ -157,6 +159,7 @@ class ExperimentManager:
             self._origin(seed, sweep, trial, replicate),
             self.settings,
             passed_over=passed_over,
+            continues=continues,
             take_over=take_over,
         )
         self._run.on_report(self._report)

@@ -22,6 +22,7 @@ from sweeper.tree import (
     trial_state,
 )
 
+from .child_runs import go_on_from
 from .output import add_line
 from .provenance import Origin, attempt
 from .run import Run
@@ -48,12 +49,14 @@ def open_trial(
     settings: Settings,
     *,
     passed_over: Collection[str] = (),
+    continues: str | None = None,
     take_over: bool = False,
 ) -> Run:
     """Continue the unfinished run of a sweep's trial, or make its first one.
 
-    ``passed_over`` are runs (names) that are not the trial's. Raises RunBusy if a living process
-    owns it and not ``take_over``.
+    ``passed_over`` are runs (names) that are not the trial's; a new run goes on where
+    ``continues``, a failed one of these, was backed up. Raises RunBusy if a living process owns it
+    and not ``take_over``.
     """
     while True:
         experiment = tree.find(params, monitored)
@@ -76,6 +79,8 @@ def open_trial(
                 continue
             if _unfinished(tree, experiment, origin, passed_over) is not None:
                 continue
+            if continues is not None:
+                go_on_from(RunRecord(tree.base, experiment, continues), staged)
             path = give_name(tree, experiment, staged)
             run = Run(RunPaths(path), staged.record, staged.params, staged.lease, settings)
             rival = _unfinished(tree, experiment, origin, passed_over, oldest=True)

@@ -1,25 +1,30 @@
 """Backing up a fit and going on with it: the one place that knows what a run's state is.
 
-Used by the callbacks only. A fit is numbered from 1: a run may have several, one after the other.
+Used by the callbacks only. A run may have several fits, one after the other, numbered from 1: each
+is a chapter of its own. How a chapter ended is kept as long as the run goes on, so that a resumed
+run gives it back instead of training it again; the chapter that was interrupted goes on from its
+own newest backup. What cannot be given back whole is trained again.
 """
 
 from __future__ import annotations
 
 import logging
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sweeper.errors import UsageError
-from sweeper.tree import files
+from sweeper.errors import LeaseLost, UsageError
+from sweeper.tree import as_row, files
 
-from . import backend
+from . import backend, libraries, variables
 from .backup import Backup
 from .callback_state import CallbackStates
 from .input_position import InputPosition, stateful_random_operations
+from .partial_epoch import PartialEpoch
 from .retention import Retention
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from .run import Run
 
@@ -27,6 +32,15 @@ log = logging.getLogger("sweeper.experiment")
 
 CHEAP_EPOCH_SECONDS = 5.0
 """The last epoch is backed up only if training it again would cost more than this."""
+
+
+@dataclass
+class _State:
+    """What is kept of a chapter: after which epoch of the run, JSON values, arrays."""
+
+    epoch: int
+    values: dict[str, Any]
+    arrays: dict[str, Any]
 
 
 class Fit:
@@ -40,38 +54,54 @@ class Fit:
         self.model: Any = None
         self.epochs = 0
         self.offset: int | None = None
-        self.batch_to_skip = 0
+        self._partial: PartialEpoch | None = None
+        self.is_loop = True
+        self._first: int | None = None  # the first epoch of the run that is this fit's
         self._states: CallbackStates | None = None
         self._others: list[Any] = []
-        self._candidates: Iterator[Backup] | None = None
-        self._pending: Backup | None = None
+        self._ended: _State | None = None  # of the chapter before, until it is on disk
+        self._given_back: Backup | None = None  # this chapter is over already
         self._epoch_started = time.monotonic()
         self._input = InputPosition(None)
+        self._validation = InputPosition(None)
+        self._validation_state: dict[str, Any] | None = None
         self._loose: list[Any] | None = None
         self._unchecked = False
-        self._backed_up: int | None = None  # the epoch of the run after which there is a backup
+        self._seeds: Any = None
+        self._warned: set[str] = set()
+
+    def __deepcopy__(self, memo: object) -> Fit:
+        return self  # copies of the callbacks are callbacks of the same run
 
     # -- counting ---------------------------------------------------------------------------
 
-    def begin(self, model: Any, params: Mapping[str, Any], epoch_iterator: Any) -> None:
-        """A fit begins; nothing of it is restored yet."""
-        if self._attempt != self.run.attempt:  # another one in this process: as new
-            vars(self).update(vars(Fit(self.run)))
+    def begin(self, model: Any, params: Mapping[str, Any] | None, epoch_iterator: Any) -> None:
+        """A fit begins, or a loop of the user's own; nothing of it is restored yet."""
+        if self._attempt != self.run.attempt:  # interrupted in this process, which begins again
+            self._attempt, self.number, self._ended = self.run.attempt, 0, None
         self._input = InputPosition(epoch_iterator)
+        self._validation, self._validation_state = InputPosition(None), None
         self._loose = None
         self.number += 1
         self.model = model
-        self.epochs = int(params.get("epochs") or 0)
+        self.epochs = int((params or {}).get("epochs") or 0)
         self.offset = None
+        self.is_loop = model is None or epoch_iterator is None
+        self._first = None
+        self._given_back = None
+        self._seeds = libraries.tensorflow_seeds()
 
     def begin_epoch(self, epoch: int) -> None:
         """An epoch begins; ``epoch`` counts from 0 as Keras does."""
-        self.model._initial_epoch = None  # it was for this fit alone
+        if self.model is not None:
+            self.model._initial_epoch = None  # it was for this fit alone
         if self.offset is None:
             # A second fit that counts from 0 again goes on counting where the first one ended.
-            self.offset = max(0, self.run.log.last_epoch - epoch)
+            self.offset = max(0, self.run.position - epoch)
+        self._first = self.run_epoch(epoch) if self._first is None else self._first
         self._epoch_started = time.monotonic()
         self._input.begin_epoch()
+        self._validation.begin_epoch()
         if self.run.settings.reproducible:
             if self._loose is None:
                 # Layers that augment within a pipeline belong to no model.
@@ -83,33 +113,56 @@ class Fit:
         """The epoch of the run (from 1) for an epoch of Keras (from 0)."""
         return epoch + 1 + (self.offset or 0)
 
+    def begin_validation(self) -> None:
+        """A validation begins: the first one of a resumed fit goes on where the last one was."""
+        iterator = getattr(self.model, "_eval_epoch_iterator", None)
+        if iterator is None or self._validation.counts(iterator):
+            return
+        self._validation = InputPosition(iterator)
+        self._validation.begin_epoch()
+        if self._validation_state is not None:
+            self._validation.restore(self._validation_state)
+            self._validation_state = None
+
     def skip(self) -> None:
         """This fit is done already: train nothing."""
         self.model._initial_epoch = self.epochs
 
     def end(self) -> None:
-        """The fit is over; what was saved and is not kept can go, unless nothing was restored."""
-        self.model._initial_epoch = None
-        if self._pending is None and not self.run.closed:
+        """The fit is over: keep how it ended, or give that back once the callbacks are done."""
+        if self.model is not None:
+            self.model._initial_epoch = None
+        if self.run.closed:
+            return
+        back = self._given_back
+        if back is not None:  # again, and exactly: the callbacks have ended the fit once more
+            self._put_back(back)
+            self.model.stop_training = bool(back.state["stopped"])
+        else:
             self.retention.remove_unkept(self.run.paths.models)
+            if not self.is_loop and not self.run.ends_with_fit:
+                self._ended = self._guarded(self._capture, self.run.position, fit_epoch=self.epochs)
+        if self.run.settings.reproducible:
+            # What comes after the fit does not depend on how much of it was trained just now.
+            backend.seed_epoch(None, self.run.seed, self.run.position)
+            libraries.restore_tensorflow_seeds(self._seeds)
 
     # -- restoring --------------------------------------------------------------------------
 
     def restore(self, others: list[Any]) -> None:
-        """Go on from the newest backup that can be used, if this fit is the one to continue."""
+        """Give back how this fit ended, or go on from its newest backup that can be used."""
+        self._keep_end()
+        if self.is_loop:
+            return  # nothing can be skipped in it: it is trained from its first epoch on
         self._others = others
-        self._states = CallbackStates(_with_state(others))
-        if self.number == 1:
-            self._look_for_backup()
-        while (backup := self._pending) is not None:
-            if int(backup.state["fit"]) > self.number:
-                self.skip()
-                return
+        now = variables.Variables(self.model, _with_state(others))
+        self._states = CallbackStates(_with_state(others), now.keys)
+        rejected = False
+        for backup in self.run.backups.whole(self.number):
             try:
                 self._apply(backup)
-                self._pending = self._candidates = None
                 return
-            except backend.StateMismatch as error:
+            except variables.StateMismatch as error:
                 if backup.inherited:
                     raise UsageError(
                         f"{self.run.path}: expected a model that can go on from {self.run.parent}, "
@@ -117,115 +170,109 @@ class Fit:
                         "model constant"
                     ) from error
                 self.run.backups.reject(backup.path, str(error))
-                self._next_candidate()
-                if self._pending is None:
-                    self._start_again()
-        if self.number > 1 and self._backed_up != self.run.log.last_epoch:
-            # The end of the fit before was cheap, and its weights are where this begins.
-            self.save(fit_epoch=0, run_epoch=self.run.log.last_epoch)
+                rejected = True
+        self._begin_anew(rejected or self.run.backups.rejected)
 
-    def _look_for_backup(self) -> None:
-        there_was = bool(self.run.backups.names())
-        self._candidates = self.run.backups.whole()
-        self._next_candidate()
-        if self._pending is None and there_was:
-            self._start_again()
-        elif self._pending is None and self.run.log.rows:
-            # Stopped in its first epochs, before anything was backed up.
-            self.run.rewind(0)
-            self.retention.remove_unkept(self.run.paths.models, after=0)
-
-    def _next_candidate(self) -> None:
-        self._pending = next(self._candidates, None) if self._candidates is not None else None
-
-    def _start_again(self) -> None:
-        self.run.require_no_parent()
-        log.warning(
-            "%s: no backup can be used; training starts again from epoch 1, and what the run had "
-            "recorded was moved to %s",
-            self.run.path,
-            self.run.paths.aside,
-        )
-        for path in (self.run.paths.training_logs, self.run.paths.models):
-            files.set_aside(path, self.run.paths.aside)
-        self.run.rewind(0)
+    def _begin_anew(self, rejected: bool) -> None:
+        """Train this chapter from its beginning: what an earlier attempt had after it is void."""
+        position = self.run.position
+        if not position and rejected:
+            self.run.require_no_parent()
+            log.warning(
+                "%s: no backup can be used; training starts again from epoch 1, and what the run "
+                "had recorded was moved to %s",
+                self.run.path,
+                self.run.paths.aside,
+            )
+            for path in (self.run.paths.training_logs, self.run.paths.models):
+                files.set_aside(path, self.run.paths.aside)
+        if self.run.log.last_epoch > position or rejected:
+            self.run.rewind(position)
+            self.retention.remove_unkept(self.run.paths.models, after=position)
+        self.run.backups.remove_from(self.number)
 
     def _apply(self, backup: Backup) -> None:
-        state, arrays = backup.state, backup.arrays
-        partial = backup.batch > 0
+        state, partial = backup.state, backup.batch > 0
+        rows = [row for row in self.run.log.rows if state["first"] <= row["epoch"] <= backup.epoch]
+        if len(rows) != backup.epoch - state["first"] + 1 and not backup.inherited:
+            raise variables.StateMismatch("the training log has lost rows of these epochs")
         backend.build(self.model, self._input.signature, metrics=partial)
-        mine = not backup.inherited
-        backend.restore_model(self.model, arrays, metrics=partial, inherited=backup.inherited)
+        lost = self._put_back(backup)
         self._unchecked = self.run.settings.reproducible
-        if mine:  # else they speak of the parent's batches, settings and files
-            self._input.restore(state["input"])
-            if self._states is not None:
-                self._states.restore(state["callbacks"], arrays)
-        self.run.rewind(backup.epoch)
+        mine = not backup.inherited
         self.retention.restore(state["checkpoints"] if mine else [])
-        self.retention.remove_unkept(self.run.paths.models, after=backup.epoch)
-        self._refill_history(state)
+        self._refill_history(state, rows)
         self.offset = state["offset"]
-        self._backed_up = backup.epoch if mine and not partial else None
+        self._first = state["first"] if mine else backup.epoch + 1
+        if lost:
+            self.run.note_inexact(lost)
+        if backup.is_end:
+            self._given_back = backup
+            self.run.pass_over(backup.epoch)
+            self.skip()
+        else:
+            self.run.rewind(backup.epoch)
+            self.retention.remove_unkept(self.run.paths.models, after=backup.epoch)
         if backup.epoch and mine:
             self.run.forward(backup.epoch)  # a kill may have come before it was heard
+        if backup.is_end:
+            return
+        if mine:  # else they speak of the parent's batches and files
+            self._input.restore(state["input"])
+            self._validation_state = state["validation"]
         if state["stopped"]:
             self.skip()
             return
         # Keras takes 0 for "not given": the fit's own initial_epoch, which is right then.
         self.model._initial_epoch = state["fit_epoch"]
         if partial:
-            self.batch_to_skip = backup.batch
-            self._partial = backup
+            self._partial = PartialEpoch(self.model, backup, self._put_back)
 
-    def _refill_history(self, state: Mapping[str, Any]) -> None:
-        first, rows = int(state["first"]), self.run.log.rows
+    def _put_back(self, backup: Backup) -> list[str]:
+        """Variables and callbacks as they were; returns what could not be restored."""
+        others = _with_state(self._others)
+        now = variables.restore(
+            self.model,
+            others if not backup.inherited else [],
+            backup.arrays,
+            backup.state["optimizers"],
+            metrics=backup.batch > 0,
+            inherited=backup.inherited,
+        )
+        if self._states is None or backup.inherited:
+            return []
+        return self._states.restore(backup.state["callbacks"], backup.arrays, now.by_key)
+
+    def _refill_history(self, state: Mapping[str, Any], rows: list[dict[str, float]]) -> None:
         for callback in self._others:
             if type(callback).__name__ == "History":
                 for row in rows:
-                    epoch = int(row["epoch"])
-                    if epoch < first:
-                        continue
-                    callback.epoch.append(epoch - 1 - (state["offset"] or 0))
+                    callback.epoch.append(int(row["epoch"]) - 1 - (state["offset"] or 0))
                     for name, value in row.items():
                         if name != "epoch":
                             callback.history.setdefault(name, []).append(value)
 
-    # -- the batches of a partly trained epoch ----------------------------------------------
+    @property
+    def batch_to_skip(self) -> int:
+        """How many batches of the epoch are done already."""
+        return self._partial.batches if self._partial is not None else 0
 
     def skip_batches(self) -> None:
         """At the start of an epoch that was backed up in its middle: pass over what is done."""
-        if not self.batch_to_skip:
-            return
-        model, logs = self.model, dict(self._partial.state["logs"])
-        trained = model.train_function
-        steps = int(getattr(model, "steps_per_execution", 1) or 1)
-
-        def pass_over(*arguments: Any) -> Any:
-            source = arguments[-1]
-            if hasattr(source, "__next__"):  # else fit has taken the batches itself
-                for _ in range(steps):
-                    next(source, None)
-            return logs if len(arguments) == 1 else (logs, arguments[0])  # JAX has a state too
-
-        model.train_function = pass_over
-        self._trained = trained
+        if self._partial is not None:
+            self._partial.begin()
 
     def after_batch(self, batch: int) -> None:
-        """``batch`` (from 0) is done or passed over; at the last one passed over, restore."""
-        if not self.batch_to_skip or batch + 1 < self.batch_to_skip:
-            return
-        backup = self._partial
-        self.model.train_function = self._trained
-        backend.restore_model(self.model, backup.arrays, metrics=True)
-        backend.restore_random_state(backup.state["random"], backup.arrays)
-        self.batch_to_skip = 0
-        del self._partial, self._trained
+        """``batch`` (from 0) is done or passed over."""
+        if self._partial is not None and self._partial.after(batch):
+            self._partial = None
 
     # -- saving -----------------------------------------------------------------------------
 
     def end_epoch(self, epoch: int) -> None:
         """Back up after an epoch (from 0), unless it was the last and a cheap one."""
+        if self.is_loop:
+            return
         if self._unchecked:  # it was traced in the epoch that ends now
             self._unchecked = False
             self._warn_if_inexact()
@@ -238,13 +285,13 @@ class Fit:
     def _warn_if_inexact(self) -> None:
         found = stateful_random_operations(self.model.train_function)
         if found:
-            log.warning(
-                "%s: the model draws random numbers with %s, whose state cannot be stored: the "
-                "resumed run is not exactly what it would have been; use keras.random with a "
-                "SeedGenerator",
-                self.run.path,
-                ", ".join(found),
+            text = (
+                f"the model draws random numbers with {', '.join(found)}, whose state cannot be "
+                "stored: the resumed run is not exactly what it would have been; use keras.random "
+                "with a SeedGenerator"
             )
+            log.warning("%s: %s", self.run.path, text)
+            self.run.note_inexact([text])
 
     def save(
         self,
@@ -255,25 +302,63 @@ class Fit:
         logs: Mapping[str, Any] | None = None,
     ) -> None:
         """Back up: ``fit_epoch`` epochs of this fit are done, ``run_epoch`` of the run."""
-        arrays = backend.model_state(self.model, metrics=batch > 0)
-        callbacks, more = self._states.capture() if self._states is not None else ([], {})
+        self._guarded(self._save, run_epoch, fit_epoch=fit_epoch, batch=batch, logs=logs)
+
+    def _save(self, epoch: int, **what: Any) -> None:
+        state = self._capture(epoch, **what)
+        self.run.backups.save(epoch, state.arrays, state.values, batch=what["batch"])
+
+    def _keep_end(self) -> None:
+        """How the chapter before has ended goes to disk, now that there is another one."""
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            self._guarded(
+                self.run.backups.save, ended.epoch, ended.arrays, ended.values, is_end=True
+            )
+
+    def _capture(
+        self,
+        epoch: int,
+        *,
+        fit_epoch: int,
+        batch: int = 0,
+        logs: Mapping[str, Any] | None = None,
+    ) -> _State:
+        now = variables.Variables(self.model, _with_state(self._others), metrics=batch > 0)
+        arrays = now.read()
+        assert self._states is not None
+        callbacks, more = self._states.capture(now.keys)
         arrays |= more
-        state: dict[str, Any] = {
+        values: dict[str, Any] = {
             "fit": self.number,
             "fit_epoch": fit_epoch,
             "offset": self.offset,
-            "first": run_epoch - fit_epoch + 1,
+            "first": epoch + 1 if self._first is None else self._first,
             "stopped": bool(self.model.stop_training) and batch == 0 and fit_epoch > 0,
             "input": self._input.state(mid_epoch=batch > 0),
+            "validation": self._validation.state(mid_epoch=batch > 0),
             "checkpoints": self.retention.state(),
+            "optimizers": now.built(),
             "callbacks": callbacks,
         }
         if batch:
-            state["random"], more = backend.random_state()
+            values["random"], more = backend.random_state()
             arrays |= more
-            state["logs"] = {k: float(v) for k, v in (logs or {}).items()}
-        self.run.backups.save(run_epoch, batch, arrays, state)
-        self._backed_up = None if batch else run_epoch
+            values["logs"] = {k: v for k, v in as_row(1, logs or {}).items() if k != "epoch"}
+        return _State(epoch, values, arrays)
+
+    def _guarded(self, save: Any, *arguments: Any, **named: Any) -> Any:
+        """A backup that cannot be made ends no training: it is said once, and None."""
+        try:
+            return save(*arguments, **named)
+        except LeaseLost:
+            raise
+        except Exception as error:
+            what = f"{type(error).__name__}: {error}"
+            if what not in self._warned:
+                self._warned.add(what)
+                log.warning("%s: no backup was made, training goes on: %s", self.run.path, what)
+            return None
 
 
 def _with_state(callbacks: list[Any]) -> list[Any]:

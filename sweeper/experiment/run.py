@@ -6,13 +6,14 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from sweeper.errors import LeaseLost, TreeError, UsageError
 from sweeper.tree import (
+    FAILED,
     OUTCOMES,
     Lease,
     Monitor,
@@ -64,7 +65,12 @@ class Run:
         self.fitting = False
         self.another_attempt: Callable[[], Run | None] | None = None
         self.settle_seed: Callable[[], None] | None = None
-        self.backups = BackupStore(paths, lease.check, parent_name(record.get("parent")))
+        self.backups = BackupStore(
+            paths,
+            lease.check,
+            parent=parent_name(record.get("parent")),
+            failed=parent_name(record.get("continues")),
+        )
         self.monitor = Monitor(settings.monitor, settings.mode)
         self.log = TrainingLog(paths.training_logs, lease.check)
         self._record = record
@@ -73,6 +79,7 @@ class Run:
         self._missed = False
         self._first = True  # no row was recorded in this attempt yet
         self._recorded = False  # nor in this process
+        self._position: int | None = None  # after which epoch this attempt stands
         self._started = time.monotonic()
         summary = _summary(paths)
         elapsed = summary.get("elapsed")
@@ -114,7 +121,8 @@ class Run:
         """
         self.go_on()
         if epoch is None:
-            epoch = (self.log.last_epoch if self._recorded else self.resumed_epoch) + 1
+            before = self.log.last_epoch if self._recorded else self.resumed_epoch
+            epoch = (before if self._position is None else self._position) + 1
         self.record(epoch, metrics)
         self.forward(epoch)
 
@@ -183,7 +191,7 @@ class Run:
                 self._record["attempts"][-1]["resumed_from_epoch"] = epoch - 1
                 self.log.cut(epoch - 1)
                 self._recall()
-        self._recorded = True
+        self._recorded, self._position = True, epoch
         replaces = epoch <= self.log.last_epoch
         self.log.record(row)
         if self.monitor.look_at(row) or replaces:
@@ -202,7 +210,7 @@ class Run:
 
     def rewind(self, epoch: int) -> None:
         """Go on after ``epoch``: the rows after it are forgotten."""
-        self.resumed_epoch = epoch
+        self.resumed_epoch = self._position = epoch
         self.log.cut(epoch)
         self._recall()
         if self.log.rows:
@@ -212,6 +220,26 @@ class Run:
             files.remove(self.paths.performances)
         self._record["attempts"][-1]["resumed_from_epoch"] = epoch
         self._write_record()
+
+    def pass_over(self, epoch: int) -> None:
+        """Go on after ``epoch``, whose fit is over; what comes after may be given back too."""
+        self._first = False
+        self.resumed_epoch = self._position = epoch
+        self._record["attempts"][-1]["resumed_from_epoch"] = epoch
+
+    @property
+    def position(self) -> int:
+        """After which epoch this attempt stands, of what it has trained or was given back."""
+        return self._position or 0
+
+    def note_inexact(self, why: Iterable[str]) -> None:
+        """Say in run.json in what this attempt is not what it would have been undisturbed."""
+        known = self._record["attempts"][-1].setdefault("inexact", [])
+        known += [text for text in why if text not in known]
+        self._write_record()
+
+    def __deepcopy__(self, memo: object) -> Run:
+        return self  # whoever copies what holds a run has the same run
 
     def forward(self, epoch: int) -> None:
         """Pass the recorded epoch on to the report function."""
@@ -268,7 +296,8 @@ class Run:
         first = files.create_once(self.paths.outcome, data, guard=self.lease.check)
         ended = outcome if error is None else f"{outcome}: {in_one_line(ending['error'])}"
         self._end_attempt(ended)
-        self.backups.clear()
+        if outcome not in FAILED:  # else another run may go on from there
+            self.backups.clear()
         self.closed = True
         self.lease.release()
         return first

@@ -38,6 +38,7 @@ def trial_request(sweep: Sweep, mode: str, planned: PlannedTrial) -> dict[str, A
         "replicate": trial.replicate,
         "seed": trial.seed,
         "passed_over": [run.run for run in planned.passed_over],
+        "continues": planned.continues.run if planned.continues is not None else None,
     }
     if mode == "script":
         request["argv"] = command_words(

@@ -9,7 +9,7 @@ from .elsewhere import runs_elsewhere
 from .estimate import Estimate, Estimator
 from .find import find_entry, find_run
 from .flat import ParameterNames, flatten, short_names
-from .index import BAD_OUTCOMES, Entry, Index, index_sweep
+from .index import Entry, Index, index_sweep
 from .programs import (
     changes_since,
     older_text_note,
@@ -33,7 +33,6 @@ from .target import load_target, open_index
 from .unranked import nothing_to_rank, without_number
 
 __all__ = [
-    "BAD_OUTCOMES",
     "Entry",
     "Estimate",
     "Estimator",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweeper.tree import PlannedTrial, RunChooser, RunRecord, Tree, plan_known
+from sweeper.tree import FAILED, PlannedTrial, RunChooser, RunRecord, Tree, plan_known
 
 from .flat import ParameterNames
 from .programs import older_text_note, other_program_note
@@ -31,9 +31,6 @@ STATUSES = (
 
 GOOD_OUTCOMES = ("finished", "stopped", "pruned")
 """The outcomes that need no further attention."""
-
-BAD_OUTCOMES = ("failed", "out-of-memory", "timed-out")
-"""The outcomes that a launch with ``--retry-failed`` runs again."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,7 @@ class Entry:
     @property
     def failed(self) -> bool:
         """Whether a launch with ``--retry-failed`` would run it again."""
-        return self.status in BAD_OUTCOMES
+        return self.status in FAILED
 
     @property
     def ended(self) -> bool:
@@ -197,6 +194,7 @@ def index_sweep(sweep: Sweep, tree: Tree | None = None) -> Index:
     entries += _newest(record for record in unlisted if record not in others)
     older = {e.record: e.trial for e in entries if e.record and chooser.is_older(e.record)}
     notes = (
+        _inexact_note(entries),
         other_program_note(sweep, others),
         older_text_note(sweep, [(trial, record) for record, trial in older.items()]),
     )
@@ -211,6 +209,15 @@ def index_sweep(sweep: Sweep, tree: Tree | None = None) -> Index:
         notes=[note for note in notes if note],
         unreadable=unreadable,
     )
+
+
+def _inexact_note(entries: Iterable[Entry]) -> str | None:
+    found = [(e.trial, e.record.inexact) for e in entries if e.record and e.record.inexact]
+    if not found:
+        return None
+    shown = "; ".join(f"trial {trial}: {', '.join(why)}" for trial, why in found[:3])
+    more = f"; and {len(found) - 3} more, see run.json" if len(found) > 3 else ""
+    return f"resumed, and not exactly what they would have been undisturbed: {shown}{more}"
 
 
 def _planned_entry(item: PlannedTrial, sweep_name: str) -> Entry:

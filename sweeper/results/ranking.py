@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 from sweeper.errors import UsageError
 from sweeper.sweepfile import Metric
-from sweeper.tree import RunRecord, mode_of, nearest_metric
+from sweeper.tree import FAILED, RunRecord, mode_of, nearest_metric
 
-from .index import BAD_OUTCOMES, Entry, Index
+from .index import Entry, Index
 
 Row = Mapping[str, Any]
 Goal = Literal["minimize", "maximize"]
@@ -103,7 +103,7 @@ def score(record: RunRecord, metric: Metric) -> Score | None:
 
 def run_value(record: RunRecord, metric: Metric | None) -> float | None:
     """A run's value of the metric; None if the run failed or has none."""
-    if metric is None or record.status in BAD_OUTCOMES:
+    if metric is None or record.status in FAILED:
         return None
     found = score(record, metric)
     return found.value if found else None

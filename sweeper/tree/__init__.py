@@ -30,10 +30,11 @@ from .planning import (
     trial_state,
 )
 from .program import Program, Texts, program_of, read_text, texts_now, texts_of
-from .records import OUTCOMES, RunRecord, model_epoch
+from .records import FAILED, OUTCOMES, RunRecord, model_epoch
 from .tree import STAGING, Tree
 
 __all__ = [
+    "FAILED",
     "HEARTBEAT",
     "MISSING",
     "OUTCOMES",

@@ -12,7 +12,7 @@ from sweeper.errors import SweeperError
 from .choices import Choices
 from .identity import group_canonicals, group_keys
 from .program import Program, ProgramCheck, program_of
-from .records import RunRecord
+from .records import FAILED, RunRecord
 from .tree import Tree
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ class PlannedTrial:
     work and ``run`` may be None); ``resumed`` (``run`` goes on); ``failed`` (``run`` stays failed);
     ``other`` (``run``, the only one, is another program's).
     ``changed``: ``run`` has run an older text of the program. ``passed_over`` are the runs of the
-    same parameters that are not the trial's, as they are another program's or to be run again.
+    same parameters that are not the trial's, as they are another program's or to be run again;
+    ``continues`` is a failed one of these from whose backup a new run goes on.
     """
 
     trial: Trial
@@ -38,6 +39,7 @@ class PlannedTrial:
     state: str
     changed: bool = False
     passed_over: tuple[RunRecord, ...] = ()
+    continues: RunRecord | None = None
 
 
 class RunChooser:
@@ -66,7 +68,9 @@ class RunChooser:
                 state = "other"
         passed_over = tuple(run for run in runs if run not in mine)
         changed = run is not None and self.is_older(run)
-        return PlannedTrial(trial, experiment, run, state, changed, passed_over)
+        failed = [r for r in runs if r not in left and not self.is_other(r)][-1:]
+        continues = next((r for r in failed if state == "new" and r.status in FAILED), None)
+        return PlannedTrial(trial, experiment, run, state, changed, passed_over, continues)
 
     def is_other(self, run: RunRecord) -> bool:
         """Is the run another program's, and has nobody said that it is as good as the sweep's?"""

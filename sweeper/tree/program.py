@@ -104,6 +104,17 @@ def texts_of(record: RunRecord) -> list[Texts | None]:
             found[attempt["source"]] = None
         if attempt.get("resumed_from_epoch") in (None, 0):
             break  # it began afresh
+    else:
+        before = record.provenance.get("continues")
+        if isinstance(before, dict):
+            return [
+                *_texts(record, found),
+                *texts_of(RunRecord(record.base, before["experiment"], before["run"])),
+            ]
+    return _texts(record, found)
+
+
+def _texts(record: RunRecord, found: Iterable[str | None]) -> list[Texts | None]:
     texts = [None if s is None else _read_copies(TreePaths(record.base).program(s)) for s in found]
     return [text for text in texts if text is None or text]
 

@@ -19,6 +19,9 @@ from .paths import RunPaths
 OUTCOMES = ("finished", "stopped", "failed", "out-of-memory", "timed-out", "pruned")
 """How a run can end."""
 
+FAILED = ("failed", "out-of-memory", "timed-out")
+"""The outcomes of runs that may be run again: what they can go on from is kept."""
+
 _FLOAT = rb"(?:-?\d+(?:\.\d+)?(?:e[-+]?\d+)?|nan|-?inf)?"
 _ROWS = re.compile(rb"(?:\d+(?:," + _FLOAT + rb")+\n)+")
 _MODEL = re.compile(r"model\.(\d+)(?:-(.+?))?\.(?:weights\.)?(?:keras|h5)")
@@ -151,6 +154,15 @@ class RunRecord:
         """Experiment, run and epoch of the backup that the run has begun from; None for most."""
         found = self.provenance.get("parent")
         return found if isinstance(found, dict) else None
+
+    @property
+    def inexact(self) -> list[str]:
+        """In what the run, resumed, is not what it would have been undisturbed."""
+        attempts = self.provenance.get("attempts")
+        found: dict[str, None] = {}
+        for attempt in attempts if isinstance(attempts, list) else ():
+            found.update(dict.fromkeys(map(str, attempt.get("inexact", ()))))
+        return list(found)
 
     @property
     def monitored(self) -> list[str | list[str]]:

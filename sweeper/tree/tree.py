@@ -18,7 +18,7 @@ from . import files
 from .identity import DIGITS, Monitored, experiment_id, group_canonicals, groups_as_stored
 from .lease import lease_numbers, living_owner
 from .paths import TreePaths, is_run_name, run_order
-from .records import RunRecord
+from .records import FAILED, RunRecord
 
 STAGING = ".new-"
 """How the name of a run that is being made begins."""
@@ -120,11 +120,14 @@ class Tree:
         Harmless if it is never called; a launch calls it once.
         """
         self._remove_staging()
-        for record in self.all_runs():
-            left = [n for n in files.names(record.path) if _LEFT.match(n)]
-            if left and record.outcome is not None and living_owner(record.path) is None:
-                for name in left:
-                    files.remove(record.path / name)
+        for experiment in self.experiments():
+            runs = self.runs(experiment)
+            for record in runs:
+                left = [n for n in files.names(record.path) if _LEFT.match(n)]
+                if left and record.outcome is not None and living_owner(record.path) is None:
+                    for name in left:
+                        if name != "backup" or not _goes_on(record, runs):
+                            files.remove(record.path / name)
 
     def _remove_staging(self) -> None:
         for name in files.names(self.base):
@@ -170,6 +173,12 @@ def _holds(runs: list[RunRecord], params: Mapping[str, Any], monitored: Monitore
         return False
     first = runs[0]
     return first.monitored == groups_as_stored(monitored) and repr(first.params) == repr(params)
+
+
+def _goes_on(record: RunRecord, runs: list[RunRecord]) -> bool:
+    """Has the run failed, and no other has done its work? Then its backup may be gone on from."""
+    done = any(r.status == "finished" and r.replicate == record.replicate for r in runs)
+    return record.status in FAILED and not done
 
 
 def _stored_groups(runs: list[RunRecord]) -> list[str] | None:

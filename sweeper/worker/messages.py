@@ -53,6 +53,7 @@ class TrialRequest(TypedDict):
     metric: str | None
     program: dict[str, Any]  # as run.json has it
     passed_over: NotRequired[list[str]]  # runs of the same parameters that are not the trial's
+    continues: NotRequired[str | None]  # a failed one of these with which a new run goes on
     cpus: float
     gpus: list[str]
     last_attempt: bool  # a failure closes the run; else it is left open for a retry to continue

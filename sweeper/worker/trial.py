@@ -32,6 +32,7 @@ def open_run(request: TrialRequest) -> Run:
         replicate=request["replicate"],
         seed=request["seed"],
         passed_over=request.get("passed_over", ()),
+        continues=request.get("continues"),
         take_over=True,
     )
     if run.log.rows and begins_again(run.paths):

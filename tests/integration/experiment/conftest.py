@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from sweeper.experiment import ExperimentManager, backend, keras_callbacks
+from sweeper.experiment.variables import Variables
 from sweeper.tree import Tree
 
 TENSORFLOW = os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow"
@@ -86,7 +87,7 @@ class Problem:
         except BrokenOffError:
             run.interrupt("broken off")
             return model
-        model.final = backend.model_state(model)
+        model.final = Variables(model, []).read()
         if ends:
             run.close("finished")
         return model

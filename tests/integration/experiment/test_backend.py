@@ -14,6 +14,7 @@ import pytest
 import tensorflow as tf
 
 from sweeper.experiment import backend
+from sweeper.experiment.variables import Variables, restore
 
 from .conftest import TENSORFLOW, same
 
@@ -122,13 +123,14 @@ def test_half_precision_variables_are_stored(problem):
     keras.config.set_dtype_policy("bfloat16")
     model = problem.model()
     model.fit(problem.x, problem.y, verbose=0)
-    arrays = backend.model_state(model)
-    run.backups.save(1, 0, arrays, {})
-    (found,) = run.backups.whole()
+    before = Variables(model, [])
+    arrays = before.read()
+    run.backups.save(1, arrays, {"fit": 1})
+    (found,) = run.backups.whole(1)
     assert {str(a.dtype) for a in found.arrays.values()} >= {"bfloat16"}
     other = problem.model()
-    backend.restore_model(other, found.arrays)
-    for name, array in backend.model_state(model).items():
+    restore(other, [], found.arrays, before.built())
+    for name, array in Variables(model, []).read().items():
         assert found.arrays[name].tobytes() == array.tobytes()
     for a, b in zip(model.get_weights(), other.get_weights(), strict=True):
         assert a.tobytes() == b.tobytes()

@@ -12,6 +12,7 @@ import pytest
 
 from sweeper.errors import TreeError, UsageError
 from sweeper.experiment import ExperimentManager, Origin, backend, make_child
+from sweeper.experiment.variables import Variables
 from sweeper.tree import RunRecord, Tree
 
 from .conftest import TENSORFLOW, BrokenOffError
@@ -60,7 +61,7 @@ class Look(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         if not hasattr(self, "state"):
             self.epoch = epoch
-            self.state = backend.model_state(self.model)
+            self.state = Variables(self.model, []).read()
             self.rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
 
 
@@ -89,7 +90,7 @@ def family(problem):
 
 def test_weights_and_slots_are_the_parents_and_the_rate_its_own(family):
     model, parent = family.parent(until=2)
-    there = backend.model_state(model)
+    there = Variables(model, []).read()
     run = family.child(parent)
     assert (run.resumed_epoch, run.parent) == (2, f"{parent.experiment}/{parent.run}")
     look = Look()
@@ -171,7 +172,7 @@ def test_a_schedule_stays_the_childs_own(family):
 
 def test_an_optimizer_of_another_kind_begins_anew(family):
     model, parent = family.parent(until=2)
-    there = backend.model_state(model)
+    there = Variables(model, []).read()
     run = family.child(parent)
     look = Look()
     build = {"build": lambda: family.model(0.01, keras.optimizers.Adam)}

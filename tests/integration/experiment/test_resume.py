@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sweeper.experiment import ExperimentManager, backend, keras_callbacks
+from sweeper.experiment import ExperimentManager, keras_callbacks
+from sweeper.experiment.variables import StateMismatch, Variables, restore
 
 from .conftest import PARAMS, TENSORFLOW, same
 
@@ -112,7 +113,7 @@ def test_our_callbacks_may_stand_anywhere(problem):
     if TENSORFLOW:  # Keras takes nested lists there alone
         assert first == train("c", lambda ours, stop, lower: [stop, [ours], lower])
         assert first == train("d", lambda ours, stop, lower: [[*ours, stop], lower])
-    assert [c["class"] for c in first[0]] == ["EarlyStopping", "ReduceLROnPlateau"]
+    assert [c["class"] for c in first[0]["each"]] == ["EarlyStopping", "ReduceLROnPlateau"]
     assert "learning_rate" in first[1][0]
 
 
@@ -183,7 +184,7 @@ def test_several_fits_in_one_run(problem, monkeypatch, at, cheap):
             run.interrupt()
             return None
         run.close("finished")
-        model.final = backend.model_state(model)
+        model.final = Variables(model, []).read()
         return model, problem.record(name)
 
     whole = train("whole")
@@ -397,7 +398,7 @@ def test_the_backup_of_another_model_or_run_is_foreign(problem, caplog):
         return model
 
     problem.fit(run, build=build)
-    assert "which has" in caplog.text
+    assert "is stored for" in caplog.text
     assert "starts again from epoch 1" in caplog.text
 
     problem.fit(problem.open("other"), until=1)
@@ -456,7 +457,7 @@ def test_a_lost_lease_ends_the_training(problem):
 
 def test_backend_state_fits_or_nothing_changes(problem):
     model = problem.model()
-    arrays = backend.model_state(model)
+    arrays = Variables(model, []).read()
     name = list(arrays)[-1]
     before = [w.copy() for w in model.get_weights()]
     changed = {key: np.ones_like(value) for key, value in arrays.items()}
@@ -465,7 +466,7 @@ def test_backend_state_fits_or_nothing_changes(problem):
         {**changed, name: arrays[name].astype("int16")},
         {key: value for key, value in changed.items() if key != name},
     ):
-        with pytest.raises(backend.StateMismatch):
-            backend.restore_model(model, bad)
+        with pytest.raises(StateMismatch):
+            restore(model, [], bad, {})
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)

@@ -60,7 +60,7 @@ def train(base, kill, options):
     import keras
     import numpy as np
 
-    from sweeper.experiment import ExperimentManager, backend, keras_callbacks
+    from sweeper.experiment import ExperimentManager, backend, keras_callbacks, variables
 
     counted = hook_files(kill)
     if kill and kill[0] == "seconds":
@@ -123,7 +123,7 @@ def train(base, kill, options):
             keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.9),
         ],
     )  # fmt: skip
-    np.savez(os.path.join(base, "final.npz"), **backend.model_state(model))
+    np.savez(os.path.join(base, "final.npz"), **variables.Variables(model, []).read())
     with open(os.path.join(base, "history.json"), "w") as file:
         json.dump([history.epoch, history.history], file, sort_keys=True)
     run.close("finished")
@@ -132,7 +132,7 @@ def train(base, kill, options):
 
 def main():
     # Imported before the forks, so that every attempt runs the same code.
-    from sweeper.experiment import backend, callbacks, libraries, resuming  # noqa: F401
+    from sweeper.experiment import backend, callbacks, libraries, resuming, variables  # noqa: F401
 
     backend.preload()
     assert not libraries.runtime_started()

@@ -133,7 +133,7 @@ def test_everything_that_writes_is_fenced(tmp_path):
         lambda: old.report(loss=0.5),
         lambda: old.rewind(0),
         lambda: old.save(state),
-        lambda: old.backups.save(1, 0, {}, {}),
+        lambda: old.backups.save(1, {}, {"fit": 1}),
         lambda: old.close("finished"),
     ):
         with pytest.raises(LeaseLost):

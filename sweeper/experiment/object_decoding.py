@@ -1,0 +1,222 @@
+"""What ``object_encoding`` wrote, back in the objects that are there.
+
+What can change in place is filled in place, so that whoever else holds it sees it too. Nothing is
+imported for it, and no code of a class runs.
+"""
+
+from __future__ import annotations
+
+import base64
+import collections
+import datetime
+import importlib
+import random
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .object_encoding import DATES, DICTS, FACTORIES, TEXTS, NotStorable, class_name
+
+
+class Decoder:
+    """Gives back what an Encoder wrote, in the objects that are there where that is possible.
+
+    ``variables``: what is kept elsewhere, by its key. ``place`` finds what was there in any case.
+    """
+
+    def __init__(
+        self,
+        nodes: list[Any],
+        arrays: Mapping[str, Any],
+        variables: Mapping[str, Any],
+        place: Callable[[Any], Any],
+    ) -> None:
+        self._nodes = nodes
+        self._arrays = arrays
+        self._variables = variables
+        self._place = place
+        self._made: dict[int, Any] = {}
+        self._used: set[int] = set()
+
+    def decode(self, value: Any, current: Any = None) -> Any:
+        """The object; ``current`` stands in its place now. Raises NotStorable."""
+        if not isinstance(value, dict):
+            return value
+        if "float" in value:
+            return float(value["float"])
+        if "variable" in value:
+            return self._variables[value["variable"]]
+        if "place" in value:
+            return self._place(value["place"])
+        if "enum" in value:
+            return _class(value["enum"], current)[value["member"]]
+        number = value["node"]
+        if number not in self._made:
+            node = self._nodes[number]
+            if id(current) in self._used:
+                current = None
+            self._fill(number, node, current)
+        return self._made[number]
+
+    def _keep(self, number: int, value: Any) -> Any:
+        self._made[number] = value
+        self._used.add(id(value))
+        return value
+
+    def _fill(self, number: int, node: dict[str, Any], current: Any) -> None:
+        kind = node["kind"]
+        if kind in ("list", "deque"):
+            make = list if kind == "list" else collections.deque
+            same = type(current) is make and getattr(current, "maxlen", None) == node.get("length")
+            fresh: Any = [] if kind == "list" else collections.deque(maxlen=node["length"])
+            target = self._keep(number, current if same else fresh)
+            old = list(target)
+            items = [
+                self.decode(item, old[i] if i < len(old) else None)
+                for i, item in enumerate(node["items"])
+            ]
+            target.clear()
+            target.extend(items)
+        elif kind in DICTS:
+            self._fill_dict(number, node, current, DICTS[kind])
+        elif kind == "set":
+            target = self._keep(number, current if type(current) is set else set())
+            items = self._items(node)
+            target.clear()
+            target.update(items)
+        elif kind in ("tuple", "namedtuple", "frozenset"):
+            old = list(current) if isinstance(current, tuple) else []
+            items = [
+                self.decode(item, old[i] if i < len(old) else None)
+                for i, item in enumerate(node["items"])
+            ]
+            if kind == "namedtuple":
+                self._keep(number, _class(node["class"], current)(*items))
+            else:
+                self._keep(number, tuple(items) if kind == "tuple" else frozenset(items))
+        elif kind == "bytearray" and type(current) is bytearray:
+            self._keep(number, current)[:] = base64.b64decode(node["base64"])
+        elif kind == "object":
+            self._fill_object(number, node, current)
+        else:
+            self._keep(number, self._plain(node, kind, current))
+
+    def _items(self, node: dict[str, Any]) -> list[Any]:
+        return [self.decode(item) for item in node["items"]]
+
+    def _fill_dict(self, number: int, node: dict[str, Any], current: Any, make: Any) -> None:
+        same = type(current) is make
+        if not same and make is collections.defaultdict:
+            if node["factory"] is not None and node["factory"] not in FACTORIES:
+                raise NotStorable(f"defaultdict of {node['factory']}")
+            fresh: Any = make(FACTORIES.get(node["factory"]))
+        else:
+            fresh = make()
+        target = self._keep(number, current if same else fresh)
+        old = dict(target)
+        keys = [self.decode(key) for key in node["keys"]]
+        values = [
+            self.decode(value, old.get(key))
+            for key, value in zip(keys, node["values"], strict=True)
+        ]
+        target.clear()
+        target.update(dict(zip(keys, values, strict=True)))
+
+    def _fill_object(self, number: int, node: dict[str, Any], current: Any) -> None:
+        if current is not None and class_name(type(current)) == node["class"]:
+            target = current
+        else:
+            target = object.__new__(_class(node["class"], current))
+        self._keep(number, target)
+        old = vars(target)
+        new = {k: self.decode(v, old.get(k)) for k, v in node["attributes"].items()}
+        old.update(new)
+
+    def _plain(self, node: dict[str, Any], kind: str, current: Any) -> Any:
+        if kind in ("bytes", "bytearray"):
+            return {"bytes": bytes, "bytearray": bytearray}[kind](base64.b64decode(node["base64"]))
+        if kind in DATES:
+            found = DATES[kind].fromisoformat(node["iso"])
+            return found.replace(fold=node["fold"]) if node["fold"] else found
+        if kind == "timedelta":
+            return datetime.timedelta(*node["parts"])
+        if kind in TEXTS:
+            return TEXTS[kind](node["text"])
+        if kind in ("range", "slice"):
+            return {"range": range, "slice": slice}[kind](*map(self.decode, node["parts"]))
+        if kind == "Random":
+            target = current if type(current) is random.Random else random.Random()
+            target.setstate(self.decode(node["state"]))
+            return target
+        if kind in ("array", "scalar", "tensor"):
+            return self._array(node, kind, current)
+        if kind in ("Generator", "RandomState"):
+            return self._generator(node, kind, current)
+        pd = importlib.import_module("pandas")
+        if kind == "Series":
+            values, index, name, dtype = map(self.decode, node["parts"])
+            return pd.Series(values, index, name=name, dtype=dtype)
+        columns, series, index = map(self.decode, node["parts"])
+        frame = pd.DataFrame(dict(enumerate(series)), index=index)
+        frame.columns = columns
+        return frame
+
+    def _array(self, node: dict[str, Any], kind: str, current: Any) -> Any:
+        import numpy as np
+
+        if "objects" in node:
+            array = np.empty(len(node["objects"]), dtype=object)
+            array[:] = [self.decode(item) for item in node["objects"]]
+            array = array.reshape(node["shape"])
+        else:
+            array = self._arrays[node["array"]]
+        if kind == "scalar":
+            return array[()]
+        if kind == "tensor":
+            return _tensor(node["library"], array, current)
+        same = type(current) is np.ndarray and current.flags.writeable
+        if same and (current.dtype, current.shape) == (array.dtype, array.shape):
+            current[...] = array
+            return current
+        return np.array(array)
+
+    def _generator(self, node: dict[str, Any], kind: str, current: Any) -> Any:
+        import numpy as np
+
+        state = self.decode(node["state"])
+        target = current
+        if type(current).__name__ != kind:
+            bits = getattr(np.random, node["bits"])()
+            target = getattr(np.random, kind)(bits)
+        if kind == "RandomState":
+            target.set_state(state)
+        else:
+            target.bit_generator.state = state
+        return target
+
+
+def _tensor(library: str, array: Any, current: Any) -> Any:
+    if library == "torch":
+        torch = importlib.import_module("torch")
+        data = torch.from_numpy(array.copy())
+        if type(current).__name__ in ("Tensor", "Parameter") and current.shape == data.shape:
+            with torch.no_grad():
+                current.copy_(data)
+            return current
+        return data
+    if library == "jax":
+        return importlib.import_module("jax.numpy").asarray(array)
+    return importlib.import_module("tensorflow").convert_to_tensor(array)
+
+
+def _class(name: str, current: Any) -> Any:
+    """The class ``module:qualname``, if it is loaded: nothing is imported for it."""
+    if current is not None and class_name(type(current)) == name:
+        return type(current)
+    module, _, path = name.partition(":")
+    found: Any = sys.modules.get(module)
+    for part in path.split("."):
+        found = getattr(found, part, None)
+    if not isinstance(found, type):
+        raise NotStorable(f"{name}, which is not there")
+    return found

@@ -1,0 +1,239 @@
+"""All variables that a fit may change: the model's, its optimizers', and those held elsewhere.
+
+A GAN has two optimizers, a loss or a callback may anneal a weight of its own, a stateful layer
+keeps what it has seen. Everything is looked through that the model, its compiled parts and the
+callbacks hold, as Keras looks through a model that it saves.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import types
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from .object_encoding import of_library
+
+Arrays = dict[str, "np.ndarray[Any, Any]"]
+
+MOST = 200_000  # objects that are looked at
+
+_SKIPPED = {
+    "_tracker", "_layers", "_trainable_variables", "_non_trainable_variables", "_metrics",
+    "_operations", "_nodes", "_inbound_nodes", "_outbound_nodes", "_compile_config",
+    "_compile_metrics", "_variables", "history", "train_function", "test_function",
+    "predict_function", "_parent_path", "_path", "_thread_local", "fit", "run",
+}  # fmt: skip
+
+
+class StateMismatch(Exception):
+    """A stored state does not fit the model; the message says where."""
+
+
+class Variables:
+    """The variables of a fit, by names that the same program has again in another process.
+
+    ``model/00003``, ``optimizer/00000`` and ``metrics/…`` count as Keras lists them; ``more/…`` is
+    the way that leads to one from the model or a callback.
+    """
+
+    def __init__(self, model: Any, callbacks: Sequence[Any], *, metrics: bool = False) -> None:
+        if hasattr(model, "jax_state_sync") and not getattr(model, "_jax_state_synced", True):
+            model.jax_state_sync()  # with JAX, fit keeps the state to itself until it is asked for
+        self.optimizer = getattr(model, "optimizer", None)
+        self.by_key: dict[str, Any] = {}
+        self.optimizers: dict[str, Any] = {}
+        self._ids: dict[int, str] = {}
+        kinds = {"model": list(model.variables), "optimizer": [], "metrics": []}
+        if self.optimizer is not None:
+            kinds["optimizer"] = list(self.optimizer.variables)
+            self.optimizers["optimizer"] = self.optimizer
+        if metrics:
+            kinds["metrics"] = list(model.metrics_variables)
+        for kind, variables in kinds.items():
+            for index, variable in enumerate(variables):
+                self._add(f"{kind}/{index:05d}", variable)
+        known = {id(v) for v in model.metrics_variables}
+        for path, found in _walk(model, callbacks):
+            if isinstance(found, keras.optimizers.Optimizer):
+                if found is not self.optimizer:
+                    self.optimizers[f"more/{path}"] = found
+                    for index, variable in enumerate(found.variables):
+                        self._add(f"more/{path}/{index:05d}", variable)
+            elif id(found) not in known:
+                self._add(f"more/{path}", found)
+        underlying = {id(v._value) for v in self.by_key.values() if isinstance(v, keras.Variable)}
+        for key in [k for k, v in self.by_key.items() if id(v) in underlying]:
+            del self.by_key[key]
+
+    def _add(self, key: str, variable: Any) -> None:
+        if id(variable) not in self._ids:
+            self._ids[id(variable)] = key
+            self.by_key[key] = variable
+
+    @property
+    def keys(self) -> dict[int, str]:
+        """The key of each variable, by its id."""
+        return self._ids
+
+    def read(self) -> Arrays:
+        """The value of every variable, under its key and its own name."""
+        return {f"{key}|{_name(v)}": _value(v) for key, v in self.by_key.items()}
+
+    def built(self) -> dict[str, Any]:
+        """The kind of every optimizer and, if it is built, for which variables."""
+        found: dict[str, Any] = {}
+        for key, optimizer in self.optimizers.items():
+            inner = getattr(optimizer, "inner_optimizer", optimizer)
+            variables = getattr(inner, "_trainable_variables", ())
+            keys = [self._ids.get(id(v)) for v in variables] if optimizer.built else None
+            kind = f"{type(optimizer).__name__} {type(inner).__name__}"
+            found[key] = {"kind": kind, "built": keys}
+        return found
+
+    def build(self, built: Mapping[str, Any]) -> bool:
+        """Build the optimizers that were built; True if there was one to build."""
+        did = False
+        for key, optimizer in self.optimizers.items():
+            wanted = built.get(key, {}).get("built")
+            if wanted is None or optimizer.built:
+                continue
+            if all(name in self.by_key for name in wanted):
+                optimizer.build([self.by_key[name] for name in wanted])
+                did = True
+        return did
+
+
+def restore(
+    model: Any,
+    callbacks: Sequence[Any],
+    arrays: Mapping[str, Any],
+    built: Mapping[str, Any],
+    *,
+    metrics: bool = False,
+    inherited: bool = False,
+) -> Variables:
+    """Put all variables back as ``Variables.read`` found them; returns those of now.
+
+    Raises StateMismatch, having changed nothing. If the state is ``inherited`` from a run with
+    other hyperparameters the learning rate stays as the model was compiled, and an optimizer of
+    another kind as it is.
+    """
+    now = Variables(model, callbacks, metrics=metrics)
+    if now.build(built):
+        now = Variables(model, callbacks, metrics=metrics)
+    kinds = {key: entry["kind"] for key, entry in now.built().items()}
+    other = tuple(
+        f"{key}/" for key, entry in built.items() if inherited and kinds.get(key) != entry["kind"]
+    )
+    assignments, wanted = [], set()
+    for name, array in arrays.items():
+        key, bar, own = name.partition("|")
+        if not bar or (other and key.startswith(other)):
+            continue
+        wanted.add(key)
+        variable = now.by_key.get(key)
+        if variable is None:
+            raise StateMismatch(f"it holds {own} ({key}), which there is not now")
+        if tuple(array.shape) != tuple(variable.shape) or str(array.dtype) != _dtype(variable):
+            raise StateMismatch(
+                f"{own}: {array.dtype} {tuple(array.shape)} is stored for {_name(variable)}, "
+                f"which is {_dtype(variable)} {tuple(variable.shape)}"
+            )
+        if not (inherited and key.startswith("optimizer/") and variable.name == "learning_rate"):
+            assignments.append((variable, array))
+    missing = [k for k in now.by_key if k not in wanted and not (other and k.startswith(other))]
+    strict = [key for key in missing if not key.startswith("more/")]
+    if strict:
+        raise StateMismatch(f"it does not hold {_name(now.by_key[strict[0]])} ({strict[0]})")
+    for variable, array in assignments:
+        variable.assign(array)
+    return now
+
+
+def _name(variable: Any) -> str:
+    return str(getattr(variable, "path", None) or getattr(variable, "name", ""))
+
+
+def _dtype(variable: Any) -> str:
+    dtype = variable.dtype
+    return str(getattr(dtype, "name", dtype))
+
+
+def _value(variable: Any) -> np.ndarray[Any, Any]:
+    if isinstance(variable, keras.Variable):
+        return np.array(keras.ops.convert_to_numpy(variable.value))
+    return np.array(variable.numpy())
+
+
+def _walk(model: Any, callbacks: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+    """Every variable and optimizer that is reached, with the way to it; each once."""
+    tensorflow = sys.modules.get("tensorflow")
+    kinds: tuple[type, ...] = (keras.Variable, keras.optimizers.Optimizer)
+    if tensorflow is not None:
+        kinds += (tensorflow.Variable,)
+    waiting: deque[tuple[str, Any]] = deque([("model", model)])
+    kinds_seen: Counter[str] = Counter()
+    for callback in callbacks:
+        name = type(callback).__name__
+        waiting.append((f"{name}-{kinds_seen[name]}", callback))
+        kinds_seen[name] += 1
+    seen: dict[int, Any] = {}
+    while waiting and len(seen) < MOST:
+        path, item = waiting.popleft()
+        if id(item) in seen:
+            continue
+        seen[id(item)] = item
+        if isinstance(item, kinds):
+            yield path, item
+            continue
+        waiting.extend((f"{path}.{name}", child) for name, child in _children(item))
+
+
+def _children(item: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(item, (str, bytes, int, float, np.ndarray, type, types.ModuleType, type(None))):
+        return
+    if isinstance(item, Mapping):
+        yield from ((str(key), value) for key, value in list(item.items()))
+    elif isinstance(item, (list, tuple, set, frozenset, deque)):
+        yield from ((str(index), value) for index, value in enumerate(list(item)))
+    elif isinstance(item, functools.partial):
+        yield from (("func", item.func), ("args", item.args), ("keywords", item.keywords))
+    elif isinstance(item, types.MethodType):
+        yield from (("self", item.__self__), ("func", item.__func__))
+    elif isinstance(item, types.FunctionType):
+        yield from _of_function(item)
+    elif _is_saveable(item) or not of_library(type(item)):
+        attributes = getattr(item, "__dict__", None)
+        if isinstance(attributes, dict):
+            for name, value in list(attributes.items()):
+                if name not in _SKIPPED and not name.startswith(("_self_", "_tf_", "_obj_ref")):
+                    yield name, value
+
+
+def _of_function(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
+    """What a user's function closes over, and the variables that it names."""
+    if str(function.__module__).partition(".")[0] in ("keras", "tensorflow", "jax", "torch"):
+        return
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
+        try:
+            yield name, cell.cell_contents
+        except ValueError:  # not filled yet
+            continue
+    yield from (("defaults", function.__defaults__), ("kwdefaults", function.__kwdefaults__))
+    for name in function.__code__.co_names:
+        value = function.__globals__.get(name)
+        if isinstance(value, (keras.Variable, keras.optimizers.Optimizer)):
+            yield name, value
+
+
+def _is_saveable(item: Any) -> bool:
+    saveable = sys.modules.get("keras.src.saving.keras_saveable")
+    if saveable is not None and isinstance(item, saveable.KerasSaveable):
+        return True
+    return isinstance(item, (keras.callbacks.Callback, keras.losses.Loss, keras.metrics.Metric))

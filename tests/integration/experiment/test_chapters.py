@@ -1,0 +1,168 @@
+"""Several fits in one run: each is a chapter, given back if it is over, and exactly."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from sweeper.experiment import ExperimentManager, keras_callbacks
+from sweeper.experiment.backend import reset_session
+from sweeper.tree import RunRecord
+
+X = np.random.default_rng(0).normal(size=(48, 6)).astype("float32")
+Y = X.sum(axis=1, keepdims=True)
+PARAMS = {"model": {"x": 1}}
+
+
+class BrokenOffError(Exception):
+    pass
+
+
+class Breaks(keras.callbacks.Callback):
+    """Breaks training off once ``left`` epochs have begun; None: never."""
+
+    left: int | None = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if Breaks.left is not None:
+            Breaks.left -= 1
+            if Breaks.left < 0:
+                Breaks.left = None
+                raise BrokenOffError
+
+
+def model(units=4, rate=0.01):
+    made = keras.Sequential([keras.Input((6,)), keras.layers.Dense(units), keras.layers.Dense(1)])
+    made.compile(keras.optimizers.Adam(rate), "mse")
+    return made
+
+
+def kfold(callbacks, run):
+    scores = []
+    for fold in range(3):
+        held = np.arange(len(X)) % 3 == fold
+        made = model()
+        stop = keras.callbacks.EarlyStopping("loss", patience=1, restore_best_weights=True)
+        order = np.random.permutation(np.flatnonzero(~held))
+        history = made.fit(
+            X[order], Y[order], epochs=3, verbose=0, callbacks=[*callbacks, stop, Breaks()]
+        )
+        scores.append([made.evaluate(X[held], Y[held], verbose=0), history.epoch, history.history])
+    run.report(cv=float(np.mean([score for score, *_ in scores])))
+    return scores
+
+
+def fine_tuning(callbacks, run):
+    made = model()
+    first = made.fit(X, Y, epochs=2, verbose=0, callbacks=[*callbacks, Breaks()])
+    run.report(between=1.0)
+    made.layers[0].trainable = False
+    made.compile(keras.optimizers.SGD(0.001), "mse")
+    second = made.fit(X, Y, epochs=5, initial_epoch=2, verbose=0, callbacks=[*callbacks, Breaks()])
+    third = made.fit(X, Y, epochs=1, verbose=0, callbacks=[*callbacks, Breaks()])
+    return [[fit.epoch, fit.history] for fit in (first, second, third)], made.get_weights()
+
+
+def two_models(callbacks, run):
+    teacher, student = model(8), model(2, 0.1)
+    losses = []
+    for _ in range(2):
+        teacher.fit(X, Y, epochs=2, verbose=0, callbacks=[*callbacks, Breaks()])
+        targets = teacher.predict(X, verbose=0)
+        fitted = student.fit(X, targets, epochs=2, verbose=0, callbacks=[*callbacks, Breaks()])
+        losses.append(fitted.history["loss"])
+    return losses, [float(w.sum()) for w in student.get_weights()]
+
+
+def one_fit(callbacks, run):
+    return model().fit(X, Y, epochs=5, verbose=0, callbacks=callbacks).epoch
+
+
+def train(base, program, breaks=()):
+    """Run the program to its end, broken off at these epochs; what it gave, and the log."""
+    for after in [*breaks, None]:
+        reset_session(7)
+        run = ExperimentManager(base).open(PARAMS, sweep="s", trial=0, seed=7)
+        Breaks.left = after
+        try:
+            found = program(keras_callbacks(run), run)
+        except BrokenOffError:
+            run.interrupt("broken off")
+            continue
+        run.close("finished")
+        log = run.paths.training_logs.read_text()
+        return json.loads(json.dumps(found, default=lambda a: a.tolist())), log
+    raise AssertionError("it was always broken off")
+
+
+@pytest.mark.parametrize("program", [kfold, fine_tuning, two_models])
+def test_fits_that_are_over_are_given_back_exactly(tmp_path, program):
+    whole = train(tmp_path / "whole", program)
+    epochs = len(whole[1].splitlines()) - 2
+    for after in range(1, epochs):
+        assert train(tmp_path / str(after), program, [after]) == whole, after
+    assert train(tmp_path / "often", program, [4, 1, 2, 0, 1]) == whole
+
+
+def test_a_fit_whose_end_is_torn_is_trained_again(tmp_path):
+    whole = train(tmp_path / "whole", kfold)
+    reset_session(7)
+    base = tmp_path / "torn"
+    run = ExperimentManager(base).open(PARAMS, sweep="s", trial=0, seed=7)
+    Breaks.left = 7
+    with pytest.raises(BrokenOffError):
+        kfold(keras_callbacks(run), run)
+    run.interrupt("broken off")
+    for path in (run.path / "backup").glob("fit-*/arrays.npz"):
+        path.write_bytes(path.read_bytes()[:-9])
+    assert train(base, kfold) == whole
+
+
+def test_copies_of_the_callbacks_are_callbacks_of_the_run(tmp_path):
+    run = ExperimentManager(tmp_path).open(PARAMS, sweep="s", trial=0, seed=7)
+    callbacks = keras_callbacks(run)
+    model().fit(X, Y, epochs=2, verbose=0, callbacks=copy.deepcopy(callbacks))
+    assert [row["epoch"] for row in run.log.rows] == [1, 2]
+    run.close("finished")
+
+
+def test_a_backup_that_cannot_be_made_ends_no_training(tmp_path, monkeypatch, caplog):
+    run = ExperimentManager(tmp_path).open(PARAMS, sweep="s", trial=0, seed=7)
+
+    def save(*_, **__):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(run.backups, "save", save)
+    model().fit(X, Y, epochs=3, verbose=0, callbacks=keras_callbacks(run))
+    assert len(run.log.rows) == 3
+    assert caplog.text.count("No space left on device") == 1
+    run.close("finished")
+
+
+def test_a_failed_run_keeps_what_another_goes_on_from(tmp_path):
+    manager = ExperimentManager(tmp_path)
+    failed = manager.open(PARAMS, sweep="s", trial=0, seed=7)
+    reset_session(7)
+    made = model()
+    Breaks.left = 3
+    with pytest.raises(BrokenOffError):
+        made.fit(X, Y, epochs=5, verbose=0, callbacks=[*keras_callbacks(failed), Breaks()])
+    failed.close("failed", ValueError("no luck"))
+    manager.tree.tidy()
+    again = manager.open(
+        PARAMS, sweep="s", trial=0, seed=7, passed_over=[failed.path.name],
+        continues=failed.path.name,
+    )  # fmt: skip
+    assert (again.path != failed.path, again.resumed_epoch) == (True, 3)
+    reset_session(7)
+    model().fit(X, Y, epochs=5, verbose=0, callbacks=keras_callbacks(again))
+    again.close("finished")
+    whole = train(tmp_path / "whole", one_fit)
+    assert again.paths.training_logs.read_text() == whole[1]
+    assert RunRecord.at(again.path).provenance["continues"]["run"] == failed.path.name
+    manager.tree.tidy()
+    assert not failed.paths.backup.exists()
