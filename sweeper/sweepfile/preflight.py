@@ -99,7 +99,7 @@ def check_program(sweep: Sweep) -> None:
         return
     file = program_file(sweep)
     if file is None:
-        searched = ", ".join(str(place) for place in _import_path(sweep)[:2])
+        searched = ", ".join(dict.fromkeys(map(str, _import_path(sweep)[:2])))
         where = f"looked in {searched} and the installed packages"
         message = f"there is no module {program.module} ({where})"
         mend = "a file is written with its ending: train.py"
@@ -170,16 +170,19 @@ def check_command(sweep: Sweep) -> None:
     if not words or words[0].startswith("-") or "=" in words[0]:
         return  # options and variables of `env`
     name, *others = words
+    problems = []
     if shutil.which(name) is None:
         message = f"there is no program `{name}` to run"
         mend = "install it, give its path, or write `${interpreter}` for the Python of sweeper"
-        raise SpecError([sweep.problem("command", message, mend)])
+        problems.append(sweep.problem("command", message, mend))
     script = next((word for word in others if not word.startswith("-")), "")
     is_python = Path(name).name.startswith("python") and not {"-m", "-c"} & set(others)
     if is_python and script.endswith(".py") and not Path(script).is_file():
         message = f"there is no file {Path(script).absolute()}"
         mend = "names in `command` are looked for in the current directory; `${program}` is not"
-        raise SpecError([sweep.problem("command", message, mend)])
+        problems.append(sweep.problem("command", message, mend))
+    if problems:
+        raise SpecError(problems)
     if is_python and script.endswith(".py"):
         _check_own_search(sweep, Path(script))
 
