@@ -16,7 +16,7 @@ from typing import Any
 
 import keras
 
-from sweeper.errors import LeaseLost, UsageError
+from sweeper.errors import LeaseLost, TreeError, UsageError
 from sweeper.tree import RunRecord, files
 
 from . import backend
@@ -155,6 +155,9 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
             return name
         except LeaseLost:
             raise
+        except TreeError as error:  # the storage's: the next one may be saved whole
+            self._say(f"the model is not saved, training goes on without: {error}")
+            return None
         except Exception as error:
             reason = in_one_line(error)
         if self._suffix != ".weights.h5":
