@@ -76,8 +76,11 @@ class InputPosition:
         """The position at the start of this epoch (``mid_epoch``), or now, at its end."""
         return self._at_epoch_begin if mid_epoch else self._now()
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Bring the input to where it was; costs the reading of an endless input so far."""
+    def restore(self, state: dict[str, Any], *, afresh: bool = False) -> None:
+        """Bring the input to where it was; costs the reading of an endless input so far.
+
+        ``afresh``: of a validation's, which begins anew each time, only the order goes on.
+        """
         source = self._iterator
         if source is None or self.adapter == "ArrayDataAdapter":
             return
@@ -85,7 +88,7 @@ class InputPosition:
             source._num_batches = state.get("batches")
         wanted, taken = int(state["made"]), int(state["taken"])
         endless = getattr(source, "steps_per_epoch", None) is not None
-        within = endless and wanted > 0 and (self._eager or taken > 0)
+        within = not afresh and endless and wanted > 0 and (self._eager or taken > 0)
         with contextlib.suppress(StopIteration):
             for _ in range(self.made, wanted - 1 if within else wanted):
                 self._draw_order()

@@ -121,7 +121,7 @@ class Fit:
         self._validation = InputPosition(iterator)
         self._validation.begin_epoch()
         if self._validation_state is not None:
-            self._validation.restore(self._validation_state)
+            self._validation.restore(self._validation_state, afresh=True)
             self._validation_state = None
 
     def skip(self) -> None:
