@@ -99,7 +99,9 @@ def train(base, program, breaks=()):
     raise AssertionError("it was always broken off")
 
 
-@pytest.mark.parametrize("program", [kfold, fine_tuning, two_models])
+@pytest.mark.parametrize(
+    "program", [kfold, fine_tuning, pytest.param(two_models, marks=pytest.mark.slow)]
+)
 def test_fits_that_are_over_are_given_back_exactly(tmp_path, program):
     whole = train(tmp_path / "whole", program)
     epochs = len(whole[1].splitlines()) - 2
