@@ -7,6 +7,7 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
+import keras
 import numpy as np
 import pytest
 
@@ -27,6 +28,19 @@ def pytest_collection_modifyitems(items):
 
 class BrokenOffError(Exception):
     """Stands for whatever ends a process."""
+
+
+class Breaks(keras.callbacks.Callback):
+    """Breaks training off once ``left`` epochs have begun; None: never."""
+
+    left: int | None = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if Breaks.left is not None:
+            Breaks.left -= 1
+            if Breaks.left < 0:
+                Breaks.left = None
+                raise BrokenOffError
 
 
 class Problem:

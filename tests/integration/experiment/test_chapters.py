@@ -13,26 +13,11 @@ from sweeper.experiment import ExperimentManager, keras_callbacks
 from sweeper.experiment.backend import reset_session
 from sweeper.tree import RunRecord
 
+from .conftest import Breaks, BrokenOffError
+
 X = np.random.default_rng(0).normal(size=(48, 6)).astype("float32")
 Y = X.sum(axis=1, keepdims=True)
 PARAMS = {"model": {"x": 1}}
-
-
-class BrokenOffError(Exception):
-    pass
-
-
-class Breaks(keras.callbacks.Callback):
-    """Breaks training off once ``left`` epochs have begun; None: never."""
-
-    left: int | None = None
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if Breaks.left is not None:
-            Breaks.left -= 1
-            if Breaks.left < 0:
-                Breaks.left = None
-                raise BrokenOffError
 
 
 def model(units=4, rate=0.01):

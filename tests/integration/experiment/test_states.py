@@ -12,25 +12,12 @@ import tensorflow as tf
 from sweeper.experiment import ExperimentManager, keras_callbacks
 from sweeper.experiment.backend import reset_session
 
+from .conftest import Breaks, BrokenOffError
+
 pytestmark = pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="TensorFlow's")
 
 X = np.random.default_rng(0).normal(size=(64, 6)).astype("float32")
 Y = X.sum(axis=1, keepdims=True)
-
-
-class BrokenOffError(Exception):
-    pass
-
-
-class Breaks(keras.callbacks.Callback):
-    left: int | None = None
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if Breaks.left is not None:
-            Breaks.left -= 1
-            if Breaks.left < 0:
-                Breaks.left = None
-                raise BrokenOffError
 
 
 class Gan(keras.Model):
