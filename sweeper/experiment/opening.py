@@ -24,7 +24,7 @@ from sweeper.tree import (
 
 from .child_runs import go_on_from
 from .output import add_line
-from .provenance import Origin, attempt
+from .provenance import Origin, attempt, source_of
 from .run import Run
 from .settings import Settings
 from .staging import give_name, locked, publish, stage
@@ -125,7 +125,7 @@ def continue_run(
         if attempts and attempts[-1].get("ended") is None:
             add_line(paths.output, f"interrupted: {why}", lease.check)
             attempts[-1] = {**attempts[-1], "ended": f"interrupted: {why}"}
-        mine = attempt(lease.number, origin, record.base)
+        mine = attempt(lease.number, origin, record.base, source_of(origin))
         entry["attempts"] = [*attempts, mine]
         run = Run(paths, entry, dict(params or fresh.params), lease, settings)
         mine["resumed_from_epoch"] = run.resumed_epoch

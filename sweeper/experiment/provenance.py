@@ -117,7 +117,7 @@ def new_record(
 
     With a ``parent`` no attempt has begun yet.
     """
-    program, source = origin.program, _source(origin)
+    program, source = origin.program, source_of(origin)
     if origin.sweep is None:  # a notebook lives long; a sweep's worker asks once
         git_state.cache_clear()
     git, diff = git_state(Path(program.root) if program else Path.cwd())
@@ -135,19 +135,19 @@ def new_record(
         "versions": {k: v for k, v in found.items() if k not in ("sweeper", "python")},
         "git": git,
         "program": program and {**program.to_json(), "sha256": source and source.sha256},
-        "attempts": [attempt(1, origin, base)] if parent is None else [],
+        "attempts": [attempt(1, origin, base, source)] if parent is None else [],
     }
     return record, diff
 
 
-def _source(origin: Origin) -> Source | None:
+def source_of(origin: Origin) -> Source | None:
+    """The text that runs now; None where it is not known what runs."""
     program = origin.program
     return None if program is None else current_source(program, alone=origin.sweep is None)
 
 
-def attempt(number: int, origin: Origin, base: Path) -> dict[str, Any]:
-    """The entry of run.json for an attempt that starts now; its program's text is kept."""
-    source = _source(origin)
+def attempt(number: int, origin: Origin, base: Path, source: Source | None) -> dict[str, Any]:
+    """The entry of run.json for an attempt that starts now; its ``source`` is kept."""
     return {
         "number": number,
         "start": now(),
