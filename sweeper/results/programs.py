@@ -81,29 +81,19 @@ def changes_since(record: RunRecord, today: Program | None = None) -> list[str]:
     """A unified diff of what the run ran and that program now; ``today`` is it if it has moved."""
     lines: dict[str, None] = {}
     then = program_of(record)
-    if then is not None and today is not None and then.command != today.command:
+    if then is None:
+        return []
+    if today is not None and then.command != today.command:
         lines.update(dict.fromkeys(_command_lines(then, "-") + _command_lines(today, "+")))
     for text in texts_of(record):
         if text is not None:
-            lines.update(dict.fromkeys(text_difference(text, _now(record, text, today))))
+            lines.update(dict.fromkeys(text_difference(text, texts_now(then, text, today))))
     return list(lines)
 
 
 def text_of(record: RunRecord) -> Texts:
     """The text that the run ran, as far as it is kept; of several attempts the last one's."""
     return next((text for text in texts_of(record) if text is not None), {})
-
-
-def _now(record: RunRecord, text: Texts, today: Program | None) -> Texts:
-    """The files of ``text`` as they are now."""
-    then = program_of(record)
-    if then is None:
-        return {}
-    now = texts_now(then, text)
-    if today is not None and today.file is not None and today.path != then.path:
-        now = texts_now(today, text.keys() - {then.file})
-        now[then.file or today.file] = texts_now(today, [today.file]).get(today.file, b"")
-    return now
 
 
 def _command_lines(program: Program, sign: str) -> list[str]:
@@ -122,13 +112,15 @@ def text_difference(left: Texts, right: Texts) -> Iterator[str]:
 def _changed(record: RunRecord, today: Program) -> list[str]:
     """The files that the run ran and that are others now, and what else is."""
     found: dict[str, None] = {}
+    then = program_of(record)
+    if then is None:
+        return ["its file"]
     for text in texts_of(record):
         if text is None:
             found["a file that was edited while it ran"] = None
             continue
-        now = _now(record, text, today)
+        now = texts_now(then, text, today)
         found.update(dict.fromkeys(name for name in text if text[name] != now.get(name)))
-    then = program_of(record)
-    if then is not None and then.command != today.command:
+    if then.command != today.command:
         found["the command"] = None
     return list(found) or ["its file"]

@@ -119,14 +119,21 @@ def _texts(record: RunRecord, found: Iterable[str | None]) -> list[Texts | None]
     return [text for text in texts if text is None or text]
 
 
-def texts_now(program: Program, names: Iterable[str]) -> Texts:
-    """The program's files as they are now, those that are there."""
-    found = {}
-    for name in names:
-        text = read_text(os.path.join(program.root, name))
-        if text is not None:
-            found[name] = text
-    return found
+def texts_now(then: Program, text: Texts, today: Program | None = None) -> Texts:
+    """The files of ``text``, which ``then`` ran, as they are now: those that are there.
+
+    Of ``today``'s program, if it is in another file; its own file is under the name it had then.
+    """
+    if today is None or today.file is None or today.path == then.path:
+        return _read_files(then.root, text)
+    now = _read_files(today.root, text.keys() - {then.file})
+    main = read_text(str(today.path)) if then.file in text else None
+    return now if main is None else {**now, str(then.file): main}
+
+
+def _read_files(root: str, names: Iterable[str]) -> Texts:
+    found = ((name, read_text(os.path.join(root, name))) for name in names)
+    return {name: text for name, text in found if text is not None}
 
 
 class ProgramCheck:
@@ -158,8 +165,10 @@ class ProgramCheck:
             inside = os.path.relpath(str(today.path), then.root)
             if not any(text and inside in text for text in texts):
                 return "other"
-            here = Program(today.path, then.root)
-            return "same" if _all_same(here, texts, without=then.file) else "changed"
+            around = then.file  # the script itself may change
+            rest = [t and {k: v for k, v in t.items() if k != around} for t in texts]
+            same = all(text is not None and texts_now(then, text) == text for text in rest)
+            return "same" if same else "changed"
         same_file = then.path == today.path
         if today.file is None and then.file is not None:  # read from elsewhere, where it is not
             return self._by_name(then)
@@ -168,8 +177,7 @@ class ProgramCheck:
         if same_file and today.file and self._sha256 is None:
             return "same"  # read where the program is not
         if texts:
-            here = then if same_file else today
-            same_text = _all_same(here, [_renamed(t, then.file, here.file) for t in texts])
+            same_text = all(t is not None and texts_now(then, t, today) == t for t in texts)
         else:
             sha256 = record.provenance["program"].get("sha256")
             same_text = sha256 == self._sha256 and (same_file or sha256 is not None)
@@ -185,23 +193,6 @@ class ProgramCheck:
         stem = os.path.join(*str(today.path).split("."))
         found = str(then.path).endswith((f"/{stem}.py", f"/{stem}/__init__.py"))
         return "same" if found and then.function == today.function else "other"
-
-
-def _all_same(program: Program, texts: list[Texts | None], without: str | None = None) -> bool:
-    for text in texts:
-        if text is None:
-            return False
-        names = text.keys() - {without}
-        if texts_now(program, names) != {name: text[name] for name in names}:
-            return False
-    return True
-
-
-def _renamed(texts: Texts | None, old: str | None, new: str | None) -> Texts | None:
-    """With the program's own file under the name that it has now."""
-    if texts is None or old is None or new is None:
-        return texts
-    return {new if name == old else name: text for name, text in texts.items()}
 
 
 def _root(path: str | None) -> str:
