@@ -191,12 +191,16 @@ def index_sweep(sweep: Sweep, tree: Tree | None = None) -> Index:
     unlisted = [r for r in rest if r.sweep == name and (r.experiment, r.replicate) not in known]
     others = [item.run for item in plan if item.state == "other" and item.run is not None]
     others += [record for record in unlisted if chooser.is_other(record)]
-    entries += _newest(record for record in unlisted if record not in others)
-    older = {e.record: e.trial for e in entries if e.record and chooser.is_older(e.record)}
+    made = _newest(record for record in unlisted if record not in others)
+    entries += made
+    older: dict[RunRecord | None, int | None] = {
+        item.run: item.trial.index for item in plan if item.changed and item.state != "other"
+    }
+    older |= {e.record: e.trial for e in made if e.record and chooser.is_older(e.record)}
     notes = (
         _inexact_note(entries),
         other_program_note(sweep, others),
-        older_text_note(sweep, [(trial, record) for record, trial in older.items()]),
+        older_text_note(sweep, [(trial, record) for record, trial in older.items() if record]),
     )
     unreadable = [record for record in rest if not record.provenance]
     return Index(
