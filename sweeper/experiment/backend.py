@@ -218,11 +218,16 @@ def restore_random_state(state: Mapping[str, Any], arrays: Mapping[str, Any]) ->
 def build(model: Any, signature: Any, *, metrics: bool = False) -> None:
     """Make the variables of a model that fit has not built yet, from the signature of a batch.
 
-    With TensorFlow, Keras builds a subclassed model and the metrics on the first batch only.
+    With TensorFlow, Keras builds a subclassed model and the metrics on the first batch only. A
+    model without ``call`` stays as it is: Keras would only note a shape that it does not have.
     """
+    import keras
+
+    if type(model).call is keras.Model.call:
+        return
     unbuilt = not all(layer.built for layer in model._flatten_layers())
     if (unbuilt or metrics) and signature is not None:
-        with contextlib.suppress(Exception):  # a model without call(); what is missing is named
+        with contextlib.suppress(Exception):  # what is missing then is named
             model._symbolic_build(data_batch=signature)
 
 

@@ -4,7 +4,8 @@ Reads JSON lines ``{"base", "kill", "options"}`` from standard input and answers
 child's end. Keras and its backend (KERAS_BACKEND) are imported once and never used before the
 fork. ``kill`` is ``["op", n]``:
 SIGKILL within the n-th file operation (a write is cut in the middle), ``["batch", n]``,
-``["seconds", s]``, or null.
+``["moment", n]`` (batches, beginnings and ends of epochs and fits, and between fits),
+``["seconds", s]``, or null. ``options``: the program, the manager's settings, the program's own.
 """
 
 import itertools
@@ -19,7 +20,6 @@ import traceback
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
-EPOCHS, BATCHES, SIZE = 12, 6, 16
 HOOKED = ("open", "write", "fsync", "replace", "rename", "link", "unlink", "mkdir", "rmdir")
 
 
@@ -58,22 +58,37 @@ def hook_files(kill):
 
 def train(base, kill, options):
     import keras
-    import numpy as np
+    from programs import OPTIONS, PROGRAMS
 
-    from sweeper.experiment import ExperimentManager, backend, keras_callbacks, variables
+    from sweeper.experiment import ExperimentManager, backend, keras_callbacks
 
     counted = hook_files(kill)
     if kill and kill[0] == "seconds":
         threading.Timer(kill[1], die).start()
-    epochs = options.get("epochs", EPOCHS)
+    name = options.pop("program", "mlp")
+    settings = {**OPTIONS.get(name, {}), **options.pop("settings", {})}
+    moments = {"batch": itertools.count(1), "moment": itertools.count(1)}
+    seen = {}
+
+    def count(kind):
+        seen[kind] = next(moments[kind])
+        if kill == [kind, seen[kind]]:
+            die()
 
     class Killer(keras.callbacks.Callback):
-        seen = 0
-
         def on_train_batch_end(self, batch, logs=None):
-            self.seen += 1
-            if kill and kill[0] == "batch" and self.seen == kill[1]:
-                die()
+            count("batch")
+            count("moment")
+
+        def on_epoch_begin(self, epoch, logs=None):
+            count("moment")
+
+        on_epoch_end = on_epoch_begin
+
+        def on_train_begin(self, logs=None):
+            count("moment")
+
+        on_train_end = on_train_begin
 
         def state_dict(self):
             return {}  # each attempt counts for itself
@@ -82,56 +97,28 @@ def train(base, kill, options):
             pass
 
     backend.configure_devices(1, 0)
-    params = {"training": {"epochs": epochs}, "model": {"units": 16}}
-    manager = ExperimentManager(
-        base,
-        checkpoint_params=options.get("checkpoint"),
-        backup_every=options.get("backup_every"),
-        reproducible=options.get("reproducible", True),
-    )
+    manager = ExperimentManager(base, **settings)
     seed = 7
     backend.reset_session(seed)
-    run = manager.open(params, sweep="s", trial=0, replicate=0, seed=seed)
+    run = manager.open({"program": name, **options}, sweep="s", trial=0, replicate=0, seed=seed)
 
     # What a scheduler heard before the kill it may hear again, but never anything else.
     def hear(epoch):
         with open(os.path.join(base, "heard.txt"), "a") as heard:
             heard.write(json.dumps(epoch, sort_keys=True) + "\n")
 
-    callbacks = keras_callbacks(run, hear)
-    rng = np.random.default_rng(0)
-    x = rng.random((SIZE * BATCHES, 8)).astype("float32")
-    y = (x.sum(1) > 4).astype("float32")
-    model = keras.Sequential(
-        [
-            keras.Input((8,)),
-            keras.layers.Dense(params["model"]["units"], activation="relu"),
-            keras.layers.BatchNormalization(momentum=0.5),
-            keras.layers.GaussianNoise(0.1),
-            keras.layers.Dropout(0.3),
-            keras.layers.Dense(1, activation="sigmoid"),
-        ]
-    )
-    model.compile(keras.optimizers.Adam(0.1), "binary_crossentropy", metrics=["accuracy"])
-    history = model.fit(
-        x, y, batch_size=SIZE, epochs=epochs, verbose=0, validation_data=(x[:40], y[:40]),
-        callbacks=[
-            keras.callbacks.EarlyStopping(patience=2, restore_best_weights=True),
-            Killer(),
-            *callbacks,
-            keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=1, min_delta=0.02),
-            keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.9),
-        ],
-    )  # fmt: skip
-    np.savez(os.path.join(base, "final.npz"), **variables.Variables(model, []).read())
-    with open(os.path.join(base, "history.json"), "w") as file:
-        json.dump([history.epoch, history.history], file, sort_keys=True)
+    callbacks = [Killer(), *keras_callbacks(run, hear), Killer()]
+    found = PROGRAMS[name](callbacks, run, lambda: count("moment"), **options)
+    with open(os.path.join(base, "found.json"), "w") as file:
+        json.dump(found, file, sort_keys=True, default=lambda array: array.tolist())
     run.close("finished")
-    return counted[0]
+    return {"operations": counted[0], "moments": seen.get("moment", 0)}
 
 
 def main():
     # Imported before the forks, so that every attempt runs the same code.
+    import programs  # noqa: F401
+
     from sweeper.experiment import backend, callbacks, libraries, resuming, variables  # noqa: F401
 
     backend.preload()
@@ -144,8 +131,8 @@ def main():
         if child == 0:
             try:
                 os.makedirs(request["base"], exist_ok=True)
-                operations = train(request["base"], request["kill"], request.get("options", {}))
-                os.write(writer, json.dumps({"operations": operations}).encode())
+                counted = train(request["base"], request["kill"], request.get("options", {}))
+                os.write(writer, json.dumps(counted).encode())
                 os._exit(0)
             except BaseException:
                 os.write(writer, json.dumps({"error": traceback.format_exc()}).encode())
