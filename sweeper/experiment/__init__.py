@@ -19,7 +19,7 @@ from .opening import adopt_run, close_run, interrupt_run
 from .provenance import Origin
 from .retention import prune_checkpoints
 from .run import Run
-from .seeds import derived_seed, seed_loaded
+from .seeds import derived_seed, seed_library, seed_loaded
 from .settings import Settings
 from .source import Source, current_source, hold_source
 
@@ -46,5 +46,6 @@ __all__ = [
     "raise_at_first_batch",
     "reset_session",
     "runtime_started",
+    "seed_library",
     "seed_loaded",
 ]

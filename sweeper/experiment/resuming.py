@@ -239,9 +239,14 @@ class Fit:
             metrics=backup.batch > 0,
             inherited=backup.inherited,
         )
+        lost = [
+            f"JAX compiles the value of {name}, a variable outside of the model, into its steps: "
+            "they have the value of now, not the first one"
+            for name in now.compiled_in
+        ]
         if self._states is None or backup.inherited:
-            return []
-        return self._states.restore(backup.state["callbacks"], backup.arrays, now.by_key)
+            return lost
+        return lost + self._states.restore(backup.state["callbacks"], backup.arrays, now.by_key)
 
     def _refill_history(self, state: Mapping[str, Any], rows: list[dict[str, float]]) -> None:
         for callback in self._others:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import sys
-
-from . import libraries
+from typing import Any
 
 
 def derived_seed(seed: int, *parts: int) -> int:
@@ -18,7 +17,13 @@ def derived_seed(seed: int, *parts: int) -> int:
 def seed_loaded(seed: int) -> None:
     """Seed Python, and NumPy and PyTorch where they are loaded: without Keras nobody else does."""
     random.seed(seed)
-    numpy = sys.modules.get("numpy")
-    if numpy is not None:
-        numpy.random.seed(derived_seed(seed))
-    libraries.seed_torch(derived_seed(seed))
+    for name in ("numpy.random", "torch"):
+        if name in sys.modules:
+            seed_library(seed, sys.modules[name])
+
+
+def seed_library(seed: int, module: Any) -> None:
+    """Seed ``numpy.random`` or ``torch``."""
+    getattr(module, "seed" if module.__name__ == "numpy.random" else "manual_seed")(
+        derived_seed(seed)
+    )

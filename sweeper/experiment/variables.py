@@ -48,6 +48,8 @@ class Variables:
         self.optimizer = getattr(model, "optimizer", None)
         self.by_key: dict[str, Any] = {}
         self.optimizers: dict[str, Any] = {}
+        self.compiled_in: list[str] = []
+        """Restored variables whose values JAX compiles into its steps, as it is not handed them."""
         self._ids: dict[int, str] = {}
         kinds = {"model": list(model.variables), "optimizer": [], "metrics": []}
         if self.optimizer is not None:
@@ -146,12 +148,19 @@ def restore(
                 f"which is {_dtype(variable)} {tuple(variable.shape)}"
             )
         if not (inherited and key.startswith("optimizer/") and variable.name == "learning_rate"):
-            assignments.append((variable, array))
+            assignments.append((key, variable, array))
     missing = [k for k in now.by_key if k not in wanted and not (other and k.startswith(other))]
     strict = [key for key in missing if not key.startswith("more/")]
     if strict:
         raise StateMismatch(f"it does not hold {_name(now.by_key[strict[0]])} ({strict[0]})")
-    for variable, array in assignments:
+    stateless = keras.config.backend() == "jax"
+    for key, variable, array in assignments:
+        if (
+            stateless
+            and key.startswith("more/model.")
+            and not np.array_equal(_value(variable), array)
+        ):
+            now.compiled_in.append(_name(variable))
         variable.assign(array)
     return now
 

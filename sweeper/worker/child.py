@@ -17,6 +17,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NoReturn
 
 import psutil
@@ -33,11 +34,13 @@ from sweeper.experiment import (
     raise_at_first_batch,
     reset_session,
     runtime_started,
+    seed_library,
     seed_loaded,
 )
 from sweeper.tree import HEARTBEAT, Program
 
 from . import trial
+from .inject.sitecustomize import Finder
 from .load_train import TrainFunction, load_session
 from .messages import Connection, End, Message, TrialRequest
 from .metric_watch import MetricWatch
@@ -48,26 +51,21 @@ class _Enough(BaseException):
     """So much is trained as was asked for; no ``except Exception`` stops it."""
 
 
-def uses_keras(train: TrainFunction) -> bool:
-    """Whether the train function wants Keras callbacks.
-
-    One with a third argument, ``run``, may do without Keras: it gets callbacks only if something
-    has imported Keras already.
-    """
-    return not train.takes_run or "keras" in sys.modules
-
-
 def prepare(train: TrainFunction) -> bool:
     """Import, before any fork, what every child will need; return whether forking is safe."""
-    if uses_keras(train):
+    if train.uses_keras:
         preload()
     return not runtime_started()
+
+
+_late = Finder({})  # what a train function without Keras imports first is seeded then
 
 
 def serve(connection: Connection, train: TrainFunction) -> None:
     """Say hello, then run the trials that the owner sends until it hangs up."""
     die_with_parent(signal.SIGKILL)  # elsewhere than on Linux our owner's hang-up ends us
     connection.send({"kind": "hello", "pid": os.getpid()})
+    sys.meta_path.insert(0, _late)
     while True:
         try:
             request: TrialRequest = connection.receive()
@@ -124,8 +122,9 @@ def _train(
     try:
         script_api.enter(run)
         seed_loaded(run.seed)
+        _late.hooked = dict.fromkeys(("numpy.random", "torch"), partial(seed_library, run.seed))
         arguments: list[Any] = [copy.deepcopy(run.params)]
-        if uses_keras(train):
+        if train.uses_keras:
             configure_devices(request["cpus"], request["gpus"])
             reset_session(run.seed)
             arguments.append(keras_callbacks(run, report))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 import inspect
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from sweeper.errors import UsageError
@@ -30,6 +32,12 @@ class TrainFunction:
 
     call: Callable[..., Any]
     takes_run: bool
+    uses_keras: bool
+    """Does it get Keras callbacks, and a process prepared for Keras?
+
+    One with a third argument, ``run``, may do without, unless its module has imported Keras or
+    names it: decided once, so that no trial depends on what another one has imported.
+    """
 
 
 def load_session(session: Session) -> TrainFunction:
@@ -63,7 +71,9 @@ def load_train_function(
             + f"; define {function}, name another one (`program: {where}:NAME`), "
             f"or run the file as a script: `{AS_SCRIPT}`"
         )
-    return TrainFunction(found, takes_run=_takes_run(found, function, where))
+    takes_run = _takes_run(found, function, where)
+    uses_keras = not takes_run or "keras" in sys.modules or _names_keras(loaded)
+    return TrainFunction(found, takes_run, uses_keras)
 
 
 def _import(path: str | None, module: str | None, place: str | None) -> tuple[Any, str]:
@@ -126,3 +136,17 @@ def _place(function: Any, where: str) -> str:
     while line <= len(lines) and not lines[line - 1].lstrip().startswith(("def ", "async ")):
         line += 1
     return f"{code.co_filename}:{line if line <= len(lines) else code.co_firstlineno}"
+
+
+def _names_keras(module: ModuleType) -> bool:
+    try:
+        nodes = list(ast.walk(ast.parse(inspect.getsource(module))))
+    except (OSError, TypeError, SyntaxError):
+        return False
+    names = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {str(node.module).partition(".")[0], *(alias.name for alias in node.names)}
+    return "keras" in names and importlib.util.find_spec("keras") is not None

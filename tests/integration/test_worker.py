@@ -226,6 +226,34 @@ def test_a_result_does_not_depend_on_what_ran_before(bench: Callable[[str], Benc
     assert training_log(here.record(3)) == expected
 
 
+def test_what_is_first_imported_within_a_train_function_is_seeded(
+    bench: Callable[[str], Bench],
+) -> None:
+    here = bench(
+        "def train(params, callbacks, run):\n    import sys\n    import numpy\n"
+        "    run.report(loss=float(numpy.random.random()), keras='keras' in sys.modules)\n"
+    )
+    child = here.child()
+    for trial in (0, 1):
+        assert here.run(child, trial, {"a": trial})[-1]["outcome"] == "finished"
+    logs = [training_log(here.record(trial)) for trial in (0, 1)]
+    assert logs[0] == logs[1]
+
+
+def test_keras_that_is_named_within_a_train_function_is_prepared(
+    bench: Callable[[str], Bench],
+) -> None:
+    here = bench(
+        "def train(params, callbacks, run):\n    import tensorflow as tf\n"
+        "    run.report(loss=len(callbacks), k=tf.keras.__version__ > '')\n"
+    )
+    child = here.child()
+    for trial in (0, 1):
+        here.run(child, trial, {"a": trial})
+    logs = [training_log(here.record(trial)) for trial in (0, 1)]
+    assert logs[0] == logs[1] != ""
+
+
 def test_a_module_that_starts_tensorflow_is_not_forked(bench: Callable[[str], Bench]) -> None:
     here = bench(KERAS.format(extra="import tensorflow as tf; tf.constant(1) + 1"))
     assert here.control.wait_ready()["forkable"] is False

@@ -24,18 +24,21 @@ _RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RAN
 _files: list[int] = []  # how many local modules were told of, each time
 
 
-class _Finder:
-    """Finds nothing itself: lets the others find a module, then adds to what they load."""
+class Finder:
+    """Finds nothing itself: lets the others find a module, then calls what is ``hooked`` to it."""
+
+    def __init__(self, hooked: dict[str, Callable[[Any], None]]) -> None:
+        self.hooked = hooked
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name not in _HOOKED:
+        if name not in self.hooked:
             return None
         for finder in sys.meta_path:
             find = getattr(finder, "find_spec", None)
             spec = find(name, path, target) if find and finder is not self else None
             if spec is not None:
                 with contextlib.suppress(Exception):
-                    _hook(spec.loader, _HOOKED[name])
+                    _hook(spec.loader, self.hooked[name])
                 return spec
         return None
 
@@ -252,7 +255,7 @@ def _chain() -> None:
 
 if __name__ == "sitecustomize":
     if os.environ.get("SWEEPER_REPORT_FILE"):
-        sys.meta_path.insert(0, _Finder())
+        sys.meta_path.insert(0, Finder(_HOOKED))
         sys.modules["_sweeper_hook"] = sys.modules["sitecustomize"]  # for sweeper.report
         atexit.register(tell_modules, at_exit=True)
         with contextlib.suppress(Exception):

@@ -68,7 +68,7 @@ class Look(keras.callbacks.Callback):
 def weights_of(state, kind="model"):
     # seed_generator states are set anew in every epoch
     return {
-        name.split("/", 2)[1]: array
+        name.split("/")[1].partition("|")[0]: array  # its own name depends on who built it
         for name, array in state.items()
         if name.startswith(f"{kind}/") and "seed" not in name and "learning_rate" not in name
     }
@@ -170,17 +170,27 @@ def test_a_schedule_stays_the_childs_own(family):
     assert look.rate == pytest.approx(0.25 * 0.9**steps, rel=1e-5)
 
 
-def test_an_optimizer_of_another_kind_begins_anew(family):
-    model, parent = family.parent(until=2)
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_an_optimizer_of_another_kind_begins_anew(family, policy):
+    def build(*arguments):
+        keras.config.set_dtype_policy(policy)  # float16: a LossScaleOptimizer around the chosen one
+        return family.model(*arguments)
+
+    model, parent = family.parent(until=2, build=lambda: build(0.1))
     there = Variables(model, []).read()
-    run = family.child(parent)
-    look = Look()
-    build = {"build": lambda: family.model(0.01, keras.optimizers.Adam)}
-    family.problem.fit(run, others=lambda: [look], **build)
-    assert same_arrays(weights_of(look.state), weights_of(there))
-    assert all(not np.any(a) for a in weights_of(look.state, "optimizer").values())
-    assert look.rate == pytest.approx(0.01)
-    assert RunRecord.at(run.path).status == "finished"
+    for trial, kind in ((1, keras.optimizers.Adam), (2, keras.optimizers.SGD)):
+        run = family.child(parent, trial=trial, rate=0.01 * trial)
+        look = Look()
+        family.problem.fit(run, build=partial(build, 0.01, kind), others=[look].copy)
+        assert same_arrays(weights_of(look.state), weights_of(there))
+        assert look.rate == pytest.approx(0.01)
+        slots = weights_of(look.state, "optimizer")
+        if kind is keras.optimizers.SGD:
+            assert same_arrays(slots, weights_of(there, "optimizer"))
+        else:
+            scale = {2.0**15} if policy == "mixed_float16" else set()
+            assert {float(v) for a in slots.values() for v in a.flat} <= {0.0, *scale}
+        assert RunRecord.at(run.path).status == "finished"
 
 
 def test_a_model_of_another_shape_is_refused(family):

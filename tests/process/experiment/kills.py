@@ -160,7 +160,11 @@ def main():
     print(f"{'program (' + backend + ')':40} kills  runs  same  told", flush=True)
     for name in arguments.programs or programs_of(backend):
         with tempfile.TemporaryDirectory(prefix="kills-") as base:
-            row = row_of_table(trainees, Path(base), name, arguments.chains, arguments.seed)
+            try:
+                row = row_of_table(trainees, Path(base), name, arguments.chains, arguments.seed)
+            except AssertionError as error:
+                print(name, error, flush=True)
+                continue
         print(f"{name:40} {row[0]:5} {arguments.chains:5} {row[1]:5} {row[2]:5}", flush=True)
     trainees.close()
 
