@@ -114,7 +114,7 @@ class ServerControl:
     def __init__(self, session: Session) -> None:
         self._answer: Ready | Broken | None = None
         # Asked to end, a server that imports does not hear it; scripts have their time to end.
-        self._patience = 10.0 if session.mode == "script" else 1.0
+        self._patience = 10.0 if session.mode == "script" else 0.5
         self._held = session.hold()
         self._connection = connect(session)
         self._connection.send({"kind": "control"})
@@ -145,6 +145,8 @@ class ServerControl:
 
         One that still imports the train module ends when it has done so, or is killed.
         """
+        if self._connection.sock.fileno() < 0:
+            return
         with contextlib.suppress(OSError, EOFError):
             self._connection.send({"kind": "bye"})
             while self._connection.receive(self._patience) is not None:
