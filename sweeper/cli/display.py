@@ -39,8 +39,8 @@ class LaunchProgress:
     def __enter__(self) -> LaunchProgress:
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+    def __exit__(self, *exception: object) -> None:
+        """Leave the terminal as it was."""
 
     def started(self, total: int | None) -> None:
         self.total = total
@@ -70,14 +70,11 @@ class LaunchProgress:
     def warn(self, text: str) -> None:
         """Tell what the user should know now."""
 
-    def close(self) -> None:
-        """Leave the terminal as it was."""
-
     def stopping(self, signum: int) -> None:
-        """Tell that a signal ends the launch. From its handler: no lock may be taken."""
+        """Tell that a signal ends the launch."""
 
     def abandon(self) -> None:
-        """Close: the process ends at once. From a signal's handler, as above."""
+        """Leave: the process ends at once. From a signal's handler: no lock may be taken."""
 
     def seconds_left(self) -> float | None:
         """An estimate; None while there is nothing to make it from."""
@@ -135,7 +132,7 @@ class PlainDisplay(LaunchProgress):
             print(text, file=self._stream, flush=True)
 
     def stopping(self, signum: int) -> None:
-        _write(self._stream, f"{self.stopping_text(signum)}\n")
+        self.warn(self.stopping_text(signum))
 
 
 class LiveDisplay(LaunchProgress):
@@ -159,12 +156,11 @@ class LiveDisplay(LaunchProgress):
         self._live.console.show_cursor(True)  # hidden, it would stay so after a SIGKILL
         return self
 
-    def close(self) -> None:
-        if self._live.is_started:
-            with contextlib.suppress(OSError):  # the terminal is gone
-                self._live.stop()
-                if self._stopping:
-                    print(self._stopping, file=self._stream, flush=True)
+    def __exit__(self, *exception: object) -> None:
+        with contextlib.suppress(OSError):  # the terminal is gone
+            self._live.stop()
+            if self._stopping:
+                print(self._stopping, file=self._stream, flush=True)
 
     def warn(self, text: str) -> None:
         self._live.console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -177,7 +173,11 @@ class LiveDisplay(LaunchProgress):
         if thread is not None:
             thread.stop()
             thread.join(1)  # it may wait for a lock that whoever was interrupted holds
-            _write(self._stream, str(self._live._live_render.position_cursor()))
+            # Past the stream's buffer, which whoever a signal has interrupted may be using.
+            with contextlib.suppress(OSError):
+                os.write(
+                    self._stream.fileno(), str(self._live._live_render.position_cursor()).encode()
+                )
 
     def trial_ended(
         self, trial: int, end: str, result: dict[str, Any], value: float | None
@@ -215,12 +215,6 @@ class LiveDisplay(LaunchProgress):
         if self._stopping:
             parts.append(Text(self._stopping, "bold"))
         return Group(*parts)
-
-
-def _write(stream: TextIO, text: str) -> None:
-    """Past the stream's buffer, which whoever a signal has interrupted may be using."""
-    with contextlib.suppress(OSError):
-        os.write(stream.fileno(), text.encode())
 
 
 def _first_line(error: object) -> str:

@@ -43,7 +43,7 @@ from .display import LaunchProgress, LiveDisplay, PlainDisplay
 from .rerun import RerunCommand, choices_of, rerun_options, words_to_go_on
 
 if TYPE_CHECKING:
-    from sweeper.raytune import Ending
+    from sweeper.raytune import Ending, LaunchSignals
     from sweeper.sweepfile import Sweep
 
 LARGE = 1000  # trials: ask first
@@ -67,13 +67,23 @@ def launch(**given: Any) -> int:
     sweeper launch sweep.yaml -j 4 --gpus-per-trial 0.25
     sweeper launch sweep.yaml parameters.training.epochs.value=3 -n 10
     """
+    if given["dry_run"]:
+        return _launch(given, None)
+    from sweeper.raytune import LaunchSignals
+
+    with LaunchSignals() as signals:
+        return _launch(given, signals)
+
+
+def _launch(given: dict[str, Any], signals: LaunchSignals | None) -> int:
+    """Plan and, given ``signals``, run."""
     from sweeper.sweepfile import check_launchable, check_program, program_warnings
 
     sweep = options.load(given["spec"], **given)
     tree = Tree(sweep.base_dir)
     choices = choices_of(sweep, tree, given)
     plan: Iterable[PlannedTrial] = plan_trials(sweep, tree, choices)
-    if given["dry_run"]:
+    if signals is None:
         from .plan import print_plan
 
         print_plan(sweep, plan)
@@ -114,7 +124,7 @@ def launch(**given: Any) -> int:
     if reached and metric is not None:
         say(f"{metric.name} has reached its target of {metric.target:g}: nothing more to run")
     if total != 0 and not reached:
-        ending = _run(sweep, plan, choices, total, best, given)
+        ending = _run(sweep, plan, signals, choices, total, best, given)
     else:
         _store(sweep, tree)
         if choices != Choices.read(tree, sweep.sweep_name):
@@ -151,6 +161,7 @@ def _store(sweep: Sweep, tree: Tree) -> None:
 def _run(
     sweep: Sweep,
     plan: Iterable[PlannedTrial],
+    signals: LaunchSignals,
     choices: Choices,
     total: int | None,
     best: tuple[int, float] | None,
@@ -158,19 +169,20 @@ def _run(
 ) -> Ending:
     from sweeper.raytune import launch as launch_sweep
 
-    with _display(sweep, given) as display:
-        display.best = best if sweep.repeats == 1 else None
-        display.time_left.wall = sweep.budget.wall
-        return launch_sweep(
-            sweep,
-            iter(plan),
-            display,
-            score=partial(run_value, metric=sweep.metric),
-            choices=choices,
-            total=total,
-            address=given["address"],
-            verbose=given["verbose"],
-        )
+    display = _display(sweep, given)
+    display.best = best if sweep.repeats == 1 else None
+    display.time_left.wall = sweep.budget.wall
+    return launch_sweep(
+        sweep,
+        iter(plan),
+        display,
+        signals,
+        score=partial(run_value, metric=sweep.metric),
+        choices=choices,
+        total=total,
+        address=given["address"],
+        verbose=given["verbose"],
+    )
 
 
 def _display(sweep: Sweep, given: dict[str, Any]) -> LaunchProgress:
@@ -217,7 +229,8 @@ def _conclude(
     signum = ending.signum if ending is not None else 0
     early = ending is not None and ending.early
     unchosen = sweep.adaptive and index.size is not None and len(asked) < index.size
-    if signum or (early and unchosen) or not all(entry.ended for entry in asked):
+    cut_off = ending is not None and ending.cut_off is not None
+    if cut_off or (early and unchosen) or not all(entry.ended for entry in asked):
         if ending is not None and not ending.again:
             say("to go on: raise budget.disk, or remove runs, and launch again")
         else:
@@ -229,7 +242,9 @@ def _conclude(
     if signum:
         return 128 + signum
     code = outcome_exit_code(asked, stopped=early)
-    return 4 if early and unchosen and code == 0 else code
+    if code == 0 and unchosen and (early or cut_off):
+        return 4 if early else 3
+    return code
 
 
 def _say_without_number(index: Index, say: Callable[[str], None]) -> None:
@@ -267,6 +282,6 @@ def _print_best(index: Index) -> None:
             )
         else:
             how = f" (epoch {first.score.epoch})"
-        print(
+        messages.answer(
             f"best: trial {first.entry.trial}  {index.metric.name}={first.value:.5g}{how}  {where}"
         )

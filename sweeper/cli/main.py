@@ -12,7 +12,7 @@ import click
 from sweeper import __version__
 from sweeper.errors import SweeperError
 
-from .messages import say
+from .messages import nobody_reads, say
 from .options import GlobalOptions, verbose_option
 
 COMMANDS = {
@@ -47,7 +47,7 @@ Examples:
 
 \b
 Exit codes: 0 all well, 1 an error, 2 a wrong request or sweep file, 3 some trials
-failed, 4 stopped by a budget or the breaker, 129/130/143 interrupted."""
+failed, 4 stopped by a budget or the breaker, 129/130/131/143 interrupted."""
 
 
 class _ReaderGone(Exception):
@@ -121,7 +121,7 @@ def main(args: Sequence[str] | None = None) -> int:
         say(f"sweeper: {error}")
         return error.exit_code
     except (BrokenPipeError, _ReaderGone):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        nobody_reads()
         return 0
     except Exception as error:
         if settings.verbose:

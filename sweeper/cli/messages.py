@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 
 
@@ -10,6 +11,19 @@ def say(text: str) -> None:
     """Print a message; nobody may be left to read it, which stops nothing."""
     with contextlib.suppress(OSError):
         print(text, file=sys.stderr, flush=True)
+
+
+def answer(text: str) -> None:
+    """Print data on stdout, if anybody is left to read it: what else there is to do goes on."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        nobody_reads()
+
+
+def nobody_reads() -> None:
+    """Let what is still to be written to stdout, at the latest as Python ends, go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say_nothing(text: str) -> None:

@@ -308,6 +308,8 @@ class Run:
             return
         self.closed = True
         try:
+            if self.log.rows:
+                self._write_performances()  # what has passed since the last report counts
             self._end_attempt(f"interrupted: {why}" if why != "interrupted" else why)
         except LeaseLost:
             pass  # who has taken the run says what becomes of it

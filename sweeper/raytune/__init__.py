@@ -1,9 +1,12 @@
 """Who runs it: launcher, cluster, and what plugs into Ray Tune. Only this room knows Ray."""
 
-from .launcher import Ending, check_request, launch
+from .guardian import Ending
+from .launcher import check_request, launch
+from .signals import LaunchSignals
 
 __all__ = [
     "Ending",
+    "LaunchSignals",
     "check_request",
     "launch",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import socket
 import stat
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import SweeperError, UsageError
-from sweeper.worker import MARK, Session, end_marked
+from sweeper.worker import Session
 
 logger = logging.getLogger("sweeper.raytune")
 
@@ -27,6 +28,7 @@ _SETTINGS = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # no GPU asked for, none seen
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "0",
+    "SPT_NOENV": "1",  # else Ray's agents write their titles over the mark in their environment
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the launcher handles signals
@@ -57,14 +59,13 @@ def ray_running(
 ) -> Iterator[Any]:
     """Ray for the length of a launch: ``address`` joins a cluster, None starts a private one.
 
-    A private one keeps its files in the session's directory, and its processes bear the session's
-    mark; ``cpus`` is its number of logical CPUs, None counts this machine's. ``before_start`` may
-    raise when Ray is imported, before it takes seconds to start.
+    A private one keeps its files in the session's directory, and is left to whoever ends all that
+    bears the session's mark; ``cpus`` is its number of logical CPUs, None counts this machine's.
+    ``before_start`` may raise when Ray is imported, before it takes seconds to start.
     Raises ``UsageError`` if the cluster does not answer.
     """
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
-    os.environ[MARK] = session.token
     if address is not None:
         address = _resolve(address)
         if "RAY_AUTH_MODE" not in os.environ and _wants_token(address):
@@ -84,6 +85,8 @@ def ray_running(
             "_temp_dir": str(session.directory / "ray"),
             "object_store_memory": OBJECT_STORE_BYTES,
         }
+        # A private head that is gone never comes back; Ray would wait for it for a minute.
+        os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "10")
         if cpus is not None:
             options["num_cpus"] = max(1, int(-(-cpus // 1)))
     else:
@@ -95,6 +98,7 @@ def ray_running(
             logging.getLogger(name).setLevel(logging.CRITICAL)
         # What Ray says of its nodes and workers, which log_to_driver leaves: in colour, on stdout.
         ray._private.worker._worker_logs_enabled = False
+    ray._private.utils.set_sigterm_handler = lambda handler: None
     before_start()
     try:
         ray.init(**options)
@@ -102,15 +106,14 @@ def ray_running(
         if address is None:
             raise SweeperError(f"Ray does not start on this machine: {error}") from error
         raise _no_cluster(address, error) from error
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # Ray would print where it was
     _tighten_token()
     try:
         yield ray
     finally:
-        with contextlib.suppress(Exception):
-            ray.shutdown()
-        if address is None:
-            end_marked(session.token, grace=2)
-        os.environ.pop(MARK, None)
+        if address is not None:
+            with contextlib.suppress(Exception):
+                ray.shutdown()
 
 
 def _resolve(address: str) -> str:

@@ -21,6 +21,7 @@ class DiskUsage:
         self._sizes: dict[Path, int] = {}
         self._tree = tree
         self._metric = sweep.metric
+        self._most = sweep.budget.disk
         self._top: int | None = sweep.checkpoint.get("top")
         self._with_models: list[RunRecord] = []
         if self._top is None and sweep.budget.disk is None:
@@ -28,6 +29,14 @@ class DiskUsage:
         for record in tree.all_runs():
             if record.sweep == sweep.sweep_name and record.outcome is not None:
                 self._add(record)
+
+    @property
+    def spent(self) -> str | None:
+        """Which budget is spent, in words, where one is: until it is raised, nothing more runs."""
+        most = self._most
+        return (
+            None if most is None or self.used < most else f"the budget of {most:,} bytes is spent"
+        )
 
     def ended(self, run: Path) -> None:
         """A run is over: count what it takes; the models of the run that it beats go."""

@@ -3,55 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import os
 import shutil
-import signal
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING
 
-from sweeper.errors import SweeperError, UsageError
+from sweeper.errors import RunBusy, SweeperError, UsageError
 from sweeper.experiment import interrupt_run
 from sweeper.search import check_installed
-from sweeper.sweepfile import (
-    ADAPTIVE_METHODS,
-    Sweep,
-    check_command,
-    check_early_terminate,
-    check_program,
-)
+from sweeper.sweepfile import Sweep, check_command, check_early_terminate, check_program
 from sweeper.tree import Choices, PlannedTrial, RunRecord, Tree, files
-from sweeper.worker import ServerControl, Session, end_marked, import_in_doubt, session_of
+from sweeper.worker import session_of
 
 from . import cluster
 from .disk import DiskUsage
+from .driver import Driver
+from .guardian import Ending, Guardian
 from .listener import Listener
 from .signals import LaunchSignals
-from .stop_conditions import StopConditions
 from .storage import acquire_sweep, check_storage, refuse_if_launching
-from .trial_requests import trial_request
-
-if TYPE_CHECKING:
-    from sweeper.search import AdaptivePlan
-
-logger = logging.getLogger("sweeper.raytune")
-
-
-@dataclass
-class Ending:
-    """How a launch ended, beyond what the tree tells.
-
-    ``reason`` says why no further trial was started (a budget, the breaker, the target), ``early``
-    whether that left trials undone, ``again`` whether the next launch would start some, ``signum``
-    which signal ended it, 0 for none.
-    """
-
-    reason: str | None = None
-    early: bool = False
-    again: bool = True
-    signum: int = 0
 
 
 def check_request(sweep: Sweep, address: str | None) -> None:
@@ -73,6 +41,7 @@ def launch(
     sweep: Sweep,
     plan: Iterator[PlannedTrial],
     listener: Listener,
+    signals: LaunchSignals,
     *,
     score: Callable[[RunRecord], float | None],
     choices: Choices,
@@ -91,120 +60,31 @@ def launch(
     Raises ``UsageError`` for a request that cannot be carried out, ``RunBusy`` when another
     process is launching this sweep.
     """
-    conditions = StopConditions(sweep)
-    with LaunchSignals(listener) as signals, contextlib.ExitStack() as stack:
-        try:
-            check_request(sweep, address)
-            tree = Tree(sweep.base_dir)
-            home = tree.paths.sweep(sweep.sweep_name)
-            disk = DiskUsage(sweep, tree)
-            if sweep.budget.disk is not None and disk.used >= sweep.budget.disk:
-                lease = acquire_sweep(home)
-                try:
-                    files.write_bytes(home / "sweep.yaml", sweep.to_yaml().encode())
-                    disk.prune()  # a lower checkpoint.top may make room
-                finally:
-                    lease.release()
-                conditions.disk_used(disk.used)
-            if conditions.winding_down():
-                return Ending(conditions.reason, conditions.early, conditions.again)
-            session = session_of(sweep, cluster.passed_on())
-            conditions.script = session.mode == "script"
-            adaptive = (
-                _adaptive(sweep, tree, list(plan), score, conditions) if sweep.adaptive else None
-            )
-            chosen: Iterator[PlannedTrial | None] = plan if adaptive is None else adaptive
-            todo = (item for item in chosen if item is None or item.state in ("new", "resumed"))
-            # The server imports the train module beside Ray's start: both take seconds.
-            stack.callback(shutil.rmtree, session.directory, ignore_errors=True)
-            signals.at_once = partial(_end_all, session)
-            server = ServerControl(session)
-            stack.callback(server.close)
-            if import_in_doubt(sweep, session):
-                server.wait_ready()
-            cpus = _local_cpus(sweep, address)
-            ray = stack.enter_context(
-                cluster.ray_running(session, address, cpus, verbose, server.look)
-            )
-            stack.callback(server.close)  # before Ray goes: training stops at once
-            stack.callback(listener.close)  # Ray takes SIGTERM's handler down as it goes
-            signals.install()
-            server.look()
-            from .tune_callback import LaunchCallback  # Ray Tune takes seconds too
-            from .tune_schedulers import scheduler_for
-            from .tune_searcher import TuneSearcher
-            from .tuner import make_tuner
-
-            server.wait_ready()
-            slots = cluster.check_resources(ray, sweep.resources.cpu, sweep.resources.gpu)
-            stack.callback(acquire_sweep(home).release)
-            tree.tidy()
+    check_request(sweep, address)
+    tree = Tree(sweep.base_dir)
+    home = tree.paths.sweep(sweep.sweep_name)
+    disk = DiskUsage(sweep, tree)
+    if disk.spent:
+        with acquire_sweep(home):
             files.write_bytes(home / "sweep.yaml", sweep.to_yaml().encode())
-            if choices != Choices():
-                choices.write(tree, sweep.sweep_name)
-            signals.alarm_after(sweep.budget.wall)
-            most = [n for n in (total, sweep.budget.trials) if n is not None]
-            listener.started(min(most, default=None))
-            slots = min(slots, sweep.parallel or slots, total or slots)
-            scratch = home / "ray"
-            shutil.rmtree(scratch, ignore_errors=True)  # a launch that was killed left it
-            disk.prune()
-            searcher = TuneSearcher(todo, partial(trial_request, sweep, session.mode), conditions)
-            ray_log = cluster.where_ray_logs(ray, address)
-            callback = LaunchCallback(
-                searcher, conditions, disk, listener, tree, score, adaptive, ray_log
-            )
-            scheduler = scheduler_for(sweep, tree, adaptive)
-            tuner = make_tuner(sweep, session, slots, scratch, searcher, scheduler, callback)
-            try:
-                tuner.fit()
-                if not signals.received:
-                    callback.all_ended()
-            except Exception as error:  # Tune's view is an opinion: the tree is the record
-                if not signals.received:
-                    logger.warning("Ray Tune ended early: %s", error)
-            finally:
-                shutil.rmtree(scratch, ignore_errors=True)
-        except BaseException:
-            # Ray's native code may turn what a signal handler raises into an error of its own.
-            if not signals.received:
-                raise
-        finally:
-            signals.unwinding = True
-    if signals.received:
-        _say_interrupted(Tree(sweep.base_dir), sweep.sweep_name, signals.received)
-    if signals.received == signal.SIGALRM:
-        return Ending(f"the budget of {sweep.budget.wall:g} s is spent", early=True)
-    if signals.received:
-        return Ending(signum=signals.received)
-    if conditions.fatal:
-        raise UsageError(conditions.fatal)
-    return Ending(conditions.reason, conditions.early, conditions.again)
+            disk.prune()  # a lower checkpoint.top may make room
+    if disk.spent:
+        return Ending(disk.spent, early=True, again=False)
+    session = session_of(sweep, cluster.passed_on())
+    driver = Driver(sweep, plan, session, disk, score, choices, total, address, verbose)
+    guardian = Guardian(session, listener, signals)
+    ending = guardian.run(driver.run, sweep.budget.wall, leave=address is not None)
+    if any(home.glob("lease.*.json")):  # the driver was killed
+        with contextlib.suppress(RunBusy, UsageError), acquire_sweep(home):
+            shutil.rmtree(home / "ray", ignore_errors=True)
+            if ending.cut_off:
+                _say_interrupted(tree, sweep.sweep_name, ending.cut_off)
+    ending.again = not DiskUsage(sweep, tree).spent
+    return ending
 
 
-def _adaptive(
-    sweep: Sweep,
-    tree: Tree,
-    planned: list[PlannedTrial],
-    score: Callable[[RunRecord], float | None],
-    conditions: StopConditions,
-) -> AdaptivePlan:
-    from sweeper.search import AdaptivePlan, Population, searcher_for
-
-    searcher = searcher_for(sweep) if sweep.method in ADAPTIVE_METHODS else None
-    if not sweep.makes_trials:
-        return AdaptivePlan(sweep, tree, searcher, planned, score)
-    from .population_runs import PopulationRuns
-
-    children = PopulationRuns(sweep, tree)
-    return Population(sweep, tree, searcher, planned, score, conditions.has_room, children)
-
-
-def _say_interrupted(tree: Tree, sweep_name: str, signum: int) -> None:
+def _say_interrupted(tree: Tree, sweep_name: str, why: str) -> None:
     """In the runs of train functions, which were killed; a script's keeper has done it."""
-    why = f"the launch got {signal.Signals(signum).name}"
-    if signum == signal.SIGALRM:
-        why = "the budget of time is spent"
     for record in (*tree.all_runs(), *tree.debug.all_runs()):
         if record.sweep != sweep_name or record.status != "interrupted":
             continue
@@ -212,16 +92,3 @@ def _say_interrupted(tree: Tree, sweep_name: str, signum: int) -> None:
         if attempts and attempts[-1].get("ended") is None:
             with contextlib.suppress(SweeperError):
                 interrupt_run(record.path, why)
-
-
-def _end_all(session: Session) -> None:
-    session.end()
-    end_marked(session.token)
-    shutil.rmtree(session.directory, ignore_errors=True)
-
-
-def _local_cpus(sweep: Sweep, address: str | None) -> float | None:
-    """``-j 4`` on two cores means four at once, as it does for make."""
-    if address is not None or not sweep.parallel or sweep.resources.gpu:
-        return None
-    return max(sweep.parallel * sweep.resources.cpu, float(len(os.sched_getaffinity(0))))

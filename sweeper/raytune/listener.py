@@ -6,7 +6,12 @@ from typing import Any, Protocol
 
 
 class Listener(Protocol):
-    """Who is told how a launch goes, on the driver's main thread."""
+    """Who is told how a launch goes, by its guardian; a context manager, entered at its start."""
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(self, *exception: object) -> None:
+        """No trial runs any more: Ray and what trains are about to be ended."""
 
     def started(self, total: int | None) -> None:
         """Trials are about to run: ``total`` of them, None if their number is not known."""
@@ -31,11 +36,15 @@ class Listener(Protocol):
     def warn(self, text: str) -> None:
         """There is something that the user should know now."""
 
-    def close(self) -> None:
-        """No trial runs any more: Ray and what trains are about to be ended."""
-
     def stopping(self, signum: int) -> None:
-        """A signal ends the launch in order. Called from its handler: no lock may be taken."""
+        """A signal, or the alarm of its budget of time, ends the launch in order."""
 
     def abandon(self) -> None:
-        """A second signal ends the process at once. Called from its handler, as above."""
+        """A second signal ends the process at once. From its handler: no lock may be taken."""
+
+
+class GuardianListener(Listener, Protocol):
+    """What the driver tells: it is sent to the guardian."""
+
+    def ended(self, reason: str | None, early: bool) -> None:
+        """The trials have ended; see ``Ending``."""

@@ -1,81 +1,73 @@
-"""Signals for the length of a launch: Ctrl-C, SIGTERM, SIGHUP, the alarm that ends its time."""
+"""Signals for the length of a launch: Ctrl-C, SIGTERM, SIGHUP, SIGQUIT."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
-
-from .listener import Listener
-
-AGAIN_SECONDS = 1.0
-
-
-class Interrupted(KeyboardInterrupt):
-    """A signal arrived; not an ``Exception``, so that little on the way swallows it."""
+from typing import Any
 
 
 class LaunchSignals:
-    """Signals for the length of a launch: the first ends it in order, the second at once.
+    """Signals for the length of a launch: a context manager, entered before anything is started.
 
-    A context manager: on leaving it, the handlers are those from before. ``listener`` hears of
-    both from within the handler.
+    While trials may run (``at_once`` is set) the first signal is noted, and makes ``wake``
+    readable; nothing is raised. A second one, and any before the trials or after them, ends the
+    process at once, with what ``at_once`` does.
     """
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
+    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
-        self.received = 0  # the number of the first signal
-        self.unwinding = False  # the launch is ending: nothing more is to be interrupted
-        self.at_once: Callable[[], object] = lambda: None  # what is left to do on the second
-        self._main = threading.current_thread() is threading.main_thread()
+    def __init__(self) -> None:
+        self.received = 0  # the number of the first signal while trials ran
+        self.at_once: Callable[[], object] | None = None
+        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> LaunchSignals:
-        self._before = [signal.getsignal(signum) for signum in self.SIGNALS]
-        self._hook = sys.unraisablehook
-        sys.unraisablehook = self._unraisable
-        self.install()
+        self.wake, self._write = os.pipe()
+        os.set_blocking(self.wake, False)
+        os.set_blocking(self._write, False)
+        if threading.current_thread() is threading.main_thread():
+            signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+            for signum in self.SIGNALS:
+                if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN:  # nohup
+                    self._before[signum] = signal.signal(signum, self._handle)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        sys.unraisablehook = self._hook
-        if self._main:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            for signum, handler in zip(self.SIGNALS, self._before, strict=True):
-                signal.signal(signum, handler)
+        self._put_back(self._before)
+        os.close(self.wake)
+        os.close(self._write)
 
-    def install(self) -> None:
-        """Take the signals over; again after ``ray.init``, which takes SIGTERM for itself."""
-        if self._main:
-            for signum in self.SIGNALS:
-                if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN:  # nohup
-                    signal.signal(signum, self._handle)
+    def leave_to_guardian(self) -> None:
+        """In the driver: whoever signals it ends it, and its guardian hears of that.
 
-    def alarm_after(self, seconds: float | None) -> None:
-        """Interrupt the launch when its budget of wall-clock seconds is spent."""
-        if seconds is not None and self._main:
-            signal.setitimer(signal.ITIMER_REAL, seconds)
+        SIGQUIT, which comes from a terminal to both of them, would leave a core file.
+        """
+        default = dict.fromkeys(self._before, signal.SIG_DFL)
+        self._put_back({**default, signal.SIGQUIT: signal.SIG_IGN} if default else {})
+
+    def wait_again(self) -> None:
+        """Make ``wake`` unreadable until the next signal."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.wake, 4096)
+
+    def _put_back(self, handlers: dict[Any, Any]) -> None:
+        if handlers:
+            signal.set_wakeup_fd(-1)
+        for signum, handler in handlers.items():
+            signal.signal(signum, handler)
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
+        if self.at_once is not None and not self.received:
+            self.received = signum
         # A terminal that goes says so twice: its kernel, then its shell.
-        if self.received and signum not in (signal.SIGALRM, signal.SIGHUP):
+        elif not (self.received and signum == signal.SIGHUP):
             try:
-                self._listener.abandon()
-                self.at_once()
+                if self.at_once is not None:
+                    self.at_once()
             finally:
                 os._exit(128 + signum)
-        if not self.received:
-            self.received = signum
-            self._listener.stopping(signum)
-        if not self.unwinding:
-            # What is raised while a process is forked, or in a destructor, goes nowhere.
-            signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
-            raise Interrupted(signum)
-
-    def _unraisable(self, what: sys.UnraisableHookArgs) -> None:
-        if not isinstance(what.exc_value, Interrupted):
-            self._hook(what)

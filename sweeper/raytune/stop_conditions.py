@@ -26,7 +26,6 @@ class StopConditions:
         self.failures_in_a_row = 0
         self.reason: str | None = None
         self.early = False
-        self.again = True  # a launch with the same budget would go on
         self.fatal: str | None = None
         self.slip: str | None = None  # that the metric goes by another name, until a run has it
 
@@ -37,23 +36,18 @@ class StopConditions:
         """Wind down when as many trials have been started as this launch may start."""
         self.started += 1
         if self.started == self.budget.trials:
-            self._spent(f"{self.started} trials")
+            self.spent(f"the budget of {self.started} trials is spent")
 
     def has_room(self, waiting: int) -> bool:
         """May one more trial start, when ``waiting`` others are about to?"""
         most = self.budget.trials
         return not self.winding_down() and (most is None or self.started + waiting < most)
 
-    def disk_used(self, bytes_: int) -> None:
-        """Wind down when the runs take as many bytes as they may."""
-        if self.budget.disk is not None and bytes_ >= self.budget.disk:
-            self.again = self.reason is not None
-            self._spent(f"{self.budget.disk:,} bytes")
-
-    def _spent(self, what: str) -> None:
-        if self.reason is None:
+    def spent(self, why: str | None) -> None:
+        """Wind down when a budget is spent."""
+        if why is not None and self.reason is None:
             self.early = True
-            self.reason = f"the budget of {what} is spent"
+            self.reason = why
 
     def reported(self, value: float | None) -> None:
         """Wind down when a report reaches the sweep's target, if the best one is a run's value."""

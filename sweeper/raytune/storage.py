@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from sweeper.errors import RunBusy, UsageError
-from sweeper.tree import Lease, living_owner
+from sweeper.tree import SILENCE_SECONDS, Lease, living_owner, pid_scope
 
 
 def check_storage(base: Path) -> None:
@@ -26,23 +29,37 @@ def refuse_if_launching(home: Path) -> None:
     if owner is not None:
         raise RunBusy(
             f"{home}: this sweep is being launched already, by process {owner.get('pid')} on "
-            f"{owner.get('host')}: wait for it, or stop it and launch again"
+            f"{owner.get('host')}: wait for it, or stop it and launch again{_silent(home, owner)}"
         )
 
 
-def acquire_sweep(home: Path) -> Lease:
-    """Take the lease of the sweep of this directory, which is made if it is not there.
+def _silent(home: Path, owner: Mapping[str, object]) -> str:
+    """When an owner elsewhere, of whom only the lease tells, would be taken for gone."""
+    if all(owner.get(key) == value for key, value in pid_scope().items()):
+        return ""
+    seen = max((path.stat().st_mtime for path in home.glob("lease.*.json")), default=time.time())
+    when = time.strftime("%H:%M:%S", time.localtime(seen + SILENCE_SECONDS))
+    return f"; if it died without a word, a launch is accepted from {when} on"
+
+
+@contextmanager
+def acquire_sweep(home: Path) -> Iterator[Lease]:
+    """Hold the lease of the sweep of this directory, which is made if it is not there.
 
     Raises ``UsageError`` if it cannot be written, ``RunBusy`` if another process has the lease.
     """
     try:
         home.mkdir(parents=True, exist_ok=True)
-        return Lease.acquire(home)
+        lease = Lease.acquire(home)
     except OSError as error:
         raise _unwritable(home) from error
     except RunBusy:
         refuse_if_launching(home)
         raise
+    try:
+        yield lease
+    finally:
+        lease.release()
 
 
 def _unwritable(place: Path) -> UsageError:

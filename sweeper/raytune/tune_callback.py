@@ -106,7 +106,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
                 by = self._conditions.stopped_by
                 close_run(run, "stopped", by="driver", why=f"stopped early by {by}")
             self._disk.ended(run)
-            self._conditions.disk_used(self._disk.used)
+            self._conditions.spent(self._disk.spent)
             value = self._tell_value(self._index(trial), RunRecord.at(run))
         else:
             value = self._tell_value(self._index(trial), None)

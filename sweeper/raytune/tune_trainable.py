@@ -153,7 +153,8 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
             error = {"type": "TimeoutError", "message": f"ran for {limit:g} s, its budget"}
             self._close("timed-out", error)
             return self._done("timed-out", error)
-        if self._session.over or (message["signal"] is None and message["code"] is None):
+        unknown = message["signal"] is None and message["code"] is None
+        if unknown or self._session.ended_by(message["signal"]):
             raise ServerLost("the fork server of this node is gone, or the launch is ending")
         return self._ended(*self._crash(message))
 

@@ -9,7 +9,15 @@ from . import files
 from .choices import Choices
 from .compare import MISSING, diff, explain, other_experiment
 from .identity import Monitored, group_canonicals, groups_as_stored, plain
-from .lease import HEARTBEAT, Lease, is_self, living_owner, process_start
+from .lease import (
+    HEARTBEAT,
+    SILENCE_SECONDS,
+    Lease,
+    is_self,
+    living_owner,
+    pid_scope,
+    process_start,
+)
 from .metrics import (
     Monitor,
     Row,
@@ -38,6 +46,7 @@ __all__ = [
     "HEARTBEAT",
     "MISSING",
     "OUTCOMES",
+    "SILENCE_SECONDS",
     "STAGING",
     "Choices",
     "Lease",
@@ -67,6 +76,7 @@ __all__ = [
     "next_run_name",
     "next_trial",
     "other_experiment",
+    "pid_scope",
     "plain",
     "plan_known",
     "plan_trials",

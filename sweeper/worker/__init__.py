@@ -5,7 +5,7 @@ Knows ``experiment``; knows nothing of Ray, so that it can be tested and used wi
 
 from .client import INTERPRETER, JSON_FILE, Child, ServerControl, ServerLost, server_log
 from .messages import End, Exit, Message, Report, TimedOut, TrialMessage
-from .processes import MARK, end_marked, oom_kills
+from .processes import MARK, die_with_parent, end_marked, oom_kills
 from .program_check import ProgramCheck
 from .session import Session, import_in_doubt, session_of
 
@@ -24,6 +24,7 @@ __all__ = [
     "Session",
     "TimedOut",
     "TrialMessage",
+    "die_with_parent",
     "end_marked",
     "import_in_doubt",
     "oom_kills",

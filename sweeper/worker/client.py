@@ -113,6 +113,9 @@ class ServerControl:
 
     def __init__(self, session: Session) -> None:
         self._answer: Ready | Broken | None = None
+        # Asked to end, a server that imports does not hear it; scripts have their time to end.
+        self._patience = 10.0 if session.mode == "script" else 0.5
+        self._held = session.hold()
         self._connection = connect(session)
         self._connection.send({"kind": "control"})
 
@@ -138,14 +141,18 @@ class ServerControl:
         return answer
 
     def close(self) -> None:
-        """End the server and every child of it, and wait until they are gone."""
+        """End the server and every child of it, and wait until they are gone.
+
+        One that still imports the train module ends when it has done so, or is killed.
+        """
         if self._connection.sock.fileno() < 0:
             return
         with contextlib.suppress(OSError, EOFError):
             self._connection.send({"kind": "bye"})
-            while self._connection.receive(10.0) is not None:
+            while self._connection.receive(self._patience) is not None:
                 pass
         self._connection.close()
+        os.close(self._held)
 
 
 class Child:

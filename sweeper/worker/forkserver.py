@@ -33,7 +33,7 @@ from .client import GRACE_SECONDS, HURRY_SECONDS
 from .load_train import TrainFunction, load_session
 from .messages import Broken, Bye, Connection, Control, Fork, Ready
 from .processes import end_marked, rest_openmp
-from .session import Session
+from .session import Session, remove_abandoned
 
 IDLE_SECONDS = 20.0  # without a client for so long, the launch is over
 _GONE = select.POLLHUP | getattr(select, "POLLRDHUP", 0) | select.POLLERR | select.POLLNVAL
@@ -218,6 +218,7 @@ class ForkServer:
     def end(self) -> None:
         """End every child and wait for it, then tell the driver by closing its connection."""
         self.ending = True
+        self.session.end()
         for pid in self.children:
             self._stop(pid, signal.SIGINT, HURRY_SECONDS)
         if self.script:
@@ -265,6 +266,8 @@ def main() -> NoReturn:
     listener.listen(128)
     if os.fork():  # the caller waits for this; the server belongs to no worker that may go
         os._exit(0)
+    session.hold()
+    remove_abandoned()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     server = ForkServer(session, listener)
     try:

@@ -66,13 +66,11 @@ def marked(token: str) -> list[psutil.Process]:
     return found
 
 
-def end_marked(token: str, grace: float = 0.0) -> None:
-    """Kill the launch's processes that do not end by themselves within ``grace`` seconds.
+def end_marked(token: str) -> None:
+    """Kill the launch's processes on this machine.
 
     Looks again until there are none: a process may start another just before it dies.
     """
-    if grace:
-        psutil.wait_procs(marked(token), timeout=grace)
     for _ in range(5):
         left = marked(token)
         if not left:

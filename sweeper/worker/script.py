@@ -230,7 +230,7 @@ class Script:
         run.lease.check()  # else it may have failed for having lost its run
         if code == 0:
             return trial.finish(run, self._request["metric"])
-        if self._session.over:
+        if self._session.ended_by(-code if code < 0 else code - 128):
             self._stop.stop(0, "the launch has ended")
             raise Stopped
         lines = _tail(run.paths.output, output_size)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import secrets
+import shutil
+import signal
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,6 +21,11 @@ from sweeper.errors import UsageError
 from sweeper.sweepfile import Sweep, command_words, find_module, program_file, program_mode
 
 from .import_check import looks_broken
+from .processes import end_marked
+
+HELD = "held"
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+STOP_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -43,10 +52,7 @@ class Session:
     @property
     def directory(self) -> Path:
         """The session's private directory on this node: socket, log and lock."""
-        root = Path(tempfile.gettempdir())
-        if len(str(root)) > 10:  # a socket has 107 bytes for its path; Ray puts one 89 below
-            root = Path("/tmp")
-        return root / f"sweeper-{os.getuid()}-{self.token}"
+        return _root() / f"{_prefix()}{self.token}"
 
     @property
     def file(self) -> Path:
@@ -62,6 +68,30 @@ class Session:
     def over(self) -> bool:
         """Whether the launch is killing its processes on this node, or has done so."""
         return self._ended.exists() or not self.directory.exists()
+
+    def ended_by(self, signum: int | None) -> bool:
+        """Whether what died of ``signum`` did so because the launch ends.
+
+        Who stops a job signals all of its processes at once: the launch may say so a little later.
+        """
+        deadline = time.monotonic() + (STOP_SECONDS if signum in STOPPING else 0)
+        while not self.over and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return self.over
+
+    def hold(self) -> int:
+        """Keep the directory, made if need be, until the descriptor that is returned is closed.
+
+        In every process: the kernel knows whether one of them lives.
+        """
+        while True:
+            self.directory.mkdir(mode=0o700, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # removed this very moment
+                held = os.open(self.directory / HELD, os.O_CREAT | os.O_RDWR, 0o600)
+                fcntl.flock(held, fcntl.LOCK_SH)
+                if (self.directory / HELD).exists():
+                    return held
+                os.close(held)
 
     @property
     def _ended(self) -> Path:
@@ -80,6 +110,29 @@ class Session:
         session = Session.from_json(Path(file).read_text())
         sys.argv = list(session.argv)
         return session
+
+
+def _root() -> Path:
+    root = tempfile.gettempdir()
+    # A socket has 107 bytes for its path; Ray puts one 89 below.
+    return Path(root if len(root) <= 10 else "/tmp")
+
+
+def _prefix() -> str:
+    return f"sweeper-{os.getuid()}-"
+
+
+def remove_abandoned() -> None:
+    """Remove what launches that were killed as a whole have left here: directories, processes."""
+    for directory in _root().glob(f"{_prefix()}*"):
+        with contextlib.suppress(OSError):
+            held = os.open(directory / HELD, os.O_RDWR)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                end_marked(directory.name.removeprefix(_prefix()))
+                shutil.rmtree(directory, ignore_errors=True)
+            finally:
+                os.close(held)
 
 
 def session_of(sweep: Sweep, env: Mapping[str, str] | None = None) -> Session:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -35,6 +36,7 @@ class Launcher:
         self.directory = directory
         self.file = directory / "case.yaml"
         self.base = directory / "experiments" / "case"
+        self._tokens: set[str] = set()
 
     def write(self, do: Mapping[str, Any], trials: int = 4, **keys: Any) -> None:
         parameters = {"x": {"values": list(range(1, trials + 1))}, "do": {"value": dict(do)}}
@@ -76,16 +78,25 @@ class Launcher:
             assert time.monotonic() < deadline, "what the test waits for did not happen"
             time.sleep(0.05)
 
-    def left(self) -> list[str]:
-        """The command lines of this launch's processes that still live, after a short grace."""
-        for _ in range(40):
-            found = []
-            for process in psutil.process_iter():
-                try:
-                    if MARK in process.environ() and process.cwd() == str(self.directory):
-                        found.append(" ".join(process.cmdline()))
-                except psutil.Error:
+    def processes(self, name: str = "") -> list[psutil.Process]:
+        """The living processes of this launch, those with ``name`` in their command line."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.cwd() != str(self.directory) or process.status() == "zombie":
                     continue
+                if name in " ".join(process.cmdline()):
+                    found.append(process)
+        return found
+
+    def left(self) -> list[str]:
+        """What still lives of this launch after a short grace, and its directories in /tmp."""
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                self._tokens.add(process.environ().get(MARK, "none"))
+        for _ in range(40):
+            found = [process.name() for process in self.processes()]
+            found += [str(p) for token in self._tokens for p in Path("/tmp").glob(f"*-{token}")]
             if not found:
                 break
             time.sleep(0.25)

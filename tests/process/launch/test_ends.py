@@ -220,3 +220,23 @@ def test_each_trial_has_a_process_of_its_own_if_it_is_asked_for(
     assert len(processes) == (3 if isolation == "process" else 1)
     stored = (launcher.base / "sweeps" / "case" / "sweep.yaml").read_text()
     assert f"isolation: {isolation}\n" in stored
+
+
+def test_nobody_may_be_left_to_read_what_a_launch_prints(launcher: Launcher, address: str) -> None:
+    launcher.write({"raises": [2]}, trials=2, retry={"max": 0})
+    process = launcher.start("--address", address)
+    assert process.stdout is not None
+    process.stdout.close()  # `sweeper launch … | head`
+    assert process.stderr is not None
+    err = process.stderr.read()
+    assert process.wait() == 3, err
+    assert "to run the failed trials again" in err
+    process.stderr.close()
+
+
+def test_what_helps_where_the_budget_of_disk_is_spent(launcher: Launcher, address: str) -> None:
+    launcher.write({}, trials=4, parallel=2, budget={"disk": "1KB"})
+    done = launcher.run("--address", address)
+    assert done.returncode == 4
+    assert len(launcher.records()) == 2  # two at once: each finds the budget spent
+    assert done.stderr.endswith("to go on: raise budget.disk, or remove runs, and launch again\n")

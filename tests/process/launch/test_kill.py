@@ -51,8 +51,8 @@ def test_sigkill_of_the_driver(launcher: Launcher) -> None:
 
 @pytest.mark.parametrize(
     ("signum", "code"),
-    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
-    ids=["INT", "TERM", "HUP"],
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGQUIT, 131)],
+    ids=["INT", "TERM", "HUP", "QUIT"],
 )
 def test_interrupted_once(launcher: Launcher, signum: int, code: int) -> None:
     launcher.write({"epochs": 40, "delay": 0.2}, trials=4, retry={"max": 0})
@@ -78,7 +78,8 @@ def test_two_launches_of_one_sweep(launcher: Launcher) -> None:
     launcher.wait_for(lambda records: any(record.rows for record in records))
     second = launcher.run()
     assert second.returncode == 1
-    assert f"by process {process.pid} on {os.uname().nodename}" in second.stderr
+    (driver,) = launcher.processes("sweeper launch")[1:]
+    assert f"by process {driver.pid} on {os.uname().nodename}" in second.stderr
     assert {trial["status"] for trial in launcher.read("status")["trials"]} == {"running"}
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGINT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,6 +54,21 @@ def test_a_number_is_a_trial_of_the_file(narrowed: Sweep, grid_file: Path, capsy
 def test_a_launch_with_nothing_to_run_keeps_its_sweep(narrowed: Sweep, grid_file: Path) -> None:
     assert main(["launch", str(grid_file), NARROW]) == 0
     assert open_index(narrowed.base_dir).size == 2
+
+
+def test_a_refusal_says_when_it_would_end(grid: Sweep, grid_file: Path, capsys: Capture) -> None:
+    """Of a launch elsewhere only its lease tells whether it lives."""
+    (grid_file.parent / "train.py").write_text("def train(params, callbacks): ...\n")
+    lease = grid.base_dir / "sweeps" / grid.sweep_name / "lease.000001.json"
+    lease.parent.mkdir(parents=True)
+    lease.write_text('{"number": 1, "host": "elsewhere", "pid": 7, "started": 1}')
+    seen = lease.stat().st_mtime
+    assert main(["launch", str(grid_file)]) == 1
+    when = time.strftime("%H:%M:%S", time.localtime(seen + 90))
+    assert "by process 7 on elsewhere: wait for it, or stop it and launch again; if it died " in (
+        err := capsys.readouterr().err
+    )
+    assert f"a launch is accepted from {when} on" in err
 
 
 def test_runs_of_an_older_text_are_told_where_the_best_is(

@@ -171,6 +171,14 @@ def test_several_fits_in_one_run(tmp_path):
     assert record(failing).status == "interrupted"
 
 
+def test_what_follows_the_last_report_counts_as_time_too(tmp_path):
+    run = opened(tmp_path)
+    run.report(loss=1.0)
+    run._started -= 100
+    run.interrupt()
+    assert record(run).elapsed > 100
+
+
 def test_an_exception_leaves_the_run_interrupted(tmp_path):
     code = (
         "import sys\nfrom sweeper.experiment import ExperimentManager\n"

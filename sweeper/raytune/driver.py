@@ -1,0 +1,118 @@
+"""The driver: the process of a launch that has Ray, and hands the trials to Ray Tune."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from sweeper.errors import UsageError
+from sweeper.sweepfile import ADAPTIVE_METHODS, Sweep
+from sweeper.tree import Choices, PlannedTrial, RunRecord, Tree, files
+from sweeper.worker import ServerControl, Session, import_in_doubt
+
+from . import cluster
+from .disk import DiskUsage
+from .listener import GuardianListener
+from .stop_conditions import StopConditions
+from .storage import acquire_sweep
+from .trial_requests import trial_request
+
+if TYPE_CHECKING:
+    from sweeper.search import AdaptivePlan
+
+logger = logging.getLogger("sweeper.raytune")
+
+
+@dataclass
+class Driver:
+    """Runs the trials of a launch; see ``launch`` for what it is given."""
+
+    sweep: Sweep
+    plan: Iterator[PlannedTrial]
+    session: Session
+    disk: DiskUsage
+    score: Callable[[RunRecord], float | None]
+    choices: Choices
+    total: int | None
+    address: str | None
+    verbose: bool
+
+    def run(self, server: ServerControl, guardian: GuardianListener) -> None:
+        """Run the trials, and tell the ``guardian`` how it goes and how it ended."""
+        sweep, disk = self.sweep, self.disk
+        conditions = StopConditions(sweep)
+        tree = Tree(sweep.base_dir)
+        home = tree.paths.sweep(sweep.sweep_name)
+        conditions.script = self.session.mode == "script"
+        adaptive = self._adaptive(tree, conditions) if sweep.adaptive else None
+        chosen: Iterator[PlannedTrial | None] = self.plan if adaptive is None else adaptive
+        todo = (item for item in chosen if item is None or item.state in ("new", "resumed"))
+        if import_in_doubt(sweep, self.session):
+            server.wait_ready()
+        with cluster.ray_running(
+            self.session, self.address, self._local_cpus(), self.verbose, server.look
+        ) as ray:
+            server.look()
+            from .tune_callback import LaunchCallback  # Ray Tune takes seconds too
+            from .tune_schedulers import scheduler_for
+            from .tune_searcher import TuneSearcher
+            from .tuner import make_tuner
+
+            server.wait_ready()
+            slots = cluster.check_resources(ray, sweep.resources.cpu, sweep.resources.gpu)
+            with acquire_sweep(home):
+                tree.tidy()
+                files.write_bytes(home / "sweep.yaml", sweep.to_yaml().encode())
+                if self.choices != Choices():
+                    self.choices.write(tree, sweep.sweep_name)
+                most = [n for n in (self.total, sweep.budget.trials) if n is not None]
+                guardian.started(min(most, default=None))
+                slots = min(slots, sweep.parallel or slots, self.total or slots)
+                scratch = home / "ray"
+                shutil.rmtree(scratch, ignore_errors=True)  # a launch that was killed left it
+                disk.prune()
+                request = partial(trial_request, sweep, self.session.mode)
+                searcher = TuneSearcher(todo, request, conditions)
+                ray_log = cluster.where_ray_logs(ray, self.address)
+                callback = LaunchCallback(
+                    searcher, conditions, disk, guardian, tree, self.score, adaptive, ray_log
+                )
+                scheduler = scheduler_for(sweep, tree, adaptive)
+                tuner = make_tuner(
+                    sweep, self.session, slots, scratch, searcher, scheduler, callback
+                )
+                try:
+                    tuner.fit()
+                    callback.all_ended()
+                except Exception as error:  # Tune's view is an opinion: the tree is the record
+                    logger.warning("Ray Tune ended early: %s", error)
+                finally:
+                    shutil.rmtree(scratch, ignore_errors=True)
+            if conditions.fatal:
+                raise UsageError(conditions.fatal)
+            guardian.ended(conditions.reason, conditions.early)
+
+    def _adaptive(self, tree: Tree, conditions: StopConditions) -> AdaptivePlan:
+        from sweeper.search import AdaptivePlan, Population, searcher_for
+
+        sweep, planned = self.sweep, list(self.plan)
+        searcher = searcher_for(sweep) if sweep.method in ADAPTIVE_METHODS else None
+        if not sweep.makes_trials:
+            return AdaptivePlan(sweep, tree, searcher, planned, self.score)
+        from .population_runs import PopulationRuns
+
+        children = PopulationRuns(sweep, tree)
+        room = conditions.has_room
+        return Population(sweep, tree, searcher, planned, self.score, room, children)
+
+    def _local_cpus(self) -> float | None:
+        """``-j 4`` on two cores means four at once, as it does for make."""
+        sweep = self.sweep
+        if self.address is not None or not sweep.parallel or sweep.resources.gpu:
+            return None
+        return max(sweep.parallel * sweep.resources.cpu, float(len(os.sched_getaffinity(0))))

@@ -1,0 +1,184 @@
+"""The guardian of a launch: the process that the user started, which outlives whatever Ray does.
+
+It has the terminal, the signals and the fork server. Ray is in the driver, a child of it, whose
+death is no loss: what must last is in the tree. So every launch ends in one way: the driver is
+killed, then what trains, then what is left of Ray.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection, wait
+from typing import NoReturn, cast
+
+from sweeper.errors import SweeperError, UsageError
+from sweeper.worker import MARK, ServerControl, Session, die_with_parent, end_marked
+
+from .listener import GuardianListener, Listener
+from .signals import LaunchSignals
+
+logger = logging.getLogger("sweeper.raytune")
+
+LEAVE_SECONDS = 10.0  # what the driver has to leave a cluster in order
+
+
+@dataclass
+class Ending:
+    """How a launch ended, beyond what the tree tells.
+
+    ``reason`` says why no further trial was started (a budget, the breaker, the target), ``early``
+    whether that left trials undone, ``again`` whether the next launch would start some, ``signum``
+    which signal ended it, 0 for none, ``cut_off`` what ended the trials that were running.
+    """
+
+    reason: str | None = None
+    early: bool = False
+    again: bool = True
+    signum: int = 0
+    cut_off: str | None = None
+
+
+class Guardian:
+    """Runs what starts Ray in a child of its own, until nothing of the launch is left."""
+
+    def __init__(self, session: Session, listener: Listener, signals: LaunchSignals) -> None:
+        self._session = session
+        self._listener = listener
+        self._signals = signals
+        self._driver = 0
+
+    def run(
+        self,
+        drive: Callable[[ServerControl, GuardianListener], None],
+        wall: float | None,
+        leave: bool,
+    ) -> Ending:
+        """Run ``drive`` and return the ending it has told, or that it came to.
+
+        It has ``wall`` seconds from its start of the trials, and with ``leave`` some more to end
+        by itself. Raises the ``SweeperError`` that it raised.
+        """
+        self._signals.at_once = self._end_at_once
+        os.environ[MARK] = self._session.token
+        server = None
+        try:
+            # The server imports the train module beside Ray's start: both take seconds.
+            server = ServerControl(self._session)
+            ours, theirs = Pipe()
+            guardian = os.getpid()
+            self._driver = os.fork()
+            if not self._driver:
+                ours.close()
+                self._signals.leave_to_guardian()
+                _be_driver(partial(drive, server), _ToGuardian(theirs), guardian)
+            theirs.close()
+            with ours, self._listener:
+                ending = self._follow(ours, wall) or self._end_driver()
+                if leave and ending.cut_off is None:
+                    ours.poll(LEAVE_SECONDS)  # it hangs up
+            return ending
+        finally:
+            self._session.end()
+            self._end_driver()
+            if server is not None:
+                server.close()
+            end_marked(self._session.token)
+            shutil.rmtree(self._session.directory, ignore_errors=True)
+            os.environ.pop(MARK, None)
+            self._signals.at_once = None
+
+    def _follow(self, driver: Connection, wall: float | None) -> Ending | None:
+        """Tell the listener what the driver tells, until its end; None if it died."""
+        deadline = math.inf
+        while not self._signals.received:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                self._listener.stopping(signal.SIGALRM)
+                reason = f"the budget of {wall:g} s is spent"
+                return Ending(reason, early=True, cut_off="the budget of time is spent")
+            ready = wait([driver, self._signals.wake], None if left == math.inf else left)
+            self._signals.wait_again()
+            if driver not in ready:
+                continue
+            try:
+                said, *what = driver.recv()
+            except (EOFError, OSError):
+                return None
+            if said == "ended":
+                return Ending(*what)
+            if said == "raised":
+                raise _rebuilt(*what)
+            getattr(self._listener, said)(*what)
+            if said == "started" and wall is not None:
+                deadline = time.monotonic() + wall
+        return self._stopped_by(self._signals.received)
+
+    def _stopped_by(self, signum: int) -> Ending:
+        self._listener.stopping(signum)
+        return Ending(signum=signum, cut_off=f"the launch got {signal.Signals(signum).name}")
+
+    def _end_driver(self) -> Ending:
+        """Kill the driver if it lives; how it had died, where it did."""
+        if not self._driver:
+            return Ending()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._driver, signal.SIGKILL)
+        code = os.waitstatus_to_exitcode(os.waitpid(self._driver, 0)[1])
+        self._driver = 0
+        if -code in LaunchSignals.SIGNALS:
+            return self._stopped_by(-code)
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        why = f"Ray ended by itself ({how}): one of its processes died"
+        return Ending(why, cut_off=why)
+
+    def _end_at_once(self) -> None:
+        """For a signal's handler."""
+        self._session.end()
+        if self._driver:
+            self._listener.abandon()
+            os.kill(self._driver, signal.SIGKILL)
+        end_marked(self._session.token)
+        shutil.rmtree(self._session.directory, ignore_errors=True)
+
+
+class _ToGuardian:
+    """The driver's end: what a listener hears, and ``ended`` and ``raised``, sent on."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *what: self._connection.send((name, *what))
+
+
+def _be_driver(
+    drive: Callable[[GuardianListener], None], to_guardian: _ToGuardian, guardian: int
+) -> NoReturn:
+    try:
+        die_with_parent(signal.SIGKILL)
+        if os.getppid() == guardian:
+            drive(cast("GuardianListener", to_guardian))
+    except BaseException as error:
+        logger.debug("the driver failed", exc_info=True)
+        code = error.exit_code if isinstance(error, SweeperError) else None
+        with contextlib.suppress(OSError):
+            to_guardian.raised(code, type(error).__name__, str(error))
+    finally:
+        os._exit(0)
+
+
+def _rebuilt(exit_code: int | None, name: str, text: str) -> Exception:
+    if exit_code is None:
+        unexpected: type[Exception] = type(name, (Exception,), {})
+        return unexpected(text)
+    return UsageError(text) if exit_code == UsageError.exit_code else SweeperError(text)
