@@ -153,13 +153,10 @@ def restore(
     strict = [key for key in missing if not key.startswith("more/")]
     if strict:
         raise StateMismatch(f"it does not hold {_name(now.by_key[strict[0]])} ({strict[0]})")
-    stateless = keras.config.backend() == "jax"
+    constants = set(Variables(model, []).keys) if keras.config.backend() == "jax" else set()
     for key, variable, array in assignments:
-        if (
-            stateless
-            and key.startswith("more/model.")
-            and not np.array_equal(_value(variable), array)
-        ):
+        loose = key.startswith("more/") and id(variable) in constants
+        if loose and not np.array_equal(_value(variable), array):
             now.compiled_in.append(_name(variable))
         variable.assign(array)
     return now
