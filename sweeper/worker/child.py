@@ -1,7 +1,7 @@
 """The warm child: runs one trial after another, each as if it were the first.
 
 Its owner throws it away whenever it is not surely clean; what it can judge of that itself (its
-memory, threads left running) it says at the end of each trial.
+memory, what a trial has left that cannot be put back) it says at the end of each trial.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import os
 import signal
 import socket
 import sys
-import threading
 import time
-import traceback
+import warnings
 from collections.abc import Callable
+from decimal import localcontext
 from typing import Any, NoReturn
 
 import psutil
@@ -28,6 +28,7 @@ from sweeper.experiment import (
     configure_devices,
     current_source,
     describe_error,
+    full_traceback,
     keras_callbacks,
     preload,
     raise_at_first_batch,
@@ -35,13 +36,14 @@ from sweeper.experiment import (
     runtime_started,
     seed_loaded,
 )
-from sweeper.tree import HEARTBEAT, Program
+from sweeper.tree import Program
 
 from . import trial
 from .load_train import TrainFunction, load_session
 from .messages import Connection, End, Message, TrialRequest
 from .metric_watch import MetricWatch
-from .processes import die_with_parent
+from .process_state import ProcessState
+from .processes import adopt_orphans, die_with_parent
 
 
 class _Enough(BaseException):
@@ -67,6 +69,7 @@ def prepare(train: TrainFunction) -> bool:
 def serve(connection: Connection, train: TrainFunction) -> None:
     """Say hello, then run the trials that the owner sends until it hangs up."""
     die_with_parent(signal.SIGKILL)  # elsewhere than on Linux our owner's hang-up ends us
+    adopt_orphans()
     connection.send({"kind": "hello", "pid": os.getpid()})
     while True:
         try:
@@ -78,24 +81,23 @@ def serve(connection: Connection, train: TrainFunction) -> None:
 
 def run_trial(request: TrialRequest, train: TrainFunction, send: Callable[[Message], None]) -> End:
     """Open the trial's run, train, close the run; return the ``end`` message."""
-    cwd, environ = os.getcwd(), dict(os.environ)
-    threads = set(threading.enumerate())
+    state, clean = ProcessState(), True
     run: Run | None = None
     try:
         run = trial.open_run(request)
         send(trial.opened(run))
         with run.capture_output():
-            end = _train(run, request, train, send)
+            try:
+                with warnings.catch_warnings(), localcontext():
+                    end = _train(run, request, train, send)
+            finally:
+                clean = state.put_back()
     except (SweeperError, OSError) as error:
         end = trial.abandon(run, error)
     finally:
         script_api.enter(None)
-        os.chdir(cwd)
-        os.environ.clear()
-        os.environ.update(environ)
     end["rss"] = psutil.Process().memory_info().rss
-    left = [t for t in threading.enumerate() if t not in threads and t.name != HEARTBEAT]
-    end["clean"] = end["outcome"] == "finished" and not left
+    end["clean"] = end["outcome"] == "finished" and clean
     return end
 
 
@@ -146,7 +148,7 @@ def _train(
     except _Enough:
         pass
     except BaseException as error:
-        traceback.print_exc()
+        _print_traceback(error)
         outcome = "out-of-memory" if _is_out_of_memory(error) else "failed"
         return trial.fail(run, outcome, describe_error(error), request["last_attempt"])
     return trial.finish(run, metric)
@@ -156,12 +158,19 @@ def _call(train: TrainFunction, arguments: list[Any]) -> None:
     owner = os.getpid()
     try:
         train.call(*arguments)
-    except SystemExit as error:
-        if error.code:
+    except BaseException as error:
+        if os.getpid() != owner and not isinstance(error, SystemExit):
+            _print_traceback(error)
+        if not isinstance(error, SystemExit) or error.code:
             raise
     finally:
         if os.getpid() != owner:  # a fork of the user's has come back as if it were us
             os._exit(0)
+
+
+def _print_traceback(error: BaseException) -> None:
+    with open(2, "w", closefd=False) as stderr:  # sys.stderr may be the user's
+        stderr.write(full_traceback(error))
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

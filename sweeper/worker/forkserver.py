@@ -26,13 +26,15 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+import psutil
+
 from sweeper.errors import UsageError
 
 from . import child, script
 from .client import GRACE_SECONDS, HURRY_SECONDS
 from .load_train import TrainFunction, load_session
 from .messages import Broken, Bye, Connection, Control, Fork, Ready
-from .processes import end_marked, rest_openmp
+from .processes import MARK, adopt_orphans, end_marked, rest_openmp
 from .session import Session
 
 IDLE_SECONDS = 20.0  # without a client for so long, the launch is over
@@ -50,6 +52,7 @@ class ForkServer:
         self.ending = False
         self.children: dict[int, Connection] = {}  # pid -> our copy of its owner's connection
         self.ended_by: dict[int, float] = {}  # pid -> when a script that was stopped is killed
+        self.own: list[psutil.Process] = []  # what the train module has started as it was imported
         self.train: TrainFunction | None = None
         self.script = session.mode == "script"
         self.forkable = True
@@ -58,6 +61,7 @@ class ForkServer:
     def load(self) -> None:
         """Import the train module; what went wrong is kept for those who ask."""
         self.answer = self._load()
+        self.own = psutil.Process().children(recursive=True)
         # What is shared with the children should stay shared: keep the collector's hands off it.
         gc.collect()
         gc.freeze()
@@ -129,6 +133,8 @@ class ForkServer:
         connection.close()
 
     def _fork(self, connection: Connection, env: dict[str, str], fresh: bool) -> None:
+        if not self.script:  # whose programs are marked, not their keeper
+            env = {**env, MARK: self.session.token}
         if fresh or not self.forkable:
             # Threads or a device are alive in here, which no fork survives: start afresh.
             process = subprocess.Popen(
@@ -181,6 +187,7 @@ class ForkServer:
             if connection is None:
                 continue
             _kill(pid)  # what the child started and left behind
+            self._kill_orphans()
             if self.ending:  # no death of its own: to its owner it is lost, as this server is
                 connection.close()
                 continue
@@ -196,6 +203,14 @@ class ForkServer:
                     }
                 )
             connection.close()
+
+    def _kill_orphans(self) -> None:
+        """What a child has started, out of its group: its death has made that ours."""
+        for process in psutil.Process().children():
+            if process.pid not in self.children and process not in self.own:
+                for orphan in (process, *process.children(recursive=True)):
+                    with contextlib.suppress(psutil.Error):
+                        orphan.kill()
 
     def _driver_left(self) -> bool:
         assert self.control is not None
@@ -267,6 +282,7 @@ def main() -> NoReturn:
         os._exit(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     server = ForkServer(session, listener)
+    adopt_orphans()
     try:
         server.load()
         server.serve()
