@@ -321,6 +321,11 @@ class Run:
         """This attempt runs these texts: more of the program was loaded since it began."""
         self._record["attempts"][-1]["source"] = source.keep(self.path.parent.parent)
 
+    def note_peak(self, peak: int | None) -> None:
+        """This attempt had so many bytes of memory, at most."""
+        if peak is not None:
+            self._record["attempts"][-1]["peak_memory"] = peak
+
     def leave(self, why: str = "left for another run") -> None:
         """Interrupt a run that this process has and does not train, unless others end it."""
         if self.ends_with_fit and not self.fitting and self.lease.held:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import time
-from collections.abc import Mapping
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,19 @@ import ray
 from ray import tune
 
 from sweeper.errors import UsageError
-from sweeper.experiment import close_run
+from sweeper.experiment import close_run, interrupt_run
 from sweeper.worker import (
+    NEXT,
     Child,
     End,
     Exit,
+    MemoryWatch,
     Report,
     ServerLost,
     Session,
     TimedOut,
     TrialMessage,
-    oom_kills,
+    goes,
     server_log,
 )
 
@@ -54,7 +57,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         self._child: Child | None = None
         self._first_rss = 0
         self._running = False
-        self._oom_kills = 0
+        goes(NEXT)
         self._all_up = False
         self._up_since = time.monotonic()
         self.reset_config(config)
@@ -63,8 +66,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._abandon()
         self._request: dict[str, Any] = {**self._sweep, **json.loads(new_config["request"])}
-        self._attempt = 0
-        self._started = 0.0
+        self._attempts: Counter[str] = Counter()  # outcome -> how many have ended so
         self._result: dict[str, Any] = {"trial": self._request["trial"]}
         return True
 
@@ -93,6 +95,8 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
                 self._result["missing"] = message["reported"]
                 reported = True
             elif message["kind"] == "run":
+                limit = self._request["time_limit"] or math.inf
+                self._deadline = time.monotonic() + limit - message["elapsed"]
                 self._result |= {
                     k: message[k] for k in ("experiment", "run", "path", "resumed_epoch")
                 }
@@ -111,21 +115,21 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
             gpus = {"CUDA_VISIBLE_DEVICES": ",".join(self._gpus)}
             self._child = Child(self._session, gpus)
             self._first_rss = 0
-        self._attempt += 1
-        self._started = time.monotonic()
-        last = self._attempt > self._request["retries"]
-        self._child.start({**self._request, "gpus": self._gpus, "last_attempt": last})
-        self._oom_kills = oom_kills()
+        retries, alone = self._request["retries"], self._attempts["out-of-memory"] > 0
+        self._retried = [how for how, most in retries.items() if self._attempts[how] < most]
+        self._memory = MemoryWatch(self._child.pid)
+        self._deadline = math.inf
+        request = {**self._request, "gpus": self._gpus, "retried": self._retried, "alone": alone}
+        self._child.start(request)
         self._running = True
 
     def _receive(self, timeout: float | None) -> TrialMessage | TimedOut | None:
         assert self._child is not None
-        limit = self._request["time_limit"]
-        if limit is None:
+        if self._deadline == math.inf:
             return self._child.receive(timeout)
-        left = max(0.0, self._started + limit - time.monotonic())
+        left = max(0.0, self._deadline - time.monotonic())
         message = self._child.receive(left if timeout is None else min(timeout, left))
-        if message is None and time.monotonic() - self._started >= limit:
+        if message is None and time.monotonic() >= self._deadline:
             return {"kind": "timeout"}
         return message
 
@@ -146,7 +150,9 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         if message["kind"] == "end":
             self._running = False
             self._keep_or_replace(message)
-            return self._ended(message["outcome"], message)
+            if self._tried_again(message["outcome"]):
+                return None
+            return self._done(message["outcome"], message.get("error"), message.get("reported"))
         self._drop(training=message["kind"] == "timeout")
         if message["kind"] == "timeout":
             limit = self._request["time_limit"]
@@ -155,36 +161,40 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
             return self._done("timed-out", error)
         if self._session.over or (message["signal"] is None and message["code"] is None):
             raise ServerLost("the fork server of this node is gone, or the launch is ending")
-        return self._ended(*self._crash(message))
+        return self._crashed(message)
 
-    def _ended(self, outcome: str, message: Mapping[str, Any]) -> dict[str, Any] | None:
-        retry = outcome in ("failed", "out-of-memory")
-        if retry and self._attempt <= self._request["retries"]:
-            logger.info("trial %s: %s; trying again", self._request["trial"], outcome)
-            return None
-        if retry and message.get("crashed"):
-            self._close(outcome, message["error"])
-        return self._done(outcome, message.get("error"), message.get("reported"))
-
-    def _crash(self, message: Exit) -> tuple[str, dict[str, Any]]:
+    def _crashed(self, message: Exit) -> dict[str, Any] | None:
+        """As :meth:`_handle_end`, of a child that has died: its run is for us to close."""
         how = f"signal {message['signal']}" if message["signal"] else f"exit code {message['code']}"
-        killed = message["signal"] == 9 and oom_kills() > self._oom_kills
-        return "out-of-memory" if killed else "failed", {
-            "crashed": True,
-            "error": {
-                "type": "ProcessDied",
-                "message": f"the training process died ({how})"
-                + (": the kernel's out-of-memory killer" if killed else ""),
-                # An exit code is our own mistake: what was printed then is not in output.log.
-                "traceback": server_log(self._session) if message["code"] else "",
-            },
+        killed = message["signal"] == 9 and self._memory.killed
+        outcome, peak = "out-of-memory" if killed else "failed", message.get("peak")
+        if killed:
+            how += f": the kernel's out-of-memory killer, at {(peak or 0) / 1e9:.1f} GB"
+        error = {
+            "type": "ProcessDied",
+            "message": f"the training process died ({how})",
+            # An exit code is our own mistake: what was printed then is not in output.log.
+            "traceback": server_log(self._session) if message["code"] else "",
         }
+        if self._tried_again(outcome):
+            if "run" in self._result:
+                interrupt_run(Path(self._result["path"]), f"{outcome}: {error['message']}", peak)
+            return None
+        self._close(outcome, error, peak)
+        return self._done(outcome, error)
+
+    def _tried_again(self, outcome: str) -> bool:
+        again = outcome in self._retried
+        self._attempts[outcome] += 1
+        if again:
+            logger.info("trial %s: %s; trying again", self._request["trial"], outcome)
+        return again
 
     def _done(
         self, outcome: str, error: dict[str, Any] | None = None, reported: list[str] | None = None
     ) -> dict[str, Any]:
         self._await_workers()
-        self._result |= {"done": True, "end": outcome, "attempts": self._attempt}
+        self._result |= {"done": True, "end": outcome, "attempts": self._attempts.total()}
         if error:
             self._result["error"] = f"{error['type']}: {error['message']}"
         if reported is not None:
@@ -205,10 +215,10 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
             if not self._all_up:
                 time.sleep(0.02)
 
-    def _close(self, outcome: str, error: dict[str, Any]) -> None:
+    def _close(self, outcome: str, error: dict[str, Any], peak: int | None = None) -> None:
         if "run" in self._result:
             run = Path(self._result["path"])
-            close_run(run, outcome, error=error, by="driver")
+            close_run(run, outcome, error=error, by="driver", peak_memory=peak)
 
     def _abandon(self) -> None:
         """A scheduler stopped the trial in the middle: its child is not clean."""

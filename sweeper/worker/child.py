@@ -38,12 +38,13 @@ from sweeper.experiment import (
 )
 from sweeper.tree import Program
 
-from . import trial
+from . import memory, trial
 from .load_train import TrainFunction, load_session
 from .messages import Connection, End, Message, TrialRequest
 from .metric_watch import MetricWatch
 from .process_state import ProcessState
 from .processes import adopt_orphans, die_with_parent
+from .session import Session
 
 
 class _Enough(BaseException):
@@ -66,17 +67,20 @@ def prepare(train: TrainFunction) -> bool:
     return not runtime_started()
 
 
-def serve(connection: Connection, train: TrainFunction) -> None:
+def serve(connection: Connection, train: TrainFunction, session: Session) -> None:
     """Say hello, then run the trials that the owner sends until it hangs up."""
     die_with_parent(signal.SIGKILL)  # elsewhere than on Linux our owner's hang-up ends us
     adopt_orphans()
+    memory.goes(memory.FIRST)
     connection.send({"kind": "hello", "pid": os.getpid()})
     while True:
         try:
             request: TrialRequest = connection.receive()
         except EOFError:
             return
-        connection.send(run_trial(request, train, connection.send))
+        with memory.room(session.directory, request.get("alone", False)):
+            end = run_trial(request, train, connection.send)
+        connection.send(end)
 
 
 def run_trial(request: TrialRequest, train: TrainFunction, send: Callable[[Message], None]) -> End:
@@ -108,6 +112,8 @@ def _train(
     measured: set[int] = set()  # epochs; one that is reported again is no further iteration
     watch = MetricWatch(metric)
     began, reports = time.monotonic(), itertools.count(1)
+    killed = memory.MemoryWatch()
+    memory.forget_peak()
 
     def report(row: dict[str, Any]) -> None:
         if not measured:  # the rows that a resumed run had already count too
@@ -143,14 +149,16 @@ def _train(
         finally:
             program = Program.from_json(request["program"])
             run.note_source(current_source(program, alone=False))
+            run.note_peak(memory.peak())
     except LeaseLost:
         raise
     except _Enough:
         pass
     except BaseException as error:
         _print_traceback(error)
-        outcome = "out-of-memory" if _is_out_of_memory(error) else "failed"
-        return trial.fail(run, outcome, describe_error(error), request["last_attempt"])
+        told = describe_error(error)
+        full = killed.explains(f"{told['type']}: {told['message']}")
+        return trial.fail(run, "out-of-memory" if full else "failed", told, request)
     return trial.finish(run, metric)
 
 
@@ -173,18 +181,8 @@ def _print_traceback(error: BaseException) -> None:
         stderr.write(full_traceback(error))
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
-    # TensorFlow's class cannot be named here: this module must not import TensorFlow.
-    return isinstance(error, MemoryError) or type(error).__name__ in (
-        "ResourceExhaustedError",
-        "OutOfMemoryError",
-    )
-
-
 def main() -> NoReturn:
     """A child in a fresh interpreter, for what cannot be forked; descriptor 0 is its owner."""
-    from .session import Session
-
     session = Session.enter(sys.argv[1])
     connection = Connection(socket.socket(fileno=os.dup(0)))
     null = os.open(os.devnull, os.O_RDONLY)
@@ -196,7 +194,7 @@ def main() -> NoReturn:
         script.serve(connection, session)
     train = load_session(session)
     prepare(train)
-    serve(connection, train)
+    serve(connection, train, session)
     os._exit(0)
 
 

@@ -33,6 +33,7 @@ from sweeper.errors import UsageError
 from . import child, script
 from .client import GRACE_SECONDS, HURRY_SECONDS
 from .load_train import TrainFunction, load_session
+from .memory import peak_of
 from .messages import Broken, Bye, Connection, Control, Fork, Ready
 from .processes import MARK, adopt_orphans, end_marked, rest_openmp
 from .session import Session
@@ -170,14 +171,14 @@ class ForkServer:
             other.close()
         os.environ.update(env)
         if self.train is not None:
-            child.serve(connection, self.train)
+            child.serve(connection, self.train, self.session)
         else:
             script.serve(connection, self.session)
 
     def _reap(self) -> None:
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if not pid:
@@ -200,6 +201,7 @@ class ForkServer:
                         "kind": "exit",
                         "signal": -code if code < 0 else None,
                         "code": code if code >= 0 else None,
+                        "peak": peak_of(usage),
                     }
                 )
             connection.close()

@@ -84,7 +84,6 @@ class Bench:
             "cpus": 1,
             "gpus": [],
             "program": Program.at(self.session.path).to_json(),
-            "last_attempt": True,
             **more,
         }
 
