@@ -27,6 +27,7 @@ from sweeper.worker import ServerControl, Session, end_marked, import_in_doubt, 
 
 from . import cluster
 from .disk import DiskUsage
+from .faults import Faults
 from .listener import Listener
 from .signals import LaunchSignals
 from .stop_conditions import StopConditions
@@ -150,9 +151,12 @@ def launch(
             shutil.rmtree(scratch, ignore_errors=True)  # a launch that was killed left it
             disk.prune()
             searcher = TuneSearcher(todo, partial(trial_request, sweep, session.mode), conditions)
+            able = partial(cluster.able_nodes, ray, sweep.resources.cpu, sweep.resources.gpu)
+            faults = Faults(conditions, able)
+            searcher.avoid = faults.left_out.keys()
             ray_log = cluster.where_ray_logs(ray, address)
             callback = LaunchCallback(
-                searcher, conditions, disk, listener, tree, score, adaptive, ray_log
+                searcher, conditions, faults, disk, listener, tree, score, adaptive, ray_log
             )
             scheduler = scheduler_for(sweep, tree, adaptive)
             tuner = make_tuner(sweep, session, slots, scratch, searcher, scheduler, callback)

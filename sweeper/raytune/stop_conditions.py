@@ -51,9 +51,7 @@ class StopConditions:
             self._spent(f"{self.budget.disk:,} bytes")
 
     def _spent(self, what: str) -> None:
-        if self.reason is None:
-            self.early = True
-            self.reason = f"the budget of {what} is spent"
+        self.wind_down(f"the budget of {what} is spent")
 
     def reported(self, value: float | None) -> None:
         """Wind down when a report reaches the sweep's target, if the best one is a run's value."""
@@ -85,16 +83,19 @@ class StopConditions:
             self.reason = f"{metric.name} has reached its target of {metric.target:g}"
 
     def ended(self, end: str, result: dict[str, Any]) -> None:
-        """Wind down when too many trials in a row fail, or when the request itself is wrong."""
-        if end == "broken":
-            self.fatal = str(result.get("error"))
-        elif end in ("failed", "out-of-memory", "timed-out"):
+        """Wind down when too many trials in a row fail."""
+        if end in ("failed", "out-of-memory", "timed-out"):
             self.failures_in_a_row += 1
-            if self.breaker and self.failures_in_a_row >= self.breaker and not self.reason:
-                self.early = True
-                self.reason = f"{self.breaker} trials in a row failed (retry.breaker)"
+            if self.breaker and self.failures_in_a_row >= self.breaker:
+                self.wind_down(f"{self.breaker} trials in a row failed (retry.breaker)")
         elif end != "lost":
             self.failures_in_a_row = 0
+
+    def wind_down(self, reason: str) -> None:
+        """Start no further trial, although some are left."""
+        if self.reason is None:
+            self.early = True
+            self.reason = reason
 
     def no_metric(self, results: list[dict[str, Any]], known: bool) -> str:
         """What to say of trials that ended without the metric; ``known``: other runs have it."""

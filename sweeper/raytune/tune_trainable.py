@@ -47,7 +47,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
     Each ``step`` returns ``{"experiment", "run", "path", "epoch", "metric", "done", …}``. The last
     one, ``done``, says in ``end`` how the trial ended: ``finished``, ``failed``,
     ``out-of-memory``, ``timed-out``, ``lost`` (someone else continues the run), ``no-metric`` (the
-    driver judges it by what other trials report), or, for the whole sweep to stop on, ``broken``.
+    driver judges it by what other trials report), or ``unfit``: this node cannot run it.
     """
 
     def setup(self, config: dict[str, Any], session: str = "", sweep: str = "") -> None:
@@ -58,31 +58,39 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         self._first_rss = 0
         self._running = False
         goes(NEXT)
+        self._node = ray.get_runtime_context().get_node_id()
         self._all_up = False
         self._up_since = time.monotonic()
         self.reset_config(config)
-        Path(self._request["workers"], str(os.getpid()) + os.uname().nodename).touch()
+        if self._storage_lacks() is None:
+            Path(self._request["workers"], str(os.getpid()) + os.uname().nodename).touch()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._abandon()
         self._request: dict[str, Any] = {**self._sweep, **json.loads(new_config["request"])}
         self._attempts: Counter[str] = Counter()  # outcome -> how many have ended so
-        self._result: dict[str, Any] = {"trial": self._request["trial"]}
+        self._result: dict[str, Any] = {"trial": self._request["trial"], "node": self._node}
         return True
 
     def step(self) -> dict[str, Any]:
         """The trial's next report, or its end.
 
         Without a scheduler, which must see every epoch, reports that have piled up become one.
-        Raises ``ServerLost`` when the node's fork server is gone: Tune tries the trial again.
+        Raises ``ServerLost`` when the launch is ending.
         """
         reported = False
         while True:
             try:
                 if not self._running:
+                    if (lacks := self._storage_lacks()) is not None:
+                        return self._unfit(lacks)
                     self._start()
             except UsageError as error:
-                return self._done("broken", {"type": "UsageError", "message": str(error)})
+                return self._unfit(str(error))
+            except (ServerLost, OSError) as error:
+                if self._session.over:
+                    raise
+                return self._unfit(str(error), sure=False)
             message: Any = self._receive(GATHER_SECONDS if reported else None)
             if message is None:
                 return self._reported()
@@ -150,17 +158,24 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         if message["kind"] == "end":
             self._running = False
             self._keep_or_replace(message)
-            if self._tried_again(message["outcome"]):
+            error, outcome = message.get("error"), message["outcome"]
+            if outcome == "broken" and error is not None:
+                return self._unfit(error["message"])
+            if outcome in ("failed", "lost") and (lacks := self._storage_lacks()) is not None:
+                return self._unfit(lacks)
+            if self._tried_again(outcome):
                 return None
-            return self._done(message["outcome"], message.get("error"), message.get("reported"))
+            return self._done(outcome, error, message.get("reported"))
         self._drop(training=message["kind"] == "timeout")
         if message["kind"] == "timeout":
             limit = self._request["time_limit"]
             error = {"type": "TimeoutError", "message": f"ran for {limit:g} s, its budget"}
             self._close("timed-out", error)
             return self._done("timed-out", error)
-        if self._session.over or (message["signal"] is None and message["code"] is None):
-            raise ServerLost("the fork server of this node is gone, or the launch is ending")
+        if self._session.over:
+            raise ServerLost("the launch is ending")
+        if message["signal"] is None and message["code"] is None:
+            return self._unfit("its fork server, from which trials start, is gone", sure=False)
         return self._crashed(message)
 
     def _crashed(self, message: Exit) -> dict[str, Any] | None:
@@ -189,6 +204,21 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         if again:
             logger.info("trial %s: %s; trying again", self._request["trial"], outcome)
         return again
+
+    def _storage_lacks(self) -> str | None:
+        """What is wrong with the storage as this node sees it: the driver has made a directory."""
+        try:
+            os.utime(self._request["workers"])
+        except OSError as error:
+            base = self._request["base"]
+            return f"{base}: the storage is not here as the launch has it ({error.strerror})"
+        return None
+
+    def _unfit(self, why: str, *, sure: bool = True) -> dict[str, Any]:
+        """The end of a trial that this node cannot run: it goes to another."""
+        self._drop()
+        unfit = {"end": "unfit", "host": os.uname().nodename, "sure": sure, "error": why}
+        return {**self._result, **unfit, "done": True}
 
     def _done(
         self, outcome: str, error: dict[str, Any] | None = None, reported: list[str] | None = None
