@@ -5,7 +5,7 @@ Importing this loads neither Keras nor TensorFlow nor NumPy.
 
 from .backup import begins_again
 from .child_runs import can_have_child, make_child
-from .failures import describe_error
+from .failures import describe_error, full_traceback
 from .keras_session import (
     configure_devices,
     keras_callbacks,
@@ -37,6 +37,7 @@ __all__ = [
     "current_source",
     "derived_seed",
     "describe_error",
+    "full_traceback",
     "hold_source",
     "interrupt_run",
     "keras_callbacks",

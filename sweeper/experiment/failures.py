@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .run import Run
 
 _TRACEBACK_LINES = 30
+_MOST_CHARACTERS = 2000  # of a message, and of a line of a traceback
 
 _watched: WeakSet[Run] = WeakSet()
 
@@ -25,12 +26,29 @@ def describe_error(error: BaseException | dict[str, Any]) -> dict[str, Any]:
     """Type, message and the last lines of the traceback, for outcome.json."""
     if isinstance(error, dict):
         return error
-    lines = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    try:
+        message = str(error)
+    except BaseException as failed:  # the user's __str__
+        message = f"its text cannot be made: {type(failed).__name__}"
+    lines = full_traceback(error).strip().splitlines()[-_TRACEBACK_LINES:]
     return {
-        "type": type(error).__name__,
-        "message": str(error)[:2000],
-        "traceback": lines.strip().splitlines()[-_TRACEBACK_LINES:],
+        "type": _writable(type(error).__name__),
+        "message": _writable(message[:_MOST_CHARACTERS]),
+        "traceback": [line[:_MOST_CHARACTERS] for line in lines],
     }
+
+
+def full_traceback(error: BaseException) -> str:
+    """The traceback as Python prints it, whatever the exception's own text does."""
+    try:
+        lines = traceback.format_exception(error)
+    except BaseException:  # Python expects an Exception of a __str__
+        lines = [*traceback.format_tb(error.__traceback__), f"{type(error).__name__}\n"]
+    return _writable("".join(lines))
+
+
+def _writable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()  # a lone surrogate is no UTF-8
 
 
 def in_one_line(error: BaseException | dict[str, Any]) -> str:

@@ -216,6 +216,7 @@ def close_run(
     error: dict[str, Any] | None = None,
     by: str = "driver",
     why: str | None = None,
+    peak_memory: int | None = None,
 ) -> bool:
     """Give the run in ``path`` an outcome from outside, when its worker is gone or was stopped.
 
@@ -230,12 +231,14 @@ def close_run(
         return False
     text = why or f"{outcome}: {(error or {}).get('message', '')}"
     add_line(run.paths.output, text, run.lease.check)
+    run.note_peak(peak_memory)
     return run.close(outcome, error, by)
 
 
-def interrupt_run(path: Path, why: str) -> None:
+def interrupt_run(path: Path, why: str, peak_memory: int | None = None) -> None:
     """Say in the run in ``path``, whose worker is gone, what ended it; it can be continued."""
     run = continue_run(RunRecord.at(path), Settings(), origin=None)
     if run is not None:
         add_line(run.paths.output, f"interrupted: {why}", run.lease.check)
+        run.note_peak(peak_memory)
         run.interrupt(why)

@@ -74,6 +74,7 @@ class Run:
         self.monitor = Monitor(settings.monitor, settings.mode)
         self.log = TrainingLog(paths.training_logs, lease.check)
         self._record = record
+        self._pid = os.getpid()
         self._report: ReportFunction | None = None
         self._entered = False
         self._missed = False
@@ -123,8 +124,7 @@ class Run:
         if epoch is None:
             before = self.log.last_epoch if self._recorded else self.resumed_epoch
             epoch = (before if self._position is None else self._position) + 1
-        self.record(epoch, metrics)
-        self.forward(epoch)
+        self.forward(int(self.record(epoch, metrics)["epoch"]))
 
     def save(self, state_dir: str | os.PathLike[str]) -> None:
         """Keep a copy of ``state_dir`` to resume from, whole or not at all.
@@ -184,7 +184,9 @@ class Run:
 
     def record(self, epoch: int, metrics: Mapping[str, Any]) -> Row:
         """Write the row of an epoch (from 1) and the summary."""
+        self._not_in_a_fork()
         row = as_row(epoch, metrics, self._no_numbers)
+        epoch = int(row["epoch"])  # NumPy's integers are no JSON
         if self._first:
             self._first = False
             if epoch <= self.log.last_epoch:  # this attempt trains them again
@@ -304,7 +306,7 @@ class Run:
 
     def interrupt(self, why: str = "interrupted") -> None:
         """End this attempt without an outcome: the run can be continued. Never raises TreeError."""
-        if self.closed:
+        if self.closed or os.getpid() != self._pid:
             return
         self.closed = True
         try:
@@ -321,6 +323,11 @@ class Run:
         """This attempt runs these texts: more of the program was loaded since it began."""
         self._record["attempts"][-1]["source"] = source.keep(self.path.parent.parent)
 
+    def note_peak(self, peak: int | None) -> None:
+        """This attempt had so many bytes of memory, at most."""
+        if peak is not None:
+            self._record["attempts"][-1]["peak_memory"] = peak
+
     def leave(self, why: str = "left for another run") -> None:
         """Interrupt a run that this process has and does not train, unless others end it."""
         if self.ends_with_fit and not self.fitting and self.lease.held:
@@ -331,6 +338,7 @@ class Run:
 
         Nothing happens to one that is over, nor in a sweep. Raises RunBusy, TreeError.
         """
+        self._not_in_a_fork()
         again = self.another_attempt() if self.closed and self.another_attempt else None
         if again is None:
             return
@@ -339,6 +347,13 @@ class Run:
         self.lease.on_exit = self._at_exit
         if self._recorded:  # what this process has in memory goes on, whatever was saved
             self._record["attempts"][-1]["resumed_from_epoch"] = self.log.last_epoch
+
+    def _not_in_a_fork(self) -> None:
+        if os.getpid() != self._pid:  # else each of them writes the same epochs
+            raise LeaseLost(
+                f"{self.path}: expected to be written by process {self._pid}, found its fork "
+                f"{os.getpid()}: report in the one that called the train function"
+            )
 
     def _at_exit(self) -> None:
         if not self.closed and self.lease.held:

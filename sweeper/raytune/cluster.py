@@ -29,6 +29,8 @@ _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "0",
     "SPT_NOENV": "1",  # else Ray's agents write their titles over the mark in their environment
+    # It would end a worker, which takes little, and not the child that has filled the memory.
+    "RAY_memory_monitor_refresh_ms": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the launcher handles signals
@@ -175,16 +177,11 @@ def check_resources(ray: Any, cpu: float, gpu: float) -> int:
 
     Raises ``UsageError`` when no single node can hold even one: Tune would wait for ever.
     """
-    slots, seen = 0, []
-    for node in ray.nodes():
-        if not node["Alive"]:
-            continue
-        has = node["Resources"]
-        cpus, gpus = float(has.get("CPU", 0)), float(has.get("GPU", 0))
-        seen.append(f"{node['NodeManagerHostname']}: {cpus:g} CPUs, {gpus:g} GPUs")
-        limits = [int(cpus / cpu + 1e-9)] if cpu else []
-        limits += [int(gpus / gpu + 1e-9)] if gpu else []
-        slots += min(limits) if limits else 1
+    slots = sum(able_nodes(ray, cpu, gpu).values())
+    seen = [
+        f"{node['NodeManagerHostname']}: {cpus:g} CPUs, {gpus:g} GPUs"
+        for node, cpus, gpus in _living_nodes(ray)
+    ]
     if not slots:
         raise UsageError(
             f"resources: a trial asks for {cpu:g} CPUs and {gpu:g} GPUs, which no node can give\n"
@@ -192,6 +189,23 @@ def check_resources(ray: Any, cpu: float, gpu: float) -> int:
             + "\n    ask for less: --cpus-per-trial, --gpus-per-trial, or `resources:` in the file"
         )
     return slots
+
+
+def able_nodes(ray: Any, cpu: float, gpu: float) -> dict[str, int]:
+    """The living nodes that can hold such a trial, and how many at once."""
+    found = {}
+    for node, cpus, gpus in _living_nodes(ray):
+        limits = [int(has / asked + 1e-9) for has, asked in ((cpus, cpu), (gpus, gpu)) if asked]
+        if slots := min(limits, default=1):
+            found[node["NodeID"]] = slots
+    return found
+
+
+def _living_nodes(ray: Any) -> Iterator[tuple[dict[str, Any], float, float]]:
+    for node in ray.nodes():
+        if node["Alive"]:
+            has = node["Resources"]
+            yield node, float(has.get("CPU", 0)), float(has.get("GPU", 0))
 
 
 def where_ray_logs(ray: Any, address: str | None) -> str:

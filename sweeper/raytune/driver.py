@@ -17,6 +17,7 @@ from sweeper.worker import ServerControl, Session, import_in_doubt
 
 from . import cluster
 from .disk import DiskUsage
+from .faults import Faults
 from .listener import GuardianListener
 from .stop_conditions import StopConditions
 from .storage import acquire_sweep
@@ -78,9 +79,20 @@ class Driver:
                 disk.prune()
                 request = partial(trial_request, sweep, self.session.mode)
                 searcher = TuneSearcher(todo, request, conditions)
+                able = partial(cluster.able_nodes, ray, sweep.resources.cpu, sweep.resources.gpu)
+                faults = Faults(conditions, able)
+                searcher.avoid = faults.left_out.keys()
                 ray_log = cluster.where_ray_logs(ray, self.address)
                 callback = LaunchCallback(
-                    searcher, conditions, disk, guardian, tree, self.score, adaptive, ray_log
+                    searcher,
+                    conditions,
+                    faults,
+                    disk,
+                    guardian,
+                    tree,
+                    self.score,
+                    adaptive,
+                    ray_log,
                 )
                 scheduler = scheduler_for(sweep, tree, adaptive)
                 tuner = make_tuner(

@@ -36,18 +36,12 @@ class StopConditions:
         """Wind down when as many trials have been started as this launch may start."""
         self.started += 1
         if self.started == self.budget.trials:
-            self.spent(f"the budget of {self.started} trials is spent")
+            self.wind_down(f"the budget of {self.started} trials is spent")
 
     def has_room(self, waiting: int) -> bool:
         """May one more trial start, when ``waiting`` others are about to?"""
         most = self.budget.trials
         return not self.winding_down() and (most is None or self.started + waiting < most)
-
-    def spent(self, why: str | None) -> None:
-        """Wind down when a budget is spent."""
-        if why is not None and self.reason is None:
-            self.early = True
-            self.reason = why
 
     def reported(self, value: float | None) -> None:
         """Wind down when a report reaches the sweep's target, if the best one is a run's value."""
@@ -79,16 +73,19 @@ class StopConditions:
             self.reason = f"{metric.name} has reached its target of {metric.target:g}"
 
     def ended(self, end: str, result: dict[str, Any]) -> None:
-        """Wind down when too many trials in a row fail, or when the request itself is wrong."""
-        if end == "broken":
-            self.fatal = str(result.get("error"))
-        elif end in ("failed", "out-of-memory", "timed-out"):
+        """Wind down when too many trials in a row fail."""
+        if end in ("failed", "out-of-memory", "timed-out"):
             self.failures_in_a_row += 1
-            if self.breaker and self.failures_in_a_row >= self.breaker and not self.reason:
-                self.early = True
-                self.reason = f"{self.breaker} trials in a row failed (retry.breaker)"
+            if self.breaker and self.failures_in_a_row >= self.breaker:
+                self.wind_down(f"{self.breaker} trials in a row failed (retry.breaker)")
         elif end != "lost":
             self.failures_in_a_row = 0
+
+    def wind_down(self, reason: str | None) -> None:
+        """Start no further trial, although some are left, if there is a reason."""
+        if self.reason is None and reason is not None:
+            self.early = True
+            self.reason = reason
 
     def no_metric(self, results: list[dict[str, Any]], known: bool) -> str:
         """What to say of trials that ended without the metric; ``known``: other runs have it."""

@@ -23,7 +23,10 @@ def sweep_request(sweep: Sweep) -> dict[str, Any]:
         "program": Program.of(sweep).to_json(),
         "cpus": sweep.resources.cpu,
         "child_trials": 1 if sweep.isolation == "process" else CHILD_TRIALS,
-        "retries": sweep.retry.max,
+        "retries": {
+            "failed": sweep.retry.max,
+            "out-of-memory": int(sweep.retry.out_of_memory == "alone"),
+        },
         "time_limit": sweep.budget.trial,
         "every_report": sweep.early_terminate is not None,
     }

@@ -15,6 +15,7 @@ from sweeper.search import AdaptivePlan
 from sweeper.tree import RunRecord, Tree
 
 from .disk import DiskUsage
+from .faults import Faults, in_words
 from .listener import Listener
 from .stop_conditions import StopConditions
 from .tune_searcher import TuneSearcher
@@ -46,6 +47,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
         self,
         searcher: TuneSearcher,
         conditions: StopConditions,
+        faults: Faults,
         disk: DiskUsage,
         listener: Listener,
         tree: Tree,
@@ -55,6 +57,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
     ) -> None:
         self._searcher = searcher
         self._conditions = conditions
+        self._faults = faults
         self._disk = disk
         self._listener = listener
         self._tree = tree
@@ -92,6 +95,9 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         result = trial.last_result or {}
         end = result.get("end", "stopped")
+        if end == "unfit":
+            self._again(trial, self._faults.unfit(result))
+            return
         if "run" in result:
             run = Path(result["path"])
             if end == "no-metric":
@@ -106,26 +112,30 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
                 by = self._conditions.stopped_by
                 close_run(run, "stopped", by="driver", why=f"stopped early by {by}")
             self._disk.ended(run)
-            self._conditions.spent(self._disk.spent)
+            self._conditions.wind_down(self._disk.spent)
             value = self._tell_value(self._index(trial), RunRecord.at(run))
         else:
             value = self._tell_value(self._index(trial), None)
         self._conditions.ended(end, result)
+        self._faults.ended(end, result)
         self._listener.trial_ended(self._index(trial), end, result, value)
 
     @_exceptions_logged
-    def on_trial_recover(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        index = self._index(trial)
-        self._listener.trial_lost(index)
-        self._listener.warn(
-            f"trial {index}: its worker died, or the node it ran on: it goes again; {self._ray_log}"
-        )
-
-    @_exceptions_logged
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        result = {"error": "its worker is gone, again and again; -v shows what Ray says"}
-        self._tell_value(self._index(trial), None)
-        self._listener.trial_ended(self._index(trial), "lost", result, None)
+        index = self._index(trial)
+        reason = in_words(Path(trial.error_file).read_text(errors="replace"), self._ray_log)
+        error = self._faults.lost(index, reason)
+        if error is None:
+            self._again(trial, f"trial {index} goes again: {reason}")
+            return
+        self._tell_value(index, None)
+        self._listener.trial_ended(index, "lost", {"error": error}, None)
+
+    def _again(self, trial: Any, why: str | None) -> None:
+        self._searcher.give_again(trial.trial_id)
+        self._listener.trial_lost(self._index(trial))
+        if why is not None:
+            self._listener.warn(why)
 
     @_exceptions_logged
     def all_ended(self) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from ray.tune.search import Searcher
@@ -12,8 +13,6 @@ from sweeper.errors import SweeperError
 from sweeper.tree import PlannedTrial
 
 from .stop_conditions import StopConditions
-
-_END = object()
 
 
 class TuneSearcher(Searcher):  # type: ignore[misc]
@@ -33,29 +32,41 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
         self._plan = plan
         self._request = request
         self._conditions = conditions
-        self._indices: dict[str, int] = {}
+        self._handed_out: dict[str, PlannedTrial] = {}
         self._running: set[str] = set()
+        self._again: deque[PlannedTrial] = deque()
+        self.avoid: Collection[str] = ()  # the nodes that are left out
 
     def suggest(self, trial_id: str) -> Any:
-        if self._conditions.winding_down():
+        if self._conditions.fatal:
             return Searcher.FINISHED
+        item = self._again.popleft() if self._again else self._next()
+        if item is None:
+            # Tune asks again: what runs may come back, or what is next depends on it.
+            return None if self._running else Searcher.FINISHED
+        self._running.add(trial_id)
+        self._handed_out[trial_id] = item
+        return {"request": json.dumps(self._request(item)), "avoid": sorted(self.avoid)}
+
+    def _next(self) -> PlannedTrial | None:
+        if self._conditions.winding_down():
+            return None
         try:
-            item = next(self._plan, _END)
+            item = next(self._plan, None)
         except SweeperError as error:  # Tune would call every trial failed
             self._conditions.fatal = str(error)
-            return Searcher.FINISHED
-        if item is None and self._running:
-            return None  # Tune asks again
-        if not isinstance(item, PlannedTrial):
-            return Searcher.FINISHED
-        self._running.add(trial_id)
-        self._conditions.starting()
-        self._indices[trial_id] = item.trial.index
-        return {"request": json.dumps(self._request(item))}
+            return None
+        if item is not None:
+            self._conditions.starting()
+        return item
 
     def index(self, trial_id: str) -> int:
         """The sweep's number of the trial that Tune calls ``trial_id``."""
-        return self._indices[trial_id]
+        return self._handed_out[trial_id].trial.index
+
+    def give_again(self, trial_id: str) -> None:
+        """The trial, which is over for Tune, has come to nothing: it is handed out once more."""
+        self._again.append(self._handed_out[trial_id])
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import time
-from collections.abc import Mapping
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,19 @@ import ray
 from ray import tune
 
 from sweeper.errors import UsageError
-from sweeper.experiment import close_run
+from sweeper.experiment import close_run, interrupt_run
 from sweeper.worker import (
+    NEXT,
     Child,
     End,
     Exit,
+    MemoryWatch,
     Report,
     ServerLost,
     Session,
     TimedOut,
     TrialMessage,
-    oom_kills,
+    goes,
     server_log,
 )
 
@@ -44,7 +47,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
     Each ``step`` returns ``{"experiment", "run", "path", "epoch", "metric", "done", …}``. The last
     one, ``done``, says in ``end`` how the trial ended: ``finished``, ``failed``,
     ``out-of-memory``, ``timed-out``, ``lost`` (someone else continues the run), ``no-metric`` (the
-    driver judges it by what other trials report), or, for the whole sweep to stop on, ``broken``.
+    driver judges it by what other trials report), or ``unfit``: this node cannot run it.
     """
 
     def setup(self, config: dict[str, Any], session: str = "", sweep: str = "") -> None:
@@ -54,33 +57,40 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         self._child: Child | None = None
         self._first_rss = 0
         self._running = False
-        self._oom_kills = 0
+        goes(NEXT)
+        self._node = ray.get_runtime_context().get_node_id()
         self._all_up = False
         self._up_since = time.monotonic()
         self.reset_config(config)
-        Path(self._request["workers"], str(os.getpid()) + os.uname().nodename).touch()
+        if self._storage_lacks() is None:
+            Path(self._request["workers"], str(os.getpid()) + os.uname().nodename).touch()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._abandon()
         self._request: dict[str, Any] = {**self._sweep, **json.loads(new_config["request"])}
-        self._attempt = 0
-        self._started = 0.0
-        self._result: dict[str, Any] = {"trial": self._request["trial"]}
+        self._attempts: Counter[str] = Counter()  # outcome -> how many have ended so
+        self._result: dict[str, Any] = {"trial": self._request["trial"], "node": self._node}
         return True
 
     def step(self) -> dict[str, Any]:
         """The trial's next report, or its end.
 
         Without a scheduler, which must see every epoch, reports that have piled up become one.
-        Raises ``ServerLost`` when the node's fork server is gone: Tune tries the trial again.
+        Raises ``ServerLost`` when the launch is ending.
         """
         reported = False
         while True:
             try:
                 if not self._running:
+                    if (lacks := self._storage_lacks()) is not None:
+                        return self._unfit(lacks)
                     self._start()
             except UsageError as error:
-                return self._done("broken", {"type": "UsageError", "message": str(error)})
+                return self._unfit(str(error))
+            except (ServerLost, OSError) as error:
+                if self._session.over:
+                    raise
+                return self._unfit(str(error), sure=False)
             message: Any = self._receive(GATHER_SECONDS if reported else None)
             if message is None:
                 return self._reported()
@@ -93,6 +103,8 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
                 self._result["missing"] = message["reported"]
                 reported = True
             elif message["kind"] == "run":
+                limit = self._request["time_limit"] or math.inf
+                self._deadline = time.monotonic() + limit - message["elapsed"]
                 self._result |= {
                     k: message[k] for k in ("experiment", "run", "path", "resumed_epoch")
                 }
@@ -111,21 +123,21 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
             gpus = {"CUDA_VISIBLE_DEVICES": ",".join(self._gpus)}
             self._child = Child(self._session, gpus)
             self._first_rss = 0
-        self._attempt += 1
-        self._started = time.monotonic()
-        last = self._attempt > self._request["retries"]
-        self._child.start({**self._request, "gpus": self._gpus, "last_attempt": last})
-        self._oom_kills = oom_kills()
+        retries, alone = self._request["retries"], self._attempts["out-of-memory"] > 0
+        self._retried = [how for how, most in retries.items() if self._attempts[how] < most]
+        self._memory = MemoryWatch(self._child.pid)
+        self._deadline = math.inf
+        request = {**self._request, "gpus": self._gpus, "retried": self._retried, "alone": alone}
+        self._child.start(request)
         self._running = True
 
     def _receive(self, timeout: float | None) -> TrialMessage | TimedOut | None:
         assert self._child is not None
-        limit = self._request["time_limit"]
-        if limit is None:
+        if self._deadline == math.inf:
             return self._child.receive(timeout)
-        left = max(0.0, self._started + limit - time.monotonic())
+        left = max(0.0, self._deadline - time.monotonic())
         message = self._child.receive(left if timeout is None else min(timeout, left))
-        if message is None and time.monotonic() - self._started >= limit:
+        if message is None and time.monotonic() >= self._deadline:
             return {"kind": "timeout"}
         return message
 
@@ -146,46 +158,73 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         if message["kind"] == "end":
             self._running = False
             self._keep_or_replace(message)
-            return self._ended(message["outcome"], message)
+            error, outcome = message.get("error"), message["outcome"]
+            if outcome == "broken" and error is not None:
+                return self._unfit(error["message"])
+            if outcome in ("failed", "lost") and (lacks := self._storage_lacks()) is not None:
+                return self._unfit(lacks)
+            if self._tried_again(outcome):
+                return None
+            return self._done(outcome, error, message.get("reported"))
         self._drop(training=message["kind"] == "timeout")
         if message["kind"] == "timeout":
             limit = self._request["time_limit"]
             error = {"type": "TimeoutError", "message": f"ran for {limit:g} s, its budget"}
             self._close("timed-out", error)
             return self._done("timed-out", error)
-        unknown = message["signal"] is None and message["code"] is None
-        if unknown or self._session.ended_by(message["signal"]):
-            raise ServerLost("the fork server of this node is gone, or the launch is ending")
-        return self._ended(*self._crash(message))
+        if self._session.ended_by(message["signal"]):
+            raise ServerLost("the launch is ending")
+        if message["signal"] is None and message["code"] is None:
+            return self._unfit("its fork server, from which trials start, is gone", sure=False)
+        return self._crashed(message)
 
-    def _ended(self, outcome: str, message: Mapping[str, Any]) -> dict[str, Any] | None:
-        retry = outcome in ("failed", "out-of-memory")
-        if retry and self._attempt <= self._request["retries"]:
-            logger.info("trial %s: %s; trying again", self._request["trial"], outcome)
-            return None
-        if retry and message.get("crashed"):
-            self._close(outcome, message["error"])
-        return self._done(outcome, message.get("error"), message.get("reported"))
-
-    def _crash(self, message: Exit) -> tuple[str, dict[str, Any]]:
+    def _crashed(self, message: Exit) -> dict[str, Any] | None:
+        """As :meth:`_handle_end`, of a child that has died: its run is for us to close."""
         how = f"signal {message['signal']}" if message["signal"] else f"exit code {message['code']}"
-        killed = message["signal"] == 9 and oom_kills() > self._oom_kills
-        return "out-of-memory" if killed else "failed", {
-            "crashed": True,
-            "error": {
-                "type": "ProcessDied",
-                "message": f"the training process died ({how})"
-                + (": the kernel's out-of-memory killer" if killed else ""),
-                # An exit code is our own mistake: what was printed then is not in output.log.
-                "traceback": server_log(self._session) if message["code"] else "",
-            },
+        killed = message["signal"] == 9 and self._memory.killed
+        outcome, peak = "out-of-memory" if killed else "failed", message.get("peak")
+        if killed:
+            how += f": the kernel's out-of-memory killer, at {(peak or 0) / 1e9:.1f} GB"
+        error = {
+            "type": "ProcessDied",
+            "message": f"the training process died ({how})",
+            # An exit code is our own mistake: what was printed then is not in output.log.
+            "traceback": server_log(self._session) if message["code"] else "",
         }
+        if self._tried_again(outcome):
+            if "run" in self._result:
+                interrupt_run(Path(self._result["path"]), f"{outcome}: {error['message']}", peak)
+            return None
+        self._close(outcome, error, peak)
+        return self._done(outcome, error)
+
+    def _tried_again(self, outcome: str) -> bool:
+        again = outcome in self._retried
+        self._attempts[outcome] += 1
+        if again:
+            logger.info("trial %s: %s; trying again", self._request["trial"], outcome)
+        return again
+
+    def _storage_lacks(self) -> str | None:
+        """What is wrong with the storage as this node sees it: the driver has made a directory."""
+        try:
+            os.utime(self._request["workers"])
+        except OSError as error:
+            base = self._request["base"]
+            return f"{base}: the storage is not here as the launch has it ({error.strerror})"
+        return None
+
+    def _unfit(self, why: str, *, sure: bool = True) -> dict[str, Any]:
+        """The end of a trial that this node cannot run: it goes to another."""
+        self._drop()
+        unfit = {"end": "unfit", "host": os.uname().nodename, "sure": sure, "error": why}
+        return {**self._result, **unfit, "done": True}
 
     def _done(
         self, outcome: str, error: dict[str, Any] | None = None, reported: list[str] | None = None
     ) -> dict[str, Any]:
         self._await_workers()
-        self._result |= {"done": True, "end": outcome, "attempts": self._attempt}
+        self._result |= {"done": True, "end": outcome, "attempts": self._attempts.total()}
         if error:
             self._result["error"] = f"{error['type']}: {error['message']}"
         if reported is not None:
@@ -206,10 +245,10 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
             if not self._all_up:
                 time.sleep(0.02)
 
-    def _close(self, outcome: str, error: dict[str, Any]) -> None:
+    def _close(self, outcome: str, error: dict[str, Any], peak: int | None = None) -> None:
         if "run" in self._result:
             run = Path(self._result["path"])
-            close_run(run, outcome, error=error, by="driver")
+            close_run(run, outcome, error=error, by="driver", peak_memory=peak)
 
     def _abandon(self) -> None:
         """A scheduler stopped the trial in the middle: its child is not clean."""

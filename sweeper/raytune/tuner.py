@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ray import tune
 from ray.tune.schedulers import TrialScheduler
@@ -17,7 +19,12 @@ from .tune_callback import LaunchCallback
 from .tune_searcher import TuneSearcher
 from .tune_trainable import SweepTrainable
 
-LOST_NODE_RETRIES = 3
+
+def resources(cpu: float, gpu: float, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+    """What a trial takes, on none of the nodes that its ``config`` says to avoid."""
+    avoid = ",".join(config.get("avoid", ()))
+    where = {"bundle_label_selector": [{"ray.io/node-id": f"!in({avoid})"}]} if avoid else {}
+    return tune.PlacementGroupFactory([{"CPU": cpu, "GPU": gpu}], **where)
 
 
 def make_tuner(
@@ -37,7 +44,9 @@ def make_tuner(
         SweepTrainable, session=session.to_json(), sweep=json.dumps(shared)
     )
     return tune.Tuner(
-        tune.with_resources(trainable, {"CPU": sweep.resources.cpu, "GPU": sweep.resources.gpu}),
+        tune.with_resources(
+            trainable, partial(resources, sweep.resources.cpu, sweep.resources.gpu)
+        ),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=scheduler,
@@ -50,7 +59,7 @@ def make_tuner(
             storage_path=str(scratch),
             verbose=0,
             callbacks=[callback],
-            failure_config=tune.FailureConfig(max_failures=LOST_NODE_RETRIES),
+            failure_config=tune.FailureConfig(max_failures=0),  # see Faults
             checkpoint_config=tune.CheckpointConfig(
                 checkpoint_frequency=0, checkpoint_at_end=False
             ),

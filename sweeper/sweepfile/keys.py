@@ -49,7 +49,11 @@ BUDGET = {
     "trials": Field(COUNT),
     "disk": Field(SIZE),
 }
-RETRY = {"max": Field(whole(0)), "breaker": Field(COUNT)}
+RETRY = {
+    "max": Field(whole(0)),
+    "breaker": Field(COUNT),
+    "out_of_memory": Field(choice("alone", "never")),
+}
 KEPT = choice("best", "last", "all")
 CHECKPOINT = {
     "keep": Field(Rule({"anyOf": [KEPT.schema, {"type": "array", "items": KEPT.schema}]})),

@@ -96,10 +96,14 @@ class Resources:
 
 @dataclass(frozen=True)
 class Retry:
-    """``max`` retries of a crashed trial; the sweep stops after ``breaker`` failures in a row."""
+    """``max`` retries of a crashed trial; the sweep stops after ``breaker`` failures in a row.
+
+    One that ran out of memory is tried once more, alone on its node, or never.
+    """
 
     max: int = 1
     breaker: int = 10
+    out_of_memory: Literal["alone", "never"] = "alone"
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ Knows ``experiment``; knows nothing of Ray, so that it can be tested and used wi
 """
 
 from .client import INTERPRETER, JSON_FILE, Child, ServerControl, ServerLost, server_log
+from .memory import NEXT, MemoryWatch, goes
 from .messages import End, Exit, Message, Report, TimedOut, TrialMessage
-from .processes import MARK, die_with_parent, end_marked, oom_kills
+from .processes import MARK, die_with_parent, end_marked
 from .program_check import ProgramCheck
 from .session import Session, import_in_doubt, session_of
 
@@ -13,9 +14,11 @@ __all__ = [
     "INTERPRETER",
     "JSON_FILE",
     "MARK",
+    "NEXT",
     "Child",
     "End",
     "Exit",
+    "MemoryWatch",
     "Message",
     "ProgramCheck",
     "Report",
@@ -26,8 +29,8 @@ __all__ = [
     "TrialMessage",
     "die_with_parent",
     "end_marked",
+    "goes",
     "import_in_doubt",
-    "oom_kills",
     "server_log",
     "session_of",
 ]

@@ -1,7 +1,7 @@
 """The warm child: runs one trial after another, each as if it were the first.
 
 Its owner throws it away whenever it is not surely clean; what it can judge of that itself (its
-memory, threads left running) it says at the end of each trial.
+memory, what a trial has left that cannot be put back) it says at the end of each trial.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import os
 import signal
 import socket
 import sys
-import threading
 import time
-import traceback
+import warnings
 from collections.abc import Callable
+from decimal import localcontext
 from functools import partial
 from typing import Any, NoReturn
 
@@ -29,6 +29,7 @@ from sweeper.experiment import (
     configure_devices,
     current_source,
     describe_error,
+    full_traceback,
     keras_callbacks,
     preload,
     raise_at_first_batch,
@@ -37,14 +38,16 @@ from sweeper.experiment import (
     seed_library,
     seed_loaded,
 )
-from sweeper.tree import HEARTBEAT, Program
+from sweeper.tree import Program
 
-from . import trial
+from . import memory, trial
 from .inject.sitecustomize import Finder
 from .load_train import TrainFunction, load_session
 from .messages import Connection, End, Message, TrialRequest
 from .metric_watch import MetricWatch
-from .processes import die_with_parent
+from .process_state import ProcessState
+from .processes import adopt_orphans, die_with_parent
+from .session import Session
 
 
 class _Enough(BaseException):
@@ -61,9 +64,11 @@ def prepare(train: TrainFunction) -> bool:
 _late = Finder({})  # what a train function without Keras imports first is seeded then
 
 
-def serve(connection: Connection, train: TrainFunction) -> None:
+def serve(connection: Connection, train: TrainFunction, session: Session) -> None:
     """Say hello, then run the trials that the owner sends until it hangs up."""
     die_with_parent(signal.SIGKILL)  # elsewhere than on Linux our owner's hang-up ends us
+    adopt_orphans()
+    memory.goes(memory.FIRST)
     connection.send({"kind": "hello", "pid": os.getpid()})
     sys.meta_path.insert(0, _late)
     while True:
@@ -71,29 +76,30 @@ def serve(connection: Connection, train: TrainFunction) -> None:
             request: TrialRequest = connection.receive()
         except EOFError:
             return
-        connection.send(run_trial(request, train, connection.send))
+        with memory.room(session.directory, request.get("alone", False)):
+            end = run_trial(request, train, connection.send)
+        connection.send(end)
 
 
 def run_trial(request: TrialRequest, train: TrainFunction, send: Callable[[Message], None]) -> End:
     """Open the trial's run, train, close the run; return the ``end`` message."""
-    cwd, environ = os.getcwd(), dict(os.environ)
-    threads = set(threading.enumerate())
+    state, clean = ProcessState(), True
     run: Run | None = None
     try:
         run = trial.open_run(request)
         send(trial.opened(run))
         with run.capture_output():
-            end = _train(run, request, train, send)
+            try:
+                with warnings.catch_warnings(), localcontext():
+                    end = _train(run, request, train, send)
+            finally:
+                clean = state.put_back()
     except (SweeperError, OSError) as error:
         end = trial.abandon(run, error)
     finally:
         script_api.enter(None)
-        os.chdir(cwd)
-        os.environ.clear()
-        os.environ.update(environ)
     end["rss"] = psutil.Process().memory_info().rss
-    left = [t for t in threading.enumerate() if t not in threads and t.name != HEARTBEAT]
-    end["clean"] = end["outcome"] == "finished" and not left
+    end["clean"] = end["outcome"] == "finished" and clean
     return end
 
 
@@ -104,6 +110,8 @@ def _train(
     measured: set[int] = set()  # epochs; one that is reported again is no further iteration
     watch = MetricWatch(metric)
     began, reports = time.monotonic(), itertools.count(1)
+    killed = memory.MemoryWatch()
+    memory.forget_peak()
 
     def report(row: dict[str, Any]) -> None:
         if not measured:  # the rows that a resumed run had already count too
@@ -140,14 +148,16 @@ def _train(
         finally:
             program = Program.from_json(request["program"])
             run.note_source(current_source(program, alone=False))
+            run.note_peak(memory.peak())
     except LeaseLost:
         raise
     except _Enough:
         pass
     except BaseException as error:
-        traceback.print_exc()
-        outcome = "out-of-memory" if _is_out_of_memory(error) else "failed"
-        return trial.fail(run, outcome, describe_error(error), request["last_attempt"])
+        _print_traceback(error)
+        told = describe_error(error)
+        full = killed.explains(f"{told['type']}: {told['message']}")
+        return trial.fail(run, "out-of-memory" if full else "failed", told, request)
     return trial.finish(run, metric)
 
 
@@ -155,26 +165,23 @@ def _call(train: TrainFunction, arguments: list[Any]) -> None:
     owner = os.getpid()
     try:
         train.call(*arguments)
-    except SystemExit as error:
-        if error.code:
+    except BaseException as error:
+        if os.getpid() != owner and not isinstance(error, SystemExit):
+            _print_traceback(error)
+        if not isinstance(error, SystemExit) or error.code:
             raise
     finally:
         if os.getpid() != owner:  # a fork of the user's has come back as if it were us
             os._exit(0)
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
-    # TensorFlow's class cannot be named here: this module must not import TensorFlow.
-    return isinstance(error, MemoryError) or type(error).__name__ in (
-        "ResourceExhaustedError",
-        "OutOfMemoryError",
-    )
+def _print_traceback(error: BaseException) -> None:
+    with open(2, "w", closefd=False) as stderr:  # sys.stderr may be the user's
+        stderr.write(full_traceback(error))
 
 
 def main() -> NoReturn:
     """A child in a fresh interpreter, for what cannot be forked; descriptor 0 is its owner."""
-    from .session import Session
-
     session = Session.enter(sys.argv[1])
     connection = Connection(socket.socket(fileno=os.dup(0)))
     null = os.open(os.devnull, os.O_RDONLY)
@@ -186,7 +193,7 @@ def main() -> NoReturn:
         script.serve(connection, session)
     train = load_session(session)
     prepare(train)
-    serve(connection, train)
+    serve(connection, train, session)
     os._exit(0)
 
 

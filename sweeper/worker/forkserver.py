@@ -26,13 +26,16 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+import psutil
+
 from sweeper.errors import UsageError
 
 from . import child, script
 from .client import GRACE_SECONDS, HURRY_SECONDS
 from .load_train import TrainFunction, load_session
+from .memory import peak_of
 from .messages import Broken, Bye, Connection, Control, Fork, Ready
-from .processes import end_marked, rest_openmp
+from .processes import MARK, adopt_orphans, end_marked, rest_openmp
 from .session import Session, remove_abandoned
 
 IDLE_SECONDS = 20.0  # without a client for so long, the launch is over
@@ -50,6 +53,7 @@ class ForkServer:
         self.ending = False
         self.children: dict[int, Connection] = {}  # pid -> our copy of its owner's connection
         self.ended_by: dict[int, float] = {}  # pid -> when a script that was stopped is killed
+        self.own: list[psutil.Process] = []  # what the train module has started as it was imported
         self.train: TrainFunction | None = None
         self.script = session.mode == "script"
         self.forkable = True
@@ -58,6 +62,7 @@ class ForkServer:
     def load(self) -> None:
         """Import the train module; what went wrong is kept for those who ask."""
         self.answer = self._load()
+        self.own = psutil.Process().children(recursive=True)
         # What is shared with the children should stay shared: keep the collector's hands off it.
         gc.collect()
         gc.freeze()
@@ -129,6 +134,8 @@ class ForkServer:
         connection.close()
 
     def _fork(self, connection: Connection, env: dict[str, str], fresh: bool) -> None:
+        if not self.script:  # whose programs are marked, not their keeper
+            env = {**env, MARK: self.session.token}
         if fresh or not self.forkable:
             # Threads or a device are alive in here, which no fork survives: start afresh.
             process = subprocess.Popen(
@@ -164,14 +171,14 @@ class ForkServer:
             other.close()
         os.environ.update(env)
         if self.train is not None:
-            child.serve(connection, self.train)
+            child.serve(connection, self.train, self.session)
         else:
             script.serve(connection, self.session)
 
     def _reap(self) -> None:
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if not pid:
@@ -181,6 +188,7 @@ class ForkServer:
             if connection is None:
                 continue
             _kill(pid)  # what the child started and left behind
+            self._kill_orphans()
             if self.ending:  # no death of its own: to its owner it is lost, as this server is
                 connection.close()
                 continue
@@ -193,9 +201,18 @@ class ForkServer:
                         "kind": "exit",
                         "signal": -code if code < 0 else None,
                         "code": code if code >= 0 else None,
+                        "peak": peak_of(usage),
                     }
                 )
             connection.close()
+
+    def _kill_orphans(self) -> None:
+        """What a child has started, out of its group: its death has made that ours."""
+        for process in psutil.Process().children():
+            if process.pid not in self.children and process not in self.own:
+                for orphan in (process, *process.children(recursive=True)):
+                    with contextlib.suppress(psutil.Error):
+                        orphan.kill()
 
     def _driver_left(self) -> bool:
         assert self.control is not None
@@ -270,6 +287,7 @@ def main() -> NoReturn:
     remove_abandoned()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     server = ForkServer(session, listener)
+    adopt_orphans()
     try:
         server.load()
         server.serve()

@@ -82,6 +82,8 @@ def _import(path: str | None, module: str | None, place: str | None) -> tuple[An
         sys.path.insert(0, place or os.getcwd())
         return importlib.import_module(module), module
     file = Path(path)
+    if not file.is_file():
+        raise UsageError(f"{path}: expected the train module, found no such file here")
     sys.path.insert(0, str(file.parent))
     name = file.stem if file.stem.isidentifier() else "sweeper_train_module"
     spec = importlib.util.spec_from_file_location(name, file)

@@ -56,7 +56,8 @@ class TrialRequest(TypedDict):
     continues: NotRequired[str | None]  # a failed one of these with which a new run goes on
     cpus: float
     gpus: list[str]
-    last_attempt: bool  # a failure closes the run; else it is left open for a retry to continue
+    retried: NotRequired[list[str]]  # outcomes that leave the run open, for a retry to continue
+    alone: NotRequired[bool]  # no other trial of the launch may run on the node meanwhile
     first_batch: NotRequired[bool]  # end after the first batch or report
     most_reports: NotRequired[int]  # end after so many
     enough_seconds: NotRequired[float]  # end with the first report after so long
@@ -94,6 +95,7 @@ class Exit(TypedDict):
     kind: Literal["exit"]
     signal: int | None
     code: int | None
+    peak: NotRequired[int]  # the most bytes of memory that it had
 
 
 # -- from a child -------------------------------------------------------------------------------
@@ -114,6 +116,7 @@ class RunOpened(TypedDict):
     run: str
     path: str
     resumed_epoch: int
+    elapsed: float  # seconds of the attempts before
 
 
 class Report(TypedDict):

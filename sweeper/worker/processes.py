@@ -45,17 +45,6 @@ def rest_openmp() -> None:
                 ctypes.CDLL(path).omp_pause_resource_all(_OMP_PAUSE_HARD)
 
 
-def oom_kills() -> int:
-    """How many processes the kernel has killed for want of memory on this machine so far."""
-    try:
-        for line in Path("/proc/vmstat").read_text().splitlines():
-            if line.startswith("oom_kill "):
-                return int(line.split()[1])
-    except OSError:
-        pass
-    return 0
-
-
 def marked(token: str) -> list[psutil.Process]:
     """The processes of this user, this one apart, that were started with the launch's mark."""
     found = []

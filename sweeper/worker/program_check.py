@@ -105,7 +105,7 @@ class ProgramCheck:
         if first.error is not None or not first.rows:
             return Isolation(error=first.error or "it reports nothing that could be compared")
         if self._child is None:
-            why = "it leaves threads running, so its process trains no other trial"
+            why = "it leaves a thread, a process or the like: its own trains no other trial"
             return Isolation(why=why, epochs=len(first.rows))
         request["most_reports"] = len(first.rows)
         warm = self._train({**request, "trial": 1}, seconds)
@@ -159,7 +159,6 @@ class ProgramCheck:
             "program": Program.of(self.sweep).to_json(),
             "cpus": self.sweep.resources.cpu,
             "gpus": ["all"] if self.sweep.resources.gpu else [],
-            "last_attempt": True,
         }
 
 

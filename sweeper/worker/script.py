@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -27,10 +27,10 @@ from sweeper.experiment import Run, Source, derived_seed
 from sweeper.sweepfile import wandb_param_file
 from sweeper.tree import Program
 
-from . import trial
+from . import memory, trial
 from .client import GRACE_SECONDS, INTERPRETER, JSON_FILE
 from .messages import Connection, End, Stop, TrialRequest
-from .processes import MARK, adopt_orphans, die_with_parent, oom_kills
+from .processes import MARK, adopt_orphans, die_with_parent
 from .report_recorder import ReportRecorder
 from .session import Session
 from .stop_listener import StopListener, Stopped
@@ -39,21 +39,22 @@ POLL_SECONDS = 0.05  # between two looks at the report file
 TAIL_LINES, TAIL_BYTES = 30, 1 << 16
 INJECTED = Path(__file__).parent / "inject"
 
-_OUT_OF_MEMORY = re.compile(r"([\w.]*\.)?(MemoryError|ResourceExhaustedError|OutOfMemoryError)\b")
-
 
 def serve(connection: Connection, session: Session) -> NoReturn:
     """Say hello, run the one trial that the owner sends, and wait to be thrown away."""
     stop = StopListener(connection)
     die_with_parent(signal.SIGTERM)
     adopt_orphans()
+    memory.goes(memory.NEXT)
     connection.send({"kind": "hello", "pid": os.getpid()})
     request: TrialRequest | Stop | None = None
     with contextlib.suppress(Stopped, EOFError, OSError):
         while request is None and stop.grace is None:
             request = connection.receive(1.0)
         if request is not None and "kind" not in request:
-            connection.send(run_trial(request, session, connection, stop))
+            with memory.room(session.directory, request.get("alone", False)):
+                end = run_trial(request, session, connection, stop)
+            connection.send(end)
             while stop.grace is None:
                 stop.wait(1.0)
     os._exit(128 + signal.SIGTERM)
@@ -105,7 +106,7 @@ class Script:
     def run_to_end(self) -> End:
         """Run the program; return the ``end`` message."""
         self._directory.mkdir(mode=0o700)
-        before = self.run.paths.output.stat().st_size, oom_kills()
+        before = self.run.paths.output.stat().st_size, memory.MemoryWatch()
         try:
             try:
                 source = Source.of(self._program, time.time())
@@ -121,6 +122,7 @@ class Script:
                     self._end_program()
                     program.wait()
                 self._recorder.take_back()
+                self.run.note_peak(memory.peak_of(resource.getrusage(resource.RUSAGE_CHILDREN)))
                 source.add(self._recorder.modules)
                 self.run.note_source(source)
             return self._judge(program.returncode, *before)
@@ -139,11 +141,15 @@ class Script:
         wandb_file.write_text(wandb_param_file(params))
         self._report_file.touch(mode=0o600)
         stand_for = {INTERPRETER: sys.executable, JSON_FILE: str(json_file)}
-        return subprocess.Popen(
-            [stand_for.get(word, word) for word in self._request["argv"]],
-            stdin=subprocess.DEVNULL,
-            env=self._environment(json_file, wandb_file),
-        )
+        memory.goes(memory.FIRST)  # the program, which inherits it
+        try:
+            return subprocess.Popen(
+                [stand_for.get(word, word) for word in self._request["argv"]],
+                stdin=subprocess.DEVNULL,
+                env=self._environment(json_file, wandb_file),
+            )
+        finally:
+            memory.goes(memory.NEXT)
 
     def _environment(self, json_file: Path, wandb_file: Path) -> dict[str, str]:
         run, request = self.run, self._request
@@ -225,7 +231,7 @@ class Script:
                         process.terminate()
             self._stop.wait(POLL_SECONDS)
 
-    def _judge(self, code: int, output_size: int, kills: int) -> End:
+    def _judge(self, code: int, output_size: int, watch: memory.MemoryWatch) -> End:
         run = self.run
         run.lease.check()  # else it may have failed for having lost its run
         if code == 0:
@@ -235,15 +241,14 @@ class Script:
             raise Stopped
         lines = _tail(run.paths.output, output_size)
         how = f"exit code {code}" if code > 0 else f"killed by {_signal_name(-code)}"
-        killed = code in (-signal.SIGKILL, 128 + signal.SIGKILL) and oom_kills() > kills
+        killed = code in (-signal.SIGKILL, 128 + signal.SIGKILL) and watch.killed
         if killed:
             how += ": the kernel's out-of-memory killer"
         elif lines and code > 0:
             how += f": {lines[-1].strip()[:500]}"
-        memory = killed or bool(lines and _OUT_OF_MEMORY.match(lines[-1].strip()))
+        full = killed or bool(lines and watch.explains(lines[-1]))
         error = {"type": "ScriptFailed", "message": how, "traceback": lines}
-        outcome = "out-of-memory" if memory else "failed"
-        return trial.fail(run, outcome, error, self._request["last_attempt"])
+        return trial.fail(run, "out-of-memory" if full else "failed", error, self._request)
 
 
 def _descendants() -> list[psutil.Process]:

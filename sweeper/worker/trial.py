@@ -48,6 +48,7 @@ def opened(run: Run) -> RunOpened:
         "run": run.path.name,
         "path": str(run.path),
         "resumed_epoch": run.resumed_epoch,
+        "elapsed": run.elapsed,
     }
 
 
@@ -65,12 +66,12 @@ def finish(run: Run, metric: str | None) -> End:
     return {"kind": "end", "outcome": "finished"}
 
 
-def fail(run: Run, outcome: str, error: dict[str, Any], last_attempt: bool) -> End:
+def fail(run: Run, outcome: str, error: dict[str, Any], request: TrialRequest) -> End:
     """Close the run of a trial that failed, or leave it open for a retry to continue."""
-    if last_attempt:
-        run.close(outcome, error)
-    else:
+    if outcome in request.get("retried", ()):
         run.interrupt(f"{outcome}: {error['type']}: {error['message']}")
+    else:
+        run.close(outcome, error)
     return {"kind": "end", "outcome": outcome, "error": error}
 
 

@@ -84,7 +84,6 @@ class Bench:
             "cpus": 1,
             "gpus": [],
             "program": Program.at(self.session.path).to_json(),
-            "last_attempt": True,
             **more,
         }
 
@@ -276,3 +275,120 @@ def test_leaving_with_zero_is_returning(bench: Callable[[str], Bench]) -> None:
     assert here.run(child, 0, {"code": 0})[-1]["outcome"] == "finished"
     end = here.run(child, 1, {"code": 3})[-1]
     assert (end["outcome"], end["error"]["type"]) == ("failed", "SystemExit")
+
+
+LEAVES = """
+import gc, io, locale, logging, os, resource, signal, subprocess, sys, threading, time, warnings
+def state():
+    return repr((sys.stdout, sys.path, sys.argv, os.umask(0o22), os.nice(0), os.getcwd(),
+        [signal.getsignal(s) for s in (15, 2, 14)], signal.getitimer(signal.ITIMER_REAL)[1],
+        locale.setlocale(locale.LC_ALL), resource.getrlimit(resource.RLIMIT_NOFILE),
+        resource.getrlimit(resource.RLIMIT_CORE), len(warnings.filters), gc.isenabled(),
+        sys.getrecursionlimit(), logging.root.handlers, "LEFT" in os.environ))
+FIRST = []
+def train(params, callbacks, run):
+    FIRST.append(state())
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    run.report(loss=1.0, pid=os.getpid(), same=state() == FIRST[0])
+    exec(params["do"])
+"""
+
+
+def test_what_a_trial_leaves_in_its_process_is_put_back(bench: Callable[[str], Bench]) -> None:
+    here = bench(LEAVES)
+    child = here.child()
+    for trial, do in enumerate([
+        "sys.stdout = io.StringIO(); sys.stderr = None",
+        "sys.path.insert(0, '/nowhere'); sys.argv = []",
+        "os.umask(0o777); os.nice(1) if os.getuid() == 0 else None",
+        "signal.signal(15, lambda *a: None); signal.setitimer(signal.ITIMER_REAL, 99, 99)",
+        "locale.setlocale(locale.LC_ALL, 'C.UTF-8')",
+        "resource.setrlimit(resource.RLIMIT_CORE, (0, hard)); sys.setrecursionlimit(333)",
+        "warnings.simplefilter('error'); logging.basicConfig(); gc.disable()",
+        "os.environ.clear(); os.environ['LEFT'] = '1'; os.chdir('/')",
+        "",
+    ]):  # fmt: skip
+        _, report, end = here.run(child, trial, {"do": do})
+        assert report["metrics"]["same"], do
+        assert (end["outcome"], end["clean"]) == ("finished", True), do
+
+
+@pytest.mark.parametrize(
+    "do",
+    [
+        "sys.stdout.close()",
+        "threading.Thread(target=time.sleep, args=(99,), daemon=True).start()",
+        "subprocess.Popen(['sleep', '99'])",
+        "FIRST.extend(os.dup(0) for _ in range(resource.getrlimit(7)[0] // 2))",  # NOFILE
+    ],
+)
+def test_a_process_in_which_a_trial_leaves_what_stays_is_not_clean(
+    bench: Callable[[str], Bench], do: str
+) -> None:
+    here = bench(LEAVES)
+    end = here.run(here.child(), 0, {"do": do})[-1]
+    assert (end["outcome"], end["clean"]) == ("finished", False)
+
+
+def test_a_daemon_of_a_trial_ends_with_its_process(bench: Callable[[str], Bench]) -> None:
+    here = bench(
+        "import os, time\ndef train(params, callbacks, run):\n"
+        "    read, write = os.pipe()\n"
+        "    if os.fork() == 0:\n        os.setsid()\n"
+        "        if os.fork() == 0:\n            os.write(write, b'%d' % os.getpid())\n"
+        "            os.execve('/bin/sleep', ['sleep', '99'], {})\n"
+        "        os._exit(0)\n"
+        "    os.wait()\n    run.report(loss=1, daemon=int(os.read(read, 9)))\n"
+    )
+    child = here.child()
+    _, report, end = here.run(child, 0, {"x": 1})
+    daemon = psutil.Process(int(report["metrics"]["daemon"]))
+    assert daemon.is_running()
+    assert end["clean"] is False
+    child.kill()
+    psutil.wait_procs([daemon], timeout=10)
+    assert not daemon.is_running()
+
+
+def test_numpys_integers_are_epochs(bench: Callable[[str], Bench]) -> None:
+    here = bench(
+        "import numpy\ndef train(params, callbacks, run):\n"
+        "    for epoch in numpy.arange(1, 4):\n        run.report(epoch, loss=1.0)\n"
+    )
+    messages = here.run(here.child(), 0, {"x": 1})
+    assert messages[-1]["outcome"] == "finished"
+    assert [row["epoch"] for row in here.record(0).rows] == [1, 2, 3]
+
+
+def test_a_fork_of_the_trials_process_writes_no_row(bench: Callable[[str], Bench]) -> None:
+    here = bench(
+        "import os\ndef train(params, callbacks, run):\n"
+        "    run.report(loss=1)\n    pid = os.fork()\n"
+        "    if pid:\n        os.waitpid(pid, 0)\n"
+        "    run.report(loss=2 if pid else 3)\n"
+    )
+    assert here.run(here.child(), 0, {"x": 1})[-1]["outcome"] == "finished"
+    assert training_log(here.record(0)).splitlines() == ["epoch,loss", "1,1.0", "2,2.0"]
+    assert "expected to be written by process" in here.record(0).paths.output.read_text()
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("raise ValueError('no text')", "its text cannot be made: ValueError"),
+        ("raise SystemExit(3)", "its text cannot be made: SystemExit"),
+        ("return 'lone \\udc80'", "lone \\udc80"),
+        ("return 'x' * 5_000_000", "x" * 2000),
+    ],
+)
+def test_whatever_the_text_of_an_exception_is_it_is_told(
+    bench: Callable[[str], Bench], body: str, message: str
+) -> None:
+    here = bench(
+        f"class Bad(Exception):\n    def __str__(self): {body}\n"
+        "def train(params, callbacks, run): raise Bad\n"
+    )
+    end = here.run(here.child(), 0, {"x": 1})[-1]
+    assert (end["error"]["type"], end["error"]["message"]) == ("Bad", message)
+    assert here.record(0).status == "failed"
+    assert here.record(0).paths.outcome.stat().st_size < 10_000

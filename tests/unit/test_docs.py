@@ -80,7 +80,7 @@ def test_every_file_of_a_run_is_drawn_and_described() -> None:
 def test_the_fields_of_run_json(run: Path) -> None:
     found = json.loads((run / "run.json").read_text())
     optional = {"git.commit", "git.branch", "git.dirty"}
-    optional |= {"continues", "attempts.inexact"}
+    optional |= {"continues", "attempts.inexact", "attempts.peak_memory"}
     optional |= {"parent.experiment", "parent.run", "parent.epoch"}
     there = {*found} | below("attempts", found["attempts"]) | below("program", [found["program"]])
     assert there | optional == fields("run.json")

@@ -75,7 +75,7 @@ class Trials:
                 "trial": trial, "params": {"model": {"units": units}}, "replicate": 0, "seed": 7,
                 "base": str(self.base), "sweep": "s", "monitored": ["model"], "checkpoint": {},
                 "metric": "loss", "cpus": self.session.threads, "gpus": [],
-                "program": Program.at(self.session.path).to_json(), "last_attempt": True,
+                "program": Program.at(self.session.path).to_json(),
             }
         )  # fmt: skip
         while True:

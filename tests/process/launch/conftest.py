@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -37,6 +38,7 @@ class Launcher:
         self.file = directory / "case.yaml"
         self.base = directory / "experiments" / "case"
         self._tokens: set[str] = set()
+        self.cgroup: Path | None = None  # for what is started
 
     def write(self, do: Mapping[str, Any], trials: int = 4, **keys: Any) -> None:
         parameters = {"x": {"values": list(range(1, trials + 1))}, "do": {"value": dict(do)}}
@@ -56,8 +58,13 @@ class Launcher:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # not as under nohup
+            preexec_fn=self._before,
         )
+
+    def _before(self) -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # not as under nohup
+        if self.cgroup is not None:
+            (self.cgroup / "cgroup.procs").write_text(str(os.getpid()))
 
     def run(
         self, *words: str, command: str = "launch", timeout: float = 120

@@ -1,7 +1,9 @@
-"""A cluster that loses a node in the middle of a sweep."""
+"""A cluster that loses a node in the middle of a sweep, or has one that cannot work."""
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 
@@ -46,3 +48,69 @@ def test_the_trials_of_a_lost_node_go_on_elsewhere(launcher: Launcher) -> None:
     assert sorted(len(record.provenance["attempts"]) for record in records) == [1, 1, 1, 2]
     for record in records:
         assert [row["epoch"] for row in record.rows] == list(range(1, 9))
+
+
+# In a mount namespace of its own: with a /tmp without the launch's socket, else both nodes would
+# share a fork server, and without what is in the directory $2.
+BLIND = """
+set -e
+mount --rbind /tmp /mnt
+mount -t tmpfs none /tmp
+for place in /mnt/*/; do
+    name=$(basename "$place")
+    case $name in sweeper-*) ;; *) mkdir "/tmp/$name"; mount --rbind "$place" "/tmp/$name";; esac
+done
+mount -t tmpfs none "$2"
+exec ray start --address "$1" --num-cpus 1 --block
+"""
+TRAINS = "import time\ndef train(params, callbacks, run): time.sleep(1); run.report(loss=1)\n"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode != 0,
+    reason="no mount namespace can be made here",
+)
+@pytest.mark.parametrize(
+    ("hidden", "why"),
+    [("experiments", "the storage is not here"), ("code", "found no such file here")],
+)
+def test_a_node_that_cannot_work_is_left_out_and_named(
+    launcher: Launcher, hidden: str, why: str
+) -> None:
+    for name in ("experiments", "code"):
+        (launcher.directory / name).mkdir()
+    program = launcher.directory / "code" / "trains.py"
+    program.write_text(TRAINS)
+    launcher.write({}, trials=6, program=str(program))
+    with subprocess.Popen(
+        [sys.executable, "-c", TWO_NODES.replace("second = cluster.add_node(num_cpus=1)\n", "")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as cluster:
+        assert cluster.stdout is not None
+        address = cluster.stdout.readline().strip()
+        words = [address, str(launcher.directory / hidden)]
+        blind = subprocess.Popen(
+            ["unshare", "-m", "sh", "-c", BLIND, "sh", *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            text=True,
+        )
+        try:
+            assert blind.stdout is not None
+            assert any("Ray runtime started" in line for line in blind.stdout)
+            done = launcher.run("--address", address, timeout=240)
+        finally:
+            os.killpg(blind.pid, signal.SIGTERM)
+            blind.communicate(timeout=60)
+            cluster.kill()
+    assert done.returncode == 0, done.stderr
+    assert f"{os.uname().nodename}: " in done.stderr
+    assert done.stderr.count(why) == 1
+    assert done.stderr.count("this node is left out; the others go on") == 1
+    assert [record.status for record in launcher.records()] == ["finished"] * 6
+    assert {len(record.provenance["attempts"]) for record in launcher.records()} == {1}

@@ -50,8 +50,9 @@ class Stage:
             self.control = ServerControl(self.session)
             self.control.wait_ready()
         planned = PlannedTrial(sweep.trial(trial), "exp-1", None, "new")
+        retried = [] if last else ["failed", "out-of-memory"]
         request = {**sweep_request(sweep), **trial_request(sweep, "script", planned)}
-        request = json.loads(json.dumps({**request, "gpus": [], "last_attempt": last}))
+        request = json.loads(json.dumps({**request, "gpus": [], "retried": retried}))
         self.child = Child(self.session, {})
         self.child.start(request)
         return self.child

@@ -1,0 +1,143 @@
+"""What a trial may change in its process beyond Python's objects: noted, and put back after it."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import locale
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from sweeper.tree import HEARTBEAT
+
+_STREAMS = ("stdin", "stdout", "stderr")
+_HOOKS = ("excepthook", "displayhook", "unraisablehook")
+_LISTS = ("argv", "path", "meta_path", "path_hooks")
+_LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
+_TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+_SIGNALS = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _put_environment(before: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(before)
+    time.tzset()
+
+
+def _put_list(name: str, before: list[Any]) -> None:
+    setattr(sys, name, list(before))
+
+
+def _put_loggers(before: tuple[int, int, list[logging.Handler]]) -> None:
+    logging.root.setLevel(before[0])
+    logging.disable(before[1])
+    logging.root.handlers[:] = before[2]
+
+
+def _half_full() -> bool:
+    """Whether half of the files that the process may open are open, or more."""
+    with contextlib.suppress(OSError):
+        return len(os.listdir("/dev/fd")) > resource.getrlimit(resource.RLIMIT_NOFILE)[0] / 2
+    return False
+
+
+_Part = tuple[Callable[[], Any], Callable[[Any], Any]]
+
+
+def _for_each(
+    names: Iterable[Any], read: Callable[[Any], Any], put: Callable[[Any, Any], Any]
+) -> list[_Part]:
+    return [(partial(read, name), partial(put, name)) for name in names]
+
+
+def _attribute(name: str) -> Any:
+    return getattr(sys, name)
+
+
+def _set_attribute(name: str, value: Any) -> None:
+    setattr(sys, name, value)
+
+
+# How each is read and put back.
+_PARTS: list[_Part] = [
+    (os.getcwd, os.chdir),
+    (lambda: dict(os.environ), _put_environment),
+    (_umask, os.umask),
+    (lambda: os.getpriority(os.PRIO_PROCESS, 0), lambda v: os.setpriority(os.PRIO_PROCESS, 0, v)),
+    (lambda: locale.setlocale(locale.LC_ALL), lambda v: locale.setlocale(locale.LC_ALL, v)),
+    (sys.getrecursionlimit, sys.setrecursionlimit),
+    (socket.getdefaulttimeout, socket.setdefaulttimeout),
+    (gc.get_threshold, lambda value: gc.set_threshold(*value)),
+    (gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
+    (lambda: tempfile.tempdir, lambda value: setattr(tempfile, "tempdir", value)),
+    (
+        lambda: (logging.root.level, logging.root.manager.disable, logging.root.handlers[:]),
+        _put_loggers,
+    ),
+    (
+        lambda: signal.pthread_sigmask(signal.SIG_BLOCK, ()),
+        lambda value: signal.pthread_sigmask(signal.SIG_SETMASK, value),
+    ),
+    *_for_each((*_STREAMS, *_HOOKS), _attribute, _set_attribute),
+    *_for_each(_LISTS, lambda name: list(_attribute(name)), _put_list),
+    *_for_each(_TIMERS, signal.getitimer, lambda timer, value: signal.setitimer(timer, *value)),
+    *_for_each(_SIGNALS, signal.getsignal, signal.signal),
+    *_for_each(_LIMITS, resource.getrlimit, resource.setrlimit),
+]
+if hasattr(os, "sched_setaffinity"):
+    _PARTS.append((lambda: os.sched_getaffinity(0), lambda cpus: os.sched_setaffinity(0, cpus)))
+
+
+class ProcessState:
+    """How this process is before a trial."""
+
+    def __init__(self) -> None:
+        self._before = [read() for read, _ in _PARTS]
+        self._threads = set(threading.enumerate())
+        self._alone = _childless()
+
+    def put_back(self) -> bool:
+        """Put back what the trial has changed; False if it has left what cannot be."""
+        for (read, put), before in zip(_PARTS, self._before, strict=True):
+            if not _is(read, before):
+                with contextlib.suppress(Exception):
+                    put(before)
+        left = {t for t in threading.enumerate() if t.name != HEARTBEAT} - self._threads
+        return (
+            all(_is(read, before) for (read, _), before in zip(_PARTS, self._before, strict=True))
+            and not any(getattr(_attribute(name), "closed", False) for name in _STREAMS)
+            and not left
+            and (_childless() or not self._alone)
+            and not _half_full()
+        )
+
+
+def _is(read: Callable[[], Any], before: Any) -> bool:
+    try:
+        return bool(read() == before)
+    except Exception:  # the current directory is gone, say
+        return False
+
+
+def _childless() -> bool:
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return True
+    return False
