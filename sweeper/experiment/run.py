@@ -317,6 +317,7 @@ class Run:
 
     def note_source(self, source: Source) -> None:
         """This attempt runs these texts: more of the program was loaded since it began."""
+        self.lease.check()
         self._record["attempts"][-1]["source"] = source.keep(self.path.parent.parent)
 
     def leave(self, why: str = "left for another run") -> None:
@@ -354,5 +355,5 @@ class Run:
 def _summary(paths: RunPaths) -> dict[str, Any]:
     try:
         return files.read_json(paths.performances) or {}
-    except TreeError:
+    except files.TornFile:
         return {}
