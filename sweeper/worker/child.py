@@ -84,8 +84,11 @@ def run_trial(request: TrialRequest, train: TrainFunction, send: Callable[[Messa
     try:
         run = trial.open_run(request)
         send(trial.opened(run))
-        with run.capture_output():
-            end = _train(run, request, train, send)
+        if run.reopened:
+            end = trial.over(run)
+        else:
+            with run.capture_output():
+                end = _train(run, request, train, send)
     except (SweeperError, OSError) as error:
         end = trial.abandon(run, error)
     finally:
