@@ -22,7 +22,7 @@ from sweeper.sweepfile import (
     check_early_terminate,
     check_program,
 )
-from sweeper.tree import Choices, PlannedTrial, RunRecord, Tree, files
+from sweeper.tree import Choices, Lease, PlannedTrial, RunRecord, Tree, files
 from sweeper.worker import ServerControl, Session, end_marked, import_in_doubt, session_of
 
 from . import cluster
@@ -115,6 +115,7 @@ def launch(
             )
             chosen: Iterator[PlannedTrial | None] = plan if adaptive is None else adaptive
             todo = (item for item in chosen if item is None or item.state in ("new", "resumed"))
+            owned = stack.enter_context(contextlib.ExitStack())  # until nothing trains any more
             # The server imports the train module beside Ray's start: both take seconds.
             stack.callback(shutil.rmtree, session.directory, ignore_errors=True)
             signals.at_once = partial(_end_all, session)
@@ -137,7 +138,9 @@ def launch(
 
             server.wait_ready()
             slots = cluster.check_resources(ray, sweep.resources.cpu, sweep.resources.gpu)
-            stack.callback(acquire_sweep(home).release)
+            lease = acquire_sweep(home)
+            owned.callback(lease.release)
+            owned.callback(_say_interrupted, tree, sweep.sweep_name, signals, lease)
             tree.tidy()
             files.write_bytes(home / "sweep.yaml", sweep.to_yaml().encode())
             if choices != Choices():
@@ -146,33 +149,34 @@ def launch(
             most = [n for n in (total, sweep.budget.trials) if n is not None]
             listener.started(min(most, default=None))
             slots = min(slots, sweep.parallel or slots, total or slots)
-            scratch = home / "ray"
-            shutil.rmtree(scratch, ignore_errors=True)  # a launch that was killed left it
+            shutil.rmtree(home / "ray", ignore_errors=True)  # of those who had the lease before
+            scratch = home / "ray" / str(lease.number)
             disk.prune()
             searcher = TuneSearcher(todo, partial(trial_request, sweep, session.mode), conditions)
             ray_log = cluster.where_ray_logs(ray, address)
             callback = LaunchCallback(
-                searcher, conditions, disk, listener, tree, score, adaptive, ray_log
+                searcher, conditions, disk, listener, tree, score, adaptive, ray_log, lease
             )
             scheduler = scheduler_for(sweep, tree, adaptive)
-            tuner = make_tuner(sweep, session, slots, scratch, searcher, scheduler, callback)
+            tuner = make_tuner(sweep, session, slots, lease, scratch, searcher, scheduler, callback)
             try:
                 tuner.fit()
                 if not signals.received:
                     callback.all_ended()
             except Exception as error:  # Tune's view is an opinion: the tree is the record
+                lease.check()
                 if not signals.received:
                     logger.warning("Ray Tune ended early: %s", error)
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    scratch.parent.rmdir()
         except BaseException:
             # Ray's native code may turn what a signal handler raises into an error of its own.
             if not signals.received:
                 raise
         finally:
             signals.unwinding = True
-    if signals.received:
-        _say_interrupted(Tree(sweep.base_dir), sweep.sweep_name, signals.received)
     if signals.received == signal.SIGALRM:
         return Ending(f"the budget of {sweep.budget.wall:g} s is spent", early=True)
     if signals.received:
@@ -200,16 +204,16 @@ def _adaptive(
     return Population(sweep, tree, searcher, planned, score, conditions.has_room, children)
 
 
-def _say_interrupted(tree: Tree, sweep_name: str, signum: int) -> None:
+def _say_interrupted(tree: Tree, sweep_name: str, signals: LaunchSignals, lease: Lease) -> None:
     """In the runs of train functions, which were killed; a script's keeper has done it."""
-    why = f"the launch got {signal.Signals(signum).name}"
-    if signum == signal.SIGALRM:
+    if not signals.received or not lease.held:
+        return
+    why = f"the launch got {signal.Signals(signals.received).name}"
+    if signals.received == signal.SIGALRM:
         why = "the budget of time is spent"
-    for record in (*tree.all_runs(), *tree.debug.all_runs()):
-        if record.sweep != sweep_name or record.status != "interrupted":
-            continue
+    for record in tree.runs_of(sweep_name):
         attempts = record.provenance.get("attempts")
-        if attempts and attempts[-1].get("ended") is None:
+        if record.outcome is None and attempts and attempts[-1].get("ended") is None:
             with contextlib.suppress(SweeperError):
                 interrupt_run(record.path, why)
 
