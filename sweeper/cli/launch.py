@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from sweeper.sweepfile import Sweep
 
 LARGE = 1000  # trials: ask first
+_STATES = ("new", "resumed", "reused", "failed", "unreadable")
 
 
 @click.command(cls=RerunCommand)
@@ -110,7 +111,7 @@ def _launch(given: dict[str, Any], signals: LaunchSignals | None) -> int:
         say(f"sweeper: {note}")
     if not endless:
         plan = known
-        words = [f"{counts[s]} {s}" for s in ("new", "resumed", "reused", "failed") if counts[s]]
+        words = [f"{counts[s]} {s}" for s in _STATES if counts[s]]
         if sweep.adaptive and (unchosen or size is None):
             words.append(f"{'more' if size is None else unchosen} to be chosen by {sweep.chooser}")
         many = counted(len(known), "trial")
@@ -211,8 +212,9 @@ def _conclude(
     except TreeError as error:  # on storage that can only be read, all else is still told
         say(f"sweeper: {error}")
     for entry in index.entries:
-        if entry.listed and entry.failed:
-            say(f"trial {entry.trial} {entry.status}: {entry.error}\n    {entry.log}")
+        if entry.listed and (entry.failed or entry.unreadable):
+            log = f"\n    {entry.log}" if entry.log else ""
+            say(f"trial {entry.trial} {entry.status}: {entry.error}{log}")
     say(index.counts_in_words() if index.entries else "nothing run")
     for text in index.notes:
         if text != said:

@@ -92,13 +92,15 @@ def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "ta
     columns += [*formatting.param_columns(names), formatting.DIRECTORY]
     head = {"sweep": sweep.sweep_name, "size": size, "points": sweep.points()}
     counts: Counter[str] = Counter()
-    made_by_others, older = [], []
+    made_by_others, older, unreadable = [], [], []
     estimator, limit = Estimator(sweep), _shown_limit(sweep)
     with formatting.writer(format_, head, columns, PLAN_FIELDS, names.all) as writer:
         for item in itertools.islice(planned, limit):
             counts[item.state] += 1
             if item.state == "other":
                 made_by_others.append(item)
+            elif item.error is not None:
+                unreadable.append(f"trial {item.trial.index} unreadable: {item.error}")
             elif item.changed and item.run is not None:
                 older.append((item.trial.index, item.run))
             estimator.add(item)
@@ -121,6 +123,8 @@ def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "ta
         say(f"too many to launch; these are the first {limit}: -n shows more or fewer")
     if left is not None and left.seconds:
         say(_estimate_in_words(left))
+    for text in unreadable:
+        say(f"sweeper: {text}")
     note = older_text_note(sweep, older)
     if note:
         say(f"sweeper: {note}")

@@ -65,9 +65,10 @@ def status(target: Path, format_: str, **given: Any) -> None:
             writer.add(row)
     if format_ == "table":
         for row in rows:
-            if row["log"]:
+            if row["log"] or row["error"]:
                 why = row["error"] or "no error recorded"
-                print(f"trial {row['trial']} {row['status']}: {why}\n  {row['log']}")
+                log = f"\n  {row['log']}" if row["log"] else ""
+                print(f"trial {row['trial']} {row['status']}: {why}{log}")
 
 
 @click.command()
@@ -110,6 +111,9 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
     if not ranked:
         check_metric(metric, index.records())
         say(f"{index.title}: {nothing_to_rank(index, metric)}")
+    for entry in index.entries:
+        if entry.unreadable is not None:
+            say(f"sweeper: trial {entry.trial} is left out: {entry.unreadable}")
     _say_torn(item.record for item in ranked)
     rows = [best_row(item, index.repeated) for item in ranked]
     names = index.parameters()

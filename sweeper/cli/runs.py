@@ -35,6 +35,8 @@ def logs(target: Path, trial: str, follow: bool, **given: Any) -> None:
 
     entry = find_entry(open_target(target, given), trial)
     if entry.record is None:
+        if entry.unreadable is not None:
+            raise entry.unreadable
         raise UsageError(f"trial {trial}: pending, so it has no output yet; `sweeper status` shows")
     path = entry.record.paths.output
     if not follow and not path.is_file():
@@ -46,15 +48,16 @@ def logs(target: Path, trial: str, follow: bool, **given: Any) -> None:
 
 def _output(record: RunRecord, follow: bool) -> Iterator[bytes]:
     """The bytes of a run's output.log; with ``follow`` until the run is running no more."""
-    from sweeper.tree import RunRecord
+    from sweeper.tree import RunRecord, files
 
     place = 0
     while True:
         # Asked before reading: what a run wrote before it ended is then always printed.
         now = RunRecord(record.base, record.experiment, record.run)
         running = follow and now.status == "running"
-        if record.paths.output.is_file():
-            with open(record.paths.output, "rb") as file:
+        path = record.paths.output
+        if path.is_file():
+            with files.tree_errors("read", path), open(path, "rb") as file:
                 file.seek(place)
                 while data := file.read(1 << 16):
                     place += len(data)

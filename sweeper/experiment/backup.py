@@ -91,7 +91,7 @@ class BackupStore:
         found = [self._newest("epoch")]
         for kind in ("state", "fit"):
             for name in self.names(kind)[:1]:
-                with contextlib.suppress(TreeError, TypeError, ValueError):
+                with contextlib.suppress(files.TornFile, TypeError, ValueError):
                     manifest = files.read_json(self.root / name / "state.json") or {}
                     found.append(int(manifest.get("epoch", 0)))
         return max(found)
@@ -144,7 +144,7 @@ class BackupStore:
         """Remove what there is of this fit and of later ones."""
         for name in self.names("fit") + self.names():
             manifest: dict[str, Any] = {}
-            with contextlib.suppress(TreeError):
+            with contextlib.suppress(files.TornFile):
                 manifest = files.read_json(self.root / name / "state.json") or {}
             if manifest.get("state", {}).get("fit", fit) >= fit:
                 files.remove(self.root / name)
@@ -185,7 +185,7 @@ class BackupStore:
                 is_end=path.name.startswith("fit-"),
             )
         except Exception as error:  # zipfile, zlib, numpy and json each raise their own
-            raise files.TornFile(path / "arrays.npz", f"{type(error).__name__}: {error}") from error
+            raise files.torn(path / "arrays.npz", error) from error
 
     def _is_ours(self, manifest: Mapping[str, Any]) -> bool:
         owner = manifest.get("owner")
@@ -213,7 +213,7 @@ class BackupStore:
                 if _sums(path / "data") != manifest.get("files"):
                     raise files.TornFile(path, "files that differ from those saved")
                 return path / "data", int(manifest["epoch"])
-            except (files.TornFile, OSError, KeyError, ValueError) as error:
+            except (files.TornFile, KeyError, ValueError) as error:
                 self.reject(path, str(error))
         return None
 
@@ -293,17 +293,12 @@ def _decode(encoded: Mapping[str, Any], described: Mapping[str, Any]) -> dict[st
     return arrays
 
 
-def _files(root: Path) -> list[Path]:
-    return sorted(path for path in root.rglob("*") if path.is_file())
-
-
 def _sums(root: Path) -> dict[str, list[int]]:
     """The size and CRC-32 of every file below ``root``, by its path from there."""
-    contents = ((path, path.read_bytes()) for path in _files(root))
-    return {str(path.relative_to(root)): [len(d), zlib.crc32(d)] for path, d in contents}
+    return {name: [len(d), zlib.crc32(d)] for name, d in files.contents(root)}
 
 
 def sync_files(root: Path) -> None:
     """Flush the files below ``root`` to disk."""
-    for path in _files(root):
+    for path in (path for path in root.rglob("*") if path.is_file()):
         files.sync(path)

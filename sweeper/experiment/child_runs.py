@@ -100,7 +100,7 @@ def _state(parent: RunRecord) -> tuple[dict[str, Any], list[Path]] | None:
 
 def _usable(path: Path) -> dict[str, Any] | None:
     """What ``state.json`` says of a backup after a whole epoch from which training can go on."""
-    with contextlib.suppress(TreeError, OSError):
+    with contextlib.suppress(files.TornFile, FileNotFoundError):
         manifest = files.read_json(path / "state.json")
         if manifest is None or manifest.get("batch") or not manifest.get("epoch"):
             return None

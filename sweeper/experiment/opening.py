@@ -11,6 +11,7 @@ from sweeper.errors import TreeError
 from sweeper.tree import (
     Lease,
     Monitored,
+    ProgramCheck,
     RunPaths,
     RunRecord,
     Tree,
@@ -18,6 +19,7 @@ from sweeper.tree import (
     is_self,
     living_owner,
     plain,
+    runs_of_replicate,
     runs_of_trial,
     trial_state,
 )
@@ -54,17 +56,20 @@ def open_trial(
 ) -> Run:
     """Continue the unfinished run of a sweep's trial, or make its first one.
 
+    Where a good one lies in the tree that one is given, ``reopened``: nothing is trained twice.
     ``passed_over`` are runs (names) that are not the trial's; a new run goes on where
     ``continues``, a failed one of these, was backed up. Raises RunBusy if a living process owns it
-    and not ``take_over``.
+    and not ``take_over``, TreeError where a run cannot be read that may be the trial's.
     """
     while True:
         experiment = tree.find(params, monitored)
         directory = tree.paths.experiment(experiment)
         if files.exists(directory):
             with locked(directory):
-                record = _unfinished(tree, experiment, origin, passed_over)
+                state, record = _there(tree, experiment, origin, passed_over)
                 if record is not None:
+                    if state == "reused":
+                        return reopen(record, settings)
                     try:
                         run = continue_run(record, settings, origin, params, take_over)
                     except TreeError:
@@ -77,14 +82,15 @@ def open_trial(
         with stage(tree, params, monitored, origin) as staged, locked(directory):
             if tree.find(params, monitored) != experiment:
                 continue
-            if _unfinished(tree, experiment, origin, passed_over) is not None:
+            if _there(tree, experiment, origin, passed_over)[1] is not None:
                 continue
             if continues is not None:
                 go_on_from(RunRecord(tree.base, experiment, continues), staged)
             path = give_name(tree, experiment, staged)
             run = Run(RunPaths(path), staged.record, staged.params, staged.lease, settings)
-            rival = _unfinished(tree, experiment, origin, passed_over, oldest=True)
-            if rival is None or rival.path == run.path:
+            rivals, _ = _runs_there(tree, experiment, origin, passed_over)
+            oldest = next(r for r in rivals if r.outcome is None and r.sweep == origin.sweep)
+            if oldest.path == run.path:
                 return run
             # Only where the storage has no locks: two made the trial's run, the older one stays.
             # Out of sight first, and owned until then: nobody shall continue what is removed.
@@ -161,27 +167,26 @@ def _mend(record: RunRecord, params: Mapping[str, Any] | None) -> None:
         vars(record).pop("params", None)
 
 
-def _unfinished(
-    tree: Tree,
-    experiment: str,
-    origin: Origin,
-    passed_over: Collection[str],
-    oldest: bool = False,
-) -> RunRecord | None:
-    if origin.sweep is None:
-        return None
-    runs = [
-        run
-        for run in tree.runs(experiment)
-        if run.replicate == origin.replicate
-        and run.sweep == origin.sweep
-        and run.run not in passed_over
-    ]
-    runs = runs_of_trial(runs, origin.sweep, origin.trial)
-    if oldest:
-        return next((run for run in runs if run.outcome is None), None)
-    state, record = trial_state(runs, origin.sweep, origin.trial)
-    return record if state == "resumed" else None
+def _there(
+    tree: Tree, experiment: str, origin: Origin, passed_over: Collection[str]
+) -> tuple[str, RunRecord | None]:
+    """The run that is the trial's, if there is one: ``reused`` as it is, or to be ``resumed``."""
+    runs, unreadable = _runs_there(tree, experiment, origin, passed_over)
+    state, record = trial_state(runs, str(origin.sweep), origin.trial)
+    if unreadable is not None and state != "reused":
+        raise unreadable
+    return state, record if state in ("reused", "resumed") else None
+
+
+def _runs_there(
+    tree: Tree, experiment: str, origin: Origin, passed_over: Collection[str]
+) -> tuple[list[RunRecord], TreeError | None]:
+    left = [run for run in tree.runs(experiment) if run.run not in passed_over]
+    runs, unreadable = runs_of_replicate(left, origin.replicate)
+    if origin.program is not None and any(run.sweep != origin.sweep for run in runs):
+        check = ProgramCheck(origin.program)  # since the plan was made others may have come
+        runs = [r for r in runs if r.sweep == origin.sweep or check.belonging(r) != "other"]
+    return runs_of_trial(runs, str(origin.sweep), origin.trial), unreadable
 
 
 def adopt_run(path: Path, lease: Lease | int, settings: Settings, *, elapsed: float) -> Run:

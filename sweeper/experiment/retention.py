@@ -96,7 +96,8 @@ def prune_checkpoints(
     sweep. Runs without an outcome are left alone, as they may still become the best, and so are
     runs that never logged the metric. Raises UsageError if nothing says which values are better.
     """
-    records = [r for r in (tree.all_runs() if runs is None else runs) if r.outcome is not None]
+    told = (r for r in (tree.all_runs() if runs is None else runs) if r.unreadable is None)
+    records = [r for r in told if r.outcome is not None]
     ranked = [(rank, r) for r in records if (rank := _rank(r, metric, mode)) is not None]
     removed = []
     for _, record in sorted(ranked, key=lambda pair: pair[0])[keep:]:

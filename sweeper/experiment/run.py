@@ -321,6 +321,7 @@ class Run:
 
     def note_source(self, source: Source) -> None:
         """This attempt runs these texts: more of the program was loaded since it began."""
+        self.lease.check()
         self._record["attempts"][-1]["source"] = source.keep(self.path.parent.parent)
 
     def note_peak(self, peak: int | None) -> None:
@@ -371,5 +372,5 @@ class Run:
 def _summary(paths: RunPaths) -> dict[str, Any]:
     try:
         return files.read_json(paths.performances) or {}
-    except TreeError:
+    except files.TornFile:
         return {}

@@ -26,8 +26,8 @@ class DiskUsage:
         self._with_models: list[RunRecord] = []
         if self._top is None and sweep.budget.disk is None:
             return
-        for record in tree.all_runs():
-            if record.sweep == sweep.sweep_name and record.outcome is not None:
+        for record in tree.runs_of(sweep.sweep_name):
+            if record.outcome is not None:
                 self._add(record)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -66,7 +67,7 @@ class Driver:
 
             server.wait_ready()
             slots = cluster.check_resources(ray, sweep.resources.cpu, sweep.resources.gpu)
-            with acquire_sweep(home):
+            with acquire_sweep(home) as lease:
                 tree.tidy()
                 files.write_bytes(home / "sweep.yaml", sweep.to_yaml().encode())
                 if self.choices != Choices():
@@ -74,8 +75,8 @@ class Driver:
                 most = [n for n in (self.total, sweep.budget.trials) if n is not None]
                 guardian.started(min(most, default=None))
                 slots = min(slots, sweep.parallel or slots, self.total or slots)
-                scratch = home / "ray"
-                shutil.rmtree(scratch, ignore_errors=True)  # a launch that was killed left it
+                shutil.rmtree(home / "ray", ignore_errors=True)  # of those who had the lease before
+                scratch = home / "ray" / str(lease.number)
                 disk.prune()
                 request = partial(trial_request, sweep, self.session.mode)
                 searcher = TuneSearcher(todo, request, conditions)
@@ -84,27 +85,23 @@ class Driver:
                 searcher.avoid = faults.left_out.keys()
                 ray_log = cluster.where_ray_logs(ray, self.address)
                 callback = LaunchCallback(
-                    searcher,
-                    conditions,
-                    faults,
-                    disk,
-                    guardian,
-                    tree,
-                    self.score,
-                    adaptive,
-                    ray_log,
-                )
+                    searcher, conditions, faults, disk, guardian, tree, self.score, adaptive,
+                    ray_log, lease,
+                )  # fmt: skip
                 scheduler = scheduler_for(sweep, tree, adaptive)
                 tuner = make_tuner(
-                    sweep, self.session, slots, scratch, searcher, scheduler, callback
+                    sweep, self.session, slots, lease, scratch, searcher, scheduler, callback
                 )
                 try:
                     tuner.fit()
                     callback.all_ended()
                 except Exception as error:  # Tune's view is an opinion: the tree is the record
+                    lease.check()
                     logger.warning("Ray Tune ended early: %s", error)
                 finally:
                     shutil.rmtree(scratch, ignore_errors=True)
+                    with contextlib.suppress(OSError):
+                        scratch.parent.rmdir()
             if conditions.fatal:
                 raise UsageError(conditions.fatal)
             guardian.ended(conditions.reason, conditions.early)

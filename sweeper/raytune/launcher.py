@@ -85,10 +85,8 @@ def launch(
 
 def _say_interrupted(tree: Tree, sweep_name: str, why: str) -> None:
     """In the runs of train functions, which were killed; a script's keeper has done it."""
-    for record in (*tree.all_runs(), *tree.debug.all_runs()):
-        if record.sweep != sweep_name or record.status != "interrupted":
-            continue
+    for record in tree.runs_of(sweep_name):
         attempts = record.provenance.get("attempts")
-        if attempts and attempts[-1].get("ended") is None:
+        if record.outcome is None and attempts and attempts[-1].get("ended") is None:
             with contextlib.suppress(SweeperError):
                 interrupt_run(record.path, why)

@@ -12,7 +12,7 @@ from ray import tune
 
 from sweeper.experiment import close_run
 from sweeper.search import AdaptivePlan
-from sweeper.tree import RunRecord, Tree
+from sweeper.tree import Lease, RunRecord, Tree
 
 from .disk import DiskUsage
 from .faults import Faults, in_words
@@ -24,12 +24,16 @@ logger = logging.getLogger("sweeper.raytune")
 
 
 def _exceptions_logged(hook: Callable[..., None]) -> Callable[..., None]:
-    """An exception in any hook would end the whole sweep: log it instead."""
+    """An exception in any hook would end the whole sweep: log it instead.
+
+    One alone is to end it: that another launch has taken the sweep over.
+    """
 
     @functools.wraps(hook)
-    def guarded(*args: Any, **kwargs: Any) -> None:
+    def guarded(self: LaunchCallback, *args: Any, **kwargs: Any) -> None:
+        self.lease.check()
         try:
-            hook(*args, **kwargs)
+            hook(self, *args, **kwargs)
         except Exception:
             logger.exception("the listener of the launch failed")
 
@@ -40,7 +44,8 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
     """Tells the stop conditions, the searcher and the listener what becomes of each trial.
 
     ``score`` is the value of the metric that a run counts with; ``adaptive`` is the plan of a sweep
-    whose searcher learns from it. ``ray_log`` says where to read what Ray says.
+    whose searcher learns from it. ``ray_log`` says where to read what Ray says. ``lease`` is the
+    launch's, of the sweep: once that is gone it touches no run any more, and raises.
     """
 
     def __init__(
@@ -54,7 +59,9 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
         score: Callable[[RunRecord], float | None],
         adaptive: AdaptivePlan | None,
         ray_log: str,
+        lease: Lease,
     ) -> None:
+        self.lease = lease
         self._searcher = searcher
         self._conditions = conditions
         self._faults = faults
@@ -69,6 +76,10 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its callbacks for a restore that we never do
+
+    @_exceptions_logged
+    def on_step_begin(self, iteration: int, trials: Any, **info: Any) -> None:
+        """Several times a second, whatever the trials do."""
 
     @_exceptions_logged
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
@@ -175,6 +186,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
             metric.name in row
             for tree in (self._tree, self._tree.debug)
             for record in tree.all_runs()
+            if record.unreadable is None
             for row in record.rows
         )
 

@@ -80,10 +80,7 @@ def _earlier_values(sweep: Sweep, tree: Tree) -> Iterator[tuple[str, list[float]
     """
     assert sweep.metric is not None
     name = sweep.metric.name
-    for place in (tree, tree.debug):
-        for record in place.all_runs():
-            if record.sweep == sweep.sweep_name and (
-                record.outcome or not begins_again(record.paths)
-            ):
-                values = [row[name] for row in record.rows if name in row]
-                yield f"{record.experiment}/{record.run}", values
+    for record in tree.runs_of(sweep.sweep_name):
+        if record.outcome or not begins_again(record.paths):
+            values = [row[name] for row in record.rows if name in row]
+            yield f"{record.experiment}/{record.run}", values

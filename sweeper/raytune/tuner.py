@@ -11,7 +11,7 @@ from ray import tune
 from ray.tune.schedulers import TrialScheduler
 
 from sweeper.sweepfile import Sweep
-from sweeper.tree import files
+from sweeper.tree import Lease, files
 from sweeper.worker import Session
 
 from .trial_requests import sweep_request
@@ -31,15 +31,20 @@ def make_tuner(
     sweep: Sweep,
     session: Session,
     slots: int,
+    lease: Lease,
     scratch: Path,
     searcher: TuneSearcher,
     scheduler: TrialScheduler | None,
     callback: LaunchCallback,
 ) -> tune.Tuner:
-    """The tuner that runs ``slots`` trials at a time; ``scratch`` is a directory of its own."""
+    """The tuner that runs ``slots`` trials at a time; ``scratch`` is a directory of its own.
+
+    ``lease`` is the launch's, of the sweep: without it no worker opens a run.
+    """
     workers = scratch / "workers"  # each that is up leaves a file there
     files.make_directory(workers)
     shared = {**sweep_request(sweep), "slots": slots, "workers": str(workers)}
+    shared["lease"] = lease.number
     trainable = tune.with_parameters(
         SweepTrainable, session=session.to_json(), sweep=json.dumps(shared)
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweeper.errors import TreeError
 from sweeper.tree import FAILED, PlannedTrial, RunChooser, RunRecord, Tree, plan_known
+from sweeper.wording import counted
 
 from .flat import ParameterNames
 from .programs import older_text_note, other_program_note
@@ -26,6 +28,7 @@ STATUSES = (
     "out-of-memory",
     "timed-out",
     "pruned",
+    "unreadable",
 )
 """Every status a trial can have: an outcome, or what the evidence says while there is none."""
 
@@ -39,7 +42,8 @@ class Entry:
 
     ``trial`` is None for a run that no sweep asked for. ``listed`` is False for a run that the
     sweep made but whose trial its file no longer enumerates. ``sweep`` is the sweep whose trial it
-    is: replicates of one experiment in one sweep are ranked together.
+    is: replicates of one experiment in one sweep are ranked together. ``unreadable`` says why its
+    run, which is then None, cannot be read: nobody knows how it stands.
     """
 
     trial: int | None
@@ -49,10 +53,13 @@ class Entry:
     record: RunRecord | None
     listed: bool = True
     sweep: str | None = None
+    unreadable: TreeError | None = None
 
     @property
     def status(self) -> str:
         """One of :data:`STATUSES`."""
+        if self.unreadable is not None:
+            return "unreadable"
         return self.record.status if self.record is not None else "pending"
 
     @property
@@ -97,7 +104,9 @@ class Entry:
 
     @property
     def error(self) -> str | None:
-        """The exception that ended the run, on one line; None if none did."""
+        """The exception that ended the run, or kept it from being read, on one line; or None."""
+        if self.unreadable is not None:
+            return str(self.unreadable)
         error = ((self.record.outcome if self.record else None) or {}).get("error")
         if not isinstance(error, dict):
             return str(error) if error else None
@@ -187,7 +196,7 @@ def index_sweep(sweep: Sweep, tree: Tree | None = None) -> Index:
     entries = [_planned_entry(item, name) for item in plan]
     known = {(entry.experiment, entry.replicate) for entry in entries}
     seen = {entry.record for entry in entries}
-    rest = [record for record in tree.all_runs() if record not in seen]
+    rest, hidden = _told(record for record in tree.all_runs() if record not in seen)
     unlisted = [r for r in rest if r.sweep == name and (r.experiment, r.replicate) not in known]
     others = [item.run for item in plan if item.state == "other" and item.run is not None]
     others += [record for record in unlisted if chooser.is_other(record)]
@@ -201,6 +210,7 @@ def index_sweep(sweep: Sweep, tree: Tree | None = None) -> Index:
         _inexact_note(entries),
         other_program_note(sweep, others),
         older_text_note(sweep, [(trial, record) for record, trial in older.items() if record]),
+        _hidden_note([r for r in hidden if r.experiment not in {e.experiment for e in entries}]),
     )
     unreadable = [record for record in rest if not record.provenance]
     return Index(
@@ -227,8 +237,43 @@ def _inexact_note(entries: Iterable[Entry]) -> str | None:
 def _planned_entry(item: PlannedTrial, sweep_name: str) -> Entry:
     """With what the run was given, if there is one: the file may say other than it trained with."""
     trial, run = item.trial, None if item.state == "other" else item.run
+    error = item.error or (None if run is None else _error(run))
     params = (run.params if run is not None else None) or trial.params
-    return Entry(trial.index, trial.replicate, params, item.experiment, run, sweep=sweep_name)
+    return Entry(
+        trial.index,
+        trial.replicate,
+        params,
+        item.experiment,
+        None if error else run,
+        sweep=sweep_name,
+        unreadable=error,
+    )
+
+
+def _error(record: RunRecord) -> TreeError | None:
+    """What keeps one from reading all that a run is shown with."""
+    try:
+        for read in ("status", "torn"):
+            getattr(record, read)
+    except TreeError as error:
+        return error
+    return None
+
+
+def _told(records: Iterable[RunRecord]) -> tuple[list[RunRecord], list[RunRecord]]:
+    """The runs of which one can tell whose they are, and the others."""
+    told: list[RunRecord] = []
+    hidden: list[RunRecord] = []
+    for record in records:
+        (told if record.unreadable is None else hidden).append(record)
+    return told, hidden
+
+
+def _hidden_note(hidden: Sequence[RunRecord]) -> str | None:
+    if not hidden:
+        return None
+    many = counted(len(hidden), "run")
+    return f"{many} cannot be read, perhaps of this sweep: {hidden[0].unreadable}"
 
 
 def _good(record: RunRecord) -> bool:
@@ -237,13 +282,14 @@ def _good(record: RunRecord) -> bool:
 
 def index_directory(tree: Tree, name: str, sweep_name: str | None = None) -> Index:
     """All runs of ``tree``, or those that say they belong to ``sweep_name``, in order of trial."""
-    records = list(tree.all_runs())
+    records, hidden = _told(tree.all_runs())
     if sweep_name is None:
         entries = [_entry(record, listed=True) for record in records]
     else:
         entries = _newest((r for r in records if r.sweep == sweep_name), listed=True)
     unreadable = [record for record in records if not record.provenance]
-    return Index(name, tree.base, entries, unreadable=unreadable)
+    notes = [note for note in (_hidden_note(hidden),) if note]
+    return Index(name, tree.base, entries, notes=notes, unreadable=unreadable)
 
 
 def _trial(record: RunRecord) -> int:
@@ -251,14 +297,16 @@ def _trial(record: RunRecord) -> int:
 
 
 def _entry(record: RunRecord, listed: bool) -> Entry:
+    error = _error(record)
     return Entry(
         record.trial,
         record.replicate,
         record.params,
         record.experiment,
-        record,
+        None if error else record,
         listed,
         record.sweep,
+        error,
     )
 
 

@@ -31,7 +31,7 @@ def trial_row(entry: Entry, metric: Metric | None) -> dict[str, Any]:
     """What ``status --json`` says of a trial; the paths are absolute.
 
     ``value`` and ``epoch``: the metric's and where it was reached, None without a score.
-    ``error`` and ``log``: of a trial that failed, else None.
+    ``error`` and ``log``: of a trial that failed, else None; ``error`` of one that cannot be read.
     """
     found = entry_score(entry, metric)
     return {
@@ -46,7 +46,7 @@ def trial_row(entry: Entry, metric: Metric | None) -> dict[str, Any]:
         "epoch": found.epoch if found else None,
         "elapsed": entry.record.elapsed if entry.record else 0.0,
         "path": str(entry.path) if entry.path else None,
-        "error": entry.error if entry.failed else None,
+        "error": entry.error if entry.failed or entry.unreadable else None,
         "log": str(entry.log) if entry.failed else None,
     }
 

@@ -178,8 +178,7 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
         todo = []
         for replicate in range(sweep.repeats):
             trial = sweep.trial_of(self._next + replicate, params, replicate)
-            mine = [run for run in runs if run.replicate == replicate]
-            planned = self._chooser.plan(trial, experiment, mine)
+            planned = self._chooser.plan(trial, experiment, runs)
             if planned.state == "reused" and planned.run is not None:
                 self._count(point, self._score(planned.run))
                 continue

@@ -34,10 +34,11 @@ from .planning import (
     next_trial,
     plan_known,
     plan_trials,
+    runs_of_replicate,
     runs_of_trial,
     trial_state,
 )
-from .program import Program, Texts, program_of, read_text, texts_now, texts_of
+from .program import Program, ProgramCheck, Texts, program_of, read_text, texts_now, texts_of
 from .records import FAILED, OUTCOMES, RunRecord, model_epoch
 from .tree import STAGING, Tree
 
@@ -54,6 +55,7 @@ __all__ = [
     "Monitored",
     "PlannedTrial",
     "Program",
+    "ProgramCheck",
     "Row",
     "RunChooser",
     "RunPaths",
@@ -84,6 +86,7 @@ __all__ = [
     "program_of",
     "read_rows",
     "read_text",
+    "runs_of_replicate",
     "runs_of_trial",
     "texts_now",
     "texts_of",

@@ -6,8 +6,6 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sweeper.errors import TreeError
-
 from . import files
 from .records import RunRecord
 from .tree import Tree
@@ -31,12 +29,15 @@ class Choices:
 
     @staticmethod
     def read(tree: Tree, sweep_name: str) -> Choices:
-        """Those of earlier launches; none where there is no file, and of a torn one."""
+        """Those of earlier launches; none where there is no file, and of a torn one.
+
+        Raises TreeError if it cannot be read.
+        """
         path = tree.paths.choices(sweep_name)
         try:
             found = files.read_json(path) or {}
             return Choices(*(frozenset(found.get(key, ())) for key in _KEYS))
-        except (TreeError, TypeError) as error:
+        except (files.TornFile, TypeError) as error:
             log.warning("%s: what --rerun and --reuse said before is lost: %s", path, error)
             return Choices()
 

@@ -85,7 +85,7 @@ def explain(tree: Tree, experiment: str) -> str:
 
     Raises UsageError if the tree has no such experiment.
     """
-    record = next((r for r in tree.runs(experiment) if r.params), None)
+    record = _told(tree, experiment)
     if record is None:
         known = ", ".join(list(tree.experiments())[:5]) or "no experiments"
         raise UsageError(f"{tree.base}: no experiment {experiment!r} with a run; there is {known}")
@@ -102,11 +102,16 @@ def explain(tree: Tree, experiment: str) -> str:
         key=lambda n: sum(x != y for x, y in zip(n.split("-")[1:], digits, strict=True)),
     )
     for name in near[:_NEIGHBOURS]:
-        other = next((r for r in tree.runs(name) if r.params), None)
+        other = _told(tree, name)
         if other is not None:
             lines.append(f"{name} differs in")
             lines += [f"      {d}" for d in diff(record, other) if d.group is not None]
     return "\n".join(lines)
+
+
+def _told(tree: Tree, experiment: str) -> RunRecord | None:
+    runs = tree.runs(experiment)
+    return next((run for run in runs if run.unreadable is None and run.params), None)
 
 
 def _leaves(value: Mapping[str, Any], key: str = "") -> Iterator[tuple[str, Any]]:

@@ -14,47 +14,23 @@ import json
 import math
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sweeper.errors import TreeError
+from .file_errors import TornFile as TornFile
+from .file_errors import storage_error
+from .file_errors import torn as torn
+from .file_errors import tree_errors as tree_errors
 
 _counter = itertools.count()
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _INFINITY = "infinity-" + os.urandom(8).hex()  # no parameter is called that
+_CHUNK = 1 << 16
 
 Guard = Callable[[], None]
 """Called just before a change becomes visible; raises (LeaseLost) to forbid it."""
-
-
-class TornFile(TreeError):
-    """A file was cut or garbled; ``path`` names it."""
-
-    def __init__(self, path: Path, why: str) -> None:
-        self.path = path
-        super().__init__(f"{path}: expected a whole file, found {why}")
-
-
-def _error(action: str, path: Path, error: OSError) -> TreeError:
-    reason = error.strerror or str(error)
-    mend = {
-        errno.ENOSPC: "free some space, then launch again: what was written is whole",
-        errno.EDQUOT: "raise the quota, then launch again: what was written is whole",
-        errno.EROFS: "the storage is read-only: choose another with --storage",
-        errno.EACCES: "mend the permissions, or choose another --storage",
-        errno.ENOENT: "was the directory removed or unmounted?",
-    }.get(error.errno or 0, "look at the storage")
-    return TreeError(f"{path}: cannot {action}: {reason}; {mend}")
-
-
-@contextlib.contextmanager
-def tree_errors(action: str, path: Path) -> Iterator[None]:
-    """Within, an OSError becomes a TreeError that says what could not be done to which file."""
-    try:
-        yield
-    except OSError as error:
-        raise _error(action, path, error) from error
 
 
 def scratch_beside(path: Path) -> Path:
@@ -197,9 +173,6 @@ def _finite(value: Any) -> Any:
     return value
 
 
-_CHUNK = 1 << 16
-
-
 def read_bytes(path: Path | str) -> bytes | None:
     """The content of ``path``, or None where there is no such file. Raises TreeError."""
     try:
@@ -214,7 +187,7 @@ def read_bytes(path: Path | str) -> bytes | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise _error("read", Path(path), error) from error
+        raise storage_error("read", Path(path), error) from error
 
 
 def read_json(path: Path | str) -> dict[str, Any] | None:
@@ -241,12 +214,45 @@ def names(path: Path | str) -> list[str]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise _error("list", Path(path), error) from error
+        raise storage_error("list", Path(path), error) from error
+
+
+def contents(directory: Path) -> Iterator[tuple[str, bytes]]:
+    """Every file below ``directory`` by its path from there; none without it. Raises TreeError."""
+    for name in sorted(names(directory)):
+        path = directory / name
+        if os.path.isdir(path):
+            yield from ((f"{name}/{below}", data) for below, data in contents(path))
+        elif (data := read_bytes(path)) is not None:
+            yield name, data
 
 
 def exists(path: Path) -> bool:
-    """Is there something at ``path``?"""
-    return os.path.lexists(path)
+    """Is there something at ``path``? Raises TreeError where that cannot be told."""
+    with tree_errors("look at", path):
+        try:
+            os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+    return True
+
+
+def modified(path: Path) -> float:
+    """When ``path`` was last touched, by the storage's clock. Raises TreeError."""
+    with tree_errors("look at", path):
+        return os.stat(path).st_mtime
+
+
+def now(directory: Path) -> float:
+    """The time by the clock that dates files there; this machine's if none can be written."""
+    scratch = scratch_beside(directory / "now")
+    try:
+        _write_new(scratch, b"", durable=False)
+        return os.stat(scratch).st_mtime
+    except OSError:
+        return time.time()
+    finally:
+        remove(scratch)
 
 
 def make_directory(path: Path) -> None:

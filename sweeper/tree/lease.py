@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,8 @@ def process_start(pid: int) -> float | None:
     Counted from boot, not from 1970, so that a clock that jumps changes nothing.
     """
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
+        # Our own by another name: /proc may be mounted for other pids than ours.
+        with open(f"/proc/{'self' if pid == os.getpid() else pid}/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
     except OSError:
         if os.path.isdir("/proc/self"):
@@ -85,34 +86,63 @@ def _process_start_portable(pid: int) -> float | None:
         return None
 
 
-def is_alive(owner: dict[str, Any], mtime: float) -> bool:
+def is_self(owner: dict[str, Any]) -> bool:
+    """Is the owner that a lease names this very process?"""
+    return owner.get("pid") == os.getpid() and _is_here(owner) and _runs(owner)
+
+
+def _is_here(owner: dict[str, Any]) -> bool:
+    return all(owner.get(key) == value for key, value in pid_scope().items())
+
+
+def _runs(owner: dict[str, Any]) -> bool:
+    try:
+        started = process_start(int(owner["pid"]))
+        return started is not None and abs(started - float(owner["started"])) < 0.02
+    except (KeyError, TypeError, ValueError):
+        return False
+
+
+def _sees_processes() -> bool:
+    """Does ``/proc`` count as this process does? Not where only the pid namespace was changed."""
+    try:
+        return os.readlink("/proc/self") == str(os.getpid())
+    except OSError:  # no Linux: psutil looks
+        return True
+
+
+def is_alive(owner: dict[str, Any], mtime: float, now: Callable[[], float] = time.time) -> bool:
     """Does the owner that a lease names still live?
 
     On the same host its process is looked for; elsewhere its lease must have been touched within
-    the last ``SILENCE_SECONDS``.
+    the last ``SILENCE_SECONDS``. ``now`` tells the time by the clock that ``mtime`` is of.
     """
-    here = pid_scope()
-    if all(owner.get(key) == value for key, value in here.items()):
-        try:
-            started = process_start(int(owner["pid"]))
-            return started is not None and abs(started - float(owner["started"])) < 0.02
-        except (KeyError, TypeError, ValueError):
-            return False
+    if is_self(owner):
+        return True
+    if _is_here(owner) and _sees_processes():
+        return _runs(owner)
     # A touch from the future is no sign of life either: the clock has jumped since.
-    return abs(time.time() - mtime) < SILENCE_SECONDS
+    return abs(now() - mtime) < SILENCE_SECONDS
 
 
 def living_owner(directory: Path) -> dict[str, Any] | None:
-    """The living owner of ``directory``, as its newest lease says; None if there is none."""
+    """The living owner of ``directory``, as its newest lease says; None if there is none.
+
+    Raises TreeError where that cannot be read.
+    """
     for number in reversed(lease_numbers(directory)):
         path = directory / lease_name(number)
         try:
             owner = files.read_json(path)
-            mtime = path.stat().st_mtime
-        except (TreeError, OSError):
-            continue  # torn or just removed: no sign of life
-        if owner is not None:
-            return owner if is_alive(owner, mtime) else None
+            if owner is not None:
+                # Nobody's own clock is trusted: the storage's own dates the leases.
+                alive = is_alive(owner, files.modified(path), partial(files.now, directory))
+                return owner if alive else None
+        except files.TornFile:
+            continue  # no sign of life
+        except TreeError:
+            if files.exists(path):
+                raise  # else it was removed in this moment
     return None
 
 
@@ -173,13 +203,13 @@ class Lease:
         if not self.held:
             raise LeaseLost(
                 f"{self.directory}: this process (lease {self.number}) does not own it any more: "
-                f"{_new_owner(self.directory)}; stop writing"
+                f"{_new_owner(self.directory)}"
             )
 
     @property
     def held(self) -> bool:
         """Is the directory still ours?"""
-        return os.path.exists(self.path)
+        return files.exists(self.path)
 
     def touch(self) -> None:
         """Show that the owner lives."""
@@ -194,18 +224,17 @@ class Lease:
 
 
 def _new_owner(directory: Path) -> str:
+    gone = [path for path in (directory, *directory.parents) if not files.exists(path)]
+    if gone:
+        return f"{gone[-1]} is gone, renamed or removed: put it back and launch again"
+    owner = None
     with contextlib.suppress(TreeError):
         ended = files.read_json(directory / "outcome.json")
         if ended is not None:
-            return f"its trial has been ended ({ended.get('outcome')})"
-    if not directory.is_dir():
-        return "the directory is gone"
-    return "another process has taken it over, to end it or to continue the work"
-
-
-def is_self(owner: dict[str, Any]) -> bool:
-    """Is the owner that a lease names this very process?"""
-    return owner.get("pid") == os.getpid() and owner.get("host") == pid_scope()["host"]
+            return f"its trial has been ended ({ended.get('outcome')}); stop writing"
+        owner = living_owner(directory)
+    who = f"process {owner.get('pid')} on {owner.get('host')}" if owner else "another process"
+    return f"{who} has taken it over, to end it or to continue the work; stop writing"
 
 
 def _create(directory: Path, number: int, *, durable: bool = True) -> bool:
@@ -250,7 +279,8 @@ class _Keeper:
                 lease.touch()
 
     def forked(self) -> None:
-        # The thread and the right to write stay with the parent.
+        # The thread and the right to write stay with the parent; the pid may count elsewhere.
+        pid_scope.cache_clear()
         self._leases = set()
         self._lock = threading.Lock()
         self._thread = None

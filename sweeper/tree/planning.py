@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweeper.errors import SweeperError
+from sweeper.errors import SweeperError, TreeError
 
 from .choices import Choices
 from .identity import group_canonicals, group_keys
@@ -27,7 +28,8 @@ class PlannedTrial:
 
     ``state``: ``new``; ``reused`` (``run`` is done, or an earlier trial of this plan does the same
     work and ``run`` may be None); ``resumed`` (``run`` goes on); ``failed`` (``run`` stays failed);
-    ``other`` (``run``, the only one, is another program's).
+    ``other`` (``run``, the only one, is another program's); ``unreadable`` (``error`` says why
+    nobody can tell which of these).
     ``changed``: ``run`` has run an older text of the program. ``passed_over`` are the runs of the
     same parameters that are not the trial's, as they are another program's or to be run again;
     ``continues`` is a failed one of these from whose backup a new run goes on.
@@ -40,6 +42,7 @@ class PlannedTrial:
     changed: bool = False
     passed_over: tuple[RunRecord, ...] = ()
     continues: RunRecord | None = None
+    error: TreeError | None = None
 
 
 class RunChooser:
@@ -54,7 +57,18 @@ class RunChooser:
         self._program = ProgramCheck(self.today)
 
     def plan(self, trial: Trial, experiment: str, runs: list[RunRecord]) -> PlannedTrial:
-        """The trial, given the runs (oldest first) of its parameters and replicate."""
+        """The trial, given the runs (oldest first) of its parameters."""
+        mine, error = runs_of_replicate(runs, trial.replicate)
+        try:
+            planned = self._plan(trial, experiment, mine)
+        except TreeError as why:  # of the texts of a program
+            error = why
+        else:
+            if error is None or planned.state == "reused":
+                return planned
+        return PlannedTrial(trial, experiment, None, "unreadable", error=error)
+
+    def _plan(self, trial: Trial, experiment: str, runs: list[RunRecord]) -> PlannedTrial:
         number = trial.index if self._numbered else None
         left = [run for run in runs if not self.choices.drop(self._tree, run)]
         mine = [run for run in left if not self.is_other(run)]
@@ -104,7 +118,6 @@ def plan_trials(sweep: Sweep, tree: Tree, choices: Choices | None = None) -> Ite
             yield PlannedTrial(trial, experiment, seen[key], "reused")
             continue
         if runs:
-            runs = [r for r in runs if r.replicate == trial.replicate]
             planned = chooser.plan(trial, experiment, runs)
         else:
             planned = PlannedTrial(trial, experiment, None, "new")
@@ -135,14 +148,13 @@ def _plan_chosen(sweep: Sweep, tree: Tree, chooser: RunChooser) -> Iterator[Plan
 
     Without those that the file as it is now could not choose: they were of another search.
     """
-    found: dict[tuple[Tree, str, int | None], dict[int, list[RunRecord]]] = {}
-    for place in (tree, tree.debug):
-        for record in place.all_runs():
-            if record.sweep == sweep.sweep_name and record.trial is not None and record.params:
-                # A child may have the parameters of another trial.
-                child = record.trial if record.parent else None
-                replicates = found.setdefault((place, record.experiment, child), {})
-                replicates.setdefault(record.replicate, []).append(record)
+    found: dict[tuple[Path, str, int | None], dict[int, list[RunRecord]]] = {}
+    for record in tree.runs_of(sweep.sweep_name):
+        if record.trial is not None and record.params:
+            # A child may have the parameters of another trial.
+            child = record.trial if record.parent else None
+            key = (record.base, record.experiment, child)
+            found.setdefault(key, {}).setdefault(record.replicate, []).append(record)
     chosen = []
     for (_, experiment, _), replicates in found.items():
         known = next(iter(replicates.values()))[-1]
@@ -169,9 +181,20 @@ def _may_choose(sweep: Sweep, params: dict[str, Any]) -> bool:
 
 def next_trial(sweep: Sweep, tree: Tree) -> int:
     """A number that no trial of the sweep has had yet, whatever its file said at the time."""
-    records = (record for place in (tree, tree.debug) for record in place.all_runs())
-    mine = (r.trial for r in records if r.sweep == sweep.sweep_name and r.trial is not None)
-    return max(mine, default=-1) + 1
+    numbers = (run.trial for run in tree.runs_of(sweep.sweep_name))
+    return max((number for number in numbers if number is not None), default=-1) + 1
+
+
+def runs_of_replicate(
+    runs: list[RunRecord], replicate: int
+) -> tuple[list[RunRecord], TreeError | None]:
+    """Those of ``runs`` that are of the replicate; and why another, which may be, cannot be read.
+
+    Only where one of the others is good does that not matter.
+    """
+    told = [run for run in runs if run.unreadable is None]
+    hidden = next((run.unreadable for run in runs if run.unreadable is not None), None)
+    return [run for run in told if run.replicate == replicate], hidden
 
 
 def runs_of_trial(runs: list[RunRecord], sweep_name: str, trial: int | None) -> list[RunRecord]:
@@ -194,7 +217,7 @@ def trial_state(
     # Of a torn run.json the outcome still counts; without one there is nothing to continue.
     usable = [run for run in runs if run.provenance or run.outcome]
     for run in reversed(usable):
-        if run.status == "finished":
+        if run.outcome and run.status == "finished":
             return "reused", run
     ours = [run for run in usable if run.sweep == sweep_name]
     if not ours:

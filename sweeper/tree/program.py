@@ -95,7 +95,7 @@ def program_of(record: RunRecord) -> Program | None:
 def texts_of(record: RunRecord) -> list[Texts | None]:
     """What the attempts that gave the run its rows have run; None: another text than is known.
 
-    Without a copy, as of a run that has not started, there is none.
+    Without a copy, as of a run that has not started, there is none. Raises TreeError.
     """
     found: dict[str | None, None] = {}
     attempts = record.provenance.get("attempts")
@@ -115,7 +115,8 @@ def texts_of(record: RunRecord) -> list[Texts | None]:
 
 
 def _texts(record: RunRecord, found: Iterable[str | None]) -> list[Texts | None]:
-    texts = [None if s is None else _read_copies(TreePaths(record.base).program(s)) for s in found]
+    program = TreePaths(record.base).program
+    texts = [None if s is None else dict(files.contents(program(s))) for s in found]
     return [text for text in texts if text is None or text]
 
 
@@ -209,13 +210,3 @@ def read_text(path: str) -> bytes | None:
         return Path(path).read_bytes()
     except OSError:
         return None
-
-
-def _read_copies(directory: Path) -> Texts:
-    found = {}
-    for path in sorted(directory.rglob("*")) if files.exists(directory) else ():
-        if path.is_file():
-            text = read_text(str(path))
-            if text is not None:
-                found[str(path.relative_to(directory))] = text
-    return found

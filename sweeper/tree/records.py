@@ -1,4 +1,4 @@
-"""A run as it is read back. Reading never raises: what is torn is named in ``torn``."""
+"""A run as it is read back. What is torn is named in ``torn``; what cannot be read raises."""
 
 from __future__ import annotations
 
@@ -36,16 +36,21 @@ def model_epoch(name: str) -> int | None:
 class RunRecord:
     """One run on disk, read when asked and once; make a new record to read again.
 
-    ``base`` is the tree (absolute), ``experiment`` and ``run`` are directory names.
+    ``base`` is the tree (absolute), ``experiment`` and ``run`` are directory names. Whatever is
+    asked raises TreeError if its file is there, or may be, and cannot be read; so does all of the
+    record that stands for the runs of an experiment that cannot be listed, with that ``error``.
     """
 
-    def __init__(self, base: Path, experiment: str, run: str) -> None:
+    def __init__(
+        self, base: Path, experiment: str, run: str, error: TreeError | None = None
+    ) -> None:
         self.base = base
         self.experiment = experiment
         self.run = run
         # Paths are made when asked for: they take longer than the files of a small run.
         self._root = os.path.join(base, experiment, run)
         self._torn: dict[Path, None] = {}
+        self._error = error
 
     @classmethod
     def at(cls, path: Path) -> RunRecord:
@@ -66,9 +71,11 @@ class RunRecord:
         return RunPaths(self.path)
 
     def _json(self, name: str) -> dict[str, Any] | None:
+        if self._error is not None:
+            raise self._error
         try:
             return files.read_json(f"{self._root}/{name}")
-        except TreeError:
+        except files.TornFile:
             self._torn[self.path / name] = None
             return None
 
@@ -113,10 +120,7 @@ class RunRecord:
     @cached_property
     def rows(self) -> list[Row]:
         """The rows of the training log, by epoch; each has ``epoch`` and the metrics as floats."""
-        try:
-            rows, torn = read_rows(self.paths.training_logs)
-        except TreeError:
-            rows, torn = [], True
+        rows, torn = read_rows(self.paths.training_logs)
         if torn:
             self._torn[self.paths.training_logs] = None
         return rows
@@ -126,10 +130,17 @@ class RunRecord:
         """An outcome, or ``running``, or ``interrupted``: derived from evidence, never stored."""
         if self.outcome is not None:
             return str(self.outcome["outcome"])
+        return "running" if living_owner(self.path) is not None else "interrupted"
+
+    @cached_property
+    def unreadable(self) -> TreeError | None:
+        """What keeps one from telling whose the run is and how it has ended; None for most."""
         try:
-            return "running" if living_owner(self.path) is not None else "interrupted"
-        except TreeError:
-            return "interrupted"
+            for read in ("provenance", "outcome", "params"):
+                getattr(self, read)
+        except TreeError as error:
+            return error
+        return None
 
     @property
     def sweep(self) -> str | None:
@@ -182,10 +193,7 @@ class RunRecord:
     @cached_property
     def models(self) -> dict[int, Path]:
         """The saved models, by epoch."""
-        try:
-            names = files.names(self.paths.models)
-        except TreeError:
-            return {}
+        names = files.names(self.paths.models)
         found = {model_epoch(name): self.paths.models / name for name in sorted(names)}
         return {epoch: found[epoch] for epoch in sorted(e for e in found if e is not None)}
 
@@ -203,7 +211,7 @@ class RunRecord:
         """The saved model of the latest epoch."""
         return self.models[max(self.models)] if self.models else None
 
-    @property
+    @cached_property
     def torn(self) -> list[Path]:
         """The files of this run that are cut, garbled, or missing though every run has them."""
         for read in ("outcome", "provenance", "params", "performances"):
@@ -220,10 +228,7 @@ class RunRecord:
         """Is the training log surely whole, and does it reach ``epoch``? Parses nothing."""
         if "rows" in vars(self):
             return False
-        try:
-            data = files.read_bytes(f"{self._root}/training-logs.csv")
-        except TreeError:
-            return False
+        data = files.read_bytes(f"{self._root}/training-logs.csv")
         if not data:
             return data is None and not epoch
         header, _, rows = data.partition(b"\n")

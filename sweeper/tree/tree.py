@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import os
@@ -40,8 +41,14 @@ class Tree:
         yield from sorted(name for name in files.names(self.base) if name.startswith("exp-"))
 
     def runs(self, experiment: str) -> list[RunRecord]:
-        """The runs of an experiment, oldest first; none if there is no such experiment."""
-        found = filter(is_run_name, files.names(os.path.join(self.base, experiment)))
+        """The runs of an experiment, oldest first; none if there is no such experiment.
+
+        Of one that cannot be listed a record that cannot be read.
+        """
+        try:
+            found = filter(is_run_name, files.names(os.path.join(self.base, experiment)))
+        except TreeError as error:
+            return [RunRecord(self.base, experiment, "", error)]
         names = sorted(found, key=run_order)
         return [RunRecord(self.base, experiment, name) for name in names]
 
@@ -49,6 +56,12 @@ class Tree:
         """Every run, by experiment and age. Runs of the debug tree are not among them."""
         for experiment in self.experiments():
             yield from self.runs(experiment)
+
+    def runs_of(self, sweep_name: str) -> Iterator[RunRecord]:
+        """Every run of a sweep that can be read, in the debug tree too."""
+        for record in itertools.chain(self.all_runs(), self.debug.all_runs()):
+            if record.unreadable is None and record.sweep == sweep_name:
+                yield record
 
     @cached_property
     def debug(self) -> Tree:
@@ -121,13 +134,16 @@ class Tree:
         """
         self._remove_staging()
         for experiment in self.experiments():
-            runs = self.runs(experiment)
-            for record in runs:
-                left = [n for n in files.names(record.path) if _LEFT.match(n)]
-                if left and record.outcome is not None and living_owner(record.path) is None:
-                    for name in left:
-                        if name != "backup" or not _goes_on(record, runs):
-                            files.remove(record.path / name)
+            with contextlib.suppress(TreeError):  # of what cannot be read nothing is removed
+                self._tidy(self.runs(experiment))
+
+    def _tidy(self, runs: list[RunRecord]) -> None:
+        for record in runs:
+            left = [n for n in files.names(record.path) if _LEFT.match(n)]
+            if left and record.outcome is not None and living_owner(record.path) is None:
+                for name in left:
+                    if name != "backup" or not _goes_on(record, runs):
+                        files.remove(record.path / name)
 
     def _remove_staging(self) -> None:
         for name in files.names(self.base):
@@ -171,8 +187,11 @@ def _holds(runs: list[RunRecord], params: Mapping[str, Any], monitored: Monitore
     """
     if not runs or type(params) is not dict:
         return False
-    first = runs[0]
-    return first.monitored == groups_as_stored(monitored) and repr(first.params) == repr(params)
+    first, stored = runs[0], groups_as_stored(monitored)
+    try:
+        return first.monitored == stored and repr(first.params) == repr(params)
+    except TreeError:  # another may tell
+        return False
 
 
 def _goes_on(record: RunRecord, runs: list[RunRecord]) -> bool:
@@ -184,10 +203,8 @@ def _goes_on(record: RunRecord, runs: list[RunRecord]) -> bool:
 def _stored_groups(runs: list[RunRecord]) -> list[str] | None:
     """The canonical monitored groups of the first of ``runs`` that can tell them."""
     for record in runs:
-        monitored = record.monitored
-        if record.params and monitored:
-            try:
+        with contextlib.suppress(SweeperError):
+            monitored = record.monitored
+            if record.params and monitored:
                 return group_canonicals(record.params, monitored)
-            except SweeperError:
-                continue
     return None

@@ -88,12 +88,15 @@ def run_trial(request: TrialRequest, train: TrainFunction, send: Callable[[Messa
     try:
         run = trial.open_run(request)
         send(trial.opened(run))
-        with run.capture_output():
-            try:
-                with warnings.catch_warnings(), localcontext():
-                    end = _train(run, request, train, send)
-            finally:
-                clean = state.put_back()
+        if run.reopened:
+            end = trial.over(run)
+        else:
+            with run.capture_output():
+                try:
+                    with warnings.catch_warnings(), localcontext():
+                        end = _train(run, request, train, send)
+                finally:
+                    clean = state.put_back()
     except (SweeperError, OSError) as error:
         end = trial.abandon(run, error)
     finally:

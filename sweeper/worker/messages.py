@@ -48,6 +48,7 @@ class TrialRequest(TypedDict):
     seed: int
     base: str
     sweep: str
+    lease: NotRequired[int]  # the launch's, of the sweep
     monitored: Monitored
     checkpoint: dict[str, Any]
     metric: str | None
@@ -139,7 +140,7 @@ class End(TypedDict):
     """The trial has ended: how, and whether the child may run another one.
 
     ``outcome`` is ``finished``, ``failed``, ``out-of-memory``, ``lost`` (someone else continues
-    the run), ``no-metric`` or ``broken``.
+    the run), ``no-metric`` or ``broken``; or what the run had ended with before.
     """
 
     kind: Literal["end"]

@@ -72,8 +72,11 @@ def run_trial(
     try:
         run = trial.open_run(request)
         connection.send(trial.opened(run))
-        with run.capture_output():
-            end = Script(run, request, session, connection, stop).run_to_end()
+        if run.reopened:
+            end = trial.over(run)
+        else:
+            with run.capture_output():
+                end = Script(run, request, session, connection, stop).run_to_end()
     except (SweeperError, OSError) as error:
         end = trial.abandon(run, error)
     return {**end, "rss": 0, "clean": False}

@@ -7,7 +7,7 @@ from typing import Any
 
 from sweeper.errors import LeaseLost, SweeperError
 from sweeper.experiment import ExperimentManager, Run, begins_again, describe_error
-from sweeper.tree import Program
+from sweeper.tree import Lease, Program, RunRecord, Tree
 
 from .messages import End, RunOpened, TrialRequest
 
@@ -15,8 +15,12 @@ from .messages import End, RunOpened, TrialRequest
 def open_run(request: TrialRequest) -> Run:
     """The run of the trial in ``request``, continued or new.
 
-    One that begins again from its beginning has no rows.
+    One that begins again from its beginning has no rows. One that is over is ``reopened``. Raises
+    LeaseLost where another launch has taken the sweep over: what it runs is not to be taken back.
     """
+    if "lease" in request:
+        home = Tree(request["base"]).paths.sweep(request["sweep"])
+        Lease(home, request["lease"]).check()
     manager = ExperimentManager(
         request["base"],
         [tuple(key) if isinstance(key, list) else key for key in request["monitored"]],
@@ -35,7 +39,7 @@ def open_run(request: TrialRequest) -> Run:
         continues=request.get("continues"),
         take_over=True,
     )
-    if run.log.rows and begins_again(run.paths):
+    if run.log.rows and not run.reopened and begins_again(run.paths):
         run.rewind(0)  # its rows are those of an attempt that has come to nothing
     return run
 
@@ -50,6 +54,11 @@ def opened(run: Run) -> RunOpened:
         "resumed_epoch": run.resumed_epoch,
         "elapsed": run.elapsed,
     }
+
+
+def over(run: Run) -> End:
+    """The end of a trial whose run, reopened, had ended before its launch heard of it."""
+    return {"kind": "end", "outcome": RunRecord.at(run.path).status}
 
 
 def finish(run: Run, metric: str | None) -> End:

@@ -10,6 +10,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from sweeper.errors import TreeError
 from sweeper.experiment.backup import BackupStore
 from sweeper.tree import RunPaths
 
@@ -67,6 +68,18 @@ def test_the_same_epoch_again_replaces_it(store):
     store.save(1, {"a": np.ones(1)}, ONE)
     (found,) = store.whole(1)
     assert found.arrays["a"] == 1
+
+
+@pytest.mark.parametrize("name", ["arrays.npz", "state.json"])
+def test_one_that_cannot_be_read_is_not_set_aside_for_an_older_one(store, name):
+    store.save(1, {}, ONE)
+    store.save(2, {}, ONE)
+    path = store.root / "epoch-000002" / name
+    path.unlink()
+    path.symlink_to(name)
+    with pytest.raises(TreeError, match=f"{path}: cannot read"):
+        list(store.whole(1))
+    assert store.names() == ["epoch-000002", "epoch-000001"]
 
 
 @pytest.mark.parametrize("name", ["arrays.npz", "state.json"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sweeper.results import index_sweep
+from sweeper.results import index_sweep, rank, trial_row
 from sweeper.results.index import index_directory
 from sweeper.sweepfile import Sweep, load_sweep
 from sweeper.tree import Tree
@@ -124,6 +124,24 @@ def test_an_index_reads_each_file_once(
     assert index.counts()["finished"] == 4
     assert len(opened) == 4 * (1 + 5) + 2  # each experiment, five files; the base, the choices
     assert set(opened.values()) == {1}
+
+
+@pytest.mark.parametrize("name", ["", "outcome.json", "performances.json", "training-logs.csv"])
+def test_a_trial_that_cannot_be_read_is_not_pending(
+    grid: Sweep, run_trial: RunTrial, name: str
+) -> None:
+    first, second, *_ = grid.trials()
+    hidden = run_trial(grid, first, rows=ROWS) / name
+    run_trial(grid, second, rows=ROWS)
+    hidden.rename(grid.base_dir / "kept")
+    hidden.symlink_to(hidden.name)
+    index = index_sweep(grid)
+    assert [entry.status for entry in index.entries[:2]] == ["unreadable", "finished"]
+    assert str(hidden) in str(index.entries[0].error)
+    assert trial_row(index.entries[0], index.metric)["error"] == index.entries[0].error
+    assert [ranked.entry.trial for ranked in rank(index.entries, index.metric)] == [1]
+    whole = index_directory(Tree(grid.base_dir), "all")
+    assert str(hidden) in f"{whole.notes} {[entry.error for entry in whole.entries]}"
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,53 @@ def test_a_container_beside_us_lives_by_its_heartbeat():
     assert not is_alive(owner, time.time() - 100)
 
 
+@pytest.mark.parametrize("skew", [-150, 150])
+def test_a_clock_that_goes_wrong_makes_nobody_dead(tmp_path, monkeypatch, skew):
+    pretend(tmp_path, 1, host="elsewhere")
+    clock = time.time
+    monkeypatch.setattr(time, "time", lambda: clock() + skew)
+    with pytest.raises(RunBusy, match="on elsewhere"):
+        Lease.acquire(tmp_path)
+    assert os.listdir(tmp_path) == [leases.lease_name(1)]
+
+
+@pytest.mark.parametrize("changes", [{"pidns": "pid:[1]"}, {"boot": "x"}, {"host": "x"}])
+def test_another_container_with_our_pid_is_not_us(tmp_path, changes):
+    pretend(tmp_path, 1, **{"pid": os.getpid(), **changes})
+    with pytest.raises(RunBusy):
+        Lease.acquire(tmp_path)
+
+
+def test_a_process_that_had_our_pid_before_is_not_us(tmp_path):
+    pretend(tmp_path, 1, pid=os.getpid(), started=1.0)
+    assert living_owner(tmp_path) is None
+
+
+def test_a_lease_that_cannot_be_read_is_no_sign_of_death(tmp_path):
+    path = tmp_path / leases.lease_name(1)
+    path.symlink_to(path.name)
+    for look in (living_owner, Lease.acquire):
+        with pytest.raises(TreeError, match=f"{path}: cannot read"):
+            look(tmp_path)
+
+
+def test_a_lease_whose_directory_cannot_be_looked_at_is_not_lost(tmp_path):
+    directory = tmp_path / "run"
+    directory.mkdir()
+    lease = Lease.acquire(directory)
+    kept = directory.rename(tmp_path / "kept")
+    with pytest.raises(LeaseLost, match=f"{directory} is gone, renamed or removed"):
+        lease.check()
+    directory.symlink_to(directory.name)
+    with pytest.raises(TreeError, match="cannot look at") as caught:
+        lease.check()
+    assert not isinstance(caught.value, LeaseLost)
+    directory.unlink()
+    kept.rename(directory)
+    lease.check()
+    lease.release()
+
+
 def test_a_torn_lease_is_no_sign_of_life(tmp_path):
     (tmp_path / leases.lease_name(3)).write_text('{"pid"')
     lease = Lease.acquire(tmp_path)

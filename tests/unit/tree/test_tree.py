@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from sweeper.errors import LeaseLost, UsageError
+from sweeper.errors import LeaseLost, TreeError, UsageError
 from sweeper.experiment import ExperimentManager, close_run, prune_checkpoints
 from sweeper.sweepfile import Trial
 from sweeper.tree import Choices, RunRecord, Tree, diff, explain, next_run_name, plan_trials
@@ -150,7 +150,8 @@ def test_a_real_collision_extends_the_digits(base):
     tree = Tree(base)
     for params, run in ((one, a), (other, b)):
         assert tree.find(params, ["training"]) == run.path.parent.name
-        assert finished(base, params, sweep="again").path.parent == run.path.parent
+        again = ExperimentManager(base).open(params, sweep="again", trial=0, seed=1)
+        assert (again.path, again.reopened) == (run.path, True)
     # In a tree of its own, the second has the short name: it is found by what is stored there.
     assert finished(base.parent / "alone", other).path.parent.name == ids[1]
 
@@ -200,6 +201,66 @@ def test_interrupted_runs_are_resumed_by_their_own_sweep(base):
     assert retry.path != run.path
     retry.close("finished")
     assert plan(base, PARAMS) == [("reused", retry.path.name)]
+
+
+@pytest.mark.parametrize("outcome", ["finished", "stopped", "pruned"])
+def test_whoever_opens_a_trial_whose_run_is_good_gets_that_one(base, outcome):
+    run = finished(base, outcome=outcome)
+    before = sorted((p, p.stat().st_mtime_ns) for p in base.rglob("*"))
+    again = ExperimentManager(base).open(PARAMS, sweep="s", trial=0, seed=1, take_over=True)
+    assert (again.path, again.reopened, again.closed) == (run.path, True, True)
+    assert sorted((p, p.stat().st_mtime_ns) for p in base.rglob("*")) == before
+    over = ExperimentManager(base).open(
+        PARAMS,
+        sweep="s",
+        trial=0,
+        seed=1,
+        passed_over=[run.path.name],  # as --rerun says
+    )
+    assert over.path != run.path
+    over.close("finished")
+
+
+@pytest.mark.parametrize("name", ["outcome.json", "run.json", "hyperparameters.json", ""])
+def test_what_cannot_be_read_is_neither_torn_nor_absent(base, name):
+    run = finished(base)
+    hidden = run.path / name if name else run.path
+    kept = hidden.rename(base / "kept")
+    hidden.symlink_to(hidden.name)  # root, too, cannot read it: ELOOP
+    (planned,) = plan_trials(sweep_of(PARAMS), Tree(base))
+    assert planned.state == "unreadable"
+    assert str(hidden) in str(planned.error)
+    for take_over in (False, True):
+        with pytest.raises(TreeError, match=f"{hidden}.*cannot read"):
+            ExperimentManager(base).open(PARAMS, sweep="s", trial=0, seed=1, take_over=take_over)
+    if name in ("", "outcome.json"):
+        with pytest.raises(TreeError, match="cannot read"):
+            close_run(run.path, "failed")
+    Tree(base).tidy()
+    assert os.listdir(run.path.parent) == [run.path.name]
+    hidden.unlink()
+    kept.rename(hidden)
+    assert not run.paths.aside.exists()
+    assert plan(base, PARAMS) == [("reused", run.path.name)]
+
+
+def test_an_experiment_that_cannot_be_listed_stops_its_own_trial_alone(base):
+    other = {**PARAMS, "training": {"rate": 0.2}}
+    run, good = finished(base), finished(base, other)
+    kept = run.path.parent.rename(base / "kept")
+    run.path.parent.symlink_to(run.path.parent.name)
+    assert plan(base, PARAMS, other) == [("unreadable", None), ("reused", good.path.name)]
+    Tree(base).tidy()
+    run.path.parent.unlink()
+    kept.rename(run.path.parent)
+    assert plan(base, PARAMS) == [("reused", run.path.name)]
+
+
+def test_a_good_run_beside_one_that_cannot_be_read_is_enough(base):
+    run = finished(base)
+    (run.path.parent / "run--26-01-01--00-00").symlink_to("run--26-01-01--00-00")
+    assert plan(base, PARAMS) == [("reused", run.path.name)]
+    assert ExperimentManager(base).open(PARAMS, sweep="s", trial=0, seed=1).path == run.path
 
 
 def test_a_copied_tree_gives_the_same_answers(base, tmp_path):
