@@ -88,9 +88,8 @@ def callbacks() -> list[Any]:
 
     given = json.loads(text)
     elapsed = given["elapsed"] + time.time() - given["time"]
-    run = adopt_run(
-        Path(given["run"]), given["lease"], Settings.parse(given["checkpoint"]), elapsed=elapsed
-    )
+    settings = Settings.parse(given["checkpoint"], backup_every=given["backup_every"])
+    run = adopt_run(Path(given["run"]), given["lease"], settings, elapsed=elapsed)
     configure_devices(given["cpus"], given["gpus"])
     enter(run)
 

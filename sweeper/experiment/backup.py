@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 from sweeper.errors import TreeError
 from sweeper.tree import RunPaths, files
 
+from .array_files import decode, encode, write_arrays
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -113,8 +115,8 @@ class BackupStore:
         if is_end:
             name = f"fit-{state['fit']:06d}"
         with self._staged("write a backup") as staged:
-            encoded, described = _encode(arrays)
-            _write_arrays(staged / "arrays.npz", encoded)
+            encoded, described = encode(arrays)
+            write_arrays(staged / "arrays.npz", encoded)
             manifest = {
                 "format": FORMAT,
                 "owner": self._owner,
@@ -174,7 +176,7 @@ class BackupStore:
                 np.load(file, allow_pickle=False) as stored,
             ):
                 encoded = {name: stored[name] for name in stored.files}
-            arrays = _decode(encoded, manifest["arrays"])
+            arrays = decode(encoded, manifest["arrays"])
             return Backup(
                 path,
                 int(manifest["epoch"]),
@@ -250,47 +252,6 @@ class BackupStore:
 
 def _order(match: re.Match[str]) -> tuple[int, int]:
     return int(match[2]), int(match[3] or 0)
-
-
-def _write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    import numpy as np
-
-    with open(path, "xb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _encode(arrays: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Arrays that .npz can hold, and what they were: bfloat16 and its kin travel as bytes."""
-    import numpy as np
-
-    encoded, described = {}, {}
-    for index, (name, value) in enumerate(arrays.items()):
-        array = np.asarray(value)
-        key = f"{index:05d}"  # names of variables may hold anything; keys of a zip file may not
-        described[key] = {"name": name, "dtype": str(array.dtype), "shape": list(array.shape)}
-        if array.dtype.kind not in "biufcSUMm" and array.dtype.type is not np.void:
-            array = np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
-        encoded[key] = array
-    return encoded, described
-
-
-def _decode(encoded: Mapping[str, Any], described: Mapping[str, Any]) -> dict[str, Any]:
-    import numpy as np
-
-    if set(encoded) != set(described):
-        raise ValueError("arrays are missing")
-    arrays = {}
-    for key, what in described.items():
-        array = encoded[key]
-        if str(array.dtype) != what["dtype"]:
-            import ml_dtypes  # numpy knows bfloat16 only through it; Keras brings it
-
-            dtype = np.dtype(getattr(ml_dtypes, what["dtype"]))
-            array = np.frombuffer(array.tobytes(), dtype).reshape(what["shape"])
-        arrays[what["name"]] = array
-    return arrays
 
 
 def _sums(root: Path) -> dict[str, list[int]]:

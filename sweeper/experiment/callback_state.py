@@ -35,17 +35,18 @@ class CallbackStates:
             {name: _fingerprint(value, keys) for name, value in _attributes(callback)}
             for callback in callbacks
         ]
+        self._changed: list[set[str]] = [set() for _ in callbacks]
 
     def capture(self, keys: Mapping[int, str]) -> tuple[dict[str, Any], dict[str, Any]]:
         """The state of every callback, as JSON values and the arrays in them.
 
         What cannot be kept is named there as ``lost``, and once in the log.
         """
-        changed, places = self._compare(keys)
+        places = self._compare(keys)
         encoder = Encoder(keys, places)
         states: list[dict[str, Any]] = []
         lost: list[str] = []
-        for callback, names in zip(self._callbacks, changed, strict=True):
+        for callback, names in zip(self._callbacks, self._changed, strict=True):
             state: dict[str, Any] = {}
             for name, value in _attributes(callback):
                 if name in names:
@@ -62,19 +63,19 @@ class CallbackStates:
                 log.warning("not kept for a resume: %s", what)
         return {"each": states, "nodes": encoder.nodes, "lost": lost}, encoder.arrays
 
-    def _compare(self, keys: Mapping[int, str]) -> tuple[list[set[str]], dict[int, Any]]:
-        """The attributes that have changed; of the others, where they will be found again."""
-        changed: list[set[str]] = []
+    def _compare(self, keys: Mapping[int, str]) -> dict[int, Any]:
+        """Note the attributes that have changed; of the others, where they will be found again."""
         places: dict[int, Any] = {}
         for index, (callback, before) in enumerate(zip(self._callbacks, self._before, strict=True)):
-            changed.append(set())
             for name, value in _attributes(callback):
+                if name in self._changed[index]:  # once is enough: large ones take long to compare
+                    continue
                 now = _fingerprint(value, keys)
                 if now is None or now != before.get(name):
-                    changed[-1].add(name)
+                    self._changed[index].add(name)
                 elif hasattr(value, "__dict__") or isinstance(value, (list, dict, set)):
                     places[id(value)] = {"place": [index, name]}
-        return changed, places
+        return places
 
     def restore(
         self,

@@ -228,8 +228,9 @@ class BatchBackup(Backup):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.fit.after_batch(batch)
-        every = self.run.settings.backup_every or 1
-        if not self.fit.batch_to_skip and batch + 1 - self._last >= every:
+        every = self.run.settings.backup_every
+        due = isinstance(every, int) and batch + 1 - self._last >= every
+        if due and not self.fit.batch_to_skip:
             self._last = batch + 1
             run_epoch = self.fit.run_epoch(self._epoch) - 1
             self.fit.save(fit_epoch=self._epoch, run_epoch=run_epoch, batch=batch + 1, logs=logs)
@@ -238,7 +239,8 @@ class BatchBackup(Backup):
 def _backup(fit: Fit) -> Backup:
     # A run that was backed up in mid-epoch is resumed there, whatever is asked for now.
     partial = any("-batch-" in name for name in fit.run.backups.names())
-    return BatchBackup(fit) if fit.run.settings.backup_every or partial else Backup(fit)
+    batches = isinstance(fit.run.settings.backup_every, int)
+    return BatchBackup(fit) if batches or partial else Backup(fit)
 
 
 class Reporter(_RunCallback):

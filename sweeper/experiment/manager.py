@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sweeper.errors import UsageError
 from sweeper.sweepfile import default_monitored
@@ -40,7 +40,8 @@ class ExperimentManager:
     ``ModelCheckpoint``. ``seed``: the seed of the runs; by default the one that
     ``keras.utils.set_random_seed`` was given before the first ``fit``, else a new one for each run.
     ``reproducible``: seed every epoch, so that a resumed run is exact. ``backup_every``: back up
-    after so many batches too, for long epochs. ``report`` receives
+    after so many batches too, for long epochs; or ``"epoch"``, after each epoch whatever it costs
+    (by default a twentieth of the time, or once a minute). ``report`` receives
     ``{"epoch": n, "metrics": {…}}`` after each epoch.
     """
 
@@ -52,7 +53,7 @@ class ExperimentManager:
         *,
         seed: int | None = None,
         reproducible: bool = True,
-        backup_every: int | None = None,
+        backup_every: int | Literal["epoch"] | None = None,
         report: ReportFunction | None = None,
         program: Program | None = None,
         cpus: float | None = None,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,15 @@ log = logging.getLogger("sweeper.experiment")
 
 CHEAP_EPOCH_SECONDS = 5.0
 """The last epoch is backed up only if training it again would cost more than this."""
+
+SHARE = 0.05
+"""How much of the time backing up may take …"""
+
+MOST_SECONDS, LEAST_SECONDS = 60.0, 0.5
+"""… unless a kill would cost more training than this; below the other, each epoch is backed up."""
+
+BYTES_PER_SECOND = 200e6
+"""What a first backup is taken to cost."""
 
 
 @dataclass
@@ -61,7 +71,8 @@ class Fit:
         self._others: list[Any] = []
         self._ended: _State | None = None  # of the chapter before, until it is on disk
         self._given_back: Backup | None = None  # this chapter is over already
-        self._epoch_started = time.monotonic()
+        self._epoch_started = self._backed_up = time.monotonic()
+        self._costs: deque[float] = deque(maxlen=3)  # of the last backups, in seconds
         self._input = InputPosition(None)
         self._validation = InputPosition(None)
         self._validation_state: dict[str, Any] | None = None
@@ -157,6 +168,8 @@ class Fit:
         self._others = others
         now = variables.Variables(self.model, _with_state(others))
         self._states = CallbackStates(_with_state(others), now.keys)
+        self._backed_up = time.monotonic()
+        self._costs = deque([now.size / BYTES_PER_SECOND], maxlen=3)
         rejected = False
         for backup in self.run.backups.whole(self.number):
             try:
@@ -275,7 +288,7 @@ class Fit:
     # -- saving -----------------------------------------------------------------------------
 
     def end_epoch(self, epoch: int) -> None:
-        """Back up after an epoch (from 0), unless it was the last and a cheap one."""
+        """Back up after an epoch (from 0), unless it was the last and a cheap one, or too soon."""
         if self.is_loop:
             return
         if self._unchecked:  # it was traced in the epoch that ends now
@@ -283,9 +296,15 @@ class Fit:
             self._warn_if_inexact()
         last = bool(self.model.stop_training) or epoch + 1 >= self.epochs
         seconds = time.monotonic() - self._epoch_started
-        if not last or seconds > CHEAP_EPOCH_SECONDS:
+        if (seconds > CHEAP_EPOCH_SECONDS or not last) and self._is_due():
             self.save(fit_epoch=epoch + 1, run_epoch=self.run_epoch(epoch))
             self.retention.remove_unkept(self.run.paths.models)
+
+    def _is_due(self) -> bool:
+        """Has so much been trained since the last backup that another one costs little of it?"""
+        wait = min(min(self._costs) / SHARE, MOST_SECONDS)  # a slow one may have been the disk's
+        each = wait < LEAST_SECONDS or self.run.settings.backup_every == "epoch"
+        return each or time.monotonic() - self._backed_up >= wait
 
     def _warn_if_inexact(self) -> None:
         found = stateful_random_operations(self.model.train_function)
@@ -307,7 +326,10 @@ class Fit:
         logs: Mapping[str, Any] | None = None,
     ) -> None:
         """Back up: ``fit_epoch`` epochs of this fit are done, ``run_epoch`` of the run."""
+        began = time.monotonic()
         self._guarded(self._save, run_epoch, fit_epoch=fit_epoch, batch=batch, logs=logs)
+        self._backed_up = time.monotonic()
+        self._costs.append(self._backed_up - began)
 
     def _save(self, epoch: int, **what: Any) -> None:
         state = self._capture(epoch, **what)

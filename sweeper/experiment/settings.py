@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from sweeper.errors import UsageError
 
@@ -61,7 +61,7 @@ class Settings:
     keep: Keep = field(default_factory=Keep)
     arguments: Mapping[str, Any] = field(default_factory=dict)
     reproducible: bool = True
-    backup_every: int | None = None
+    backup_every: int | Literal["epoch"] | None = None
 
     @classmethod
     def parse(
@@ -69,7 +69,7 @@ class Settings:
         checkpoint: Mapping[str, Any] | None = None,
         *,
         reproducible: bool = True,
-        backup_every: int | None = None,
+        backup_every: int | Literal["epoch"] | None = None,
     ) -> Settings:
         """From ``checkpoint_params``: mode, monitor, format, keep, any ModelCheckpoint argument.
 
@@ -86,9 +86,11 @@ class Settings:
             raise UsageError(f"checkpoint_params.format: expected keras or h5, found {form!r}")
         if mode not in (None, "auto", "min", "max"):
             raise UsageError(f"checkpoint_params.mode: expected min, max or auto, found {mode!r}")
-        if backup_every is not None and (not isinstance(backup_every, int) or backup_every < 1):
+        batches = isinstance(backup_every, int) and backup_every >= 1
+        if not batches and backup_every not in (None, "epoch"):
             raise UsageError(
-                f"backup_every: expected a positive number of batches, found {backup_every!r}"
+                f'backup_every: expected a positive number of batches, or "epoch", '
+                f"found {backup_every!r}"
             )
         filepath = given.get("filepath")
         if filepath is not None and ("/" in str(filepath) or str(filepath).startswith(".")):

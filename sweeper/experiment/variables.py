@@ -8,6 +8,7 @@ callbacks hold, as Keras looks through a model that it saves.
 from __future__ import annotations
 
 import functools
+import math
 import sys
 import types
 from collections import Counter, deque
@@ -82,6 +83,11 @@ class Variables:
     def keys(self) -> dict[int, str]:
         """The key of each variable, by its id."""
         return self._ids
+
+    @property
+    def size(self) -> int:
+        """About how many bytes all of them take."""
+        return sum(4 * math.prod(variable.shape) for variable in self.by_key.values())
 
     def read(self) -> Arrays:
         """The value of every variable, under its key and its own name."""
@@ -172,9 +178,12 @@ def _dtype(variable: Any) -> str:
 
 
 def _value(variable: Any) -> np.ndarray[Any, Any]:
-    if isinstance(variable, keras.Variable):
-        return np.array(keras.ops.convert_to_numpy(variable.value))
-    return np.array(variable.numpy())
+    """As it is now, whatever becomes of the variable."""
+    value = variable.value if isinstance(variable, keras.Variable) else variable
+    if hasattr(value, "read_value"):
+        # Not copied: a tensor does not change. TensorFlow writes elsewhere as long as it is held.
+        return np.asarray(value.read_value())
+    return np.array(keras.ops.convert_to_numpy(value))
 
 
 def _walk(model: Any, callbacks: Iterable[Any]) -> Iterator[tuple[str, Any]]:

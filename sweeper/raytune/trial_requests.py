@@ -19,6 +19,7 @@ def sweep_request(sweep: Sweep) -> dict[str, Any]:
         "sweep": sweep.sweep_name,
         "monitored": sweep.monitored,
         "checkpoint": _checkpoint_params(sweep),
+        "backup_every": "epoch" if sweep.makes_trials else None,  # a child begins at a report
         "metric": sweep.metric.name if sweep.metric else None,
         "program": Program.of(sweep).to_json(),
         "cpus": sweep.resources.cpu,

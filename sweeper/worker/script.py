@@ -160,6 +160,7 @@ class Script:
             "run": str(run.path),
             "lease": run.lease.number,
             "checkpoint": request["checkpoint"],
+            "backup_every": request.get("backup_every"),
             "cpus": request["cpus"],
             "gpus": request["gpus"],
             "elapsed": run.elapsed,

@@ -25,6 +25,7 @@ def open_run(request: TrialRequest) -> Run:
         request["base"],
         [tuple(key) if isinstance(key, list) else key for key in request["monitored"]],
         request["checkpoint"],
+        backup_every=request.get("backup_every"),
         program=Program.from_json(request["program"]),
         cpus=request["cpus"],
         gpus=request["gpus"],

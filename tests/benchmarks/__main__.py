@@ -6,11 +6,12 @@ import argparse
 import os
 import platform
 
+from tests.benchmarks.callbacks import measure_callbacks
 from tests.benchmarks.memory import measure_memory
 from tests.benchmarks.points import measure_points
 from tests.benchmarks.race import race_keras, race_noop
 
-TRIALS = {"keras": 32, "noop": 1000, "memory": 200, "points": 1_000_000}
+TRIALS = {"keras": 32, "noop": 1000, "memory": 200, "points": 1_000_000, "callbacks": 5}
 
 
 def main() -> None:
@@ -20,7 +21,9 @@ def main() -> None:
         "names", nargs="*", metavar="NAME", help=f"of {', '.join(TRIALS)} [keras noop]"
     )
     parser.add_argument("--repeats", type=int, default=1, help="rounds of keras and noop [1]")
-    parser.add_argument("--trials", type=int, help="trials (or points) instead of the full number")
+    parser.add_argument(
+        "--trials", type=int, help="trials (or points, or fits) instead of the full number"
+    )
     parser.add_argument(
         "--only",
         action="append",
@@ -42,8 +45,10 @@ def main() -> None:
             race_noop(trials, given.repeats, given.only)
         elif name == "memory":
             measure_memory(trials)
-        else:
+        elif name == "points":
             measure_points(trials)
+        else:
+            measure_callbacks(trials)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -11,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 
-from sweeper.experiment import ExperimentManager, backend, keras_callbacks
+from sweeper.experiment import ExperimentManager, backend, keras_callbacks, resuming
 from sweeper.experiment.variables import Variables
 from sweeper.tree import Tree
 
@@ -144,6 +145,12 @@ def whole(tmp_path_factory):
     """A run of the plain problem that nothing broke off: what many tests compare with."""
     problem = Problem(tmp_path_factory.mktemp("whole"))
     return problem.fit(problem.open("whole")), problem.record("whole")
+
+
+@pytest.fixture(autouse=True)
+def _each_epoch_is_backed_up(monkeypatch):
+    """However slow the disk is."""
+    monkeypatch.setattr(resuming, "SHARE", math.inf)
 
 
 @pytest.fixture(autouse=True)

@@ -509,11 +509,23 @@ def draws_that_cannot_be_kept(callbacks, run, moment):
     model.fit(X, Y, epochs=5, verbose=0, callbacks=callbacks)
 
 
-OPTIONS = {"backed_up_in_mid_epoch": {"backup_every": 2}}
-"""What the experiment manager is given for a program."""
+def backed_up_now_and_then(callbacks, run, moment):
+    return mlp(callbacks, run, moment)
 
-TRAINED_AGAIN = {"own_loop", "own_loop_without_keras", "built_in_train_step"}
-"""Programs that start from the first epoch again."""
+
+OPTIONS = {
+    "backed_up_in_mid_epoch": {"backup_every": 2},
+    "backed_up_now_and_then": {"share": 1e-9},
+}
+"""What the experiment manager is given for a program, and the share of time for backups."""
+
+TRAINED_AGAIN = {
+    "backed_up_now_and_then",
+    "own_loop",
+    "own_loop_without_keras",
+    "built_in_train_step",
+}
+"""Programs that start from the first epoch again, or from one before the last."""
 
 TENSORFLOW = {
     "gan",
@@ -531,6 +543,7 @@ PROGRAMS = {
         swapped_average, dataset_that_a_callback_changes, kfold, fine_tuning, two_models_in_turn,
         pretrained_features, a_fit_an_epoch, own_loop, own_loop_without_keras, subclassed,
         built_in_train_step, unbuilt_sequential, functional_with_two_outputs, reshuffled_pipelines,
-        endless_generator, backed_up_in_mid_epoch, draws_that_cannot_be_kept,
+        endless_generator, backed_up_in_mid_epoch, backed_up_now_and_then,
+        draws_that_cannot_be_kept,
     )
 }  # fmt: skip

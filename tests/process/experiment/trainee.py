@@ -10,6 +10,7 @@ SIGKILL within the n-th file operation (a write is cut in the middle), ``["batch
 
 import itertools
 import json
+import math
 import os
 import signal
 import sys
@@ -60,13 +61,16 @@ def train(base, kill, options):
     import keras
     from programs import OPTIONS, PROGRAMS
 
-    from sweeper.experiment import ExperimentManager, backend, keras_callbacks
+    from sweeper.experiment import ExperimentManager, backend, keras_callbacks, resuming
 
     counted = hook_files(kill)
     if kill and kill[0] == "seconds":
         threading.Timer(kill[1], die).start()
     name = options.pop("program", "mlp")
     settings = {**OPTIONS.get(name, {}), **options.pop("settings", {})}
+    # A kill costs one epoch at most, so that each moment is tried; or more, where backups are rare.
+    resuming.SHARE = settings.pop("share", math.inf)
+    resuming.MOST_SECONDS = 0.05
     moments = {"batch": itertools.count(1), "moment": itertools.count(1)}
     seen = {}
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweeper.experiment.training_log import TrainingLog
 from sweeper.tree import as_row, read_rows
 
 
+@settings(deadline=None)  # it flushes to a disk that others use
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), st.floats(), min_size=1), min_size=1))
 def test_every_float_comes_back(tmp_path_factory, metrics):
     path = tmp_path_factory.mktemp("log") / "log.csv"
