@@ -110,7 +110,8 @@ def chain(trainees, base, kills, **options):
     (run,) = Tree(base).all_runs()
     last = run.provenance["attempts"][-1]
     if not trained_again:
-        assert (last["resumed_from_epoch"] or 0) >= recorded - 1, "more than the epoch in flight"
+        # The epoch in flight, and what the program reports between two fits.
+        assert (last["resumed_from_epoch"] or 0) >= recorded - 2
     return struck
 
 
