@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import ray.air._internal.usage
 from ray import tune
 from ray.tune.schedulers import TrialScheduler
 
@@ -41,6 +42,8 @@ def make_tuner(
 
     ``lease`` is the launch's, of the sweep: without it no worker opens a run.
     """
+    # It would import W&B, to count who uses it, which leaves directories in /tmp.
+    ray.air._internal.usage.tag_callbacks = lambda callbacks: False
     workers = scratch / "workers"  # each that is up leaves a file there
     files.make_directory(workers)
     shared = {**sweep_request(sweep), "slots": slots, "workers": str(workers)}
