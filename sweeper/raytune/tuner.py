@@ -45,7 +45,7 @@ def make_tuner(
     # It would import W&B, to count who uses it, which leaves directories in /tmp.
     ray.air._internal.usage.tag_callbacks = lambda callbacks: False
     workers = scratch / "workers"  # each that is up leaves a file there
-    files.make_directory(workers)
+    files.make_directory(workers, parents=True)
     shared = {**sweep_request(sweep), "slots": slots, "workers": str(workers)}
     shared["lease"] = lease.number
     trainable = tune.with_parameters(

@@ -16,8 +16,9 @@ def table(*words: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.timeout(1800)  # a minute where nothing else runs
 def test_some_faults_of_the_machine() -> None:
-    table("--case", "0.0", "--fault", "kill-guardian", "kill-actor", "SIGTERM", "rename")
+    table("-j", "2", "--case", "0.0", "--fault", "kill-guardian", "kill-actor", "SIGTERM", "rename")
 
 
 @pytest.mark.slow
