@@ -155,7 +155,7 @@ def _store(sweep: Sweep, tree: Tree) -> None:
     home = tree.paths.sweep(sweep.sweep_name)
     if living_owner(home) is None:
         with contextlib.suppress(TreeError):
-            files.make_directory(home)
+            files.make_directory(home, parents=True)
             files.write_bytes(home / "sweep.yaml", sweep.to_yaml().encode())
 
 

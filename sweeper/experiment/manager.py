@@ -17,6 +17,7 @@ from sweeper.tree import (
     RunRecord,
     Tree,
     explain,
+    files,
     groups_as_stored,
     other_experiment,
 )
@@ -145,12 +146,14 @@ class ExperimentManager:
         passed_over: Collection[str] = (),
         continues: str | None = None,
         take_over: bool = False,
+        guard: files.Guard = lambda: None,
     ) -> Run:
         """The run of a sweep's trial: its unfinished one goes on, else a new one is made.
 
         ``passed_over`` are runs that are not to go on; a new run begins where ``continues``, a
-        failed one of these, was backed up. Raises RunBusy if a living process owns it,
-        unless ``take_over``: that process then loses the run (its next write raises LeaseLost).
+        failed one of these, was backed up. ``guard`` raises where no run is to be opened any more.
+        Raises RunBusy if a living process owns it, unless ``take_over``: that process then loses
+        the run (its next write raises LeaseLost).
         """
         self._leave()
         self._run = opening.open_trial(
@@ -162,6 +165,7 @@ class ExperimentManager:
             passed_over=passed_over,
             continues=continues,
             take_over=take_over,
+            guard=guard,
         )
         self._run.on_report(self._report)
         return self._run

@@ -53,15 +53,18 @@ def open_trial(
     passed_over: Collection[str] = (),
     continues: str | None = None,
     take_over: bool = False,
+    guard: files.Guard = lambda: None,
 ) -> Run:
     """Continue the unfinished run of a sweep's trial, or make its first one.
 
     Where a good one lies in the tree that one is given, ``reopened``: nothing is trained twice.
     ``passed_over`` are runs (names) that are not the trial's; a new run goes on where
-    ``continues``, a failed one of these, was backed up. Raises RunBusy if a living process owns it
-    and not ``take_over``, TreeError where a run cannot be read that may be the trial's.
+    ``continues``, a failed one of these, was backed up. ``guard`` raises where no run is to be
+    opened any more. Raises RunBusy if a living process owns it and not ``take_over``, TreeError
+    where a run cannot be read that may be the trial's.
     """
     while True:
+        guard()
         experiment = tree.find(params, monitored)
         directory = tree.paths.experiment(experiment)
         if files.exists(directory):
@@ -79,6 +82,7 @@ def open_trial(
                     if run is not None:
                         return run
                     continue  # it ended in this very moment: look again
+        guard()  # this may make the tree
         with stage(tree, params, monitored, origin) as staged, locked(directory):
             if tree.find(params, monitored) != experiment:
                 continue

@@ -74,8 +74,9 @@ class Source:
             return name
         staged = base / f"{STAGING}{os.getpid()}-{os.urandom(6).hex()}"
         try:
+            files.make_directory(staged)
             for file, text in self.texts.items():
-                files.make_directory((staged / file).parent)
+                files.make_directory((staged / file).parent, parents=True)
                 files.write_bytes(staged / file, text)
             files.make_directory(target.parent)
             files.move(staged, target)

@@ -8,16 +8,20 @@ import os
 import signal
 import socket
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from sweeper.errors import SweeperError, UsageError
 from sweeper.worker import Session
 
 logger = logging.getLogger("sweeper.raytune")
 
+START_SECONDS = 180.0
 OBJECT_STORE_BYTES = 128 * 1024 * 1024  # only trial requests travel, a few kilobytes each
 
 # Read by Ray when it is imported or started.
@@ -102,6 +106,8 @@ def ray_running(
         ray._private.worker._worker_logs_enabled = False
     ray._private.utils.set_sigterm_handler = lambda handler: None
     before_start()
+    services = ray._private.services
+    services.get_node = _patient(services.get_node)
     try:
         ray.init(**options)
     except Exception as error:  # Ray's own errors share no base
@@ -116,6 +122,30 @@ def ray_running(
         if address is not None:
             with contextlib.suppress(Exception):
                 ray.shutdown()
+
+
+def _patient(get_node: Callable[..., Any]) -> Callable[..., Any]:
+    """Ask for the new node for as long as its raylet lives: Ray gives up after 30 s.
+
+    On a busy machine it takes longer (seen in Ray 2.60, ``Node.__init__``).
+    """
+    deadline = time.monotonic() + START_SECONDS
+
+    def get(*which: Any) -> Any:
+        while True:
+            try:
+                return get_node(*which)
+            except RuntimeError:
+                if time.monotonic() > deadline or not _raylet_lives():
+                    raise
+                time.sleep(0.1)
+
+    return get
+
+
+def _raylet_lives() -> bool:
+    children = psutil.Process().children()
+    return any(p.name() == "raylet" and p.status() != psutil.STATUS_ZOMBIE for p in children)
 
 
 def _resolve(address: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ray import tune
 
+from sweeper.errors import TreeError
 from sweeper.experiment import close_run
 from sweeper.search import AdaptivePlan
 from sweeper.tree import Lease, RunRecord, Tree
@@ -26,7 +27,8 @@ logger = logging.getLogger("sweeper.raytune")
 def _exceptions_logged(hook: Callable[..., None]) -> Callable[..., None]:
     """An exception in any hook would end the whole sweep: log it instead.
 
-    One alone is to end it: that another launch has taken the sweep over.
+    One alone is to end it: that another launch has taken the sweep over. Of what cannot be read or
+    written the trial's end tells.
     """
 
     @functools.wraps(hook)
@@ -34,6 +36,8 @@ def _exceptions_logged(hook: Callable[..., None]) -> Callable[..., None]:
         self.lease.check()
         try:
             hook(self, *args, **kwargs)
+        except TreeError as error:
+            logger.warning("%s", error)
         except Exception:
             logger.exception("the listener of the launch failed")
 
@@ -119,9 +123,8 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
                 result["error"] = f"NoMetric: {message}"
                 if not known and self._conditions.is_slip(result):
                     self._conditions.slip = message
-            if end == "stopped":  # our lease takes the run from the child, should it still train
-                by = self._conditions.stopped_by
-                close_run(run, "stopped", by="driver", why=f"stopped early by {by}")
+            if end == "stopped":
+                self._close_stopped(run)
             self._disk.ended(run)
             self._conditions.wind_down(self._disk.spent)
             value = self._tell_value(self._index(trial), RunRecord.at(run))
@@ -141,6 +144,14 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
             return
         self._tell_value(index, None)
         self._listener.trial_ended(index, "lost", {"error": error}, None)
+
+    def _close_stopped(self, run: Path) -> None:
+        """Our lease takes the run from the child, should it still train."""
+        why = f"stopped early by {self._conditions.stopped_by}"
+        try:
+            close_run(run, "stopped", by="driver", why=why)
+        except TreeError as error:  # its entry in the tree tells, and it goes on at the next launch
+            self._listener.warn(str(error))
 
     def _again(self, trial: Any, why: str | None) -> None:
         self._searcher.give_again(trial.trial_id)
@@ -174,7 +185,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
 
     def _tell_value(self, trial: int, run: RunRecord | None) -> float | None:
         """The value of the trial, which has ended, once those who decide by it know."""
-        value = None if run is None else self._score(run)
+        value = None if run is None or run.unreadable else self._score(run)
         self._conditions.scored(trial, value)
         if self._adaptive is not None:
             self._adaptive.ended(trial, value)

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import ray.air._internal.usage
 from ray import tune
 from ray.tune.schedulers import TrialScheduler
 
@@ -41,8 +42,10 @@ def make_tuner(
 
     ``lease`` is the launch's, of the sweep: without it no worker opens a run.
     """
+    # It would import W&B, to count who uses it, which leaves directories in /tmp.
+    ray.air._internal.usage.tag_callbacks = lambda callbacks: False
     workers = scratch / "workers"  # each that is up leaves a file there
-    files.make_directory(workers)
+    files.make_directory(workers, parents=True)
     shared = {**sweep_request(sweep), "slots": slots, "workers": str(workers)}
     shared["lease"] = lease.number
     trainable = tune.with_parameters(

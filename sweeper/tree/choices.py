@@ -43,7 +43,7 @@ class Choices:
 
     def write(self, tree: Tree, sweep_name: str) -> None:
         """Keep them for the next launch. Raises TreeError."""
-        files.make_directory(tree.paths.sweep(sweep_name))
+        files.make_directory(tree.paths.sweep(sweep_name), parents=True)
         found = {key: sorted(getattr(self, key)) for key in _KEYS}
         files.write_json(tree.paths.choices(sweep_name), found)
 

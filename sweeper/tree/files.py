@@ -255,10 +255,14 @@ def now(directory: Path) -> float:
         remove(scratch)
 
 
-def make_directory(path: Path) -> None:
-    """Make ``path`` and the directories above it, as the umask says."""
+def make_directory(path: Path, *, parents: bool = False) -> None:
+    """Make ``path`` unless it is there, as the umask says, and with ``parents`` those above it.
+
+    Else a tree that has been renamed or removed in the middle of a launch would come into being
+    again where it was.
+    """
     with tree_errors("make the directory", path):
-        os.makedirs(path, exist_ok=True)
+        path.mkdir(parents=parents, exist_ok=True)
 
 
 def move(source: Path, target: Path) -> bool:

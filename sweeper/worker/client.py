@@ -86,9 +86,10 @@ def _start(session: Session) -> None:
     }
     env = {**defaults, **os.environ, **session.env}
     session.file.write_text(session.to_json())
+    words = ["-m", "sweeper.worker.forkserver", str(session.file), str(os.getpid())]
     with open(directory / "server.log", "ab") as log:
         subprocess.run(
-            [sys.executable, "-m", "sweeper.worker.forkserver", str(session.file)],
+            [sys.executable, *words],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -35,7 +35,7 @@ from .client import GRACE_SECONDS, HURRY_SECONDS
 from .load_train import TrainFunction, load_session
 from .memory import peak_of
 from .messages import Broken, Bye, Connection, Control, Fork, Ready
-from .processes import MARK, adopt_orphans, end_marked, rest_openmp
+from .processes import MARK, adopt_orphans, die_with_parent, end_marked, rest_openmp
 from .session import Session, remove_abandoned
 
 IDLE_SECONDS = 20.0  # without a client for so long, the launch is over
@@ -276,7 +276,10 @@ def _kill(pid: int) -> None:
 
 
 def main() -> NoReturn:
-    """Run one session's fork server; the argument is the session's file."""
+    """Run one session's fork server; the arguments are the session's file and the caller's pid."""
+    die_with_parent(signal.SIGKILL)  # without a caller no client would come
+    if os.getppid() != int(sys.argv[2]):
+        os._exit(1)
     session = Session.enter(sys.argv[1])
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(session.directory / "socket"))

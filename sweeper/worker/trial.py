@@ -18,9 +18,10 @@ def open_run(request: TrialRequest) -> Run:
     One that begins again from its beginning has no rows. One that is over is ``reopened``. Raises
     LeaseLost where another launch has taken the sweep over: what it runs is not to be taken back.
     """
+    guarded: dict[str, Any] = {}
     if "lease" in request:
         home = Tree(request["base"]).paths.sweep(request["sweep"])
-        Lease(home, request["lease"]).check()
+        guarded["guard"] = Lease(home, request["lease"]).check
     manager = ExperimentManager(
         request["base"],
         [tuple(key) if isinstance(key, list) else key for key in request["monitored"]],
@@ -39,6 +40,7 @@ def open_run(request: TrialRequest) -> Run:
         passed_over=request.get("passed_over", ()),
         continues=request.get("continues"),
         take_over=True,
+        **guarded,
     )
     if run.log.rows and not run.reopened and begins_again(run.paths):
         run.rewind(0)  # its rows are those of an attempt that has come to nothing

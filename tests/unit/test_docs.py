@@ -106,6 +106,7 @@ def test_the_fields_that_commands_and_summaries_give(
         assert set(found["trials"][0]) == fields(f"{command} --json")
         for name in {*found} - {"trials"}:
             assert f"`{name}`" in section(f"{command} --json")
+    (grid.base_dir / "sweeps" / "grid").mkdir(parents=True)
     summary = json.loads(write_summary(index_sweep(grid))[0].read_text())
     assert set(summary) == fields("summary.json")
     assert set(summary["best"]) == fields("best --json")

@@ -1,50 +1,15 @@
-"""``method: bayes`` as a user launches it: chosen trials, killed drivers, ends and exit codes."""
+"""``method: bayes`` as a user launches it: chosen trials, ends and exit codes."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tests.process.launch.conftest import Launcher
+from tests.process.launch.launcher import Launcher
 
 
 def write(launcher: Launcher, do: dict[str, Any], **keys: Any) -> None:
     parameters = {"x": {"min": 1.0, "max": 9.0}, "do": {"value": do}}
     launcher.write(do, **{"method": "bayes", "parameters": parameters, **keys})
-
-
-def test_sigkill_of_the_driver(launcher: Launcher) -> None:
-    write(launcher, {"epochs": 4, "delay": 0.5}, run_cap=9)
-    process = launcher.start()
-    launcher.wait_for(
-        lambda records: (
-            sum(r.status == "finished" for r in records) >= 2
-            and any(r.status == "running" and r.rows for r in records)
-        )
-    )
-    process.kill()
-    process.communicate()
-    assert launcher.left() == []
-    before = {record.path: record.status for record in launcher.records()}
-    assert "interrupted" in before.values()
-    plan = launcher.read("plan")
-    assert plan["size"] == 9
-    assert len(plan["trials"]) == len(before)
-    assert {t["state"] for t in plan["trials"]} == {"reused", "resumed"}
-
-    done = launcher.run()
-    assert done.returncode == 0, done.stderr
-    records = launcher.records()
-    assert sorted(record.trial for record in records) == list(range(9))
-    assert set(before) <= {record.path for record in records}
-    for record in records:
-        assert record.status == "finished"
-        assert [row["epoch"] for row in record.rows] == [1, 2, 3, 4]
-        attempts = len(record.provenance["attempts"])
-        assert attempts == (2 if before.get(record.path) == "interrupted" else 1)
-    again = launcher.run()
-    assert again.returncode == 0
-    assert again.stderr.startswith("case: 9 trials: 9 reused -> ")
-    assert len(launcher.records()) == 9
 
 
 def test_failures_budget_and_exit_codes(launcher: Launcher, address: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sweeper.tree import RunRecord
-from tests.process.launch.conftest import Launcher
+from tests.process.launch.launcher import Launcher
 from tests.process.launch.test_scripts import HYPERBAND, TRAIN, needs_wandb, prepare
 
 EPOCHS = 9

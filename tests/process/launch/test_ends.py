@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.launch.conftest import Launcher
+from tests.process.launch.launcher import Launcher
 
 
 def outcomes(launcher: Launcher) -> dict[int, str]:

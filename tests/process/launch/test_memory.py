@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sweeper.tree import RunRecord
-from tests.process.launch.conftest import Launcher
+from tests.process.launch.launcher import Launcher
 
 ROOM = 2200 << 20  # for Ray's own processes, and for one of these trials, not for two
 HUNGRY = """

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.process.launch.conftest import Launcher
+from tests.process.launch.launcher import Launcher
 
 TWO_NODES = """
 import sys

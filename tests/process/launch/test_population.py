@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from sweeper.tree import RunRecord
-from tests.process.launch.conftest import Launcher
 from tests.process.launch.drifting import EPOCHS
+from tests.process.launch.launcher import Launcher
 
 DRIFTING = Path(__file__).with_name("drifting.py")
 RATE = {"distribution": "log_uniform_values", "min": 1e-4, "max": 1.0}

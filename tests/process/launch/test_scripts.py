@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.process.launch.conftest import Launcher
+from tests.process.launch.launcher import Launcher
 
 needs_wandb = pytest.mark.skipif(
     importlib.util.find_spec("wandb") is None, reason="wandb is not installed"

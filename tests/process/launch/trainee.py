@@ -31,7 +31,8 @@ def train(params: Mapping[str, Any], callbacks: list[Any], run: Any) -> None:
         name = do.get("instead", {}).get(str(params["x"]), "loss")
         run.report(epoch=epoch, **{name: float(params["x"]) / epoch})
         (state / "epoch").write_text(str(epoch))
-        run.save(state)
+        if do.get("saves", True):
+            run.save(state)
     if params["x"] in do.get("loses_worker", ()) and run.attempt == 1:
         _lose_worker(run)
 

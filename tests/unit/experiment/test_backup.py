@@ -28,6 +28,8 @@ ONE = {"fit": 1}
 
 @pytest.fixture
 def store(tmp_path):
+    for run in ("run", "other"):
+        (tmp_path / "exp" / run).mkdir(parents=True)
     return BackupStore(RunPaths(tmp_path / "exp" / "run"))
 
 
@@ -137,7 +139,7 @@ def test_a_backup_of_another_run_is_foreign(store, tmp_path, caplog):
     assert "a backup of 'exp/run'" in caplog.text
 
 
-def test_a_lost_lease_publishes_nothing(tmp_path):
+def test_a_lost_lease_publishes_nothing(store, tmp_path):
     def guard():
         raise KeyError
 

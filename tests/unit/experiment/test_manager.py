@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from sweeper.errors import LeaseLost, RunBusy, TreeError, UsageError
-from sweeper.experiment import ExperimentManager, Settings
+from sweeper.experiment import ExperimentManager, Settings, staging
 from sweeper.experiment.settings import Keep
 from sweeper.tree import Tree
 
@@ -332,3 +332,20 @@ def test_nothing_heavy_is_loaded():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_tree_that_is_renamed_does_not_come_into_being_again(tmp_path, monkeypatch):
+    base, asked = tmp_path / "tree", []
+    opened(base).close("finished")
+    made = staging.new_record
+
+    def rename(*arguments):
+        base.rename(tmp_path / "moved")
+        return made(*arguments)
+
+    monkeypatch.setattr(staging, "new_record", rename)
+    with pytest.raises(TreeError):
+        opened(base, params={"x": 1}, guard=lambda: asked.append(base.exists()))
+    assert asked == [True, True]
+    assert not base.exists()
+    assert len(list(Tree(tmp_path / "moved").all_runs())) == 1

@@ -53,6 +53,7 @@ def test_the_csv_file_has_a_row_per_trial_and_numbers_in_full(
 def test_the_files_are_written_beside_the_stored_sweep(grid: Sweep, run_trial: RunTrial) -> None:
     fill(grid, run_trial)
     index = index_sweep(grid)
+    (grid.base_dir / "sweeps" / "grid").mkdir(parents=True)
     paths = write_summary(index)
     assert [path.relative_to(grid.base_dir).as_posix() for path in paths] == [
         "sweeps/grid/summary.json",
