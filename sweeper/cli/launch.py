@@ -231,6 +231,7 @@ def _conclude(
     signum = ending.signum if ending is not None else 0
     early = ending is not None and ending.early
     unchosen = sweep.adaptive and index.size is not None and len(asked) < index.size
+    unchosen = unchosen or index.pending > 0
     cut_off = ending is not None and ending.cut_off is not None
     if cut_off or (early and unchosen) or not all(entry.ended for entry in asked):
         if ending is not None and not ending.again:

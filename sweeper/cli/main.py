@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import Any
 import click
 
 from sweeper import __version__
-from sweeper.errors import SweeperError
+from sweeper.errors import SweeperError, UsageError
 
 from .messages import nobody_reads, say
 from .options import GlobalOptions, verbose_option
@@ -108,6 +109,10 @@ def main(args: Sequence[str] | None = None) -> int:
     settings = GlobalOptions(verbose=os.environ.get("SWEEPER_DEBUG", "") not in ("", "0"))
     _log_to_stderr(settings.verbose)
     try:
+        for stream in (sys.stdout, sys.stderr):  # a name in the tree need not be UTF-8
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        _check_directory()
         result: Any = cli.main(args, "sweeper", standalone_mode=False, obj=settings)
         sys.stdout.flush()
     except click.ClickException as error:
@@ -123,6 +128,12 @@ def main(args: Sequence[str] | None = None) -> int:
     except (BrokenPipeError, _ReaderGone):
         nobody_reads()
         return 0
+    except OSError as error:
+        if settings.verbose:
+            _show_traceback()
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        say(f"sweeper: {what}")
+        return 1
     except Exception as error:
         if settings.verbose:
             _show_traceback()
@@ -131,6 +142,14 @@ def main(args: Sequence[str] | None = None) -> int:
             say("sweeper: this is a bug; -v shows where it happened")
         return 1
     return result if isinstance(result, int) else 0
+
+
+def _check_directory() -> None:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        what = "expected a current directory, found that it was removed or renamed"
+        raise UsageError(f"{what}: cd to one that is there") from None
 
 
 def _show_traceback() -> None:

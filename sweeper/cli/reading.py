@@ -15,7 +15,6 @@ from .messages import say
 
 if TYPE_CHECKING:
     from sweeper.results import Index
-    from sweeper.tree import RunRecord
 
 STATUS_FIELDS = (
     *("trial", "replicate", "status", "epochs", "value", "epoch", "elapsed"),
@@ -44,7 +43,7 @@ def status(target: Path, format_: str, **given: Any) -> None:
     from . import formatting
 
     index = open_target(target, given)
-    _say_torn(index.records())
+    _say_torn(index.torn())
     metric = metric_of(index)
     rows = [trial_row(entry, metric) for entry in index.entries]
     counts = index.counts()
@@ -114,7 +113,7 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
     for entry in index.entries:
         if entry.unreadable is not None:
             say(f"sweeper: trial {entry.trial} is left out: {entry.unreadable}")
-    _say_torn(item.record for item in ranked)
+    _say_torn(path for item in ranked for path in item.record.torn)
     rows = [best_row(item, index.repeated) for item in ranked]
     names = index.parameters()
     columns = [formatting.column(key) for key in ("rank", "trial")]
@@ -183,8 +182,6 @@ def open_target(target: Path, given: dict[str, Any]) -> Index:
     return index
 
 
-def _say_torn(records: Iterable[RunRecord]) -> None:
-    """Name the files of these runs that are cut or garbled."""
-    for record in records:
-        for path in record.torn:
-            say(f"sweeper: torn: {path}")
+def _say_torn(paths: Iterable[Path]) -> None:
+    for path in paths:
+        say(f"sweeper: torn: {path}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ def logs(target: Path, trial: str, follow: bool, **given: Any) -> None:
     """
     from sweeper.errors import UsageError
     from sweeper.results import find_entry
+    from sweeper.tree import files
 
     entry = find_entry(open_target(target, given), trial)
     if entry.record is None:
@@ -39,7 +41,7 @@ def logs(target: Path, trial: str, follow: bool, **given: Any) -> None:
             raise entry.unreadable
         raise UsageError(f"trial {trial}: pending, so it has no output yet; `sweeper status` shows")
     path = entry.record.paths.output
-    if not follow and not path.is_file():
+    if not follow and not files.exists(path):
         raise UsageError(f"{path}: not there: run {entry.run} has written no output")
     for data in _output(entry.record, follow):
         sys.stdout.buffer.write(data)
@@ -56,8 +58,8 @@ def _output(record: RunRecord, follow: bool) -> Iterator[bytes]:
         now = RunRecord(record.base, record.experiment, record.run)
         running = follow and now.status == "running"
         path = record.paths.output
-        if path.is_file():
-            with files.tree_errors("read", path), open(path, "rb") as file:
+        if files.exists(path):
+            with files.tree_errors("read", path), os.fdopen(files.open_file(path), "rb") as file:
                 file.seek(place)
                 while data := file.read(1 << 16):
                     place += len(data)

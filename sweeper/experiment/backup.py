@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import TreeError
-from sweeper.tree import RunPaths, files
+from sweeper.tree import MANIFEST, RunPaths, files
 
 from .array_files import decode, encode, write_arrays
 
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("sweeper.experiment")
 
 FORMAT = 2
+LONGEST = 1 << 30
+"""A larger ``state.json`` is none of ours: callbacks may have long lists."""
+
 KEPT = 2
 """The newest backup, and the one before it in case the newest turns out to be torn."""
 
@@ -93,10 +96,13 @@ class BackupStore:
         found = [self._newest("epoch")]
         for kind in ("state", "fit"):
             for name in self.names(kind)[:1]:
-                with contextlib.suppress(files.TornFile, TypeError, ValueError):
-                    manifest = files.read_json(self.root / name / "state.json") or {}
-                    found.append(int(manifest.get("epoch", 0)))
+                with contextlib.suppress(files.TornFile):
+                    found.append((self.manifest(name) or {}).get("epoch", 0))
         return max(found)
+
+    def manifest(self, name: str) -> dict[str, Any] | None:
+        """What ``state.json`` says of a backup. Raises TornFile, and TreeError."""
+        return files.read_json(self.root / name / "state.json", MANIFEST, LONGEST)
 
     def _newest(self, kind: str) -> int:
         return max((int(name.split("-")[1]) for name in self.names(kind)), default=0)
@@ -147,7 +153,7 @@ class BackupStore:
         for name in self.names("fit") + self.names():
             manifest: dict[str, Any] = {}
             with contextlib.suppress(files.TornFile):
-                manifest = files.read_json(self.root / name / "state.json") or {}
+                manifest = self.manifest(name) or {}
             if manifest.get("state", {}).get("fit", fit) >= fit:
                 files.remove(self.root / name)
 
@@ -172,7 +178,7 @@ class BackupStore:
         try:
             # Opened here: numpy leaves a file that is no .npz open.
             with (
-                open(path / "arrays.npz", "rb") as file,
+                os.fdopen(files.open_file(path / "arrays.npz"), "rb") as file,
                 np.load(file, allow_pickle=False) as stored,
             ):
                 encoded = {name: stored[name] for name in stored.files}
@@ -186,6 +192,8 @@ class BackupStore:
                 inherited=manifest["owner"] == self._parent,
                 is_end=path.name.startswith("fit-"),
             )
+        except TreeError:
+            raise
         except Exception as error:  # zipfile, zlib, numpy and json each raise their own
             raise files.torn(path / "arrays.npz", error) from error
 
@@ -209,7 +217,7 @@ class BackupStore:
         for name in self.names("state"):
             path = self.root / name
             try:
-                manifest = files.read_json(path / "state.json")
+                manifest = self.manifest(name)
                 if manifest is None or not self._is_ours(manifest):
                     raise files.TornFile(path, "a saved state of another run")
                 if _sums(path / "data") != manifest.get("files"):

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .object_decoding import Decoder
+from .object_decoding import Decoder, check_name
 from .object_encoding import Encoder, NotStorable, Stays
 
 log = logging.getLogger("sweeper.experiment")
@@ -111,6 +111,7 @@ class CallbackStates:
             for name, value in states["each"][index]["state"].items():
                 try:
                     found = decoder.decode(value, now.get(name))
+                    check_name(name, found, now.get(name))
                     if name == "state_dict()":
                         callback.load_state_dict(found)
                     else:

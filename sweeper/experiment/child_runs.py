@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,9 +35,9 @@ def make_child(
             try:
                 for backup in backups:
                     _copy(backup, RunPaths(staged.path).backup / backup.name)
-            except (shutil.Error, OSError) as error:
+            except TreeError:
                 if all(map(files.exists, backups)):
-                    raise TreeError(f"{staged.path}: cannot copy a backup: {error}") from error
+                    raise
                 continue
             path = publish(tree, monitored, staged)
             staged.lease.release()
@@ -56,16 +54,13 @@ def go_on_from(failed: RunRecord, staged: Staged) -> None:
     names = [name for kind in ("epoch", "state", "fit") for name in store.names(kind)]
     if not names:
         return
-    try:
-        for name in names:
-            _copy(store.root / name, paths.backup / name)
-        if failed.models:
-            shutil.copytree(failed.paths.models, paths.models, copy_function=_link)
-        for source in (failed.paths.training_logs, failed.paths.performances):
-            if files.exists(source):
-                shutil.copy2(source, staged.path / source.name)
-    except (shutil.Error, OSError) as error:
-        raise TreeError(f"{staged.path}: cannot go on from {failed.path}: {error}") from error
+    for name in names:
+        _copy(store.root / name, paths.backup / name)
+    if failed.models:
+        files.copy_tree(failed.paths.models, paths.models, link=True)
+    for source in (failed.paths.training_logs, failed.paths.performances):
+        if files.exists(source):
+            files.copy(source, staged.path / source.name)
     staged.record["continues"] = {"experiment": failed.experiment, "run": failed.run}
     staged.record["attempts"][-1]["resumed_from_epoch"] = store.newest_epoch()
     files.write_json(paths.provenance, staged.record)
@@ -82,10 +77,9 @@ def _state(parent: RunRecord) -> tuple[dict[str, Any], list[Path]] | None:
     found: list[tuple[int, str, Path]] = []
     for kind in ("epoch", "state"):
         for name in store.names(kind):
-            path = store.root / name
-            manifest = _usable(path)
+            manifest = _usable(store, name)
             if manifest is not None:
-                found.append((int(manifest["epoch"]), str(manifest["owner"]), path))
+                found.append((manifest["epoch"], str(manifest["owner"]), store.root / name))
                 break
     if not found:
         return None
@@ -93,39 +87,29 @@ def _state(parent: RunRecord) -> tuple[dict[str, Any], list[Path]] | None:
     experiment, _, run = owner.partition("/")
     entry = {"experiment": experiment, "run": run, "epoch": epoch}
     for name in store.names("fit"):  # earlier fits are given back to the child, too
-        manifest = files.read_json(store.root / name / "state.json") or {}
-        found.append((0, str(manifest.get("owner")), store.root / name))
+        owner = str((store.manifest(name) or {}).get("owner"))
+        found.append((0, owner, store.root / name))
     return entry, [path for _, other, path in found if other == parent_name(entry)]
 
 
-def _usable(path: Path) -> dict[str, Any] | None:
+def _usable(store: BackupStore, name: str) -> dict[str, Any] | None:
     """What ``state.json`` says of a backup after a whole epoch from which training can go on."""
     with contextlib.suppress(files.TornFile, FileNotFoundError):
-        manifest = files.read_json(path / "state.json")
+        manifest = store.manifest(name)
         if manifest is None or manifest.get("batch") or not manifest.get("epoch"):
             return None
         if manifest.get("state", {}).get("stopped"):  # EarlyStopping has ended it
             return None
         size = manifest.get("bytes")
-        if size is None or (path / "arrays.npz").stat().st_size == size:
+        if size is None or (store.root / name / "arrays.npz").lstat().st_size == size:
             return manifest
     return None
 
 
 def _copy(source: Path, target: Path) -> None:
     """A user's saved files are copied; the arrays, which nobody changes, are linked if possible."""
-    files.make_directory(target.parent)
-    linked = (source / "arrays.npz").exists()
-    shutil.copytree(source, target, copy_function=_link if linked else shutil.copy2)
+    linked = files.exists(source / "arrays.npz")
+    files.copy_tree(source, target, link=linked)
     if not linked:
         sync_files(target)
     files.sync_directory(target)
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except FileNotFoundError:
-        raise
-    except OSError:
-        shutil.copy2(source, target)

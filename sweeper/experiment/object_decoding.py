@@ -11,11 +11,29 @@ import collections
 import datetime
 import importlib
 import random
+import re
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from .object_encoding import DATES, DICTS, FACTORIES, TEXTS, NotStorable, class_name
+
+_NAMES = re.compile(r"path|file|dir(?![a-z])|directory|folder|url|command|cmd", re.I)
+
+
+def not_a_path(value: Any) -> Any:
+    """``value``. Raises NotStorable if it leads somewhere: a backup may be a stranger's."""
+    text = str(value)
+    if isinstance(value, Path) or text[:1] in ("/", "~") or ".." in re.split(r"[/\\]", text):
+        raise NotStorable("a path, which a backup must not choose")
+    return value
+
+
+def check_name(name: str, value: Any, current: Any) -> None:
+    """Raise NotStorable if an attribute that is called after a path would get another text."""
+    if isinstance(value, (str, bytes)) and value != current and _NAMES.search(name):
+        raise NotStorable("a path, which a backup must not choose")
 
 
 class Decoder:
@@ -40,6 +58,8 @@ class Decoder:
 
     def decode(self, value: Any, current: Any = None) -> Any:
         """The object; ``current`` stands in its place now. Raises NotStorable."""
+        if isinstance(value, str):
+            return not_a_path(value)
         if not isinstance(value, dict):
             return value
         if "float" in value:
@@ -119,6 +139,8 @@ class Decoder:
             self.decode(value, old.get(key))
             for key, value in zip(keys, node["values"], strict=True)
         ]
+        for key, value in zip(keys, values, strict=True):
+            check_name(str(key), value, old.get(key))
         target.clear()
         target.update(dict(zip(keys, values, strict=True)))
 
@@ -130,6 +152,8 @@ class Decoder:
         self._keep(number, target)
         old = vars(target)
         new = {k: self.decode(v, old.get(k)) for k, v in node["attributes"].items()}
+        for name, item in new.items():
+            check_name(name, item, old.get(name))
         old.update(new)
 
     def _plain(self, node: dict[str, Any], kind: str, current: Any) -> Any:
@@ -141,7 +165,7 @@ class Decoder:
         if kind == "timedelta":
             return datetime.timedelta(*node["parts"])
         if kind in TEXTS:
-            return TEXTS[kind](node["text"])
+            return not_a_path(TEXTS[kind](node["text"]))
         if kind in ("range", "slice"):
             return {"range": range, "slice": slice}[kind](*map(self.decode, node["parts"]))
         if kind == "Random":

@@ -117,10 +117,11 @@ def continue_run(
     TreeError if its provenance cannot be read.
     """
     paths = record.paths
-    attempts = record.provenance.get("attempts")
-    if not isinstance(attempts, list):
+    _refuse_foreign(record)
+    attempts = record.attempts
+    if not {"attempts", "seed"} <= record.provenance.keys():
         raise TreeError(f"{paths.provenance}: expected the run's provenance, found a torn file")
-    numbers = [a.get("number", 0) for a in attempts if isinstance(a, dict)]
+    numbers = [a.get("number", 0) for a in attempts]
     why = _why_it_stopped(living_owner(paths.root))
     lease = Lease.acquire(paths.root, take_over=take_over, at_least=max(numbers, default=0) + 1)
     try:
@@ -144,6 +145,14 @@ def continue_run(
     except BaseException:
         lease.release()
         raise
+
+
+def _refuse_foreign(record: RunRecord) -> None:
+    """Raise TreeError for a run that is a link, or that has one where we read or write."""
+    if record.unreadable is not None:
+        raise record.unreadable
+    for directory in (record.paths.models, record.paths.backup, record.paths.aside):
+        files.refuse_foreign(directory)
 
 
 def _why_it_stopped(owner: dict[str, Any] | None) -> str:

@@ -20,7 +20,7 @@ def redirected(path: Path) -> Iterator[None]:
     Raises TreeError if the file cannot be opened.
     """
     try:
-        target = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        target = files.open_to_append(path)
     except OSError as error:
         raise TreeError(f"{path}: cannot be opened for the run's output: {error}") from error
     _flush()
@@ -39,7 +39,7 @@ def redirected(path: Path) -> Iterator[None]:
 
 def add_line(path: Path, text: str, guard: files.Guard) -> None:
     """Say in a run's output what became of it: its process, killed or to be, cannot."""
-    with contextlib.suppress(OSError), open(path, "rb+") as file:
+    with contextlib.suppress(OSError), os.fdopen(files.open_file(path), "rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 1))
         torn = file.read() not in (b"", b"\n")  # a progress bar, say

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sweeper.errors import UsageError
+from sweeper.errors import TreeError, UsageError
 from sweeper.tree import Monitor, RunRecord, Tree, best_row, files, model_epoch
 
 from .settings import Keep
@@ -96,9 +97,13 @@ def prune_checkpoints(
     sweep. Runs without an outcome are left alone, as they may still become the best, and so are
     runs that never logged the metric. Raises UsageError if nothing says which values are better.
     """
-    told = (r for r in (tree.all_runs() if runs is None else runs) if r.unreadable is None)
-    records = [r for r in told if r.outcome is not None]
-    ranked = [(rank, r) for r in records if (rank := _rank(r, metric, mode)) is not None]
+    ranked = []
+    for record in tree.all_runs() if runs is None else runs:
+        with contextlib.suppress(TreeError):  # what cannot be read is left alone
+            if record.unreadable is None and record.outcome is not None:
+                rank = _rank(record, metric, mode)
+                if rank is not None:
+                    ranked.append((rank, record))
     removed = []
     for _, record in sorted(ranked, key=lambda pair: pair[0])[keep:]:
         for path in record.models.values():

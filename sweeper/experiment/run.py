@@ -19,6 +19,7 @@ from sweeper.tree import (
     Monitor,
     Row,
     RunPaths,
+    RunRecord,
     as_row,
     best_row,
     files,
@@ -82,9 +83,8 @@ class Run:
         self._recorded = False  # nor in this process
         self._position: int | None = None  # after which epoch this attempt stands
         self._started = time.monotonic()
-        summary = _summary(paths)
-        elapsed = summary.get("elapsed")
-        self._elapsed_before = float(elapsed) if isinstance(elapsed, (int, float)) else 0.0
+        summary = RunRecord.at(paths.root).performances or {}
+        self._elapsed_before = float(summary.get("elapsed", 0.0))
         self.monitor.remember(summary.get("monitor"), summary.get("mode"))
         self._no_numbers: set[str] = set()  # the metrics that it was said of
         self._best: Row | None = None
@@ -367,10 +367,3 @@ class Run:
 
     def _write_record(self) -> None:
         files.write_json(self.paths.provenance, self._record, guard=self.lease.check, durable=False)
-
-
-def _summary(paths: RunPaths) -> dict[str, Any]:
-    try:
-        return files.read_json(paths.performances) or {}
-    except files.TornFile:
-        return {}

@@ -19,8 +19,6 @@ from sweeper.tree import STAGING, Program, Texts, Tree, files, read_text
 
 log = logging.getLogger("sweeper.experiment")
 
-LARGEST = 1_000_000  # bytes; a larger file is no program's text
-
 
 @dataclass
 class Source:
@@ -48,7 +46,7 @@ class Source:
         for path in map(os.path.realpath, paths):
             name = os.path.relpath(path, self.program.root)
             text = None if name in self.texts or name.startswith("..") else read_text(path)
-            if text is not None and len(text) <= LARGEST:
+            if text is not None:
                 self.texts[name] = text
                 self.known = self.known and os.stat(path).st_mtime <= self.since
 

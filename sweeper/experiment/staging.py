@@ -55,6 +55,7 @@ def stage(
     attempt.
     """
     group_canonicals(params, monitored)  # complain before anything is written
+    tree.check()
     stored = plain(params, allow_nan=True)
     files.make_directory(tree.base, parents=True)
     record, diff = new_record(tree.base, monitored, origin, parent)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
-from sweeper.errors import TreeError, UsageError
+from sweeper.errors import UsageError
+from sweeper.tree import files
 
 from .ranking import Ranked
 
@@ -13,8 +13,8 @@ from .ranking import Ranked
 def copy_best(ranked: Ranked, directory: Path) -> list[Path]:
     """Copy hyperparameters, performances and the checkpoint of a run into ``directory``.
 
-    Returns the copies. Raises UsageError if ``directory`` exists and holds anything, TreeError if
-    a file cannot be copied.
+    Their contents alone, not their modes. Returns the copies. Raises UsageError if ``directory``
+    exists and holds anything, TreeError if a file cannot be copied.
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise UsageError(
@@ -23,13 +23,8 @@ def copy_best(ranked: Ranked, directory: Path) -> list[Path]:
         )
     paths = ranked.record.paths
     wanted = [paths.hyperparameters, paths.performances, ranked.checkpoint]
-    copies: list[Path] = []
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        for source in wanted:
-            if source is not None and source.exists():
-                copies.append(Path(shutil.copy2(source, directory / source.name)))
-    except OSError as error:
-        why = f"{error.filename}: cannot copy to {directory}: {error.strerror}"
-        raise TreeError(why) from error
-    return copies
+    files.make_directory(directory)
+    found = [path for path in wanted if path is not None and files.exists(path)]
+    for path in found:
+        files.copy(path, directory / path.name)
+    return [directory / path.name for path in found]

@@ -21,8 +21,9 @@ def find_entry(index: Index, text: str) -> Entry:
     Of several runs of one experiment it is the last; a number means the sweep file's own trial, if
     it has one. Raises UsageError if there is none, or if several experiments begin so.
     """
-    if text.isdigit():
-        found = [entry for entry in index.entries if entry.trial == int(text)]
+    if text.isdecimal():
+        number = text.lstrip("0") or "0"  # not int(text): it may have any length
+        found = [entry for entry in index.entries if str(entry.trial) == number]
         found = [entry for entry in found if entry.listed] or found
     else:
         found = [e for e in index.entries if f"{e.experiment}/{e.run or ''}".startswith(text)]
@@ -54,20 +55,28 @@ def find_run(
         if path.is_dir():
             record = _record(path.resolve())
             if record is not None:
-                return record, None
+                return _readable(record), None
     target, colon, trial = text.rpartition(":")
     if colon and target:
         base_name = None if Path(target).is_dir() else name
         index = open_index(Path(target), storage=storage, name=base_name)
         entry = find_entry(index, trial)
+        if entry.unreadable is not None:
+            raise entry.unreadable
         if entry.record is None:
             found = "; ".join(["found one that is pending", *index.notes])
             raise UsageError(f"{text}: expected a trial with a run, {found}")
-        return entry.record, index.sweep
+        return _readable(entry.record), index.sweep
     raise UsageError(
         f"{text}: expected a run (…/exp-…/run--…), an experiment, or SPEC:TRIAL such as "
         f"sweeps/digits.yaml:3; found none there, nor in {base}"
     )
+
+
+def _readable(record: RunRecord) -> RunRecord:
+    if record.unreadable is not None:
+        raise record.unreadable
+    return record
 
 
 def _record(path: Path) -> RunRecord | None:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import TreeError
-from sweeper.tree import FAILED, PlannedTrial, RunChooser, RunRecord, Tree, plan_known
+from sweeper.tree import (
+    FAILED,
+    PlannedTrial,
+    RunChooser,
+    RunRecord,
+    Tree,
+    listed,
+    plan_known,
+    trials_of,
+)
 from sweeper.wording import counted
 
 from .flat import ParameterNames
@@ -98,7 +107,7 @@ class Entry:
         if self.record is None:
             return 0
         last = (self.record.performances or {}).get("last")
-        if isinstance(last, dict) and isinstance(last.get("epoch"), int):
+        if last:
             return int(last["epoch"])
         return int(self.record.rows[-1]["epoch"]) if self.record.rows else 0
 
@@ -119,8 +128,9 @@ class Index:
     """The trials of a sweep, or all runs of a base directory, as the tree has them.
 
     ``sweep`` is None for a directory without a stored sweep. ``size`` counts the trials that the
-    sweep enumerates, None if they are endless; ``unreadable`` are runs whose sweep nobody can tell,
-    as their run.json is torn. Reading the tree again means a new index.
+    sweep enumerates, None if they are endless; ``pending`` those of them that have no run and are
+    too many to be among the entries; ``unreadable`` are runs whose sweep nobody can tell, as their
+    run.json is torn. Reading the tree again means a new index.
     """
 
     name: str
@@ -129,12 +139,14 @@ class Index:
     sweep: Sweep | None = None
     metric: Metric | None = None
     size: int | None = None
+    pending: int = 0
     notes: list[str] = field(default_factory=list)
     unreadable: list[RunRecord] = field(default_factory=list)
 
     def counts(self) -> dict[str, int]:
         """Status -> number of trials that the file lists; those of the common kind even if 0."""
         found = Counter(entry.status for entry in self.entries if entry.listed)
+        found["pending"] += self.pending
         always = STATUSES[:6]
         return {name: found[name] for name in STATUSES if name in always or found[name]}
 
@@ -187,8 +199,8 @@ def index_sweep(sweep: Sweep, tree: Tree | None = None) -> Index:
     """The trials of ``sweep`` with their runs in ``tree`` (the sweep's own base by default).
 
     First what the sweep enumerates, in its order; then the runs it made for trials that it no
-    longer enumerates. Of an endless sweep only the trials up to the last that was run. Runs of
-    another program are left out, and a note says so.
+    longer enumerates. Of an endless sweep only the trials up to the last that was run, of a very
+    large one those with runs. Runs of another program are left out, and a note says so.
     """
     tree = (tree or Tree(sweep.base_dir)).as_it_is()
     name, chooser = sweep.sweep_name, RunChooser(sweep, tree)
@@ -197,11 +209,24 @@ def index_sweep(sweep: Sweep, tree: Tree | None = None) -> Index:
     known = {(entry.experiment, entry.replicate) for entry in entries}
     seen = {entry.record for entry in entries}
     rest, hidden = _told(record for record in tree.all_runs() if record not in seen)
-    unlisted = [r for r in rest if r.sweep == name and (r.experiment, r.replicate) not in known]
     others = [item.run for item in plan if item.state == "other" and item.run is not None]
-    others += [record for record in unlisted if chooser.is_other(record)]
-    made = _newest(record for record in unlisted if record not in others)
+    lists_all = sweep.adaptive or listed(sweep, tree) is not None
+    may_try = None if lists_all else trials_of(sweep)
+    unlisted: list[RunRecord] = []
+    shared: list[RunRecord] = []
+    for record in rest:
+        if (record.experiment, record.replicate) in known:
+            continue
+        if record.sweep != name and not (may_try and _good(record) and may_try(record)):
+            continue
+        try:
+            mine = unlisted if record.sweep == name else shared
+            (others if chooser.is_other(record) else mine).append(record)
+        except TreeError:  # of the text of its program
+            hidden.append(record)
+    made = _newest(unlisted)
     entries += made
+    entries += [replace(entry, trial=None, sweep=name) for entry in _newest(shared, listed=True)]
     older: dict[RunRecord | None, int | None] = {
         item.run: item.trial.index for item in plan if item.changed and item.state != "other"
     }
@@ -212,7 +237,8 @@ def index_sweep(sweep: Sweep, tree: Tree | None = None) -> Index:
         older_text_note(sweep, [(trial, record) for record, trial in older.items() if record]),
         _hidden_note([r for r in hidden if r.experiment not in {e.experiment for e in entries}]),
     )
-    unreadable = [record for record in rest if not record.provenance]
+    unreadable = [r for r in rest if not r.provenance and _error(r) is None]
+    there = sum(entry.listed for entry in entries)
     return Index(
         name,
         tree.base,
@@ -220,6 +246,7 @@ def index_sweep(sweep: Sweep, tree: Tree | None = None) -> Index:
         sweep,
         sweep.metric,
         sweep.size(),
+        0 if lists_all else max(0, (sweep.size() or 0) - there),
         notes=[note for note in notes if note],
         unreadable=unreadable,
     )
@@ -287,7 +314,7 @@ def index_directory(tree: Tree, name: str, sweep_name: str | None = None) -> Ind
         entries = [_entry(record, listed=True) for record in records]
     else:
         entries = _newest((r for r in records if r.sweep == sweep_name), listed=True)
-    unreadable = [record for record in records if not record.provenance]
+    unreadable = [r for r in records if not r.provenance and _error(r) is None]
     notes = [note for note in (_hidden_note(hidden),) if note]
     return Index(name, tree.base, entries, notes=notes, unreadable=unreadable)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import SweeperError, UsageError
-from sweeper.tree import Tree, program_of
+from sweeper.tree import Tree, files, program_of
 from sweeper.wording import nearest
 
 from .elsewhere import runs_elsewhere
@@ -28,14 +28,21 @@ def load_target(path: Path, overrides: Sequence[str] = (), **changes: Any) -> Sw
     """
     from sweeper.sweepfile import load_sweep
 
-    home = path.resolve().parent
-    if path.name == STORED and _is_home(home):
+    home = _home_of(path)
+    if home is not None:
+        files.read_bytes(path)  # no link, nor another trap
         base = home.parent.parent
         here = {"storage": base.parent, "name": base.name, "sweep_name": home.name}
         said = {text.partition("=")[0].strip() for text in overrides}
         said |= {key for key, value in changes.items() if value is not None}
         changes |= {key: value for key, value in here.items() if key not in said}
-    return load_sweep(path, overrides, **changes)
+    return load_sweep(path, overrides, stored=home is not None, **changes)
+
+
+def _home_of(path: Path) -> Path | None:
+    """The ``sweeps/<name>`` of a tree in which a sweep file lies; None for most."""
+    homes = (path.parent.resolve(), path.resolve().parent)
+    return next((h for h in homes if path.name == STORED and _is_home(h)), None)
 
 
 def open_index(
@@ -55,8 +62,8 @@ def open_index(
     Raises UsageError, SpecError for a sweep file that is invalid, TreeError.
     """
     if target.is_file():
-        home = target.resolve().parent
-        if target.name == STORED and _is_home(home) and not (storage or name or seed or overrides):
+        home = _home_of(target)
+        if home is not None and not (storage or name or seed or overrides):
             return _stored(home.parent.parent, home)
         sweep = load_target(target, overrides, storage=storage, name=name, seed=seed)
         index = index_sweep(sweep)
@@ -71,9 +78,9 @@ def open_index(
         if directory.is_dir():
             return _open_directory(directory.resolve())
     above = [place / below for place in Path.cwd().parents]
-    files = [path.name for path in target.parent.glob("*.y*ml") if path.is_file()]
+    beside = [path.name for path in target.parent.glob("*.y*ml") if path.is_file()]
     offers = [place for place in above if place.is_dir()]
-    offers += map(target.with_name, nearest(target.name, files))
+    offers += map(target.with_name, nearest(target.name, beside))
     raise UsageError(
         f"{target}: expected a sweep file, a base directory or a sweeps/<name> directory in it, "
         f"found nothing there, nor in {(storage or Path(DEFAULT_STORAGE)).absolute()}; "

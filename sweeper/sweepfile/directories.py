@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os.path
+import os
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -28,7 +28,7 @@ def directory_name(problems: Problems, raw: Any, key: KeyPath) -> str | None:
     if any(ord(character) < 32 or ord(character) == 127 for character in raw):
         problems.expected(key, "a name without control characters", raw)
         return None
-    if any(len(part.encode()) > 200 for part in parts):
+    if any(len(os.fsencode(part)) > 200 for part in parts):
         problems.add(
             key, "expected a name of at most 200 bytes", "file systems have no longer ones"
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import UsageError
-from sweeper.wording import all_of, describe, nearest
+from sweeper.wording import all_of, nearest
 
 from .problems import Problems
 from .trials_file import FORMATS, read_data, read_trials
@@ -25,7 +25,8 @@ def inline_base(problems: Problems, data: dict[str, Any], sweep_file: Path) -> N
     before = len(problems.found)
     found = _read(problems, "base", raw, sweep_file, read_data, {})
     if not isinstance(found, dict):
-        problems.add(("base",), f"{raw}: expected a parameter dict, found {describe(found)}")
+        what = type(found).__name__  # not what it says: who has written the path may be a stranger
+        problems.add(("base",), f"{raw}: expected a parameter dict, found a {what}")
         found = {}
     problems.base_is_unread = len(problems.found) > before
     data["base"] = found
@@ -77,9 +78,12 @@ def _read(
     """What the file holds that stands at ``key``: beside the sweep file, or in the current
     directory; ``otherwise``, and a complaint, if it cannot be read.
     """
+    if problems.is_stored:
+        problems.add((key,), f"a stored sweep is whole and takes no file, found {name!r}")
+        return otherwise
     beside, here = sweep_file.parent / Path(name).expanduser(), Path.cwd() / Path(name).expanduser()
     place = here if here.exists() and not beside.exists() else beside
-    if not place.exists():
+    if not place.is_file():  # nor a FIFO or a device, which would be waited for
         problems.add((key,), f"there is no file {place}", _mend(place, sweep_file))
         return otherwise
     try:

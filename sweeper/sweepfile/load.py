@@ -36,13 +36,15 @@ _CHANGES = {
 }
 
 
-def load_sweep(path: Path | str, overrides: Sequence[str] = (), **changes: Any) -> Sweep:
+def load_sweep(
+    path: Path | str, overrides: Sequence[str] = (), *, stored: bool = False, **changes: Any
+) -> Sweep:
     """Read and validate a sweep file.
 
     ``overrides`` (``"parameters.lr.max=0.1"``) edit the file before it is validated; ``changes``
     are options with the same effect: ``name``, ``sweep_name``, ``storage``, ``seed``,
     ``max_trials`` (→ ``run_cap``), ``parallel``, ``cpus_per_trial``, ``gpus_per_trial``; None
-    leaves the file's value.
+    leaves the file's value. A ``stored`` one, which may be a stranger's, takes no other file.
 
     Raises UsageError if the file cannot be read, SpecError with every problem if it is invalid. The
     program need not exist: see :func:`sweeper.sweepfile.check_program`.
@@ -57,6 +59,7 @@ def load_sweep(path: Path | str, overrides: Sequence[str] = (), **changes: Any) 
         problems.expected((), "a mapping of keys", document.data, mend)
     if not isinstance(document.data, dict) or document.is_hopeless:
         problems.stop_on_problems()
+    problems.is_stored = stored
     sweep = _Loading(path.absolute(), document, problems).sweep(overrides, changes)
     problems.stop_on_problems()
     assert sweep is not None
@@ -118,6 +121,7 @@ class _Loading:
 
     def sweep(self, overrides: Sequence[str], changes: dict[str, Any]) -> Sweep | None:
         early = [text for text in overrides if text.partition("=")[0].strip() in ("base", "trials")]
+        self.problems.is_stored &= not early  # who reads it names the file
         apply_overrides(self.document, self.problems, early)
         inline_base(self.problems, self.data, self.path)
         apply_overrides(self.document, self.problems, [o for o in overrides if o not in early])

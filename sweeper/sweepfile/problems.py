@@ -22,6 +22,7 @@ class Problems:
         # Parameters that could not be read: other complaints should not pretend they are unknown.
         self.broken: dict[str, tuple[str, ...]] = {}
         self.base_is_unread = False
+        self.is_stored = False  # it lies in a tree, and takes no file from elsewhere
 
     def add(self, key: KeyPath, message: str, mend: str = "", *, on_key: bool = False) -> None:
         """Complain about the value at ``key`` (or its name, with ``on_key``)."""

@@ -14,7 +14,6 @@ from typing import Any
 
 from sweeper.errors import UsageError
 from sweeper.space import leaves
-from sweeper.wording import describe
 
 from .yaml12 import parse, reads_as_text, to_yaml
 
@@ -26,7 +25,10 @@ _DOT = re.compile(r"(?<!\\)\.")
 
 
 def read_data(path: Path) -> Any:
-    """The JSON or YAML in ``path``. Raises UsageError, with the place of what is wrong."""
+    """The JSON or YAML in ``path``. Raises UsageError, with the place of what is wrong.
+
+    Not with its text: a sweep file from elsewhere may name any file of its reader.
+    """
     text = _text(path)
     if path.suffix.lower() == ".json":
         try:
@@ -39,7 +41,8 @@ def read_data(path: Path) -> Any:
             raise UsageError(f"{path}: {error}") from error
     document = parse(text, str(path))
     if document.problems:
-        raise UsageError("\n".join(map(str, document.problems)))
+        lines = ", ".join(dict.fromkeys(str(p.line) for p in document.problems[:5]))
+        raise UsageError(f"{path}: expected YAML, found something else in line {lines}")
     return document.data
 
 
@@ -59,9 +62,7 @@ def _no_constant(name: str) -> None:
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"`{twice}` stands twice in one object")
+        raise ValueError("a key stands twice in one object")
     return found
 
 
@@ -79,7 +80,8 @@ def read_trials(path: Path) -> list[Any]:
             if not (_is_planned(item) and item.get("replicate"))
         ]
     if not isinstance(data, list):
-        raise UsageError(f"{path}: expected a list of parameter dicts, found {describe(data)}")
+        what = type(data).__name__
+        raise UsageError(f"{path}: expected a list of parameter dicts, found a {what}")
     return data
 
 

@@ -31,20 +31,24 @@ from .paths import RunPaths, next_run_name
 from .planning import (
     PlannedTrial,
     RunChooser,
+    listed,
     next_trial,
     plan_known,
     plan_trials,
     runs_of_replicate,
     runs_of_trial,
     trial_state,
+    trials_of,
 )
 from .program import Program, ProgramCheck, Texts, program_of, read_text, texts_now, texts_of
-from .records import FAILED, OUTCOMES, RunRecord, model_epoch
+from .records import FAILED, RunRecord, model_epoch
+from .shapes import MANIFEST, OUTCOMES
 from .tree import STAGING, Tree
 
 __all__ = [
     "FAILED",
     "HEARTBEAT",
+    "MANIFEST",
     "MISSING",
     "OUTCOMES",
     "SILENCE_SECONDS",
@@ -70,6 +74,7 @@ __all__ = [
     "group_canonicals",
     "groups_as_stored",
     "is_self",
+    "listed",
     "living_owner",
     "means_metric",
     "mode_of",
@@ -91,4 +96,5 @@ __all__ = [
     "texts_now",
     "texts_of",
     "trial_state",
+    "trials_of",
 ]

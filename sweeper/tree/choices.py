@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from . import files
+from . import files, shapes
 from .records import RunRecord
 from .tree import Tree
 
@@ -35,9 +35,9 @@ class Choices:
         """
         path = tree.paths.choices(sweep_name)
         try:
-            found = files.read_json(path) or {}
+            found = files.read_json(path, shapes.CHOICES) or {}
             return Choices(*(frozenset(found.get(key, ())) for key in _KEYS))
-        except (files.TornFile, TypeError) as error:
+        except files.TornFile as error:
             log.warning("%s: what --rerun and --reuse said before is lost: %s", path, error)
             return Choices()
 

@@ -1,8 +1,8 @@
 """All file operations of a run: whole files or none, honouring the umask, naming what is torn.
 
 A file changes by being written beside, flushed to disk and renamed; a file that may appear only
-once is linked into place; a log grows by whole lines. A remote store would be put under this one
-module.
+once is linked into place; a log grows by whole lines. Only regular files and directories are
+opened, and no link is followed. A remote store would be put under this one module.
 """
 
 from __future__ import annotations
@@ -10,24 +10,30 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
-import json
-import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from .file_errors import TornFile as TornFile
-from .file_errors import storage_error
 from .file_errors import torn as torn
 from .file_errors import tree_errors as tree_errors
+from .json_text import dump_json as dump_json
+from .json_text import read_json as read_json
+from .regular import contents as contents
+from .regular import copy as copy
+from .regular import copy_tree as copy_tree
+from .regular import is_regular as is_regular
+from .regular import names as names
+from .regular import open_file as open_file
+from .regular import read_bytes as read_bytes
+from .regular import refuse_foreign as refuse_foreign
+from .regular import refuse_link as refuse_link
 
 _counter = itertools.count()
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
-_INFINITY = "infinity-" + os.urandom(8).hex()  # no parameter is called that
-_CHUNK = 1 << 16
 
 Guard = Callable[[], None]
 """Called just before a change becomes visible; raises (LeaseLost) to forbid it."""
@@ -130,12 +136,17 @@ def write_shared(path: Path, data: bytes) -> None:
     _shared[data] = path
 
 
+def open_to_append(path: Path) -> int:
+    """A descriptor whose writes go to the end of ``path``. Raises TreeError, OSError."""
+    return open_file(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+
 def append(path: Path, data: bytes, *, guard: Guard | None = None, durable: bool = True) -> None:
     """Add ``data`` (whole lines) to ``path`` in one write; nothing if it does not fit."""
     if guard is not None:
         guard()
     with tree_errors("append to", path):
-        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        fd = open_to_append(path)
         try:
             size = os.fstat(fd).st_size
             written = os.write(fd, data)
@@ -146,85 +157,6 @@ def append(path: Path, data: bytes, *, guard: Guard | None = None, durable: bool
                 os.fsync(fd)
         finally:
             os.close(fd)
-
-
-def dump_json(value: Any) -> str:
-    """``value`` as valid JSON, indented, with a final newline.
-
-    JSON has no NaN and no infinity: NaN becomes ``null``, and the infinities become ``1e999`` and
-    ``-1e999``, which are valid JSON numbers beyond the range of a double, so that nearly every
-    reader (Python's and JavaScript's among them) gives infinity back.
-    """
-    text = json.dumps(_finite(value), indent=1, ensure_ascii=False, allow_nan=False)
-    if _INFINITY in text:
-        text = text.replace(f'"-{_INFINITY}"', "-1e999").replace(f'"{_INFINITY}"', "1e999")
-    return text + "\n"
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        if math.isnan(value):
-            return None
-        return _INFINITY if value > 0 else "-" + _INFINITY
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return value
-
-
-def read_bytes(path: Path | str) -> bytes | None:
-    """The content of ``path``, or None where there is no such file. Raises TreeError."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # a third of what open() takes
-        try:
-            parts = [os.read(fd, _CHUNK)]
-            while parts[-1]:
-                parts.append(os.read(fd, _CHUNK))
-        finally:
-            os.close(fd)
-        return b"".join(parts)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise storage_error("read", Path(path), error) from error
-
-
-def read_json(path: Path | str) -> dict[str, Any] | None:
-    """The mapping in ``path``, None where there is no such file; raises TornFile for anything else.
-
-    Every JSON file of a tree is a mapping, so a file that was cut anywhere cannot be read as one.
-    """
-    data = read_bytes(path)
-    if data is None:
-        return None
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise TornFile(Path(path), f"{len(data)} bytes that are not JSON") from error
-    if not isinstance(value, dict):
-        raise TornFile(Path(path), f"JSON that is not a mapping ({type(value).__name__})")
-    return value
-
-
-def names(path: Path | str) -> list[str]:
-    """The names in a directory; none where there is no such directory. Raises TreeError."""
-    try:
-        return os.listdir(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise storage_error("list", Path(path), error) from error
-
-
-def contents(directory: Path) -> Iterator[tuple[str, bytes]]:
-    """Every file below ``directory`` by its path from there; none without it. Raises TreeError."""
-    for name in sorted(names(directory)):
-        path = directory / name
-        if os.path.isdir(path):
-            yield from ((f"{name}/{below}", data) for below, data in contents(path))
-        elif (data := read_bytes(path)) is not None:
-            yield name, data
 
 
 def exists(path: Path) -> bool:
@@ -240,7 +172,7 @@ def exists(path: Path) -> bool:
 def modified(path: Path) -> float:
     """When ``path`` was last touched, by the storage's clock. Raises TreeError."""
     with tree_errors("look at", path):
-        return os.stat(path).st_mtime
+        return os.lstat(path).st_mtime
 
 
 def now(directory: Path) -> float:

@@ -23,7 +23,7 @@ from typing import Any
 
 from sweeper.errors import LeaseLost, RunBusy, TreeError
 
-from . import files
+from . import files, shapes
 
 HEARTBEAT_SECONDS = 15.0
 """How often an owner touches its lease."""
@@ -34,7 +34,7 @@ SILENCE_SECONDS = 90.0
 HEARTBEAT = "sweeper-heartbeat"
 """The name of the thread that touches a process's leases."""
 
-_NAME = re.compile(r"lease\.(\d{6,})\.json")
+_NAME = re.compile(r"lease\.([0-9]{6,15})\.json")
 
 
 def lease_name(number: int) -> str:
@@ -97,9 +97,9 @@ def _is_here(owner: dict[str, Any]) -> bool:
 
 def _runs(owner: dict[str, Any]) -> bool:
     try:
-        started = process_start(int(owner["pid"]))
-        return started is not None and abs(started - float(owner["started"])) < 0.02
-    except (KeyError, TypeError, ValueError):
+        started = process_start(owner["pid"])
+        return started is not None and abs(started - owner["started"]) < 0.02
+    except (KeyError, TypeError):
         return False
 
 
@@ -133,7 +133,7 @@ def living_owner(directory: Path) -> dict[str, Any] | None:
     for number in reversed(lease_numbers(directory)):
         path = directory / lease_name(number)
         try:
-            owner = files.read_json(path)
+            owner = files.read_json(path, shapes.LEASE)
             if owner is not None:
                 # Nobody's own clock is trusted: the storage's own dates the leases.
                 alive = is_alive(owner, files.modified(path), partial(files.now, directory))
@@ -170,6 +170,7 @@ class Lease:
         A directory that this very process owns is always taken over: the older holder in it loses.
         ``at_least`` is the lowest number that was never used here (numbers must not come back).
         """
+        files.refuse_link(directory.parent)
         while True:
             numbers = lease_numbers(directory)
             owner = living_owner(directory) if numbers else None

@@ -29,6 +29,10 @@ log = logging.getLogger("sweeper.tree")
 Row = dict[str, float]
 """``epoch`` (from 1, an int) and the metrics of that epoch."""
 
+LONGEST_LOG = 128 << 20
+"""A training log of more bytes is none of ours."""
+
+_EPOCH = re.compile("[0-9]{1,9}")
 _SHORT = reprlib.Repr()
 _SHORT.maxother = _SHORT.maxstring = 80
 _PER_BATCH = {"train", "training", "batch", "step", "iter", "running"}
@@ -173,24 +177,33 @@ def read_rows(path: Path) -> tuple[list[Row], bool]:
 
     Raises TreeError when the file cannot be read at all.
     """
-    data = files.read_bytes(path)
+    try:
+        data = files.read_bytes(path, LONGEST_LOG)
+    except files.TornFile:
+        return [], True
     if data is None:
         return [], False
     whole, _, rest = data.rpartition(b"\n")
     torn = bool(rest) or not data
     rows: dict[int, Row] = {}
-    lines = list(csv.reader(io.StringIO(whole.decode("utf-8", "replace"), newline="")))
-    header = lines[0] if lines else []
-    if whole and header[:1] != ["epoch"]:
-        return [], True
-    for line in lines[1:]:
+    reader = csv.reader(io.StringIO(whole.decode("utf-8", "replace"), newline=""))
+    header: list[str] | None = None
+    while True:
         try:
-            if len(line) != len(header):
+            line = next(reader, None)
+            if line is None:
+                break
+            if header is None:
+                header = line
+                if header[:1] != ["epoch"]:
+                    return [], True
+                continue
+            if len(line) != len(header) or not _EPOCH.fullmatch(line[0]):
                 raise ValueError(line)
             row: Row = {"epoch": int(line[0])}
             row |= {k: float(v) for k, v in zip(header[1:], line[1:], strict=True) if v != ""}
             rows[int(row["epoch"])] = row
-        except ValueError:
+        except (ValueError, csv.Error):  # a cell of 140 kB, a zero byte
             torn = True
     return [rows[epoch] for epoch in sorted(rows)], torn
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-_RUN_NAME = re.compile(r"run--(\d\d-\d\d-\d\d--\d\d-\d\d)(?:-(\d+))?")
+from . import files
 
-_OURS = re.compile(
-    r"\..*|lease\..*|(hyperparameters|run|performances|outcome)\.json"
-    r"|training-logs\.csv|output\.log|git\.diff|models|backup|aside|wandb"
+_RUN_NAME = re.compile(r"run--([0-9]{2}(?:-[0-9]{2}){2}--[0-9]{2}-[0-9]{2})(?:-([0-9]{1,15}))?")
+
+
+OWN = frozenset(
+    (
+        *("hyperparameters.json", "run.json", "performances.json", "outcome.json"),
+        *("training-logs.csv", "output.log", "git.diff", "models", "backup", "aside"),
+    )
 )
+"""What sweeper itself reads and writes in a run, but for leases."""
+
+_EXPERIMENT = re.compile(r"exp(-[0-9]+)+")
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,9 @@ class RunPaths:
     @property
     def others(self) -> list[str]:
         """The names of what is none of these, nor W&B's: files of the user's own."""
-        return [name for name in os.listdir(self.root) if not _OURS.fullmatch(name)]
+        own = (".", "lease.")
+        names = files.names(self.root)
+        return [n for n in names if n not in OWN and n != "wandb" and not n.startswith(own)]
 
 
 @dataclass(frozen=True)
@@ -104,6 +113,11 @@ class TreePaths:
     def experiment(self, experiment: str) -> Path:
         """The directory of an experiment."""
         return self.base / experiment
+
+
+def is_experiment_name(name: str) -> bool:
+    """Is this how an experiment's directory is called?"""
+    return _EXPERIMENT.fullmatch(name) is not None
 
 
 def is_run_name(name: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from sweeper.sweepfile import Sweep, Trial
 
 _DONE_HERE = ("stopped", "pruned")
+
+MOST_LISTED = 10_000
+"""Of a sweep of more trials those that have no run are counted, and not shown one by one."""
 
 
 @dataclass(frozen=True)
@@ -127,11 +130,25 @@ def plan_trials(sweep: Sweep, tree: Tree, choices: Choices | None = None) -> Ite
 
 
 def plan_known(sweep: Sweep, tree: Tree, choices: Choices | None = None) -> Iterator[PlannedTrial]:
-    """The trials of a plan that can have runs: of an endless sweep those up to the last one run."""
-    plan = plan_trials(sweep, tree, choices)
-    if sweep.size() is None and not sweep.adaptive:
-        return itertools.islice(plan, next_trial(sweep, tree))
-    return plan
+    """The trials of a plan that can have runs: of an endless sweep those up to the last one run.
+
+    Of a sweep of too many to be listed (see :func:`listed`) those that have runs.
+    """
+    most = listed(sweep, tree)
+    if most is None:
+        return _plan_chosen(sweep, tree, RunChooser(sweep, tree, choices))
+    return itertools.islice(plan_trials(sweep, tree, choices), most)
+
+
+def listed(sweep: Sweep, tree: Tree) -> int | None:
+    """How many trials one lists to tell how each stands; None: those with runs alone.
+
+    A file can ask for any number, and so can one run that says that it is trial 10**12.
+    """
+    size = sweep.size()
+    if not sweep.adaptive and size is None:
+        size = next_trial(sweep, tree)
+    return None if size is None or size > MOST_LISTED else size
 
 
 def _all_differ(sweep: Sweep) -> bool:
@@ -144,10 +161,12 @@ def _all_differ(sweep: Sweep) -> bool:
 
 
 def _plan_chosen(sweep: Sweep, tree: Tree, chooser: RunChooser) -> Iterator[PlannedTrial]:
-    """The trials of an adaptive sweep that have a run, and the replicates that they lack.
+    """The trials that have a run of the sweep's own, and of an adaptive one their other replicates.
 
     Without those that the file as it is now could not choose: they were of another search.
     """
+    may_try, size = trials_of(sweep), sweep.size()
+    wanted = range(sweep.repeats if sweep.adaptive and sweep.repeats <= MOST_LISTED else 0)
     found: dict[tuple[Path, str, int | None], dict[int, list[RunRecord]]] = {}
     for record in tree.runs_of(sweep.sweep_name):
         if record.trial is not None and record.params:
@@ -159,24 +178,40 @@ def _plan_chosen(sweep: Sweep, tree: Tree, chooser: RunChooser) -> Iterator[Plan
     for (_, experiment, _), replicates in found.items():
         known = next(iter(replicates.values()))[-1]
         params, first = known.params, (known.trial or 0) - known.replicate
-        if not _may_choose(sweep, params):
+        if not may_try(known) or (size is not None and first >= size and not sweep.adaptive):
             continue
-        for replicate in sorted({*replicates, *range(sweep.repeats)}):
+        for replicate in sorted({*replicates, *wanted}):
+            if replicate >= sweep.repeats and not sweep.adaptive:
+                continue
             trial = sweep.trial_of(first + replicate, params, replicate)
             chosen.append(chooser.plan(trial, experiment, replicates.get(replicate, [])))
     yield from sorted(chosen, key=lambda item: item.trial.index)
 
 
-def _may_choose(sweep: Sweep, params: dict[str, Any]) -> bool:
-    """Whether the parameters, but for those that are not monitored, are of the sweep's space."""
-    rebuilt = sweep.space.rebuild(params)
-    if rebuilt is None:
-        return False
-    try:
-        now, then = (group_canonicals(p, sweep.monitored) for p in (rebuilt, params))
-    except SweeperError:
-        return False
-    return now == then
+def trials_of(sweep: Sweep) -> Callable[[RunRecord], bool]:
+    """Says of a run whether its parameters, but for those not monitored, are of the space."""
+    space, monitored = sweep.space, sweep.monitored
+
+    def groups(params: dict[str, Any]) -> tuple[str, ...]:
+        return tuple(group_canonicals(params, monitored))
+
+    listed = {groups(space.listed_at(i)) for i in range(len(space.listed or ()))}
+
+    def may_try(record: RunRecord) -> bool:
+        params = record.params
+        try:
+            if record.replicate >= sweep.repeats and not sweep.adaptive:
+                return False
+            if listed:
+                return groups(params) in listed
+            its = space.rebuild(params)
+            if its is not None and space.is_finite and not sweep.adaptive:
+                its = space.decode([0.5 if u is None else u for u in space.encode(params)])
+            return its is not None and groups(its) == groups(params)
+        except SweeperError:
+            return False
+
+    return may_try
 
 
 def next_trial(sweep: Sweep, tree: Tree) -> int:

@@ -13,12 +13,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from sweeper.errors import TreeError
+
 from . import files
 from .paths import TreePaths
 from .records import RunRecord
 
 if TYPE_CHECKING:
     from sweeper.sweepfile import Sweep
+
+LARGEST_TEXT = 1_000_000  # bytes; a larger file is no program's text
 
 Belonging = Literal["same", "changed", "other"]
 """A run's program, next to a sweep's: its very text; the same file with another text; another."""
@@ -86,37 +90,31 @@ class Program:
 def program_of(record: RunRecord) -> Program | None:
     """The program that a run is of; None where it does not tell, as its run.json is torn."""
     found = record.provenance.get("program")
-    try:
-        return Program.from_json(found) if isinstance(found, dict) else None
-    except (KeyError, TypeError):
-        return None
+    return Program.from_json(found) if found else None
 
 
-def texts_of(record: RunRecord) -> list[Texts | None]:
+def texts_of(record: RunRecord, seen: frozenset[str] = frozenset()) -> list[Texts | None]:
     """What the attempts that gave the run its rows have run; None: another text than is known.
 
     Without a copy, as of a run that has not started, there is none. Raises TreeError.
     """
     found: dict[str | None, None] = {}
-    attempts = record.provenance.get("attempts")
-    for attempt in reversed(attempts if isinstance(attempts, list) else []):
+    for attempt in reversed(record.attempts):
         if "source" in attempt:
             found[attempt["source"]] = None
         if attempt.get("resumed_from_epoch") in (None, 0):
             break  # it began afresh
     else:
         before = record.provenance.get("continues")
-        if isinstance(before, dict):
-            return [
-                *_texts(record, found),
-                *texts_of(RunRecord(record.base, before["experiment"], before["run"])),
-            ]
+        if before and before["run"] not in seen:  # a forged chain may be a ring
+            earlier = RunRecord(record.base, before["experiment"], before["run"])
+            return [*_texts(record, found), *texts_of(earlier, seen | {before["run"]})]
     return _texts(record, found)
 
 
 def _texts(record: RunRecord, found: Iterable[str | None]) -> list[Texts | None]:
     program = TreePaths(record.base).program
-    texts = [None if s is None else dict(files.contents(program(s))) for s in found]
+    texts = [None if s is None else dict(files.contents(program(s), LARGEST_TEXT)) for s in found]
     return [text for text in texts if text is None or text]
 
 
@@ -150,11 +148,10 @@ class ProgramCheck:
         then = program_of(record)
         if then is None or self.today.path is None:
             return "same"
-        told = [record.provenance.get(key) for key in ("program", "attempts")]
-        told[1] = [
-            (a.get("source"), a.get("resumed_from_epoch") in (None, 0)) for a in told[1] or ()
+        told = [
+            (a.get("source"), a.get("resumed_from_epoch") in (None, 0)) for a in record.attempts
         ]
-        key = f"{record.base} {record.sweep is None} {told}"
+        key = f"{record.base} {record.sweep is None} {record.provenance.get('program')} {told}"
         if key not in self._known:
             self._known[key] = self._compare(record, then)
         return self._known[key]
@@ -207,6 +204,6 @@ def _root(path: str | None) -> str:
 def read_text(path: str) -> bytes | None:
     """The bytes of a file; None where there is none that can be read."""
     try:
-        return Path(path).read_bytes()
-    except OSError:
+        return files.read_bytes(os.path.realpath(path), LARGEST_TEXT)
+    except (TreeError, ValueError):  # a zero byte in its name
         return None

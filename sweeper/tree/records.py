@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import re
@@ -11,20 +12,19 @@ from typing import Any
 
 from sweeper.errors import TreeError
 
-from . import files
+from . import files, shapes
 from .lease import living_owner
-from .metrics import Row, read_rows
-from .paths import RunPaths
-
-OUTCOMES = ("finished", "stopped", "failed", "out-of-memory", "timed-out", "pruned")
-"""How a run can end."""
+from .metrics import LONGEST_LOG, Row, read_rows
+from .paths import OWN, RunPaths
 
 FAILED = ("failed", "out-of-memory", "timed-out")
 """The outcomes of runs that may be run again: what they can go on from is kept."""
 
-_FLOAT = rb"(?:-?\d+(?:\.\d+)?(?:e[-+]?\d+)?|nan|-?inf)?"
-_ROWS = re.compile(rb"(?:\d+(?:," + _FLOAT + rb")+\n)+")
-_MODEL = re.compile(r"model\.(\d+)(?:-(.+?))?\.(?:weights\.)?(?:keras|h5)")
+log = logging.getLogger("sweeper.tree")
+
+_FLOAT = rb"(?:-?\d{1,400}(?:\.\d{1,99})?(?:e[-+]?\d+)?|nan|-?inf)?"
+_ROWS = re.compile(rb"(?:\d{1,9}(?:," + _FLOAT + rb")+\n)+")
+_MODEL = re.compile(r"model\.([0-9]{1,9})(?:-(.+?))?\.(?:weights\.)?(?:keras|h5)")
 
 
 def model_epoch(name: str) -> int | None:
@@ -37,8 +37,9 @@ class RunRecord:
     """One run on disk, read when asked and once; make a new record to read again.
 
     ``base`` is the tree (absolute), ``experiment`` and ``run`` are directory names. Whatever is
-    asked raises TreeError if its file is there, or may be, and cannot be read; so does all of the
-    record that stands for the runs of an experiment that cannot be listed, with that ``error``.
+    asked raises TreeError if its file is there, or may be, and cannot be read, or is a link or the
+    like; so does all of the record that stands for the runs of an experiment that cannot be listed,
+    with that ``error``.
     """
 
     def __init__(
@@ -70,11 +71,11 @@ class RunRecord:
         """The run's files."""
         return RunPaths(self.path)
 
-    def _json(self, name: str) -> dict[str, Any] | None:
+    def _json(self, name: str, shape: shapes.Shape | None = None) -> dict[str, Any] | None:
         if self._error is not None:
             raise self._error
         try:
-            return files.read_json(f"{self._root}/{name}")
+            return files.read_json(f"{self._root}/{name}", shape)
         except files.TornFile:
             self._torn[self.path / name] = None
             return None
@@ -82,24 +83,20 @@ class RunRecord:
     @cached_property
     def outcome(self) -> dict[str, Any] | None:
         """outcome.json; None while the run has none, or if it is torn."""
-        found = self._json("outcome.json")
-        if found is not None and found.get("outcome") not in OUTCOMES:
-            self._torn[self.paths.outcome] = None
-            return None
-        return found
+        return self._json("outcome.json", shapes.OUTCOME)
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
         """run.json; empty if it is missing or torn."""
-        return self._required("run.json")
+        return self._required("run.json", shapes.RUN)
 
     @cached_property
     def params(self) -> dict[str, Any]:
         """hyperparameters.json; empty if it is missing or torn."""
         return self._required("hyperparameters.json")
 
-    def _required(self, name: str) -> dict[str, Any]:
-        found = self._json(name)
+    def _required(self, name: str, shape: shapes.Shape | None = None) -> dict[str, Any]:
+        found = self._json(name, shape)
         if found is None:
             self._torn[self.path / name] = None
         return found or {}
@@ -110,10 +107,10 @@ class RunRecord:
 
         A torn one is computed again from the training log, as far as that goes.
         """
-        found = self._json("performances.json")
+        found = self._json("performances.json", shapes.PERFORMANCES)
         if found is not None:
             for key in ("best", "last"):
-                if isinstance(found.get(key), dict):
+                if found.get(key) is not None:
                     found[key] = {k: math.nan if v is None else v for k, v in found[key].items()}
         return found
 
@@ -136,6 +133,8 @@ class RunRecord:
     def unreadable(self) -> TreeError | None:
         """What keeps one from telling whose the run is and how it has ended; None for most."""
         try:
+            if self._error is None:
+                files.refuse_foreign(self._root, OWN)
             for read in ("provenance", "outcome", "params"):
                 getattr(self, read)
         except TreeError as error:
@@ -145,66 +144,69 @@ class RunRecord:
     @property
     def sweep(self) -> str | None:
         """The sweep that the run belongs to; None for a run made in a script or notebook."""
-        name = self.provenance.get("sweep")
-        return name if isinstance(name, str) else None
+        return self.provenance.get("sweep")
 
     @property
     def trial(self) -> int | None:
         """The trial's index in its sweep."""
-        index = self.provenance.get("trial")
-        return index if isinstance(index, int) else None
+        return self.provenance.get("trial")
 
     @property
     def replicate(self) -> int:
         """The replicate of the trial, from 0."""
-        number = self.provenance.get("replicate")
-        return number if isinstance(number, int) else 0
+        return int(self.provenance.get("replicate", 0))
 
     @property
     def parent(self) -> dict[str, Any] | None:
         """Experiment, run and epoch of the backup that the run has begun from; None for most."""
-        found = self.provenance.get("parent")
-        return found if isinstance(found, dict) else None
+        return self.provenance.get("parent")
 
     @property
     def inexact(self) -> list[str]:
         """In what the run, resumed, is not what it would have been undisturbed."""
-        attempts = self.provenance.get("attempts")
         found: dict[str, None] = {}
-        for attempt in attempts if isinstance(attempts, list) else ():
-            found.update(dict.fromkeys(map(str, attempt.get("inexact", ()))))
+        for attempt in self.attempts:
+            found.update(dict.fromkeys(attempt.get("inexact", ())))
         return list(found)
+
+    @property
+    def attempts(self) -> list[dict[str, Any]]:
+        """The attempts, as run.json has them."""
+        return list(self.provenance.get("attempts", ()))
 
     @property
     def monitored(self) -> list[str | list[str]]:
         """The monitored groups, as run.json has them."""
-        found = self.provenance.get("monitored")
-        return found if isinstance(found, list) else []
+        return list(self.provenance.get("monitored", ()))
 
     @property
     def elapsed(self) -> float:
         """Seconds spent training, over all attempts."""
         for found in (self.outcome, self.performances):
-            value = (found or {}).get("elapsed")
-            if isinstance(value, (int, float)) and not isinstance(value, bool):
-                return float(value)
+            if found is not None and "elapsed" in found:
+                return float(found["elapsed"])
         return 0.0
 
     @cached_property
     def models(self) -> dict[int, Path]:
         """The saved models, by epoch."""
-        names = files.names(self.paths.models)
-        found = {model_epoch(name): self.paths.models / name for name in sorted(names)}
-        return {epoch: found[epoch] for epoch in sorted(e for e in found if e is not None)}
+        found = {}
+        for name in files.names(self.paths.models):
+            epoch, path = model_epoch(name), self.paths.models / name
+            if epoch is not None:
+                if files.is_regular(path):
+                    found[epoch] = path
+                else:
+                    log.warning("%s: expected a saved model, found no regular file", path)
+        return dict(sorted(found.items()))
 
     @property
     def checkpoint(self) -> Path | None:
         """The saved model of the best epoch; the latest one where that is not known or not kept."""
         if not self.models:
             return None
-        best = (self.performances or {}).get("best")
-        epoch = best.get("epoch") if isinstance(best, dict) else None
-        return self.models.get(epoch) if epoch in self.models else self.latest_checkpoint
+        best = (self.performances or {}).get("best") or {}
+        return self.models.get(best.get("epoch", 0)) or self.latest_checkpoint
 
     @property
     def latest_checkpoint(self) -> Path | None:
@@ -216,9 +218,7 @@ class RunRecord:
         """The files of this run that are cut, garbled, or missing though every run has them."""
         for read in ("outcome", "provenance", "params", "performances"):
             getattr(self, read)
-        last = (self.performances or {}).get("last")
-        recorded = last.get("epoch") if isinstance(last, dict) else None
-        reach = recorded if isinstance(recorded, int) else 0
+        reach = ((self.performances or {}).get("last") or {}).get("epoch", 0)
         # The row is written before the summary, so a summary that knows more means lost rows.
         if not self._log_is_whole(reach) and reach > (self.rows[-1]["epoch"] if self.rows else 0):
             self._torn[self.paths.training_logs] = None
@@ -228,11 +228,15 @@ class RunRecord:
         """Is the training log surely whole, and does it reach ``epoch``? Parses nothing."""
         if "rows" in vars(self):
             return False
-        data = files.read_bytes(f"{self._root}/training-logs.csv")
+        try:
+            data = files.read_bytes(f"{self._root}/training-logs.csv", LONGEST_LOG)
+        except files.TornFile:
+            return False
         if not data:
             return data is None and not epoch
         header, _, rows = data.partition(b"\n")
-        if not header.startswith(b"epoch,") or b'"' in header or not _ROWS.fullmatch(rows):
+        plain = header.startswith(b"epoch,") and b'"' not in header and len(header) < 1 << 17
+        if not plain or not _ROWS.fullmatch(rows):
             return False
         lines = rows.splitlines()
         commas = header.count(b",")

@@ -18,7 +18,7 @@ from sweeper.errors import SweeperError, TreeError
 from . import files
 from .identity import DIGITS, Monitored, experiment_id, group_canonicals, groups_as_stored
 from .lease import lease_numbers, living_owner
-from .paths import TreePaths, is_run_name, run_order
+from .paths import TreePaths, is_experiment_name, is_run_name, run_order
 from .records import FAILED, RunRecord
 
 STAGING = ".new-"
@@ -31,14 +31,16 @@ _LEFT = re.compile(r"backup$|lease\.|\..*\.tmp")
 class Tree:
     """The tree below ``base`` (made absolute). Reading it never raises for a torn file."""
 
-    def __init__(self, base: Path | str) -> None:
+    def __init__(self, base: Path | str, inside: bool = False) -> None:
         self.base = Path(base).absolute()
         self.paths = TreePaths(self.base)
+        self._inside = inside  # another tree: then it is no link
         self._owners: dict[str, list[str] | None] = {}
 
     def experiments(self) -> Iterator[str]:
         """The names of the experiments, sorted. Raises TreeError if the base cannot be listed."""
-        yield from sorted(name for name in files.names(self.base) if name.startswith("exp-"))
+        names = files.names(self.base, follow=not self._inside)
+        yield from sorted(filter(is_experiment_name, names))
 
     def runs(self, experiment: str) -> list[RunRecord]:
         """The runs of an experiment, oldest first; none if there is no such experiment.
@@ -51,6 +53,11 @@ class Tree:
             return [RunRecord(self.base, experiment, "", error)]
         names = sorted(found, key=run_order)
         return [RunRecord(self.base, experiment, name) for name in names]
+
+    def check(self) -> None:
+        """Raise TreeError for a debug tree that is a link: nothing is written there."""
+        if self._inside:
+            files.refuse_link(self.base)
 
     def all_runs(self) -> Iterator[RunRecord]:
         """Every run, by experiment and age. Runs of the debug tree are not among them."""
@@ -66,7 +73,7 @@ class Tree:
     @cached_property
     def debug(self) -> Tree:
         """The tree of the runs whose parameters say ``debug: true``; of a snapshot, a snapshot."""
-        return type(self)(self.paths.debug)
+        return type(self)(self.paths.debug, inside=True)
 
     def of(self, params: Mapping[str, Any]) -> Tree:
         """The tree that runs with these parameters belong to: this one, or its debug tree.
@@ -125,7 +132,7 @@ class Tree:
 
         For one reading of everything; who wants to know what has changed takes another.
         """
-        return _Snapshot(self.base)
+        return _Snapshot(self.base, self._inside)
 
     def tidy(self) -> None:
         """Remove what killed processes left: runs half made, backups and leases of ended runs.
@@ -134,19 +141,21 @@ class Tree:
         """
         self._remove_staging()
         for experiment in self.experiments():
-            with contextlib.suppress(TreeError):  # of what cannot be read nothing is removed
-                self._tidy(self.runs(experiment))
+            runs = self.runs(experiment)
+            for record in runs:
+                with contextlib.suppress(TreeError):  # of what cannot be read nothing is removed
+                    self._tidy(record, runs)
 
-    def _tidy(self, runs: list[RunRecord]) -> None:
-        for record in runs:
-            left = [n for n in files.names(record.path) if _LEFT.match(n)]
-            if left and record.outcome is not None and living_owner(record.path) is None:
-                for name in left:
-                    if name != "backup" or not _goes_on(record, runs):
-                        files.remove(record.path / name)
+    def _tidy(self, record: RunRecord, runs: list[RunRecord]) -> None:
+        left = [n for n in files.names(record.path) if _LEFT.match(n)]
+        if not left or record.unreadable or not record.outcome or living_owner(record.path):
+            return
+        for name in left:
+            if name != "backup" or not _goes_on(record, runs):
+                files.remove(record.path / name)
 
     def _remove_staging(self) -> None:
-        for name in files.names(self.base):
+        for name in files.names(self.base, follow=True):
             path = self.base / name
             if name.startswith(STAGING):
                 try:
@@ -161,8 +170,8 @@ class Tree:
 class _Snapshot(Tree):
     """A tree that keeps the records that it has given out."""
 
-    def __init__(self, base: Path | str) -> None:
-        super().__init__(base)
+    def __init__(self, base: Path | str, inside: bool = False) -> None:
+        super().__init__(base, inside)
         self._runs: dict[str, list[RunRecord]] = {}
 
     @cached_property

@@ -79,7 +79,7 @@ def test_one_that_cannot_be_read_is_not_set_aside_for_an_older_one(store, name):
     path = store.root / "epoch-000002" / name
     path.unlink()
     path.symlink_to(name)
-    with pytest.raises(TreeError, match=f"{path}: cannot read"):
+    with pytest.raises(TreeError, match=f"{path}: expected a regular file, found a link"):
         list(store.whole(1))
     assert store.names() == ["epoch-000002", "epoch-000001"]
 

@@ -111,17 +111,20 @@ def test_an_index_reads_each_file_once(
 ) -> None:
     from collections import Counter
 
-    from sweeper.tree import files
+    from sweeper.tree import files, regular
 
     for trial in grid.trials():
         run_trial(grid, trial, rows=ROWS)
     opened: Counter[str] = Counter()
-    read, names = files.read_bytes, files.names
-    monkeypatch.setattr(files, "read_bytes", lambda p: (opened.update([str(p)]), read(p))[1])
-    monkeypatch.setattr(files, "names", lambda p: (opened.update([str(p)]), names(p))[1])
+    read, names = regular._open, files.names
+    monkeypatch.setattr(regular, "_open", lambda p, f: (opened.update([str(p)]), read(p, f))[1])
+    monkeypatch.setattr(
+        files, "names", lambda p, **more: (opened.update([str(p)]), names(p, **more))[1]
+    )
     index = index_sweep(grid)
     assert index.torn() == []
     assert index.counts()["finished"] == 4
+    del opened[str(grid.path.with_name("train.py"))]
     assert len(opened) == 4 * (1 + 5) + 2  # each experiment, five files; the base, the choices
     assert set(opened.values()) == {1}
 

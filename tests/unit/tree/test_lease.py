@@ -133,7 +133,7 @@ def test_a_lease_that_cannot_be_read_is_no_sign_of_death(tmp_path):
     path = tmp_path / leases.lease_name(1)
     path.symlink_to(path.name)
     for look in (living_owner, Lease.acquire):
-        with pytest.raises(TreeError, match=f"{path}: cannot read"):
+        with pytest.raises(TreeError, match=f"{path}: expected a regular file, found a link"):
             look(tmp_path)
 
 

@@ -1,0 +1,183 @@
+"""What is opened in a tree: regular files and directories, no links followed, nothing waited for.
+
+A tree may come from anybody. A link could lead to any file of whoever reads it, or writes; a FIFO
+or a device would be waited for, or never end; a file of nothing but a size would fill the memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from sweeper.errors import TreeError
+
+from .file_errors import TornFile, storage_error, tree_errors
+
+MOST = 32 << 20
+"""A larger record is none of ours."""
+
+_CHUNK = 1 << 16
+_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_KINDS = {
+    stat.S_IFLNK: "a link",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "a directory",
+    stat.S_IFREG: "a file",
+}
+
+
+def open_file(path: Path | str, flags: int = os.O_RDONLY) -> int:
+    """A descriptor of a regular file. Raises TreeError for anything else, OSError."""
+    return _open(path, flags)[0]
+
+
+def _open(path: Path | str, flags: int) -> tuple[int, int]:
+    """The same, and the file's size."""
+    try:
+        fd = os.open(path, flags | _FLAGS, 0o666)  # a third of what open() takes
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise _foreign(path, "a regular file") from error
+        raise
+    info = os.fstat(fd)
+    if not stat.S_ISREG(info.st_mode):
+        os.close(fd)
+        raise _foreign(path, "a regular file")
+    return fd, info.st_size
+
+
+def _foreign(path: Path | str, expected: str) -> TreeError:
+    kind = _KINDS.get(stat.S_IFMT(os.lstat(path).st_mode), "something else")
+    return TreeError(
+        f"{path}: expected {expected}, found {kind}: it is neither read nor written; "
+        "put what belongs there in its place, or remove it"
+    )
+
+
+def read_bytes(path: Path | str, most: int = MOST) -> bytes | None:
+    """The content of ``path``, or None where there is no such file.
+
+    Raises TornFile if it has more than ``most`` bytes, TreeError if it cannot be read.
+    """
+    try:
+        fd, size = _open(path, os.O_RDONLY)
+        try:
+            if size <= most:
+                data = os.read(fd, size)
+                while len(data) < size and (more := os.read(fd, size - len(data))):
+                    data += more
+                return data  # as it was when it was opened: a log may grow
+        finally:
+            os.close(fd)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise storage_error("read", Path(path), error) from error
+    raise TornFile(Path(path), f"{size:,} bytes, where at most {most:,} are expected")
+
+
+def names(path: Path | str, *, follow: bool = False) -> list[str]:
+    """The names in a directory; none where there is no such directory. Raises TreeError."""
+    try:
+        fd = os.open(path, os.O_DIRECTORY | (_FLAGS & ~os.O_NOFOLLOW if follow else _FLAGS))
+        try:
+            return os.listdir(fd)
+        finally:
+            os.close(fd)
+    except FileNotFoundError:
+        return []
+    except NotADirectoryError:
+        refuse_link(path)
+        return []
+    except OSError as error:
+        raise storage_error("list", Path(path), error) from error
+
+
+def is_regular(path: Path | str) -> bool:
+    """Is there a regular file at ``path``, and no link to one?"""
+    with contextlib.suppress(OSError):
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    return False
+
+
+def refuse_link(path: Path | str) -> None:
+    """Raise TreeError if there is a link at ``path``."""
+    if os.path.islink(path):
+        raise _foreign(path, "a directory")
+
+
+def refuse_foreign(directory: Path | str, only: Iterable[str] | None = None) -> None:
+    """Raise TreeError for what is neither a file nor a directory, anywhere below; if it is there.
+
+    ``only`` these names are looked at, and not what is below them.
+    """
+    refuse_link(directory)
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.is_file(follow_symlinks=False):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    if only is None:
+                        refuse_foreign(entry.path)
+                elif only is None or entry.name in only:
+                    raise _foreign(entry.path, "a regular file or directory")
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise storage_error("list", Path(directory), error) from error
+
+
+def contents(directory: Path, most: int | None = None) -> Iterator[tuple[str, bytes]]:
+    """Every file below ``directory`` by its path from there; none without it. Raises TreeError."""
+    for name in sorted(names(directory)):
+        path = directory / name
+        if os.path.isdir(path):
+            yield from ((f"{name}/{below}", data) for below, data in contents(path, most))
+        elif (data := read_bytes(path, most or 1 << 62)) is not None:
+            yield name, data
+
+
+def copy(source: Path | str, target: Path | str) -> None:
+    """Copy the content of a regular file into a new one: no mode, no time. Raises TreeError."""
+    with tree_errors("copy", Path(source)):
+        read = open_file(source)
+        try:
+            with open(target, "xb", buffering=0) as file:
+                while data := os.read(read, _CHUNK):
+                    file.write(data)
+        finally:
+            os.close(read)
+
+
+def copy_tree(source: Path, target: Path, *, link: bool = False) -> None:
+    """Copy what lies below ``source`` into the new directory ``target``, its contents alone.
+
+    With ``link`` the files are linked where the storage can. Raises TreeError.
+    """
+    with tree_errors("copy", source):
+        os.makedirs(target)
+    for name in names(source):
+        here, there = source / name, target / name
+        if os.path.isdir(here):
+            copy_tree(here, there, link=link)
+        elif not (link and _linked(here, there)):
+            copy(here, there)
+
+
+def _linked(source: Path, target: Path) -> bool:
+    try:
+        os.close(open_file(source))
+        os.link(source, target, follow_symlinks=False)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return False
+    return True

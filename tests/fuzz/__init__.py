@@ -1,0 +1,1 @@
+"""Seeded fuzzers: ``python -m tests.fuzz tree|spec --minutes N [--seed S]``."""
