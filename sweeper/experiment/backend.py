@@ -121,9 +121,15 @@ def user_seed() -> int | None:
 
 def take_user_seed() -> int | None:
     """The same, once."""
+    import keras
+
     seed = user_seed()
     if seed is not None:
-        _SEED["ours"] = seed
+        # Another number takes its place, so that the same one is the user's if it comes again.
+        _SEED["ours"] = derived_seed(seed, 1)
+        keras.src.backend.common.global_state.set_global_attribute(
+            keras.src.utils.rng_utils.GLOBAL_RANDOM_SEED, _SEED["ours"]
+        )
     return seed
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("sweeper.experiment")
 
-FORMAT = 2
+FORMAT = 3
 LONGEST = 1 << 30
 """A larger ``state.json`` is none of ours: callbacks may have long lists."""
 

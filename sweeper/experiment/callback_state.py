@@ -127,7 +127,7 @@ def _attributes(callback: Any) -> Iterator[tuple[str, Any]]:
         try:
             yield "state_dict()", callback.state_dict()
         except Exception as error:
-            log.warning("%s", _lost(callback, "state_dict()", error))
+            yield "state_dict()", error  # which cannot be kept, and is named
         return
     skip = _NEVER | (_DERIVED if hasattr(callback, "monitor_op") else set())
     yield from ((name, value) for name, value in list(vars(callback).items()) if name not in skip)

@@ -60,6 +60,28 @@ class InputPosition:
         dataset = getattr(self._iterator, "_distributed_dataset", None)
         return getattr(dataset, "element_spec", None)
 
+    @property
+    def dataset(self) -> Any:
+        """The PyDataset that makes the batches, if one does."""
+        return getattr(self._source, "py_dataset", None)
+
+    def unkept(self) -> list[str]:
+        """What of a tf.data pipeline is not brought back: in words."""
+        found: set[str] = set()
+        waiting: list[tuple[Any, bool]] = [(getattr(self._source, "_dataset", None), False)]
+        while waiting:
+            dataset, cached = waiting.pop()
+            name = type(dataset).__name__
+            if cached and "Shuffle" in name:
+                found.add("what cache() holds of a shuffle() is drawn anew")
+            wrapped = getattr(dataset, "_map_func", None)
+            if wrapped is not None and "FlatMap" not in name and "Interleave" not in name:
+                with contextlib.suppress(Exception):  # a private way in
+                    found |= _state_of(wrapped.function)
+            with contextlib.suppress(Exception):
+                waiting += [(one, cached or "Cache" in name) for one in dataset._inputs()]
+        return sorted(found)
+
     def begin_epoch(self) -> None:
         """An epoch begins, and nothing of it was taken yet."""
         self._at_epoch_begin = self._now()
@@ -108,6 +130,15 @@ class InputPosition:
             iter(self._make())
         elif self.adapter == "TFDatasetAdapter":
             iter(self._source._dataset)
+
+
+def _state_of(function: Any) -> set[str]:
+    found = set()
+    if any(tensor.dtype.name == "resource" for tensor in function.captured_inputs):
+        found.add("a variable or table that the pipeline uses begins anew")
+    if any("PyFunc" in node.op for node in function.graph.as_graph_def().node):
+        found.add("what a Python function within the pipeline counts begins anew")
+    return found
 
 
 def stateful_random_operations(train_function: Any) -> list[str]:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .object_encoding import DATES, DICTS, FACTORIES, TEXTS, NotStorable, class_name
+from .object_encoding import DATES, DICTS, FACTORIES, TEXTS, NotStorable, class_name, contents
 
 _NAMES = re.compile(r"path|file|dir(?![a-z])|directory|folder|url|command|cmd", re.I)
 
@@ -118,6 +118,8 @@ class Decoder:
             self._keep(number, current)[:] = base64.b64decode(node["base64"])
         elif kind == "object":
             self._fill_object(number, node, current)
+        elif kind in ("function", "method", "partial"):
+            self._fill_code(number, node, current)
         else:
             self._keep(number, self._plain(node, kind, current))
 
@@ -155,6 +157,25 @@ class Decoder:
         for name, item in new.items():
             check_name(name, item, old.get(name))
         old.update(new)
+
+    def _fill_code(self, number: int, node: dict[str, Any], current: Any) -> None:
+        """What the code that stands there now holds: code itself comes from nowhere else."""
+        self._keep(number, current)
+        if node["kind"] == "method":
+            old = [current.__self__]
+        elif node["kind"] == "partial":
+            old = [current.func, list(current.args), dict(current.keywords)]
+        else:
+            old = contents(current)
+        if len(old) != len(node["parts"]):
+            raise NotStorable("a function that closes over other things now")
+        new = [
+            now if isinstance(part, dict) and "stays" in part else self.decode(part, now)
+            for part, now in zip(node["parts"], old, strict=True)
+        ]
+        if node["kind"] == "function":
+            for cell, value in zip(current.__closure__ or (), new, strict=True):
+                cell.cell_contents = value
 
     def _plain(self, node: dict[str, Any], kind: str, current: Any) -> Any:
         if kind in ("bytes", "bytearray"):

@@ -11,6 +11,7 @@ import datetime
 import decimal
 import enum
 import fractions
+import functools
 import hashlib
 import math
 import pathlib
@@ -143,6 +144,8 @@ class Encoder:
 
     def _numerical(self, value: Any, kind: type, name: str) -> dict[str, Any] | None:
         root = str(kind.__module__).partition(".")[0]
+        if root == "numpy" and isinstance(value, _numpy().ndarray) and name != "ndarray":
+            raise NotStorable(f"{kind.__module__}.{name}")
         if root in ("numpy", "ml_dtypes") and hasattr(value, "dtype"):
             return {"kind": "scalar" if name != "ndarray" else "array", **self._array(value)}
         if root == "numpy" and name in ("Generator", "RandomState"):
@@ -176,7 +179,32 @@ class Encoder:
         self.arrays[name] = np.array(array)
         return {"array": name}
 
+    def _code(self, value: Any, kind: type) -> dict[str, Any] | None:
+        """A user's function with what it closes over, a bound method, a partial; else None."""
+        if kind is types.MethodType and not of_library(type(value.__self__)):
+            return {"kind": "method", "parts": self._those_with_state([value.__self__])}
+        if kind is functools.partial:
+            given = [value.func, list(value.args), dict(value.keywords)]
+            return {"kind": "partial", "parts": self._those_with_state(given)}
+        if kind is types.FunctionType and value.__closure__:
+            if str(value.__module__).partition(".")[0] in _LIBRARIES:
+                return None
+            return {"kind": "function", "parts": self._those_with_state(contents(value))}
+        return None
+
+    def _those_with_state(self, values: list[Any]) -> list[Any]:
+        found = []
+        for value in values:
+            try:
+                found.append(self.encode(value))
+            except Stays:
+                found.append({"stays": True})
+        return found
+
     def _object(self, value: Any, kind: type) -> dict[str, Any]:
+        code = self._code(value, kind)
+        if code is not None:
+            return code
         name = f"{kind.__module__}.{kind.__qualname__}"
         if _has_no_state(value, kind):
             raise Stays(name)
@@ -204,6 +232,23 @@ def _has_no_state(value: Any, kind: type) -> bool:
 def _is_keras(kind: type) -> bool:
     saveable = sys.modules.get("keras.src.saving.keras_saveable")
     return saveable is not None and issubclass(kind, saveable.KerasSaveable)
+
+
+def contents(function: types.FunctionType) -> list[Any]:
+    """What a function closes over, in its order; a cell that is not filled is None."""
+    found = []
+    for cell in function.__closure__ or ():
+        try:
+            found.append(cell.cell_contents)
+        except ValueError:
+            found.append(None)
+    return found
+
+
+def _numpy() -> Any:
+    import numpy as np
+
+    return np
 
 
 def class_name(kind: type) -> str:

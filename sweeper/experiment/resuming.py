@@ -40,6 +40,8 @@ SHARE = 0.05
 MOST_SECONDS, LEAST_SECONDS = 60.0, 0.5
 """… unless a kill would cost more training than this; below the other, each epoch is backed up."""
 
+_GENERATOR = "GeneratorDataAdapter"
+
 BYTES_PER_SECOND = 200e6
 """What a first backup is taken to cost."""
 
@@ -77,6 +79,7 @@ class Fit:
         self._validation = InputPosition(None)
         self._validation_state: dict[str, Any] | None = None
         self._loose: list[Any] | None = None
+        self._plain: dict[str, str] = {}
         self._unchecked = False
         self._seeds: Any = None
         self._warned: set[str] = set()
@@ -132,6 +135,11 @@ class Fit:
         self._validation = InputPosition(iterator)
         self._validation.begin_epoch()
         if self._validation_state is not None:
+            unkept = self._validation.unkept()
+            if type(self._validation.dataset).__dict__.get("on_epoch_end"):
+                unkept.append("what the validation's dataset does after each epoch begins anew")
+            if unkept:
+                self.run.note_inexact(unkept)
             self._validation.restore(self._validation_state, afresh=True)
             self._validation_state = None
 
@@ -165,11 +173,16 @@ class Fit:
         self._keep_end()
         if self.is_loop:
             return  # nothing can be skipped in it: it is trained from its first epoch on
-        self._others = others
-        now = variables.Variables(self.model, _with_state(others))
-        self._states = CallbackStates(_with_state(others), now.keys)
+        dataset = self._input.dataset
+        self._others = others if dataset is None else [*others, dataset]
+        self._plain = variables.plain_attributes(self.model)
+        now = variables.Variables(self.model, _with_state(self._others))
+        self._states = CallbackStates(_with_state(self._others), now.keys)
         self._backed_up = time.monotonic()
         self._costs = deque([now.size / BYTES_PER_SECOND], maxlen=3)
+        if self.number > 1 and self.run.resumed_epoch and self._input.adapter == _GENERATOR:
+            text = "a generator that an earlier fit may have read from goes on elsewhere"
+            self.run.note_inexact([text])
         rejected = False
         for backup in self.run.backups.whole(self.number):
             try:
@@ -209,7 +222,10 @@ class Fit:
         rows = [row for row in self.run.log.rows if state["first"] <= row["epoch"] <= backup.epoch]
         if len(rows) != backup.epoch - state["first"] + 1 and not backup.inherited:
             raise variables.StateMismatch("the training log has lost rows of these epochs")
-        backend.build(self.model, self._input.signature, metrics=partial)
+        own = any(key.startswith("own_metric/") for key in backup.arrays)
+        backend.build(self.model, self._input.signature, metrics=partial or own)
+        if not backup.inherited and not backup.is_end:
+            self._check_compiled(state)
         lost = self._put_back(backup)
         self._unchecked = self.run.settings.reproducible
         mine = not backup.inherited
@@ -217,8 +233,12 @@ class Fit:
         self._refill_history(state, rows)
         self.offset = state["offset"]
         self._first = state["first"] if mine else backup.epoch + 1
+        lost += [] if backup.is_end else self._input.unkept()
+        lost += [f"{name}, an attribute, had changed" for name in state["attributes"]]
         if lost:
             self.run.note_inexact(lost)
+        if mine:  # else they speak of the parent's batches and files
+            self._input.restore(state["input"])
         if backup.is_end:
             self._given_back = backup
             self.run.pass_over(backup.epoch)
@@ -230,8 +250,7 @@ class Fit:
             self.run.forward(backup.epoch)  # a kill may have come before it was heard
         if backup.is_end:
             return
-        if mine:  # else they speak of the parent's batches and files
-            self._input.restore(state["input"])
+        if mine:
             self._validation_state = state["validation"]
         if state["stopped"]:
             self.skip()
@@ -240,6 +259,15 @@ class Fit:
         self.model._initial_epoch = state["fit_epoch"]
         if partial:
             self._partial = PartialEpoch(self.model, backup, self._put_back)
+
+    def _check_compiled(self, state: Mapping[str, Any]) -> None:
+        """Raise StateMismatch if a callback had compiled the model otherwise by then."""
+        now = variables.compiled(self.model)
+        for what, before in state["compiled"].items():
+            if before != now[what] and (what != "trainable" or len(before) == len(now[what])):
+                raise variables.StateMismatch(
+                    f"the model was compiled with another {what} ({before}) than now ({now[what]})"
+                )
 
     def _put_back(self, backup: Backup) -> list[str]:
         """Variables and callbacks as they were; returns what could not be restored."""
@@ -366,6 +394,8 @@ class Fit:
             "validation": self._validation.state(mid_epoch=batch > 0),
             "checkpoints": self.retention.state(),
             "optimizers": now.built(),
+            "compiled": variables.compiled(self.model),
+            "attributes": self._changed_attributes(),
             "callbacks": callbacks,
         }
         if batch:
@@ -373,6 +403,10 @@ class Fit:
             arrays |= more
             values["logs"] = {k: v for k, v in as_row(1, logs or {}).items() if k != "epoch"}
         return _State(epoch, values, arrays)
+
+    def _changed_attributes(self) -> list[str]:
+        now = variables.plain_attributes(self.model)
+        return sorted(name for name, value in now.items() if self._plain.get(name, value) != value)
 
     def _guarded(self, save: Any, *arguments: Any, **named: Any) -> Any:
         """A backup that cannot be made ends no training: it is said once, and None."""

@@ -59,7 +59,7 @@ class Run:
         self.params = params
         self.settings = settings
         self.lease = lease
-        self.seed = int(record["seed"])
+        self.seed = int(record.get("seed", 0))  # of a good run its run.json may be torn
         self.attempt = lease.number
         self.closed = False
         self.reopened = False

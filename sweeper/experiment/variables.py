@@ -11,6 +11,7 @@ import functools
 import math
 import sys
 import types
+import zlib
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -30,6 +31,9 @@ _SKIPPED = {
     "_compile_metrics", "_variables", "history", "train_function", "test_function",
     "predict_function", "_parent_path", "_path", "_thread_local", "fit", "run",
 }  # fmt: skip
+
+
+_RUNNING = {"built", "compiled", "stop_training", "supports_masking", "jit_compile", "loss"}
 
 
 class StateMismatch(Exception):
@@ -61,6 +65,9 @@ class Variables:
         for kind, variables in kinds.items():
             for index, variable in enumerate(variables):
                 self._add(f"{kind}/{index:05d}", variable)
+        for number, metric in enumerate(own_metrics(model)):
+            for index, variable in enumerate(metric.variables):
+                self._add(f"own_metric/{number}/{index:05d}", variable)
         known = {id(v) for v in model.metrics_variables}
         for path, found in _walk(model, callbacks):
             if isinstance(found, keras.optimizers.Optimizer):
@@ -115,6 +122,60 @@ class Variables:
                 optimizer.build([self.by_key[name] for name in wanted])
                 did = True
         return did
+
+
+def own_metrics(model: Any) -> list[Any]:
+    """The metrics of the user's own classes that do not begin each epoch with nothing."""
+    each = [inner for m in model.metrics for inner in getattr(m, "metrics", None) or [m]]
+    begins = keras.metrics.Metric.reset_state
+    return [m for m in each if not of_library(type(m)) and type(m).reset_state is not begins]
+
+
+def compiled(model: Any) -> dict[str, Any]:
+    """What decides how the model is trained, besides values: a text or a list each."""
+    return {
+        "loss": _described(getattr(model, "loss", None)),
+        "trainable": [bool(variable.trainable) for variable in model.variables],
+        "optimizer": type(getattr(model, "optimizer", None)).__name__,
+    }
+
+
+def _described(loss: Any) -> Any:
+    if isinstance(loss, Mapping):
+        return {str(key): _described(value) for key, value in loss.items()}
+    if isinstance(loss, (list, tuple)):
+        return [_described(value) for value in loss]
+    if loss is None or isinstance(loss, str):
+        return loss
+    return getattr(loss, "__qualname__", type(loss).__qualname__)
+
+
+def plain_attributes(model: Any) -> dict[str, str]:
+    """Numbers and the like that the model and its parts hold as attributes, as text."""
+    parts = [*model._flatten_layers(), model.optimizer, getattr(model, "loss", None)]
+    parts += [getattr(part, "inner_optimizer", None) for part in parts] + own_metrics(model)
+    found: dict[str, str] = {}
+    for part in parts:
+        for name, value in list(getattr(part, "__dict__", {}).items()):
+            if name[:1] == "_" or name in _RUNNING:
+                continue
+            if isinstance(value, np.ndarray):
+                text = str(zlib.crc32(np.ascontiguousarray(value).view(np.uint8)))
+            elif _is_simple(value) or (not of_library(type(part)) and _holds_simple(value)):
+                text = repr(value)
+            else:
+                continue
+            found[f"{getattr(part, 'name', type(part).__name__)}.{name}"] = text
+    return found
+
+
+def _is_simple(value: Any) -> bool:
+    return isinstance(value, (bool, int, float, str))
+
+
+def _holds_simple(value: Any) -> bool:
+    items = value.values() if isinstance(value, dict) else value
+    return isinstance(value, (list, dict, deque)) and all(map(_is_simple, items))
 
 
 def restore(
@@ -206,7 +267,8 @@ def _walk(model: Any, callbacks: Iterable[Any]) -> Iterator[tuple[str, Any]]:
         seen[id(item)] = item
         if isinstance(item, kinds):
             yield path, item
-            continue
+            if not isinstance(item, keras.optimizers.Optimizer):
+                continue
         waiting.extend((f"{path}.{name}", child) for name, child in _children(item))
 
 
@@ -224,6 +286,10 @@ def _children(item: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(item, types.FunctionType):
         yield from _of_function(item)
     elif _is_saveable(item) or not of_library(type(item)):
+        for kind in type(item).__mro__:
+            if not of_library(kind):  # methods of a class that is defined within a function
+                methods = [m for m in vars(kind).values() if isinstance(m, types.FunctionType)]
+                yield from ((m.__qualname__, m) for m in methods if m.__closure__)
         attributes = getattr(item, "__dict__", None)
         if isinstance(attributes, dict):
             for name, value in list(attributes.items()):

@@ -6,10 +6,11 @@ Pure: everything here is a function of the files, on any machine, with neither R
 from .copying import copy_best
 from .differences import difference
 from .elsewhere import runs_elsewhere
+from .entry import Entry
 from .estimate import Estimate, Estimator
 from .find import find_entry, find_run
 from .flat import ParameterNames, flatten, short_names
-from .index import Entry, Index, index_sweep
+from .index import Index, index_sweep
 from .programs import (
     changes_since,
     older_text_note,

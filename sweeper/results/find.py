@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from sweeper.errors import UsageError
 from sweeper.tree import RunRecord, Tree
 
-from .index import Entry, Index
+from .entry import Entry
+from .index import Index
 from .target import DEFAULT_STORAGE, open_index
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sweeper.errors import TreeError
 from sweeper.tree import (
-    FAILED,
+    Choices,
     PlannedTrial,
     RunChooser,
     RunRecord,
@@ -21,106 +21,12 @@ from sweeper.tree import (
 )
 from sweeper.wording import counted
 
+from .entry import STATUSES, Entry, is_good
 from .flat import ParameterNames
 from .programs import older_text_note, other_program_note
 
 if TYPE_CHECKING:
     from sweeper.sweepfile import Metric, Sweep
-
-STATUSES = (
-    "finished",
-    "running",
-    "interrupted",
-    "pending",
-    "failed",
-    "stopped",
-    "out-of-memory",
-    "timed-out",
-    "pruned",
-    "unreadable",
-)
-"""Every status a trial can have: an outcome, or what the evidence says while there is none."""
-
-GOOD_OUTCOMES = ("finished", "stopped", "pruned")
-"""The outcomes that need no further attention."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A trial and its run, if it has one yet.
-
-    ``trial`` is None for a run that no sweep asked for. ``listed`` is False for a run that the
-    sweep made but whose trial its file no longer enumerates. ``sweep`` is the sweep whose trial it
-    is: replicates of one experiment in one sweep are ranked together. ``unreadable`` says why its
-    run, which is then None, cannot be read: nobody knows how it stands.
-    """
-
-    trial: int | None
-    replicate: int
-    params: dict[str, Any]
-    experiment: str
-    record: RunRecord | None
-    listed: bool = True
-    sweep: str | None = None
-    unreadable: TreeError | None = None
-
-    @property
-    def status(self) -> str:
-        """One of :data:`STATUSES`."""
-        if self.unreadable is not None:
-            return "unreadable"
-        return self.record.status if self.record is not None else "pending"
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether its outcome needs no further attention."""
-        return self.record is not None and _good(self.record)
-
-    @property
-    def failed(self) -> bool:
-        """Whether a launch with ``--retry-failed`` would run it again."""
-        return self.status in FAILED
-
-    @property
-    def ended(self) -> bool:
-        """Whether it has an outcome."""
-        return self.succeeded or self.failed
-
-    @property
-    def run(self) -> str | None:
-        """The name of the run's directory."""
-        return self.record.run if self.record is not None else None
-
-    @property
-    def path(self) -> Path | None:
-        """The run's directory, absolute."""
-        return self.record.path if self.record is not None else None
-
-    @property
-    def log(self) -> Path | None:
-        """Where the run's output is."""
-        return self.record.paths.output if self.record is not None else None
-
-    @property
-    def epochs(self) -> int:
-        """How many epochs the run has recorded."""
-        if self.record is None:
-            return 0
-        last = (self.record.performances or {}).get("last")
-        if last:
-            return int(last["epoch"])
-        return int(self.record.rows[-1]["epoch"]) if self.record.rows else 0
-
-    @property
-    def error(self) -> str | None:
-        """The exception that ended the run, or kept it from being read, on one line; or None."""
-        if self.unreadable is not None:
-            return str(self.unreadable)
-        error = ((self.record.outcome if self.record else None) or {}).get("error")
-        if not isinstance(error, dict):
-            return str(error) if error else None
-        kind, message = str(error.get("type") or ""), str(error.get("message") or "")
-        return ": ".join(part for part in (kind, " ".join(message.split())) if part) or None
 
 
 @dataclass
@@ -203,7 +109,12 @@ def index_sweep(sweep: Sweep, tree: Tree | None = None) -> Index:
     large one those with runs. Runs of another program are left out, and a note says so.
     """
     tree = (tree or Tree(sweep.base_dir)).as_it_is()
-    name, chooser = sweep.sweep_name, RunChooser(sweep, tree)
+    name, unread = sweep.sweep_name, None
+    try:
+        choices = Choices.read(tree, name)
+    except TreeError as error:  # a launch would not start, but the runs can be shown
+        choices, unread = Choices(), f"what --rerun and --reuse said is not known: {error}"
+    chooser = RunChooser(sweep, tree, choices)
     plan = list(plan_known(sweep, tree, chooser.choices))
     entries = [_planned_entry(item, name) for item in plan]
     known = {(entry.experiment, entry.replicate) for entry in entries}
@@ -217,7 +128,7 @@ def index_sweep(sweep: Sweep, tree: Tree | None = None) -> Index:
     for record in rest:
         if (record.experiment, record.replicate) in known:
             continue
-        if record.sweep != name and not (may_try and _good(record) and may_try(record)):
+        if record.sweep != name and not (may_try and is_good(record) and may_try(record)):
             continue
         try:
             mine = unlisted if record.sweep == name else shared
@@ -232,6 +143,7 @@ def index_sweep(sweep: Sweep, tree: Tree | None = None) -> Index:
     }
     older |= {e.record: e.trial for e in made if e.record and chooser.is_older(e.record)}
     notes = (
+        unread,
         _inexact_note(entries),
         other_program_note(sweep, others),
         older_text_note(sweep, [(trial, record) for record, trial in older.items() if record]),
@@ -303,10 +215,6 @@ def _hidden_note(hidden: Sequence[RunRecord]) -> str | None:
     return f"{many} cannot be read, perhaps of this sweep: {hidden[0].unreadable}"
 
 
-def _good(record: RunRecord) -> bool:
-    return record.status in GOOD_OUTCOMES
-
-
 def index_directory(tree: Tree, name: str, sweep_name: str | None = None) -> Index:
     """All runs of ``tree``, or those that say they belong to ``sweep_name``, in order of trial."""
     records, hidden = _told(tree.all_runs())
@@ -343,7 +251,7 @@ def _newest(records: Iterable[RunRecord], listed: bool = False) -> list[Entry]:
     for record in records:
         key = (record.experiment, record.replicate, record.trial if record.parent else None)
         before = chosen.get(key)
-        if before is None or not _good(before) or _good(record):
+        if before is None or not is_good(before) or is_good(record):
             chosen[key] = record
     ordered = sorted(chosen.values(), key=lambda r: (r.trial is None, _trial(r), r.experiment))
     return [_entry(record, listed) for record in ordered]

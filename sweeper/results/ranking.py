@@ -16,7 +16,8 @@ from sweeper.errors import UsageError
 from sweeper.sweepfile import Metric
 from sweeper.tree import FAILED, RunRecord, mode_of, nearest_metric
 
-from .index import Entry, Index
+from .entry import Entry
+from .index import Index
 
 Row = Mapping[str, Any]
 Goal = Literal["minimize", "maximize"]

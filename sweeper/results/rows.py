@@ -10,7 +10,7 @@ from typing import Any
 from sweeper.sweepfile import Metric
 from sweeper.tree import PlannedTrial
 
-from .index import Entry
+from .entry import Entry
 from .ranking import Ranked, Score, score
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from sweeper.sweepfile import Metric
 from sweeper.wording import counted
 
-from .index import Entry, Index
+from .entry import Entry
+from .index import Index
 from .ranking import score
 
 

@@ -41,8 +41,8 @@ def read_data(path: Path) -> Any:
             raise UsageError(f"{path}: {error}") from error
     document = parse(text, str(path))
     if document.problems:
-        lines = ", ".join(dict.fromkeys(str(p.line) for p in document.problems[:5]))
-        raise UsageError(f"{path}: expected YAML, found something else in line {lines}")
+        places = dict.fromkeys((p.line, p.column) for p in document.problems[:5])
+        raise UsageError("\n".join(f"{path}:{n}:{at}: not valid YAML" for n, at in places))
     return document.data
 
 

@@ -128,7 +128,7 @@ def metric(problems: Problems, raw: Any) -> Metric | None:
         problems.add(
             at, "`metric` needs `name`", "the name under which it is logged, like val_loss"
         )
-    elif raw.get("goal") is None and mode_of(name) == "max":
+    elif raw.get("goal") is None and mode_of(name) != "min":
         problems.warn(
             key,
             f"{name} is minimized, as in W&B, for want of a `goal`: write `goal: maximize`, "

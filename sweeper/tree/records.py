@@ -189,9 +189,14 @@ class RunRecord:
 
     @cached_property
     def models(self) -> dict[int, Path]:
-        """The saved models, by epoch."""
-        found = {}
-        for name in files.names(self.paths.models):
+        """The saved models that can be told, by epoch."""
+        found: dict[int, Path] = {}
+        try:
+            names = files.names(self.paths.models)
+        except TreeError as error:
+            log.warning("%s", error)
+            return found
+        for name in names:
             epoch, path = model_epoch(name), self.paths.models / name
             if epoch is not None:
                 if files.is_regular(path):

@@ -108,9 +108,9 @@ class ProgramCheck:
             why = "it leaves a thread, a process or the like: its own trains no other trial"
             return Isolation(why=why, epochs=len(first.rows))
         request["most_reports"] = len(first.rows)
-        warm = self._train({**request, "trial": 1}, seconds)
+        warm = self._train({**request, "base": f"{request['base']}-warm"}, seconds)
         self._drop()
-        fresh = self._train({**request, "trial": 2}, seconds)
+        fresh = self._train({**request, "base": f"{request['base']}-fresh"}, seconds)
         return compare(first, warm, fresh)
 
     def _train(self, request: TrialRequest | Any, seconds: float) -> Training:

@@ -348,6 +348,7 @@ def child(action: Callable[[], Any], output: Path) -> tuple[int | None, str]:
             traceback.print_exc()
         finally:
             sys.stdout.flush()
+            sys.stderr.flush()
             os._exit(code)
     until = time.monotonic() + SECONDS
     while time.monotonic() < until:

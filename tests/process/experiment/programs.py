@@ -301,6 +301,137 @@ def dataset_that_a_callback_changes(callbacks, run, moment):
     return history(fit), model.get_weights()
 
 
+class Lookahead(keras.optimizers.Optimizer):
+    """Wraps another optimizer, and follows it slowly."""
+
+    def __init__(self, **options):
+        super().__init__(learning_rate=0.01, **options)
+        self.fast = keras.optimizers.Adam(0.01)
+        self.slow = []
+
+    def build(self, variables):
+        super().build(variables)
+        self.fast.build(variables)
+        self.slow = [keras.Variable(v, trainable=False) for v in variables]
+
+    def apply_gradients(self, pairs):
+        pairs = list(pairs)
+        if not self.built:
+            self.build([v for _, v in pairs])
+        self.fast.apply_gradients(pairs)
+        for slow, (_, fast) in zip(self.slow, pairs, strict=True):
+            slow.assign(slow + 0.1 * (fast - slow))
+            fast.assign(0.5 * fast + 0.5 * slow)
+
+
+class Running(keras.metrics.Metric):
+    """Forgets but half at each epoch's end."""
+
+    def __init__(self):
+        super().__init__(name="running")
+        self.sum = self.add_variable((), "zeros", name="sum")
+
+    def update_state(self, true, found, sample_weight=None):
+        self.sum.assign_add(ops.mean(ops.abs(true - found)))
+
+    def result(self):
+        return self.sum.value
+
+    def reset_state(self):
+        self.sum.assign(self.sum * 0.5)
+
+
+def optimizer_and_metric_of_ones_own(callbacks, run, moment):
+    teacher = dense(2)
+
+    class Follow(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            for mine, its in zip(teacher.weights, self.model.weights, strict=True):
+                mine.assign(0.9 * mine + 0.1 * its)
+
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(2), layers.Dense(1)])
+    model.compile(Lookahead(), "mse", metrics=[Running()])
+    fit = model.fit(X, Y, batch_size=16, epochs=5, verbose=0, callbacks=[*callbacks, Follow()])
+    return history(fit), model.get_weights(), teacher.get_weights()
+
+
+class Counts:
+    def __init__(self):
+        self.epochs = 0
+
+    def one_more(self, epoch, logs):
+        self.epochs += 1
+
+
+def functions_that_remember(callbacks, run, moment):
+    seen, counts, number = {"worse": 0}, Counts(), 0
+
+    def rate(epoch, now):
+        seen["worse"] += epoch % 2
+        return 0.01 / (1 + seen["worse"])
+
+    def count(epoch, logs):
+        nonlocal number
+        number += 1
+
+    more = [
+        keras.callbacks.LearningRateScheduler(rate),
+        keras.callbacks.LambdaCallback(on_epoch_end=count),
+        keras.callbacks.LambdaCallback(on_epoch_end=counts.one_more),
+    ]
+    fit = dense().fit(X, Y, epochs=5, verbose=0, callbacks=[*more, *callbacks])
+    return history(fit), seen, counts.epochs, number
+
+
+class Recompiles(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 2:
+            self.model.layers[0].trainable = False
+            self.model.compile(keras.optimizers.SGD(0.001), "mae")
+            self.model.make_train_function(force=True)
+
+
+def recompiled_by_a_callback(callbacks, run, moment):
+    model = dense()
+    fit = model.fit(X, Y, epochs=5, verbose=0, callbacks=[Recompiles(), *callbacks])
+    return history(fit), model.get_weights()
+
+
+class Shuffling(Noisy):
+    """Draws its order after each epoch, as many do."""
+
+    def __init__(self):
+        super().__init__()
+        self.order, self.random = np.arange(len(X)), np.random.default_rng(1)
+
+    def on_epoch_end(self):
+        self.random.shuffle(self.order)
+        np.random.shuffle(self.order)
+
+    def __getitem__(self, index):
+        chosen = self.order[index * 16 : index * 16 + 16]
+        return X[chosen], Y[chosen]
+
+
+def dataset_that_shuffles_itself(callbacks, run, moment):
+    data, model = Shuffling(), dense()
+    fit = model.fit(data, epochs=5, shuffle=False, verbose=0, callbacks=callbacks)
+    return history(fit), model.get_weights(), data.order
+
+
+def attributes_of_the_model(callbacks, run, moment):
+    model = Lazy()
+    model.compile("adam", "mse")
+    model.temperature = 1.0
+
+    class Cool(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.temperature *= 0.8
+            logs["temperature"] = self.model.temperature
+
+    model.fit(X, Y, epochs=5, verbose=0, callbacks=[Cool(), *callbacks])
+
+
 # -- several fits -----------------------------------------------------------------------------
 
 
@@ -489,6 +620,30 @@ def endless_generator(callbacks, run, moment):
     return history(fit), model.get_weights()
 
 
+def generator_of_two_fits(callbacks, run, moment):
+    def batches():
+        rng = np.random.default_rng(3)
+        while True:
+            chosen = rng.integers(len(X), size=16)
+            yield X[chosen], Y[chosen]
+
+    endless, losses = batches(), []
+    for _ in range(2):
+        fit = dense().fit(endless, steps_per_epoch=3, epochs=3, verbose=0, callbacks=callbacks)
+        losses.append(history(fit))
+        moment()
+    return losses
+
+
+def pipeline_with_a_state(callbacks, run, moment):
+    import tensorflow as tf
+
+    seen = tf.Variable(0.0)
+    data = tf.data.Dataset.from_tensor_slices((X, Y)).shuffle(48).cache()
+    data = data.map(lambda x, y: (x * (1 + 0.001 * seen.assign_add(1.0)), y)).batch(16)
+    dense().fit(data, epochs=5, shuffle=False, verbose=0, callbacks=callbacks)
+
+
 def backed_up_in_mid_epoch(callbacks, run, moment):
     model = Lazy()
     model.compile(keras.optimizers.Adam(0.01), "mse", metrics=["mae"])
@@ -521,6 +676,7 @@ OPTIONS = {
 
 TRAINED_AGAIN = {
     "backed_up_now_and_then",
+    "recompiled_by_a_callback",
     "own_loop",
     "own_loop_without_keras",
     "built_in_train_step",
@@ -531,6 +687,9 @@ TENSORFLOW = {
     "gan",
     "built_in_train_step",
     "own_loop",
+    "pipeline_with_a_state",
+    "recompiled_by_a_callback",
+    "teacher_and_average",
     "reshuffled_pipelines",
     "draws_that_cannot_be_kept",
 }
@@ -543,7 +702,9 @@ PROGRAMS = {
         swapped_average, dataset_that_a_callback_changes, kfold, fine_tuning, two_models_in_turn,
         pretrained_features, a_fit_an_epoch, own_loop, own_loop_without_keras, subclassed,
         built_in_train_step, unbuilt_sequential, functional_with_two_outputs, reshuffled_pipelines,
-        endless_generator, backed_up_in_mid_epoch, backed_up_now_and_then,
+        optimizer_and_metric_of_ones_own, functions_that_remember, recompiled_by_a_callback,
+        dataset_that_shuffles_itself, attributes_of_the_model, generator_of_two_fits,
+        pipeline_with_a_state, endless_generator, backed_up_in_mid_epoch, backed_up_now_and_then,
         draws_that_cannot_be_kept,
     )
 }  # fmt: skip

@@ -256,6 +256,19 @@ def test_names_that_are_no_text_are_no_trouble(grid: Sweep, runs: list[Path], sh
         assert shown("best", moved, "--format", form)[0] == 0
 
 
+@pytest.mark.parametrize("text", ['{"rerun": 3}', '{"rerun": [["x"]]}', '{"reuse": "abc"}', None])
+def test_what_was_said_before_and_cannot_be_read_stops_no_reader(
+    grid: Sweep, runs: list[Path], shown: Shown, text: str | None
+) -> None:
+    path = grid.base_dir / "sweeps" / "grid" / "choices.json"
+    if text is None:
+        os.mkfifo(path)
+    else:
+        path.write_text(text)
+    code, out, err = shown("status", grid.base_dir)
+    assert (code, "4 finished" in out, str(path) in err) == (0, True, True)
+
+
 def test_a_chain_of_runs_that_is_a_ring_ends(grid: Sweep, runs: list[Path], shown: Shown) -> None:
     itself = json.dumps({"experiment": runs[0].parent.name, "run": runs[0].name})
     change(runs[0] / "run.json", "continues", itself)
@@ -296,6 +309,8 @@ def test_what_a_file_could_ask_for_is_not_enumerated(
     sweep = load_sweep(spec)
     names = [p for p in ("p0", "p1", "p2") if p in text]
     params: dict[str, Any] = dict.fromkeys(names, 0.5 if "0.0" in text else 1)
+    if sweep.method == "random" and number == 2:
+        params = sweep.trial(2).params
     home = sweep.base_dir / "sweeps" / "large"
     home.mkdir(parents=True)
     (home / "sweep.yaml").write_text(sweep.to_yaml())

@@ -338,7 +338,7 @@ def test_trials_of_a_plan_in_json(load: Load, tmp_path: Path) -> None:
         ("t.csv", "a,a.b\n1,2\n", "is a value and a group at once"),
         ("t.json", "[1, ", r"t\.json:1:5: not valid JSON"),
         ("t.json", '[{"a": NaN}]', "NaN is no JSON number"),
-        ("t.json", '[{"a": 1, "a": 2}]', "`a` stands twice"),
+        ("t.json", '[{"a": 1, "a": 2}]', "a key stands twice"),
         ("t.json", "3", "expected a list of parameter dicts"),
         ("t.yaml", "- a: 1\n  a: 2\n", r"t\.yaml:2:3"),
         ("t.txt", "x", "expected a name ending in"),
@@ -356,7 +356,7 @@ def test_a_base_in_yaml_beside_the_sweep_file(load: Load, tmp_path: Path) -> Non
     (tmp_path / "base.yaml").write_text("model: {lr: 1e-4}\n")
     assert next(load(MINIMAL + "base: base.yaml\n").trials()).params["model"] == {"lr": 1e-4}
     (tmp_path / "base.yaml").write_text("- 1\n")
-    with pytest.raises(UsageError, match="expected a parameter dict, found the list"):
+    with pytest.raises(UsageError, match="expected a parameter dict, found a list"):
         load(MINIMAL + "base: base.yaml\n")
 
 
