@@ -28,7 +28,7 @@ def test_a_launch_that_has_been_replaced_leaves_and_touches_nothing(launcher: La
     Lease.acquire(home, take_over=True)
     shutil.rmtree(home / "ray")
     (home / "ray" / "2" / "workers").mkdir(parents=True)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 1, err
     assert f"sweeper: {home}: this process (lease 1) does not own it any more: " in err
     assert "has taken it over" in err
