@@ -12,7 +12,7 @@ def test_a_finished_trial_whose_worker_is_lost_is_not_run_again(launcher: Launch
     launcher.write({"epochs": 2, "loses_worker": [2]}, trials=3)
     done = launcher.run("-j", "1")
     assert done.returncode == 0, done.stderr
-    assert "trial 1: its worker died" in done.stderr
+    assert "trial 1 goes again: " in done.stderr
     assert "trial 1 finished loss=1" in done.stderr
     records = launcher.records()
     assert [record.status for record in records] == ["finished"] * 3
