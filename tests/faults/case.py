@@ -167,7 +167,7 @@ def _go_on(launcher: Launcher, fault: Fault, program: str, found: Found, err: st
         for record in good:
             _check_rows(record, program, found)
     home = launcher.base / "sweeps" / "case"
-    for path in (*launcher.base.glob(".new-*"), *launcher.base.rglob("lease.*"), home / "ray"):
+    for path in (*launcher.base.glob(".new-*"), *launcher.base.rglob("lease.*.json"), home / "ray"):
         if path.exists():
             found.add("left", path)
     for kept in launcher.left():
