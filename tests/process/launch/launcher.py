@@ -77,7 +77,7 @@ class Launcher:
         self.before()
 
     def run(
-        self, *words: str, command: str = "launch", timeout: float = 120
+        self, *words: str, command: str = "launch", timeout: float = 240
     ) -> subprocess.CompletedProcess[str]:
         process = self.start(*words, command=command)
         out, err = process.communicate(timeout=timeout)
@@ -89,7 +89,7 @@ class Launcher:
     def records(self) -> list[RunRecord]:
         return list(Tree(self.base).all_runs())
 
-    def wait_for(self, what: Callable[[list[RunRecord]], bool], timeout: float = 90) -> None:
+    def wait_for(self, what: Callable[[list[RunRecord]], bool], timeout: float = 240) -> None:
         deadline = time.monotonic() + timeout
         while not (self.base.is_dir() and what(self.records())):
             assert time.monotonic() < deadline, "what the test waits for did not happen"

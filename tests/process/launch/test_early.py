@@ -74,7 +74,7 @@ def interrupted(launcher: Launcher, address: str, x: float, rows: int) -> None:
         lambda records: any(r.params["x"] == x and len(r.rows) >= rows for r in records)
     )
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     record = by_x(launcher)[x]
     assert record.status == "interrupted"

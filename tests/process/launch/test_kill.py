@@ -16,7 +16,7 @@ def test_interrupted_once(launcher: Launcher) -> None:
     process = launcher.start()
     launcher.wait_for(lambda records: [bool(record.rows) for record in records] == [True, True])
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     assert "interrupted" in err
     assert "\nstopping" in err
@@ -40,7 +40,7 @@ def test_two_launches_of_one_sweep(launcher: Launcher) -> None:
     assert {trial["status"] for trial in launcher.read("status")["trials"]} == {"running"}
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert launcher.left() == []
 
 
@@ -49,7 +49,7 @@ def test_the_launch_survives_the_death_of_its_ray(launcher: Launcher) -> None:
     process = launcher.start()
     launcher.wait_for(lambda records: [bool(record.rows) for record in records] == [True, True])
     launcher.processes("raylet/raylet")[-1].kill()
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=120)
     assert launcher.left() == []
     assert process.returncode == 3, err
     assert "stopped: Ray ended by itself (" in err

@@ -106,7 +106,7 @@ def test_a_node_that_cannot_work_is_left_out_and_named(
             done = launcher.run("--address", address, timeout=240)
         finally:
             os.killpg(blind.pid, signal.SIGTERM)
-            blind.communicate(timeout=60)
+            blind.communicate(timeout=120)
             cluster.kill()
     assert done.returncode == 0, done.stderr
     assert f"{os.uname().nodename}: " in done.stderr

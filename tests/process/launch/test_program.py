@@ -82,7 +82,7 @@ def test_a_rerun_that_is_interrupted_goes_on_without_being_told(launcher: Launch
     launch = launcher.start("-j", "1", "--rerun", "all")
     launcher.wait_for(lambda runs: len(runs) == 5 and runs[-1].status != "pending")
     launch.send_signal(signal.SIGINT)
-    _, err = launch.communicate(timeout=60)
+    _, err = launch.communicate(timeout=120)
     assert "to go on: sweeper launch" in err
     assert "--rerun" not in err
     again = launcher.run("-j", "2")
