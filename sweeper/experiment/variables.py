@@ -160,7 +160,7 @@ def plain_attributes(model: Any) -> dict[str, str]:
             if name[:1] == "_" or name in _RUNNING:
                 continue
             if isinstance(value, np.ndarray):
-                text = str(zlib.crc32(np.ascontiguousarray(value).view(np.uint8)))
+                text = str(zlib.crc32(value.tobytes()))
             elif _is_simple(value) or (not of_library(type(part)) and _holds_simple(value)):
                 text = repr(value)
             else:

@@ -21,7 +21,8 @@ LESS = """
 """
 NOTHING = """
     score val_score anomaly_score mean sum correlation distance mapper accelerate lossless my_metric
-    neg_accuracy one_minus_accuracy std_accuracy accuracy_std accuracy_gap 2 _ at
+    neg_accuracy 1-accuracy val_1-auc one_minus_accuracy std_accuracy accuracy_std accuracy_gap 2 _
+    at
 """
 
 

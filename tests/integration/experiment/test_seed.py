@@ -303,6 +303,18 @@ def test_a_seed_given_to_keras_after_prepare_is_the_run_s_too(tmp_path, when):
     assert len(rows[0]) == 3
 
 
+def test_the_same_seed_after_prepare_and_then_before_it_is_the_users_both_times(tmp_path):
+    expm = ExperimentManager(tmp_path)
+    for when in ("after", "before", "after", "before"):
+        if when == "before":
+            keras.utils.set_random_seed(5)
+        callbacks = expm.prepare(params)
+        if when == "after":
+            keras.utils.set_random_seed(5)
+        get_model(params).fit(*data(), epochs=1, verbose=0, callbacks=callbacks)
+        assert expm.run.seed == 5, when
+
+
 def test_a_seed_given_to_the_manager_or_in_run_json_stays(tmp_path):
     x, y = data()
     expm = ExperimentManager(tmp_path, seed=5)
