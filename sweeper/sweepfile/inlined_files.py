@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from sweeper.errors import UsageError
 from sweeper.wording import all_of, describe, nearest
 
 from .problems import Problems
+from .program import find_file
 from .trials_file import FORMATS, read_data, read_trials
 
 
@@ -77,9 +79,8 @@ def _read(
     """What the file holds that stands at ``key``: beside the sweep file, or in the current
     directory; ``otherwise``, and a complaint, if it cannot be read.
     """
-    beside, here = sweep_file.parent / Path(name).expanduser(), Path.cwd() / Path(name).expanduser()
-    place = here if here.exists() and not beside.exists() else beside
-    if not place.exists():
+    place = find_file(name, sweep_file.parent)
+    if not os.path.exists(place):
         problems.add((key,), f"there is no file {place}", _mend(place, sweep_file))
         return otherwise
     try:

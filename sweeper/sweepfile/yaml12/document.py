@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass, field
 from typing import Any
 
 from sweeper.errors import Problem
 
 KeyPath = tuple[str | int, ...]
+MOST_PROBLEMS = 100
 Place = tuple[int, int]
 
 
@@ -23,12 +25,26 @@ class Document:
     # What could not be read: that it is missing then is no news.
     unread: set[KeyPath] = field(default_factory=set)
     is_hopeless: bool = False  # nothing more can be said of it
+    # Where the items of each list stand: a list may have a million.
+    items: dict[KeyPath, array[int]] = field(default_factory=dict)
 
     def problem(self, place: Place, message: str, key: KeyPath = (), mend: str = "") -> Problem:
         """Note a complaint about ``place`` (line and column, from 1)."""
         found = Problem(message, key_text(key), self.name, *place, self.source(place), mend)
-        self.problems.append(found)
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(found)
+        else:
+            self.is_hopeless = True
         return found
+
+    def place_of(self, key: KeyPath) -> tuple[Place, Place] | None:
+        """Where the name and the value at ``key`` stand; None: nowhere in the file."""
+        if key and isinstance(key[-1], int):
+            marks = self.items.get(key[:-1], ())
+            if 2 * key[-1] < len(marks):
+                place = (marks[2 * key[-1]], marks[2 * key[-1] + 1])
+                return place, place
+        return self.places.get(key)
 
     def unreadable(self, place: Place, message: str, key: KeyPath, mend: str = "") -> None:
         """Note a complaint about a value that is left out, and about which nothing else is said."""
