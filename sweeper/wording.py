@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import json
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,6 +25,23 @@ def describe(value: Any) -> str:
     kinds: dict[type, str] = {str: "string", list: "list", dict: "mapping"}
     kind = kinds.get(type(value), type(value).__name__)
     return f"the {kind} {text}"
+
+
+def printable(text: str, keep: str = "") -> str:
+    """``text`` as it is safe to show: what a terminal would obey, or hide, is written out.
+
+    That is control characters (those in ``keep`` stay), marks of direction and the like.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or c in keep or unicodedata.category(c) == "Zs" else _escaped(c)
+        for c in text
+    )
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()
 
 
 def shortened(text: str, most: int = 60) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any
 
 from sweeper.sweepfile import Sweep, command_words
@@ -44,13 +45,12 @@ def trial_request(sweep: Sweep, mode: str, planned: PlannedTrial) -> dict[str, A
         "continues": planned.continues.run if planned.continues is not None else None,
     }
     if mode == "script":
-        request["argv"] = command_words(
-            sweep,
-            trial.params,
-            json_path=JSON_FILE,
-            environ=os.environ,
-            interpreter=INTERPRETER,
+        words = partial(
+            command_words, sweep, trial.params, json_path=JSON_FILE, interpreter=INTERPRETER
         )
+        request["argv"] = words(environ=os.environ)
+        # What is told, and kept, of one that does not start: not what the environment holds.
+        request["first_word"] = words(environ={name: f"${name}" for name in os.environ})[0]
     return request
 
 

@@ -192,6 +192,8 @@ def _header(path: tuple[str, ...]) -> str:
 
 
 def _cell(value: Any) -> str:
-    if isinstance(value, str) and value and reads_as_text(value) and cell_value(value) == value:
+    if not isinstance(value, str) or not value or value[0] in "=+-@":  # a formula is quoted
+        return json.dumps(value, ensure_ascii=False)
+    if reads_as_text(value) and cell_value(value) == value:
         return value
     return json.dumps(value, ensure_ascii=False)

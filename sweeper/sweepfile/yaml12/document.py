@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sweeper.errors import Problem
+from sweeper.wording import printable
 
 KeyPath = tuple[str | int, ...]
 MOST_PROBLEMS = 100
@@ -30,7 +31,8 @@ class Document:
 
     def problem(self, place: Place, message: str, key: KeyPath = (), mend: str = "") -> Problem:
         """Note a complaint about ``place`` (line and column, from 1)."""
-        found = Problem(message, key_text(key), self.name, *place, self.source(place), mend)
+        key_, mend = printable(key_text(key)), printable(mend)
+        found = Problem(message, key_, self.name, *place, self.source(place), mend)
         if len(self.problems) < MOST_PROBLEMS:
             self.problems.append(found)
         else:
@@ -63,7 +65,9 @@ class Document:
         """The text of a line as messages show it; nothing where the place is too far right."""
         line, column = place
         text = self.line(line).expandtabs(1)[:200].rstrip() if column <= 200 else ""
-        return "".join(c if c.isprintable() else "�" for c in text)  # a terminal obeys some
+        return (
+            text if text.isprintable() else "".join(c if c == printable(c) else "�" for c in text)
+        )
 
 
 def key_text(key: KeyPath) -> str:
