@@ -12,7 +12,7 @@ from pathlib import Path
 from sweeper.errors import Problem, SpecError
 from sweeper.wording import nearest
 
-from .command import command_words
+from .command import command_words, told_words
 from .function_or_script import DetectedMode, Mode, detect_mode
 from .own_search import OwnSearch, find_own_search, started_by
 from .sweep import MOST_LAUNCHED_TRIALS, Sweep
@@ -161,6 +161,7 @@ def check_command(sweep: Sweep) -> None:
     if sweep.command is None:
         return
     words = command_words(sweep, {}, environ=os.environ)
+    told = dict(zip(words, told_words(sweep, {}), strict=True))  # what it holds may be a secret
     if words[0] == "/usr/bin/env":
         words = words[1:]
     if what := started_by(words):
@@ -172,13 +173,13 @@ def check_command(sweep: Sweep) -> None:
     name, *others = words
     problems = []
     if shutil.which(name) is None:
-        message = f"there is no program `{name}` to run"
+        message = f"there is no program `{told[name]}` to run"
         mend = "install it, give its path, or write `${interpreter}` for the Python of sweeper"
         problems.append(sweep.problem("command", message, mend))
     script = next((word for word in others if not word.startswith("-")), "")
     is_python = Path(name).name.startswith("python") and not {"-m", "-c"} & set(others)
     if is_python and script.endswith(".py") and not Path(script).is_file():
-        message = f"there is no file {Path(script).absolute()}"
+        message = f"there is no file {Path(told[script]).absolute()}"
         mend = "names in `command` are looked for in the current directory; `${program}` is not"
         problems.append(sweep.problem("command", message, mend))
     if problems:
