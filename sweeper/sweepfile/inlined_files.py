@@ -92,7 +92,7 @@ def _read(
 
 def _mend(missing: Path, sweep_file: Path) -> str:
     """Which file may be meant instead of a missing one."""
-    names = [p.name for p in missing.parent.iterdir()] if missing.parent.is_dir() else []
+    names = [p.name for p in missing.parent.iterdir()] if os.path.isdir(missing.parent) else []
     close = nearest(missing.name, names)
     if close:
         return f"did you mean {close[0]}?"

@@ -106,15 +106,17 @@ def check_program(sweep: Sweep) -> None:
     elif file.suffix == ".ipynb" and sweep.command is None:
         message = f"{file} is a notebook, which cannot be run as a program"
         mend = f"save it as a script: jupyter nbconvert --to script {file.name}"
-    elif file.is_file():
+    elif os.path.isfile(file):
         _check_own_search(sweep, file)
         return
-    elif file.is_dir():
+    elif os.path.isdir(file):
         message = f"{file} is a directory, expected a file"
         found = sorted(path.name for path in file.glob("*.py"))
         mend = f"did you mean {_as_written(sweep)}/{found[0]}?" if found else "name the file in it"
     else:
-        names = [entry.name for entry in file.parent.iterdir()] if file.parent.is_dir() else []
+        names = (
+            [entry.name for entry in file.parent.iterdir()] if os.path.isdir(file.parent) else []
+        )
         close = nearest(file.name, names)
         message = f"there is no file {file}"
         mend = "write it, or name the file that has train(params, callbacks)"
@@ -178,7 +180,7 @@ def check_command(sweep: Sweep) -> None:
         problems.append(sweep.problem("command", message, mend))
     script = next((word for word in others if not word.startswith("-")), "")
     is_python = Path(name).name.startswith("python") and not {"-m", "-c"} & set(others)
-    if is_python and script.endswith(".py") and not Path(script).is_file():
+    if is_python and script.endswith(".py") and not os.path.isfile(script):
         message = f"there is no file {Path(told[script]).absolute()}"
         mend = "names in `command` are looked for in the current directory; `${program}` is not"
         problems.append(sweep.problem("command", message, mend))
@@ -211,7 +213,7 @@ def _find(module: str, places: Iterable[Path]) -> tuple[Path, Path] | None:
     for place in places:
         stem = place.joinpath(*module.split("."))
         for candidate in (stem / "__init__.py", stem.with_name(stem.name + ".py")):
-            if candidate.is_file():
+            if os.path.isfile(candidate):
                 return place, candidate
     return None
 
@@ -240,7 +242,7 @@ def program_name(sweep: Sweep) -> str | None:
     if found is not None:
         return str(found[1].absolute())
     for word in words:
-        if Path(word).is_file() and not _INTERPRETER.fullmatch(Path(word).name):
+        if os.path.isfile(word) and not _INTERPRETER.fullmatch(Path(word).name):
             return str(Path(word).absolute())
     return words[0] if words else None
 

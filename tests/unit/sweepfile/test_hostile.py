@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from sweeper.errors import SpecError
-from sweeper.sweepfile import Sweep, load_sweep
+from sweeper.errors import SpecError, UsageError
+from sweeper.sweepfile import Sweep, check_command, check_program, load_sweep
+from sweeper.tree import Program
 
 HEAD = "method: random\nrun_cap: 3\nparameters:\n"
 DIGITS = "9" * 400
@@ -171,3 +173,11 @@ def test_a_name_that_no_file_can_have_is_one_of_no_file(tmp_path: Path) -> None:
         sweep = load(tmp_path / "sweep.yaml", f"program: {name}.py\n{HEAD}  a: 1\n")
         assert sweep.program is not None
         assert not os.path.exists(str(sweep.program.path))
+        with pytest.raises(UsageError):
+            check_program(sweep)
+    for word in (NAME, f"{NAME}.py"):
+        text = f"command: [python, {word}]\nprogram: {NAME}\n{HEAD}  a: 1\n"
+        with suppress(UsageError):
+            check_command(load(tmp_path / "sweep.yaml", text))
+    sweep = load(tmp_path / "sweep.yaml", f"program: {NAME}/{NAME}.py\n{HEAD}  a: 1\n")
+    assert Program.of(sweep).root == str(tmp_path / NAME)
