@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
+
+_MOST_COMPARED, _LONGEST_COMPARED = 1000, 100  # names and characters looked at for a near miss
 
 
 def describe(value: Any) -> str:
@@ -17,10 +21,32 @@ def describe(value: Any) -> str:
     if isinstance(value, (int, float)):
         return f"the number {value!r}"
     text = json.dumps(value, ensure_ascii=False, default=str)
-    text = text if len(text) <= 60 else text[:57] + "…"
+    text = shortened(text)
     kinds: dict[type, str] = {str: "string", list: "list", dict: "mapping"}
     kind = kinds.get(type(value), type(value).__name__)
     return f"the {kind} {text}"
+
+
+def printable(text: str, keep: str = "") -> str:
+    """``text`` as it is safe to show: what a terminal would obey, or hide, is written out.
+
+    That is control characters (those in ``keep`` stay), marks of direction and the like.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or c in keep or unicodedata.category(c) == "Zs" else _escaped(c)
+        for c in text
+    )
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()
+
+
+def shortened(text: str, most: int = 60) -> str:
+    """``text``, or its beginning where it is long."""
+    return text if len(text) <= most else text[: most - 3] + "…"
 
 
 def one_of(names: Iterable[str]) -> str:
@@ -45,8 +71,9 @@ def counted(number: int, noun: str) -> str:
 
 def nearest(word: str, names: Iterable[str], count: int = 1) -> list[str]:
     """The names closest to ``word``, best first; may be empty."""
-    by_lower = {str(name).lower(): str(name) for name in names}
-    close = difflib.get_close_matches(word.lower(), list(by_lower), count, 0.65)
+    names = itertools.islice(names, _MOST_COMPARED)
+    by_lower = {str(name).lower()[:_LONGEST_COMPARED]: str(name) for name in names}
+    close = difflib.get_close_matches(word.lower()[:_LONGEST_COMPARED], list(by_lower), count, 0.65)
     return [by_lower[name] for name in close]
 
 

@@ -18,6 +18,7 @@ import click
 from sweeper.errors import Problem, SpecError, SweeperError, UsageError
 
 from . import options
+from .messages import tell
 
 if TYPE_CHECKING:
     from sweeper.sweepfile import Sweep
@@ -106,7 +107,7 @@ def _check(
         _print_json(found)
     bad = sum(corner["error"] is not None for corner in tried)
     if corners and not as_json:
-        print(f"corners  {len(tried) - bad} ok, {bad} failed")
+        tell(f"corners  {len(tried) - bad} ok, {bad} failed")
     return 2 if bad or (isolation and not found["isolation"]["ok"]) else 0
 
 
@@ -190,13 +191,13 @@ def _show(title: str, found: Mapping[str, Any], as_json: bool) -> None:
         return
     size, metric = found["size"], found["metric"]
     trials = "without end" if size is None else f"{size:,}"
-    print(f"sweep    {title}")
-    print(f"trials   {trials}, method {found['method']}")
-    print(f"metric   {metric['goal']} {metric['name']}" if metric else "metric   none")
+    tell(f"sweep    {title}")
+    tell(f"trials   {trials}, method {found['method']}")
+    tell(f"metric   {metric['goal']} {metric['name']}" if metric else "metric   none")
     if found["program"]:
-        print(f"program  {found['program']}")
+        tell(f"program  {found['program']}")
     for warning in found["warnings"]:
-        print(f"warning  {warning}")
+        tell(f"warning  {warning}")
     sys.stdout.flush()
 
 
@@ -214,10 +215,12 @@ def _corners(
     for corner in program.try_corners(extremes, limit):
         if not as_json:
             params = flatten(corner.params)
-            point = " ".join(f"{name}={show(params[name])}" for name in names if name in params)
-            print(f"{'ok    ' if corner.error is None else 'failed'}   {point}", flush=True)
+            point = " ".join(
+                f"{show(name)}={show(params[name])}" for name in names if name in params
+            )
+            tell(f"{'ok    ' if corner.error is None else 'failed'}   {point}")
             if corner.error is not None:
-                print(f"         {corner.error}", flush=True)
+                tell(f"         {corner.error}")
         seconds = round(corner.seconds, 3)
         yield {"params": corner.params, "error": corner.error, "seconds": seconds}
 
@@ -252,7 +255,7 @@ def _isolation(sweep: Sweep, program: ProgramCheck, limit: float, as_json: bool)
     if tried.unsteady and tried.error is None:
         said += f"\n         not compared, as fresh processes differ: {', '.join(tried.unsteady)}"
     if not as_json:
-        print(f"isolation  {said}")
+        tell(f"isolation  {said}")
     return {
         "equal": equal,
         "ok": equal or (differs is not None and sweep.isolation == "process"),
@@ -264,8 +267,6 @@ def _isolation(sweep: Sweep, program: ProgramCheck, limit: float, as_json: bool)
 
 
 def _print_json(value: Mapping[str, Any]) -> None:
-    import json
+    from .formatting import json_text
 
-    from sweeper.results import plain_json
-
-    print(json.dumps(plain_json(value), indent=2, ensure_ascii=False))
+    print(json_text(value, indent=2))

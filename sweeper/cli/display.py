@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from sweeper.sweepfile import Metric
 from sweeper.tree import FAILED
-from sweeper.wording import counted
+from sweeper.wording import counted, printable
 
 from .formatting import clock
 from .time_left import TimeLeft
@@ -95,7 +95,7 @@ class LaunchProgress:
     def show(self, value: float | None) -> str:
         if self.metric is None or value is None:
             return ""
-        return f"{self.metric.name}={value:.5g}"
+        return printable(f"{self.metric.name}={value:.5g}")
 
     def _better(self, trial: int, value: float) -> bool:
         """Whether `best` would now name the trial: of equal values it is the first trial's."""
@@ -129,7 +129,7 @@ class PlainDisplay(LaunchProgress):
 
     def warn(self, text: str) -> None:
         with contextlib.suppress(OSError):  # nobody reads it: the launch goes on
-            print(text, file=self._stream, flush=True)
+            print(printable(text, "\n"), file=self._stream, flush=True)
 
     def stopping(self, signum: int) -> None:
         self.warn(self.stopping_text(signum))
@@ -163,7 +163,9 @@ class LiveDisplay(LaunchProgress):
                 print(self._stopping, file=self._stream, flush=True)
 
     def warn(self, text: str) -> None:
-        self._live.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._live.console.print(
+            printable(text, "\n"), markup=False, highlight=False, soft_wrap=True
+        )
 
     def stopping(self, signum: int) -> None:
         self._stopping = self.stopping_text(signum)  # drawn with the next refresh
@@ -206,7 +208,7 @@ class LiveDisplay(LaunchProgress):
         running = Table.grid(padding=(0, 2))
         for trial, (epoch, value) in list(self.running.items())[: self.ROWS]:
             where = f"epoch {epoch}" if epoch else "starting"
-            running.add_row("  trial", str(trial), where, self.show(value))
+            running.add_row("  trial", str(trial), where, Text(self.show(value)))
         parts: list[Any] = [head, running]
         if len(self.running) > self.ROWS:
             parts.append(Text(f"  … and {len(self.running) - self.ROWS} more"))

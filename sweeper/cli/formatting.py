@@ -5,18 +5,20 @@ Only what a person reads is rounded; JSON, CSV and YAML give numbers in full.
 
 from __future__ import annotations
 
-import csv
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
-from sweeper.results import ParameterNames, csv_cell, flatten, plain_json, short_names
+from sweeper.results import ParameterNames, csv_line, flatten, plain_json, short_names
+from sweeper.wording import printable
 
 LOOK_AHEAD = 200  # rows that decide how wide a table's columns are
 PARAM_COLUMNS = 6  # parameters that vary, shown in a table
 EMPTY = "-"
+_OBEYED = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _SCALARS = frozenset((int, float, str, bool, type(None)))
 
 Row = Mapping[str, Any]
@@ -75,14 +77,14 @@ def show(value: Any) -> str:
     if kind is int:
         return str(value)
     if kind is str:
-        return " ".join(value.split()) or '""'
+        return printable(" ".join(value.split())) or '""'
     if value is None:
         return EMPTY
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, (bool, list, tuple, Mapping)):
-        return json.dumps(value)
-    return " ".join(str(value).split()) or '""'
+        return printable(json.dumps(value))
+    return printable(" ".join(str(value).split())) or '""'
 
 
 def show_mean(value: float | None, std: float | None) -> str:
@@ -150,15 +152,15 @@ class JsonWriter(Writer):
     """One object; each row on a line of its own. Numbers that are not finite become null."""
 
     def begin(self) -> None:
-        head = "".join(f"{json.dumps(k)}: {_json(v)}, " for k, v in self.head.items())
+        head = "".join(f"{json.dumps(k)}: {json_text(v)}, " for k, v in self.head.items())
         self.stream.write(f"{{{head}{json.dumps(self.key)}: [")
 
     def add(self, row: Row) -> None:
-        self.stream.write(f"{',' if self.count else ''}\n  {_json(row)}")
+        self.stream.write(f"{',' if self.count else ''}\n  {json_text(row)}")
         super().add(row)
 
     def end(self) -> None:
-        tail = "".join(f", {json.dumps(k)}: {_json(v)}" for k, v in self.tail.items())
+        tail = "".join(f", {json.dumps(k)}: {json_text(v)}" for k, v in self.tail.items())
         self.stream.write(f"\n]{tail}}}\n" if self.count else f"]{tail}}}\n")
 
 
@@ -188,15 +190,15 @@ class CsvWriter(Writer):
     def __init__(self, fields: Sequence[str], params: Sequence[str], **rest: Any) -> None:
         super().__init__(**rest)
         self.fields, self.params = fields, params
-        self._csv = csv.writer(self.stream, lineterminator="\n")
 
     def begin(self) -> None:
-        self._csv.writerow([*self.fields, *(f"params.{name}" for name in self.params)])
+        names = [*self.fields, *(f"params.{name}" for name in self.params)]
+        self.stream.write(csv_line(names))
 
     def add(self, row: Row) -> None:
         params = flatten(row.get("params") or {})
         cells = [row.get(key) for key in self.fields] + [params.get(name) for name in self.params]
-        self._csv.writerow([csv_cell(cell) for cell in cells])
+        self.stream.write(csv_line(cells))
         super().add(row)
 
 
@@ -225,7 +227,7 @@ class TableWriter(Writer):
 
     def _release(self) -> None:
         rows, self._waiting = self._waiting or [], None
-        titles = [column.title for column in self.columns]
+        titles = [show(column.title) for column in self.columns]
         texts = [[show(cell) for cell in cells] for cells in rows]
         widths = [max(map(len, cells)) for cells in zip(titles, *texts, strict=True)]
         right = [all(map(_is_number, cells)) for cells in zip(*rows, strict=True)]
@@ -261,21 +263,27 @@ def _is_number(value: Any) -> bool:
     return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
 
 
-def _json(value: Any) -> str:
+def json_text(value: Any, indent: int | None = None) -> str:
+    """``value`` as JSON: what a terminal would obey is escaped, which JSON reads back the same."""
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
     except (TypeError, ValueError):  # a number that is not finite, a mapping that is no dict
-        return json.dumps(plain_json(value), ensure_ascii=False, allow_nan=False)
+        text = json.dumps(plain_json(value), ensure_ascii=False, allow_nan=False, indent=indent)
+    return text if text.isascii() and "\x7f" not in text else _OBEYED.sub(_as_json, text)
+
+
+def _as_json(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
 
 
 def _yaml(value: Any) -> str:
     import yaml
 
-    return str(
-        yaml.safe_dump(
-            _copied(value), sort_keys=False, allow_unicode=True, default_flow_style=False
-        )
-    )
+    def dump(allow_unicode: bool) -> str:
+        return str(yaml.safe_dump(_copied(value), sort_keys=False, allow_unicode=allow_unicode))
+
+    text = dump(True)
+    return dump(False) if _OBEYED.search(text) else text
 
 
 def _copied(value: Any) -> Any:

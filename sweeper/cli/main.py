@@ -12,6 +12,7 @@ import click
 
 from sweeper import __version__
 from sweeper.errors import SweeperError, UsageError
+from sweeper.wording import printable
 
 from .messages import nobody_reads, say
 from .options import GlobalOptions, verbose_option
@@ -116,7 +117,8 @@ def main(args: Sequence[str] | None = None) -> int:
         result: Any = cli.main(args, "sweeper", standalone_mode=False, obj=settings)
         sys.stdout.flush()
     except click.ClickException as error:
-        error.show()
+        error.show(shown := io.StringIO())
+        say(shown.getvalue().rstrip("\n"))
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return 130
@@ -161,8 +163,12 @@ def _show_traceback() -> None:
 def _log_to_stderr(verbose: bool) -> None:
     import logging
 
+    class _SafeFormatter(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return printable(super().format(record), "\n")
+
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("sweeper: %(levelname)s: %(message)s"))
+    handler.setFormatter(_SafeFormatter("sweeper: %(levelname)s: %(message)s"))
     logger = logging.getLogger("sweeper")
     if not logger.handlers:
         logger.addHandler(handler)

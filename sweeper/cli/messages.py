@@ -6,17 +6,24 @@ import contextlib
 import os
 import sys
 
+from sweeper.wording import printable
+
 
 def say(text: str) -> None:
     """Print a message; nobody may be left to read it, which stops nothing."""
     with contextlib.suppress(OSError):
-        print(text, file=sys.stderr, flush=True)
+        print(printable(text, "\n"), file=sys.stderr, flush=True)
+
+
+def tell(text: str) -> None:
+    """Print a line or more on stdout, safe to show."""
+    print(printable(text, "\n"), flush=True)
 
 
 def answer(text: str) -> None:
     """Print data on stdout, if anybody is left to read it: what else there is to do goes on."""
     try:
-        print(text, flush=True)
+        tell(text)
     except OSError:
         nobody_reads()
 

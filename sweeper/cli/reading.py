@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweeper.wording import counted
+from sweeper.wording import counted, printable
 
 from . import options
-from .messages import say
+from .messages import say, tell
 
 if TYPE_CHECKING:
     from sweeper.results import Index
@@ -56,7 +56,7 @@ def status(target: Path, format_: str, **given: Any) -> None:
     head = {"sweep": index.name, "size": index.size, "counts": counts}
     if format_ == "table":
         many = counted(sum(counts.values()), "trial")
-        print(f"{index.title}: {many}: {index.counts_in_words()}")
+        tell(f"{index.title}: {many}: {index.counts_in_words()}")
         if not rows:
             return
     with formatting.writer(format_, head, columns, STATUS_FIELDS, names.all) as writer:
@@ -67,7 +67,7 @@ def status(target: Path, format_: str, **given: Any) -> None:
             if row["log"] or row["error"]:
                 why = row["error"] or "no error recorded"
                 log = f"\n  {row['log']}" if row["log"] else ""
-                print(f"trial {row['trial']} {row['status']}: {why}{log}")
+                tell(f"trial {row['trial']} {row['status']}: {printable(why)}{log}")
 
 
 @click.command()
@@ -152,18 +152,19 @@ def _print_best(row: dict[str, Any], metric: str) -> None:
 
     from .formatting import show
 
-    print(f"\nbest: trial {show(row['trial'])}, epoch {row['epoch']}")
+    tell(f"\nbest: trial {show(row['trial'])}, epoch {row['epoch']}")
     if "runs" in row:
-        print(
-            f"  {metric}: {_mean(row)} (mean ± std of {row['runs']} runs; this is the best of them)"
+        tell(
+            f"  {show(metric)}: {_mean(row)} "
+            f"(mean ± std of {row['runs']} runs; this is the best of them)"
         )
     for title, values in (("parameters", flatten(row["params"])), ("metrics", row["metrics"])):
-        print(f"  {title}")
-        width = max(map(len, values), default=0)
+        tell(f"  {title}")
+        width = max((len(show(name)) for name in values), default=0)
         for name, value in values.items():
-            print(f"    {name.ljust(width)}  {show(value)}")
-    print(f"  run         {row['path']}")
-    print(f"  checkpoint  {row['checkpoint'] or 'none was kept'}")
+            tell(f"    {show(name).ljust(width)}  {show(value)}")
+    tell(f"  run         {row['path']}")
+    tell(f"  checkpoint  {row['checkpoint'] or 'none was kept'}")
 
 
 def open_target(target: Path, given: dict[str, Any]) -> Index:

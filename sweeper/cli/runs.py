@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -11,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sweeper.wording import printable
+
 from . import options
-from .messages import say
+from .messages import say, tell
 from .reading import open_target
 
 if TYPE_CHECKING:
@@ -43,9 +47,31 @@ def logs(target: Path, trial: str, follow: bool, **given: Any) -> None:
     path = entry.record.paths.output
     if not follow and not files.exists(path):
         raise UsageError(f"{path}: not there: run {entry.run} has written no output")
+    safe = Safe() if sys.stdout.isatty() else bytes
     for data in _output(entry.record, follow):
-        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.write(safe(data))
         sys.stdout.buffer.flush()
+
+
+class Safe:
+    """Makes a program's output safe for a terminal, piece by piece: colours pass, and what moves
+    within a line or begins one; the rest of what a terminal obeys is written out.
+    """
+
+    _PASSES = re.compile(r"(\x1b\[[0-9;:]*[mK])")
+    _UNFINISHED = re.compile(r"\x1b(?:\[[0-9;:]{0,30})?\Z")
+
+    def __init__(self) -> None:
+        self._decode = codecs.getincrementaldecoder("utf-8")("backslashreplace").decode
+        self._rest = ""
+
+    def __call__(self, data: bytes) -> bytes:
+        text = self._rest + self._decode(data)
+        unfinished = self._UNFINISHED.search(text)
+        self._rest = unfinished[0] if unfinished else ""
+        parts = self._PASSES.split(text[: len(text) - len(self._rest)])
+        parts[::2] = [printable(part, "\n\r\t\b") for part in parts[::2]]
+        return "".join(parts).encode(errors="backslashreplace")
 
 
 def _output(record: RunRecord, follow: bool) -> Iterator[bytes]:
@@ -104,6 +130,6 @@ def diff(
         writer.tail = {"text": lines}
     if format_ == "table":
         for line in lines:
-            print(line)
+            tell(line)
     if not rows and not lines:
         say("no difference")

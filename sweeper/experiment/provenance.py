@@ -10,7 +10,7 @@ import shlex
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib import metadata
@@ -28,6 +28,9 @@ SMALL_DIFF_BYTES = 100_000
 """A larger diff of the working tree is not saved."""
 
 _GIT_SECONDS = 5.0
+# A repository may be a stranger's: its configuration must not run programs.
+_RUNS_NOTHING = ("core.fsmonitor=false", "core.hooksPath=/dev/null", "protocol.allow=never")
+_PLAIN_DIFF = ("--no-color", "--no-ext-diff", "--no-textconv")
 
 
 @dataclass(frozen=True)
@@ -64,23 +67,45 @@ def git_state(directory: Path) -> tuple[dict[str, Any] | None, bytes]:
     try:
         head = _git(directory, "rev-parse", "HEAD").decode().strip()
         branch = _git(directory, "rev-parse", "--abbrev-ref", "HEAD").decode().strip()
-        dirty = bool(_git(directory, "status", "--porcelain").strip())
-        diff = _git(directory, "diff", "HEAD", "--no-color", "--no-ext-diff") if dirty else b""
+        filters = _filters_off(directory)
+        dirty = bool(_git(directory, "status", "--porcelain", settings=filters).strip())
+        diff = _git(directory, "diff", "HEAD", *_PLAIN_DIFF, settings=filters) if dirty else b""
     except (OSError, subprocess.SubprocessError):
         return None, b""
     state = {"commit": head, "branch": branch, "dirty": dirty}
     return state, diff if len(diff) <= SMALL_DIFF_BYTES else b""
 
 
-def _git(directory: Path, *arguments: str) -> bytes:
+def _git_environment() -> dict[str, str]:
+    """This process's, without what points git elsewhere or to programs (a hook of git sets some).
+
+    Where it may look, and what the user trusts, stays.
+    """
+    kept = ("GIT_CEILING_DIRECTORIES", "GIT_CONFIG_NOSYSTEM", "GIT_DISCOVERY_ACROSS_FILESYSTEM")
+    return {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k in kept}
+
+
+def _filters_off(directory: Path) -> list[str]:
+    """Settings without the filters of the repository's own configuration; the user's stay."""
+    names = ["config", "--show-scope", "--name-only", "--get-regexp", r"^filter\."]
+    try:
+        found = _git(directory, *names).decode(errors="surrogateescape").splitlines()
+    except subprocess.CalledProcessError:  # there are none
+        return []
+    own = [line.partition("\t")[2] for line in found if not line.startswith(("system", "global"))]
+    return [f"{key}=" for key in own]
+
+
+def _git(directory: Path, *arguments: str, settings: Sequence[str] = ()) -> bytes:
+    options = [word for setting in (*_RUNS_NOTHING, *settings) for word in ("-c", setting)]
     return subprocess.run(
-        ["git", "-C", str(directory), *arguments],
+        ["git", *options, "-C", str(directory), *arguments],
         check=True,
         timeout=_GIT_SECONDS,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         stdin=subprocess.DEVNULL,
-        env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+        env={**_git_environment(), "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1"},
     ).stdout
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import secrets
 import signal
 import socket
 import stat
@@ -108,6 +109,8 @@ def ray_running(
     before_start()
     services = ray._private.services
     services.get_node = _patient(services.get_node)
+    if address is None:
+        _keep_token_private()
     try:
         ray.init(**options)
     except Exception as error:  # Ray's own errors share no base
@@ -115,7 +118,6 @@ def ray_running(
             raise SweeperError(f"Ray does not start on this machine: {error}") from error
         raise _no_cluster(address, error) from error
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # Ray would print where it was
-    _tighten_token()
     try:
         yield ray
     finally:
@@ -250,9 +252,14 @@ def _token_path() -> Path:
     return Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
 
 
-def _tighten_token() -> None:
-    """Ray writes its authentication token readable by everybody (seen in 2.60)."""
+def _keep_token_private() -> None:
+    """Make Ray's authentication token ours alone: before Ray does, which leaves it to the umask."""
     path = _token_path()
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):  # then Ray says what is wrong
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with open(made, "w") as file:
+                file.write(secrets.token_hex(32))
         if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             path.chmod(0o600)

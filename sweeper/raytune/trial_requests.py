@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from sweeper.sweepfile import Sweep, command_words
+from sweeper.sweepfile import Sweep, command_words, told_words
 from sweeper.tree import PlannedTrial, Program
 from sweeper.worker import INTERPRETER, JSON_FILE
 
@@ -45,13 +45,9 @@ def trial_request(sweep: Sweep, mode: str, planned: PlannedTrial) -> dict[str, A
         "continues": planned.continues.run if planned.continues is not None else None,
     }
     if mode == "script":
-        request["argv"] = command_words(
-            sweep,
-            trial.params,
-            json_path=JSON_FILE,
-            environ=os.environ,
-            interpreter=INTERPRETER,
-        )
+        stand_in = {"json_path": JSON_FILE, "interpreter": INTERPRETER}
+        request["argv"] = command_words(sweep, trial.params, environ=os.environ, **stand_in)
+        request["first_word"] = told_words(sweep, trial.params, **stand_in)[0]
     return request
 
 

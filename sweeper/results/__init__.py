@@ -28,7 +28,7 @@ from .ranking import (
     target_reached,
     wandb_differs,
 )
-from .rows import best_row, csv_cell, plain_json, plan_row, trial_row
+from .rows import best_row, csv_line, plain_json, plan_row, trial_row
 from .summary import write_summary
 from .target import load_target, open_index
 from .unranked import nothing_to_rank, without_number
@@ -43,7 +43,7 @@ __all__ = [
     "changes_since",
     "check_metric",
     "copy_best",
-    "csv_cell",
+    "csv_line",
     "difference",
     "find_entry",
     "find_run",

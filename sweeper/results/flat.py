@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -61,12 +62,14 @@ def _same(left: Any, right: Any) -> bool:
 def short_names(names: Iterable[str]) -> dict[str, str]:
     """Each dotted name and the shortest end of it that no other name shares."""
     names = list(names)
+    shared = Counter(end for name in names for end in _ends(name))
     short: dict[str, str] = {}
     for name in names:
-        parts = name.split(".")
-        for length in range(1, len(parts) + 1):
-            end = ".".join(parts[-length:])
-            if sum(other == end or other.endswith(f".{end}") for other in names) == 1:
-                break
-        short[name] = end
+        short[name] = next((end for end in _ends(name) if shared[end] == 1), name)
     return short
+
+
+def _ends(name: str) -> list[str]:
+    """The ends of a dotted name, the shortest first."""
+    parts = name.split(".")
+    return [".".join(parts[-length:]) for length in range(1, len(parts) + 1)]

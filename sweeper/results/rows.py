@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sweeper.sweepfile import Metric
@@ -12,6 +15,8 @@ from sweeper.tree import PlannedTrial
 
 from .entry import Entry
 from .ranking import Ranked, Score, score
+
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+](?:inf|nan)")
 
 
 def plan_row(item: PlannedTrial, with_seed: bool = True) -> dict[str, Any]:
@@ -84,8 +89,20 @@ def entry_score(entry: Entry, metric: Metric | None) -> Score | None:
     return score(entry.record, metric)
 
 
+def csv_line(cells: Iterable[Any]) -> str:
+    """A line of CSV, whose values :func:`csv_cell` writes."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerow(map(csv_cell, cells))  # both are quoted
+    return text.getvalue()[:-2] + "\n"
+
+
 def csv_cell(value: Any) -> str:
-    """A value as CSV text: numbers exact, None empty, booleans and structures as in JSON."""
+    """A value as CSV text: numbers exact, None empty, booleans and structures as in JSON.
+
+    Text that a spreadsheet would take for a formula gets a ' before it, which it does not show.
+    """
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return value if _NUMBER.fullmatch(value) else f"'{value}"
     if value is None:
         return ""
     if isinstance(value, float):

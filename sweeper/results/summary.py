@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ from sweeper.tree import Tree, files
 from .flat import flatten
 from .index import Index
 from .ranking import Ranked, group_of, rank
-from .rows import best_row, csv_cell, entry_score, trial_row
+from .rows import best_row, csv_line, entry_score, trial_row
 
 FORMAT = 1
 """The format of summary.json."""
@@ -52,18 +50,15 @@ def summary_csv(index: Index) -> str:
     metrics = sorted({name for found in scores if found for name in found.metrics})
     head = ROW_COLUMNS + (MEAN_COLUMNS if index.repeated else ())
     tail = ("elapsed", "path", "error")
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        [*head, *(f"params.{n}" for n in names), *(f"metrics.{m}" for m in metrics), *tail]
-    )
+    titles = [*(f"params.{n}" for n in names), *(f"metrics.{m}" for m in metrics)]
+    lines = [csv_line([*head, *titles, *tail])]
     for row, found in zip(_trial_rows(index, _ranked(index)), scores, strict=True):
         params = flatten(row["params"])
         values = found.metrics if found else {}
         cells = [row[key] for key in head]
         cells += [params.get(name) for name in names] + [values.get(name) for name in metrics]
-        writer.writerow([csv_cell(cell) for cell in [*cells, *(row[key] for key in tail)]])
-    return text.getvalue()
+        lines.append(csv_line([*cells, *(row[key] for key in tail)]))
+    return "".join(lines)
 
 
 def _ranked(index: Index) -> list[Ranked]:

@@ -6,25 +6,25 @@ Pure: nothing here knows a sweep file, the tree, Ray, TensorFlow or Keras.
 from .axes import Axis
 from .canonical import canonical_json, run_seed, value_key
 from .corner_points import corners
-from .distributions import LARGEST, Distribution
+from .distributions import LARGEST, MOST_DIGITS, Distribution
 from .expressions import CannotEvaluate, Expression
-from .grammar import ExpressionError
+from .grammar import ExpressionError, Names
 from .kinds import BOUNDED, GRID_KINDS, INFERRED_KINDS, KINDS, VALUE_KINDS
-from .nested_dicts import get, has, leaves, merge, overlap, put
+from .nested_dicts import PathMap, get, has, leaves, merge, put
 from .parameter import Condition, Parameter
 from .random_draws import NothingAllowed, draw
-from .satisfiable import DRAWS, has_a_point, is_empty, outcomes, values_in_words
+from .satisfiable import draws, has_a_point, is_empty, outcomes, values_in_words
 from .sequences import count_of
 from .space import Space
 from .walks import walk
 
 __all__ = [
     "BOUNDED",
-    "DRAWS",
     "GRID_KINDS",
     "INFERRED_KINDS",
     "KINDS",
     "LARGEST",
+    "MOST_DIGITS",
     "VALUE_KINDS",
     "Axis",
     "CannotEvaluate",
@@ -32,13 +32,16 @@ __all__ = [
     "Distribution",
     "Expression",
     "ExpressionError",
+    "Names",
     "NothingAllowed",
     "Parameter",
+    "PathMap",
     "Space",
     "canonical_json",
     "corners",
     "count_of",
     "draw",
+    "draws",
     "get",
     "has",
     "has_a_point",
@@ -46,7 +49,6 @@ __all__ = [
     "leaves",
     "merge",
     "outcomes",
-    "overlap",
     "put",
     "run_seed",
     "value_key",

@@ -21,6 +21,7 @@ from .sequences import Multiples, Steps, distinct, nth, quotient, weighted
 _SMALLEST = 2.0**-53
 _FARTHEST = 8.3  # standard deviations from the mean that a draw can be
 LARGEST = sys.float_info.max
+MOST_DIGITS = sys.float_info.max_10_exp + 1
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,15 @@ lists [a, b], numbers, 'text', true / false / null, dotted names; `any name` in 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, NamedTuple
 
-from sweeper.wording import all_of, nearest, one_of
+from sweeper.wording import all_of, nearest, one_of, shortened
 
+from .distributions import MOST_DIGITS
 from .nested_dicts import Path
 
 FUNCTIONS = ("min", "max", "abs", "len")
@@ -25,9 +28,11 @@ _TOKEN = re.compile(
       | (?P<word>[^\W\d]\w*(?:\.\w+)*)""",
     re.VERBOSE,
 )
+_GOES_ON = re.compile(r"\w|\.\w")
 _INSTEAD = {"=": "==", "&&": "and", "&": "and", "||": "or", "|": "or", "!": "not"}
 _LONGEST = 4000
 _DEEPEST = 60
+_MOST_CHAINED = 200
 
 
 class Node(NamedTuple):
@@ -36,6 +41,15 @@ class Node(NamedTuple):
     kind: str
     value: Any = None
     children: tuple[Node, ...] = ()
+
+
+class Names(dict[str, Path]):
+    """What expressions may name: dotted name → path."""
+
+    @cached_property
+    def lengths(self) -> list[int]:
+        """How long the names are, longest first: `learning-rate` is one name where there is one."""
+        return sorted({len(name) for name in self if name}, reverse=True)
 
 
 class ExpressionError(ValueError):
@@ -63,12 +77,10 @@ def parse(text: str, known: Mapping[str, Path]) -> Node:
 
 class _Parser:
     def __init__(self, text: str, known: Mapping[str, Path]) -> None:
-        self.text, self.known = text, known
-        # Longest first: `learning-rate` is one name where there is a parameter of that name.
-        self.names = sorted((name for name in known if name), key=len, reverse=True)
+        self.text, self.known = text, known if isinstance(known, Names) else Names(known)
         self.tokens = self.read()
         self.at = 0
-        self.depth = 0
+        self.depth = self.chained = 0
 
     def read(self) -> list[_Token]:
         tokens: list[_Token] = []
@@ -91,13 +103,14 @@ class _Parser:
         return tokens
 
     def known_name(self, position: int) -> str | None:
-        for name in self.names:
-            end = position + len(name)
-            if not self.text.startswith(name, position) or name.lower() in (*_WORDS, *_LITERALS):
+        for length in self.known.lengths:
+            end = position + length
+            name = self.text[position:end]
+            if name not in self.known or name.lower() in (*_WORDS, *_LITERALS):
                 continue
             if not (name[0].isalpha() or name[0] == "_"):
                 continue  # it could be a number: such names are written in back quotes
-            if re.match(r"\w|\.\w", self.text[end:]):
+            if _GOES_ON.match(self.text, end):
                 continue
             if name in FUNCTIONS and self.text[end:].lstrip().startswith("("):
                 continue
@@ -108,7 +121,11 @@ class _Parser:
         kind, text = str(match.lastgroup), match.group()
         if kind == "number":
             digits = text.replace("_", "")
-            return _Token(kind, int(digits) if digits.isdigit() else float(digits), position)
+            is_whole = digits.isdigit() and len(digits) < MOST_DIGITS
+            number = int(digits) if is_whole else float(digits)
+            if number == math.inf:
+                raise ExpressionError(f"the number {shortened(digits)} is too large", position)
+            return _Token(kind, number, position)
         if kind == "text":
             return _Token(kind, re.sub(r"\\(.)", r"\1", text[1:-1]), position)
         if kind == "quoted":
@@ -206,15 +223,24 @@ class _Parser:
             return operands[0]
         return Node("compare", tuple(operators), tuple(operands))
 
+    def chain(self) -> None:
+        """Count an operator that makes the tree deeper."""
+        self.chained += 1
+        if self.chained > _MOST_CHAINED:
+            what = f"more than {_MOST_CHAINED} additions and multiplications"
+            raise ExpressionError(what, self.next.column, "compute it in the train function")
+
     def sum(self) -> Node:
         node = self.product()
         while operator := self.take("+", "-"):
+            self.chain()
             node = Node("arithmetic", operator, (node, self.product()))
         return node
 
     def product(self) -> Node:
         node = self.signed()
         while operator := self.take("*", "/", "//", "%"):
+            self.chain()
             node = Node("arithmetic", operator, (node, self.signed()))
         return node
 

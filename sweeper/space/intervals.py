@@ -6,7 +6,6 @@ expression that is false for all of them is false for ever.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -130,16 +129,19 @@ def _arithmetic(sign: str, left: Any, right: Any) -> Any:
     one, other = _as_interval(left), _as_interval(right)
     if one is None or other is None or sign not in ("+", "-", "*"):
         return UNKNOWN
-    if sign == "+":
-        return _sound(one.low + other.low, one.high + other.high)
-    if sign == "-":
-        return _sound(one.low - other.high, one.high - other.low)
-    ends = [a * b for a in (one.low, one.high) for b in (other.low, other.high)]
-    return UNKNOWN if any(map(math.isnan, ends)) else _sound(min(ends), max(ends))
+    try:
+        if sign == "+":
+            return _sound(one.low + other.low, one.high + other.high)
+        if sign == "-":
+            return _sound(one.low - other.high, one.high - other.low)
+        ends = [a * b for a in (one.low, one.high) for b in (other.low, other.high)]
+    except OverflowError:  # a whole number that is no float
+        return UNKNOWN
+    return UNKNOWN if any(end != end for end in ends) else _sound(min(ends), max(ends))
 
 
 def _sound(low: float, high: float) -> Any:
-    return UNKNOWN if math.isnan(low) or math.isnan(high) else Interval(low, high)
+    return UNKNOWN if low != low or high != high else Interval(low, high)
 
 
 def _call(name: str, parts: list[Any]) -> Any:

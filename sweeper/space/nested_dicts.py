@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Generic, TypeVar
 
 Path = tuple[str, ...]
+T = TypeVar("T")
 _ABSENT = object()
 
 
@@ -50,6 +51,27 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         both = isinstance(value, Mapping) and isinstance(below, Mapping)
         merged[key] = merge(below, value) if both else value  # type: ignore[arg-type]
     return merged
+
+
+class PathMap(Generic[T]):
+    """What belongs to which path, found by overlap (see :func:`overlap`) without a look at all."""
+
+    def __init__(self, items: Iterable[tuple[Path, T]] = ()) -> None:
+        self._at: dict[Path, list[T]] = {}
+        self._below: dict[Path, list[T]] = {}
+        for path, one in items:
+            self.add(path, one)
+
+    def add(self, path: Path, one: T) -> None:
+        self._at.setdefault(path, []).append(one)
+        for length in range(len(path)):
+            self._below.setdefault(path[:length], []).append(one)
+
+    def overlapping(self, path: Path) -> Iterator[T]:
+        """What belongs to ``path``, to a part of it or to what is below it."""
+        for length in range(len(path) + 1):
+            yield from self._at.get(path[:length], ())
+        yield from self._below.get(path, ())
 
 
 def overlap(one: Path, other: Path) -> bool:

@@ -18,8 +18,12 @@ from .walks import Undecided, pruned
 
 _MOST_COMBINATIONS = 20_000
 _MOST_STEPS = 100_000
-DRAWS = 2_000
-"""How many random points are looked at for one that satisfies the constraints."""
+_MOST_DRAWN = 1_000_000
+
+
+def draws(space: Space) -> int:
+    """How many random points are looked at for one that satisfies the constraints."""
+    return min(2_000, 1 + _MOST_DRAWN // (1 + len(space.axes)))
 
 
 def has_a_point(space: Space) -> bool:
@@ -28,7 +32,7 @@ def has_a_point(space: Space) -> bool:
         return False
     random = Random(0)
     try:
-        for _ in range(DRAWS):
+        for _ in range(draws(space)):
             if space.decode([random.random() or 0.5 for _ in space.axes]) is not None:
                 return True
     except CannotEvaluate:
@@ -90,8 +94,10 @@ def outcomes(space: Space, expression: Expression) -> Iterator[Any]:
     if math.prod(count_of(values) for _, values in finite) > _MOST_COMBINATIONS:
         yield UNKNOWN
         return
+    named = {path[0] for path in expression.names}
+    around = {key: one for key, one in space.assembler.template.items() if key in named}
     for combination in itertools.product(*[values for _, values in finite]):
-        here: dict[str, Any] = _copied(space.assembler.template)
+        here: dict[str, Any] = _copied(around)
         for (axis, _), value in zip(finite, combination, strict=True):
             row = value if len(axis.parameters) > 1 else (value,)
             for parameter, one in zip(axis.parameters, row, strict=True):

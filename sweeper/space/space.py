@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -18,7 +18,7 @@ from .assemble import Assembler
 from .axes import Axis
 from .canonical import value_key
 from .expressions import Expression
-from .nested_dicts import Path, get, has, merge, overlap
+from .nested_dicts import Path, PathMap, get, has, merge
 from .parameter import Parameter
 from .sequences import count_of
 from .shuffle import Permutation
@@ -204,9 +204,8 @@ class Space:
         if not self.axes:
             return int(self.build(()) is not None), False
         total, is_bound = 1, False
-        for part in self._parts():
+        for part, constraints, has_conditions in self._parts():
             raw = math.prod(self.lengths[place] for place in part)
-            constraints, has_conditions = self._concerned(part)
             if not constraints and not has_conditions:
                 total *= raw
             elif raw > _MOST_COUNTED:
@@ -227,45 +226,54 @@ class Space:
         """Whether ``size`` is only an upper bound: expressions tie too large a grid together."""
         return self._count[1]
 
-    def touched(self, expression: Expression) -> set[int]:
-        """The axes whose value the expression depends on."""
-        return {
-            place
+    @cached_property
+    def places(self) -> PathMap[tuple[int, Path]]:
+        """The axis of every parameter that has one, and the parameter's path."""
+        return PathMap(
+            (parameter.path, (place, parameter.path))
             for place, axis in enumerate(self.axes)
             for parameter in axis.parameters
-            if any(overlap(path, parameter.path) for path in expression.names)
-        }
+        )
 
-    def _parts(self) -> list[list[int]]:
-        """The axes in groups that no expression ties to another group."""
+    def touched(self, expression: Expression) -> set[int]:
+        """The axes whose value the expression depends on."""
+        return {place for path in expression.names for place, _ in self.places.overlapping(path)}
+
+    def _parts(self) -> Iterator[tuple[list[int], list[Expression], bool]]:
+        """The axes in groups that no expression ties to another group; each with its constraints,
+        and whether any of them has conditions.
+        """
         group = list(range(len(self.axes)))
 
+        def root(place: int) -> int:
+            while group[place] != place:
+                group[place] = place = group[group[place]]
+            return place
+
         def join(places: set[int]) -> None:
-            if places:
-                roots = {group[place] for place in places}
-                for place, root in enumerate(group):
-                    if root in roots:
-                        group[place] = min(roots)
+            roots = {root(place) for place in places}
+            for one in roots:
+                group[one] = min(roots)
 
-        for constraint in self.constraints:
-            join(self.touched(constraint))
-        for place, axis in enumerate(self.axes):
-            for parameter in axis.parameters:
-                for condition in self.conditions.get(parameter.path, ()):
-                    join({place} | self.touched(condition))
-        return [[p for p, root in enumerate(group) if root == one] for one in sorted(set(group))]
-
-    def _concerned(self, part: Sequence[int]) -> tuple[list[Expression], bool]:
-        """The constraints that look at these axes, and whether any of them has conditions."""
-        here = set(part)
-        # A constraint over nothing that varies belongs to the first part.
-        constraints = [
-            constraint
-            for constraint in self.constraints
-            if (self.touched(constraint) & here) or (not self.touched(constraint) and 0 in here)
-        ]
-        paths = {parameter.path for place in part for parameter in self.axes[place].parameters}
-        return constraints, any(path in paths for path in self.conditions)
+        touched = [self.touched(constraint) for constraint in self.constraints]
+        for places in touched:
+            join(places)
+        tied: list[int] = []
+        for path, conditions in self.conditions.items():
+            here = {place for place, _ in self.places.overlapping(path)}
+            tied += here
+            for condition in conditions:
+                join(here | self.touched(condition))
+        parts: dict[int, list[int]] = {}
+        for place in range(len(self.axes)):
+            parts.setdefault(root(place), []).append(place)
+        constraints: dict[int, list[Expression]] = {}
+        for constraint, places in zip(self.constraints, touched, strict=True):
+            # A constraint over nothing that varies belongs to the first part.
+            constraints.setdefault(root(min(places, default=0)), []).append(constraint)
+        conditional = {root(place) for place in tied}
+        for one in sorted(parts):
+            yield parts[one], constraints.get(one, []), one in conditional
 
     def _count_part(self, part: Sequence[int], constraints: list[Expression]) -> int:
         digits = [0] * len(self.axes)

@@ -16,7 +16,7 @@ from sweeper.errors import UsageError
 from .axes import Axis
 from .expressions import CannotEvaluate, Expression
 from .intervals import UNKNOWN, Interval, abstract
-from .nested_dicts import Path, get, has, overlap
+from .nested_dicts import Path, get, has
 from .sequences import count_of
 from .shuffle import Permutation
 from .space import Params, Space
@@ -120,8 +120,8 @@ def _checks(space: Space) -> list[list[Check]]:
 
 def _is_always_there(space: Space, slots: dict[Path, tuple[int, int]], path: Path) -> bool:
     """Whether every trial has the name, as one whole value."""
-    for other in (*slots, *space.conditions):
-        if overlap(other, path) and (other != path or other in space.conditions):
+    for _, other in space.places.overlapping(path):
+        if other != path or other in space.conditions:
             return False
     return path in slots or has(space.assembler.template, path)
 

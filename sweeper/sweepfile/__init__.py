@@ -3,7 +3,7 @@
 Pure: nothing here imports Ray, TensorFlow or Keras, runs the user's program, or touches the tree.
 """
 
-from .command import command_words, wandb_param_file
+from .command import command_words, told_words, wandb_param_file
 from .convert import to_wandb_yaml
 from .early_terminate import EarlyTerminate
 from .load import load_sweep
@@ -49,5 +49,6 @@ __all__ = [
     "save_trials",
     "schema_json",
     "to_wandb_yaml",
+    "told_words",
     "wandb_param_file",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -68,6 +69,12 @@ def command_words(
     if not words:
         raise UsageError(f"{sweep.path}: command: no words are left to run: {list(command)}")
     return words
+
+
+def told_words(sweep: Sweep, params: Params, **others: Any) -> list[str]:
+    """The same words to tell and to keep: ``$NAME`` for what the environment holds."""
+    names = {name: f"${name}" for name in os.environ}
+    return command_words(sweep, params, environ=names, **others)
 
 
 def _macro(

@@ -48,5 +48,9 @@ def storage(problems: Problems, raw: Any) -> Path:
             ("storage",), f"expected a directory, found the address {raw!r}", "mount it first"
         )
         return Path.cwd()
-    path = Path(raw).expanduser()
+    path = os.path.expanduser(raw)
+    if path.startswith("~"):
+        problems.add(("storage",), f"there is no user of this name: {raw!r}")
+    if any(len(os.fsencode(part)) > 255 for part in Path(path).parts):
+        problems.add(("storage",), "expected names of at most 255 bytes")
     return Path(os.path.normpath(Path.cwd() / path))

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from sweeper.space import LARGEST
 from sweeper.wording import did_you_mean, one_of
 
 from .problems import Problems
@@ -14,7 +15,7 @@ from .rules import COUNT, FLAG, Field, choice, is_number, number
 _SHARE = number(above=0, most=1)
 _RULES = {
     **dict.fromkeys(("min_iter", "max_iter", "s", "brackets", "min_trials", "interval"), COUNT),
-    "eta": number(above=1),
+    "eta": number(least=1.01),  # who judges counts in steps of it
     "strict": FLAG,
     "quantile": _SHARE,
     "resample": _SHARE,
@@ -72,14 +73,12 @@ class EarlyTerminate:
         bands: list[int] = []
         if self.max_iter is not None and self.s is not None:
             band = float(self.max_iter)
-            for _ in range(self.s):
+            while len(bands) < self.s and band >= self.eta:
                 band /= self.eta
-                if band < 1:
-                    break
                 bands.append(int(band))
         else:
             band = float(self.min_iter or 1)
-            while len(bands) < _MOST_BANDS and (upto is None or band <= upto):
+            while len(bands) < _MOST_BANDS and band <= (upto or LARGEST):
                 bands.append(int(band))
                 band *= self.eta
         return tuple(sorted({band for band in bands if upto is None or band <= upto}))
@@ -195,7 +194,7 @@ def _has_rungs(problems: Problems, asha: EarlyTerminate) -> bool:
 
 def _most_brackets(low: int, high: int, eta: float) -> int:
     """How many brackets have their first rung, ``low * eta**s``, at ``high`` or before."""
-    return 1 + int(math.log(high / low) / math.log(eta) + 1e-9)
+    return 1 + int((math.log(high) - math.log(low)) / math.log(eta) + 1e-9)
 
 
 def _mend(name: str, value: Any) -> str:

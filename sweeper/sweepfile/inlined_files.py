@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from sweeper.errors import UsageError
 from sweeper.wording import all_of, nearest
 
 from .problems import Problems
+from .program import find_file
 from .trials_file import FORMATS, read_data, read_trials
 
 
@@ -81,9 +83,8 @@ def _read(
     if problems.is_stored:
         problems.add((key,), f"a stored sweep is whole and takes no file, found {name!r}")
         return otherwise
-    beside, here = sweep_file.parent / Path(name).expanduser(), Path.cwd() / Path(name).expanduser()
-    place = here if here.exists() and not beside.exists() else beside
-    if not place.is_file():  # nor a FIFO or a device, which would be waited for
+    place = find_file(name, sweep_file.parent)
+    if not os.path.isfile(place):  # nor a FIFO or a device, which would be waited for
         problems.add((key,), f"there is no file {place}", _mend(place, sweep_file))
         return otherwise
     try:
@@ -95,7 +96,7 @@ def _read(
 
 def _mend(missing: Path, sweep_file: Path) -> str:
     """Which file may be meant instead of a missing one."""
-    names = [p.name for p in missing.parent.iterdir()] if missing.parent.is_dir() else []
+    names = [p.name for p in missing.parent.iterdir()] if os.path.isdir(missing.parent) else []
     close = nearest(missing.name, names)
     if close:
         return f"did you mean {close[0]}?"

@@ -100,13 +100,14 @@ def _text(path: Path) -> str:
         raise SpecError([problem])
     if b"\0" in data:
         raise UsageError(f"{path}: expected a sweep file (YAML), found a file that is no text")
+    data = data.removeprefix(b"\xef\xbb\xbf")
     try:
-        return data.decode("utf-8-sig")
+        return data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         start = data.rfind(b"\n", 0, error.start) + 1
-        column = len(data[start : error.start].decode("utf-8-sig")) + 1
-        document = Document(str(path), data.decode("utf-8-sig", "replace").split("\n"))
+        column = len(data[start : error.start].decode()) + 1
+        document = Document(str(path), data.decode("utf-8", "replace").split("\n"))
         what = f"not UTF-8 text (byte {data[error.start]:#04x})"
         problem = document.problem((line, column), what, mend="save the file as UTF-8")
         raise SpecError([problem]) from None
@@ -144,7 +145,7 @@ class _Loading:
         monitored = default_monitored(built.example, built.varying, built.conditional)
         if "monitored" in data and not problems.base_is_unread:
             monitored = parse_monitored(
-                problems, data["monitored"], list(built.example), built.conditional
+                problems, data["monitored"], built.example, built.conditional
             )
         if problems.found or built.space is None:
             return None
@@ -266,8 +267,9 @@ class _Loading:
         """Where the values of the top-level keys stand that are still judged before a launch."""
         found = {}
         for key in ("program", "command", "method", "parameters", "constraints", "early_terminate"):
-            if (key,) in self.document.places and (key,) not in self.problems.options:
-                place = self.document.places[(key,)][key != "parameters"]
+            where = self.document.place_of((key,))
+            if where and (key,) not in self.problems.options:
+                place = where[key != "parameters"]
                 found[key] = SourcePlace(*place, self.document.source(place))
         return found
 

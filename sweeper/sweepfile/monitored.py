@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping
+from itertools import islice
 from typing import Any
 
 from sweeper.wording import all_of, nearest, one_of
@@ -44,7 +46,7 @@ def default_monitored(
 
 
 def parse_monitored(
-    problems: Problems, raw: Any, names: Sequence[str], conditional: Collection[str] = ()
+    problems: Problems, raw: Any, names: Collection[str], conditional: Collection[str] = ()
 ) -> tuple[Any, ...]:
     """Top-level keys of the parameter dict, or lists of them that are one group together.
 
@@ -65,7 +67,7 @@ def parse_monitored(
                 close = nearest(str(name), names)
                 if not close and isinstance(name, str) and name.split(".")[0] in names:
                     close = [name.split(".")[0]]
-                mend = f"there are {all_of(names)}" if names else ""
+                mend = f"there are {all_of(islice(names, 20))}" if names else ""
                 mend = f"did you mean `{close[0]}`?" if close else mend
                 at = (*key, index, place) if isinstance(element, list) else (*key, index)
                 problems.expected(at, "the name of a top-level parameter or group", name, mend)
@@ -80,6 +82,6 @@ def parse_monitored(
             )
         found.append(tuple(map(str, group)) if isinstance(element, list) else str(element))
     flat = [name for one in found for name in ([one] if isinstance(one, str) else one)]
-    for name in sorted({name for name in flat if flat.count(name) > 1}):
+    for name in sorted(name for name, count in Counter(flat).items() if count > 1):
         problems.add(key, f"`{name}` stands twice", "name each group once")
     return tuple(found)

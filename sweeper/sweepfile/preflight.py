@@ -12,7 +12,7 @@ from pathlib import Path
 from sweeper.errors import Problem, SpecError
 from sweeper.wording import nearest
 
-from .command import command_words
+from .command import command_words, told_words
 from .function_or_script import DetectedMode, Mode, detect_mode
 from .own_search import OwnSearch, find_own_search, started_by
 from .sweep import MOST_LAUNCHED_TRIALS, Sweep
@@ -106,15 +106,17 @@ def check_program(sweep: Sweep) -> None:
     elif file.suffix == ".ipynb" and sweep.command is None:
         message = f"{file} is a notebook, which cannot be run as a program"
         mend = f"save it as a script: jupyter nbconvert --to script {file.name}"
-    elif file.is_file():
+    elif os.path.isfile(file):
         _check_own_search(sweep, file)
         return
-    elif file.is_dir():
+    elif os.path.isdir(file):
         message = f"{file} is a directory, expected a file"
         found = sorted(path.name for path in file.glob("*.py"))
         mend = f"did you mean {_as_written(sweep)}/{found[0]}?" if found else "name the file in it"
     else:
-        names = [entry.name for entry in file.parent.iterdir()] if file.parent.is_dir() else []
+        names = (
+            [entry.name for entry in file.parent.iterdir()] if os.path.isdir(file.parent) else []
+        )
         close = nearest(file.name, names)
         message = f"there is no file {file}"
         mend = "write it, or name the file that has train(params, callbacks)"
@@ -161,6 +163,7 @@ def check_command(sweep: Sweep) -> None:
     if sweep.command is None:
         return
     words = command_words(sweep, {}, environ=os.environ)
+    told = dict(zip(words, told_words(sweep, {}), strict=True))  # what it holds may be a secret
     if words[0] == "/usr/bin/env":
         words = words[1:]
     if what := started_by(words):
@@ -172,13 +175,13 @@ def check_command(sweep: Sweep) -> None:
     name, *others = words
     problems = []
     if shutil.which(name) is None:
-        message = f"there is no program `{name}` to run"
+        message = f"there is no program `{told[name]}` to run"
         mend = "install it, give its path, or write `${interpreter}` for the Python of sweeper"
         problems.append(sweep.problem("command", message, mend))
     script = next((word for word in others if not word.startswith("-")), "")
     is_python = Path(name).name.startswith("python") and not {"-m", "-c"} & set(others)
-    if is_python and script.endswith(".py") and not Path(script).is_file():
-        message = f"there is no file {Path(script).absolute()}"
+    if is_python and script.endswith(".py") and not os.path.isfile(script):
+        message = f"there is no file {Path(told[script]).absolute()}"
         mend = "names in `command` are looked for in the current directory; `${program}` is not"
         problems.append(sweep.problem("command", message, mend))
     if problems:
@@ -210,7 +213,7 @@ def _find(module: str, places: Iterable[Path]) -> tuple[Path, Path] | None:
     for place in places:
         stem = place.joinpath(*module.split("."))
         for candidate in (stem / "__init__.py", stem.with_name(stem.name + ".py")):
-            if candidate.is_file():
+            if os.path.isfile(candidate):
                 return place, candidate
     return None
 
@@ -239,7 +242,7 @@ def program_name(sweep: Sweep) -> str | None:
     if found is not None:
         return str(found[1].absolute())
     for word in words:
-        if Path(word).is_file() and not _INTERPRETER.fullmatch(Path(word).name):
+        if os.path.isfile(word) and not _INTERPRETER.fullmatch(Path(word).name):
             return str(Path(word).absolute())
     return words[0] if words else None
 

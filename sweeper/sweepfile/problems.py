@@ -8,7 +8,7 @@ from typing import Any
 from sweeper.errors import Problem, SpecError
 from sweeper.wording import describe, did_you_mean, one_of
 
-from .yaml12 import Document, KeyPath, key_text
+from .yaml12 import MOST_PROBLEMS, Document, KeyPath, key_text
 
 
 class Problems:
@@ -32,7 +32,12 @@ class Problems:
         if key and self.document.is_unread(key):
             return
         place, _ = self._place(key, on_key)
-        self.found.append(self.document.problem(place, message, key, mend))
+        self._note(self.document.problem(place, message, key, mend))
+
+    def _note(self, problem: Problem) -> None:
+        self.found.append(problem)
+        if len(self.found) >= MOST_PROBLEMS:
+            self.stop_on_problems()
 
     def add_inside(
         self, key: KeyPath, text: str, column: int, message: str, mend: str = ""
@@ -44,7 +49,7 @@ class Problems:
             self.add(key, message, mend)
             return
         place = (place[0], start + column + 1)
-        self.found.append(self.document.problem(place, message, key, mend))
+        self._note(self.document.problem(place, message, key, mend))
 
     def _is_option(self, key: KeyPath) -> bool:
         """Whether it came from the command line: the file has no place for it."""
@@ -73,12 +78,10 @@ class Problems:
         return bool(found == value)
 
     def _place(self, key: KeyPath, on_key: bool) -> tuple[tuple[int, int], bool]:
-        places = self.document.places
         for length in range(len(key), -1, -1):
-            if key[:length] in places:
-                named, valued = places[key[:length]]
+            if found := self.document.place_of(key[:length]):
                 exact = length == len(key)
-                return (named if on_key or not exact else valued), exact
+                return found[not on_key and exact], exact
         return (1, 1), False
 
     def expected(self, key: KeyPath, what: str, found: Any, mend: str = "") -> None:
@@ -126,4 +129,6 @@ class Problems:
         """Raise :class:`SpecError` with all problems, if there are any."""
         if self.found:
             self.found.sort(key=lambda problem: (problem.line, problem.column))
+            if len(self.found) >= MOST_PROBLEMS:
+                self.found.append(Problem("there may be more: these are mended first"))
             raise SpecError(self.found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,16 +47,18 @@ def parse_program(text: str, directory: Path, *, has_command: bool) -> Program:
     if not place.strip():
         raise ValueError("it names no file or module")
     mode: Mode | None = "script" if has_command else "function" if function else None
-    file = _find(place, directory)
-    is_module = _MODULE.match(place) and not place.endswith(".py") and not file.is_file()
+    file = find_file(place, directory)
+    is_module = _MODULE.match(place) and not place.endswith(".py") and not os.path.isfile(file)
     if is_module:  # unlike `job.sh`, `train` where these are files
         return Program(None, place, function or "train", mode)
     return Program(file, None, function or "train", mode)
 
 
-def _find(place: str, directory: Path) -> Path:
-    given = Path(place).expanduser()
-    beside = directory / given
-    if not beside.exists() and (Path.cwd() / given).exists():
-        return Path.cwd() / given
-    return beside
+def find_file(name: str, directory: Path) -> Path:
+    """The file that a sweep file in ``directory`` names: beside it, or in the current directory.
+
+    A name that no file can have (too long, of no user) is one of a file that is not there.
+    """
+    given = os.path.expanduser(name)
+    beside, here = directory / given, Path.cwd() / given
+    return here if os.path.exists(here) and not os.path.exists(beside) else beside

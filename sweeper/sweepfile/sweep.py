@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from sweeper.errors import Problem, SpecError
-from sweeper.space import NothingAllowed, Space, draw, run_seed, walk
+from sweeper.space import LARGEST, NothingAllowed, Space, draw, run_seed, walk
 
 from .early_terminate import EarlyTerminate
 from .monitored import Monitored
@@ -189,8 +189,11 @@ class Sweep:
         return tuple(axis.names for axis in self.space.axes if len(axis.names) > 1)
 
     def points(self) -> int | None:
-        """How many different parameter dicts the sweep may try; None if without end."""
-        return self.space.size() if self.space.is_finite else None
+        """How many different parameter dicts the sweep may try; None if without end, or beyond
+        any number that is read.
+        """
+        size = self.space.size() if self.space.is_finite else None
+        return None if size is None or size > LARGEST else size
 
     def size(self) -> int | None:
         """Trials in all, repeats included, at most ``run_cap``; None if without end.

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import UsageError
-from sweeper.space import leaves
+from sweeper.space import LARGEST, leaves
 
-from .yaml12 import parse, reads_as_text, to_yaml
+from .yaml12 import DEEPEST, parse, reads_as_text, to_yaml
 
 FORMATS = (".csv", ".json", ".yaml", ".yml")
 # Cells that need no YAML parser.
@@ -32,12 +32,14 @@ def read_data(path: Path) -> Any:
     text = _text(path)
     if path.suffix.lower() == ".json":
         try:
-            return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
+            data = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
+            _check_json(data)
+            return data
         except json.JSONDecodeError as error:
             raise UsageError(
                 f"{path}:{error.lineno}:{error.colno}: not valid JSON: {error.msg}"
             ) from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UsageError(f"{path}: {error}") from error
     document = parse(text, str(path))
     if document.problems:
@@ -57,6 +59,20 @@ def _text(path: Path) -> str:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON number: parameters are finite")
+
+
+def _check_json(data: Any) -> None:
+    """Raise ValueError for what YAML would not be read with: numbers and depths beyond reason."""
+    todo = [(data, 0)]
+    while todo:
+        item, depth = todo.pop()
+        if isinstance(item, (int, float)) and not abs(item) <= LARGEST:
+            raise ValueError(f"expected numbers of at most {LARGEST:.1e}, found a larger one")
+        if depth > DEEPEST:
+            raise ValueError(f"the file nests more than {DEEPEST} levels deep")
+        if isinstance(item, (dict, list)):
+            items = item.values() if isinstance(item, dict) else item
+            todo += [(one, depth + 1) for one in items]
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -178,6 +194,8 @@ def _header(path: tuple[str, ...]) -> str:
 
 
 def _cell(value: Any) -> str:
-    if isinstance(value, str) and value and reads_as_text(value) and cell_value(value) == value:
+    if not isinstance(value, str) or not value or value[0] in "=+-@":  # a formula is quoted
+        return json.dumps(value, ensure_ascii=False)
+    if reads_as_text(value) and cell_value(value) == value:
         return value
     return json.dumps(value, ensure_ascii=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 _SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -9,7 +10,7 @@ _BYTES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
 _BYTES |= {f"{prefix}I": 1024 ** (place + 1) for place, prefix in enumerate("KMGTP")}
 _PART = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]+)\s*")
 _SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([KMGTP]I?)?B?\s*\Z", re.IGNORECASE)
-_CLOCK = re.compile(r"([0-9]+):([0-5]?[0-9])(?::([0-5]?[0-9]))?\Z")
+_CLOCK = re.compile(r"([0-9]{1,12}):([0-5]?[0-9])(?::([0-5]?[0-9]))?\Z")
 
 
 def seconds(value: object) -> float | None:
@@ -17,7 +18,7 @@ def seconds(value: object) -> float | None:
     none.
     """
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value) if value > 0 else None
+        return float(value) if 0 < value < math.inf else None
     if not isinstance(value, str):
         return None
     clock = _CLOCK.match(value.strip())
@@ -32,14 +33,15 @@ def seconds(value: object) -> float | None:
             return None
         total += float(part[1]) * _SECONDS[part[2]]
         end = part.end()
-    return total or None
+    return total if 0 < total < math.inf else None
 
 
 def size_in_bytes(value: object) -> int | None:
     """Bytes in ``50GB`` (decimal), ``50GiB`` (binary) or a number; None if it is no size."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return int(value) if value > 0 else None
+        return int(value) if 0 < value < math.inf else None
     match = _SIZE.match(value) if isinstance(value, str) else None
     if match is None:
         return None
-    return int(float(match[1]) * _BYTES[(match[2] or "").upper()]) or None
+    size = float(match[1]) * _BYTES[(match[2] or "").upper()]
+    return (int(size) if size < math.inf else 0) or None

@@ -196,7 +196,7 @@ class ProgramCheck:
 def _root(path: str | None) -> str:
     directory = Path(path).parent if path and os.path.isabs(path) else Path.cwd()
     for place in (directory, *directory.parents):
-        if (place / ".git").exists():
+        if os.path.exists(place / ".git"):
             return str(place)
     return str(directory)
 

@@ -198,7 +198,3 @@ def main() -> NoReturn:
     prepare(train)
     serve(connection, train, session)
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

@@ -86,10 +86,9 @@ def _start(session: Session) -> None:
     }
     env = {**defaults, **os.environ, **session.env}
     session.file.write_text(session.to_json())
-    words = ["-m", "sweeper.worker.forkserver", str(session.file), str(os.getpid())]
     with open(directory / "server.log", "ab") as log:
-        subprocess.run(
-            [sys.executable, *words],
+        started = subprocess.run(
+            [*helper_command("forkserver", session), str(os.getpid())],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -98,6 +97,14 @@ def _start(session: Session) -> None:
             start_new_session=True,
             check=False,
         )
+    if started.returncode:
+        how = f"it ended with code {started.returncode}"
+        raise ServerLost(f"the fork server did not start: {how}:\n{server_log(session)}")
+
+
+def helper_command(module: str, session: Session) -> list[str]:
+    """What starts ``main`` of a module of this room in a process of the session."""
+    return [sys.executable, str(Path(__file__).with_name("start.py")), module, str(session.file)]
 
 
 def server_log(session: Session) -> str:

@@ -31,7 +31,7 @@ import psutil
 from sweeper.errors import UsageError
 
 from . import child, script
-from .client import GRACE_SECONDS, HURRY_SECONDS
+from .client import GRACE_SECONDS, HURRY_SECONDS, helper_command
 from .load_train import TrainFunction, load_session
 from .memory import peak_of
 from .messages import Broken, Bye, Connection, Control, Fork, Ready
@@ -79,7 +79,8 @@ class ForkServer:
         except BaseException as error:
             where = self.session.path or self.session.module
             message = f"{where}: the train module does not import; mend it and launch again"
-            return {"kind": "broken", "message": f"{message}\n{_users_traceback(error)}"}
+            message += f"\n{_users_traceback(error)}{_shadowed(self.session)}"
+            return {"kind": "broken", "message": message}
         return {"kind": "ready", "takes_run": self.train.takes_run, "forkable": self.forkable}
 
     def serve(self) -> None:
@@ -139,7 +140,7 @@ class ForkServer:
         if fresh or not self.forkable:
             # Threads or a device are alive in here, which no fork survives: start afresh.
             process = subprocess.Popen(
-                [sys.executable, "-m", "sweeper.worker.child", str(self.session.file)],
+                helper_command("child", self.session),
                 stdin=connection.sock.fileno(),
                 env={**os.environ, **env},
                 start_new_session=True,
@@ -265,6 +266,18 @@ def _users_traceback(error: BaseException) -> str:
     return "".join(lines).rstrip()
 
 
+def _shadowed(session: Session) -> str:
+    """A word about files of the user's that Python does not import, for want of a free name."""
+    folder = Path(session.path).parent if session.path else Path(session.place or session.cwd)
+    places = {Path(session.cwd), folder}
+    files = sorted(file for place in places for file in place.glob("*.py"))
+    taken = [str(file) for file in files if file.stem in sys.stdlib_module_names]
+    return "".join(
+        f"\n{file} has the name of a module of Python's own, which is imported instead: rename it"
+        for file in taken
+    )
+
+
 def _ignore(signum: int, frame: FrameType | None) -> None:
     """A handler must be set for SIGCHLD to reach the wake-up descriptor."""
 
@@ -297,7 +310,3 @@ def main() -> NoReturn:
     finally:
         server.end()
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

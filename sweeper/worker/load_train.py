@@ -77,9 +77,11 @@ def load_train_function(
 
 
 def _import(path: str | None, module: str | None, place: str | None) -> tuple[Any, str]:
+    sys.path.insert(0, os.getcwd())  # only now: what we need of our own is loaded
     if path is None:
         assert module is not None  # session_of has seen to that
-        sys.path.insert(0, place or os.getcwd())
+        if place:
+            sys.path.insert(0, place)
         return importlib.import_module(module), module
     file = Path(path)
     if not file.is_file():

@@ -64,6 +64,7 @@ class TrialRequest(TypedDict):
     most_reports: NotRequired[int]  # end after so many
     enough_seconds: NotRequired[float]  # end with the first report after so long
     argv: NotRequired[list[str]]  # a script's command
+    first_word: NotRequired[str]  # of it, with the names of variables of the environment
 
 
 class Stop(TypedDict):

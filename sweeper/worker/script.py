@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import psutil
 
@@ -115,8 +115,11 @@ class Script:
                 source = Source.of(self._program, time.time())
                 program = self._start()
             except OSError as error:
-                self.run.interrupt(f"its program does not start: {error}")
-                return {"kind": "end", "outcome": "broken", "error": _no_start(error)}
+                self.run.interrupt(f"its program does not start: {error.strerror}")
+                word = self._request["first_word"].replace(INTERPRETER, sys.executable)
+                message = f"{word}: the program of the sweep does not start: {error.strerror}"
+                told = {"type": "UsageError", "message": message}
+                return {"kind": "end", "outcome": "broken", "error": told}
             try:
                 self._follow(program)
                 self._recorder.keep_leftover()
@@ -263,11 +266,6 @@ def _descendants() -> list[psutil.Process]:
             if process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
     return found
-
-
-def _no_start(error: OSError) -> dict[str, Any]:
-    message = f"{error.filename or 'command'}: the program of the sweep does not start: "
-    return {"type": "UsageError", "message": message + (error.strerror or str(error))}
 
 
 def _signal_name(number: int) -> str:

@@ -20,7 +20,7 @@ Use = dict[str, tuple[int, int]]  # role -> RSS and PSS in bytes, summed
 def roles(living: list[Process], actors: set[int]) -> Use:
     """What the processes of a launch use, by their role; ``actors`` are the Tune actors' pids."""
     use = dict.fromkeys(ROLES, (0, 0))
-    servers = {p.pid for p in living if "sweeper.worker.forkserver" in p.command}
+    servers = {p.pid for p in living if "start.py forkserver" in p.command}
     for process in living:
         if " sweeper launch " in process.command:
             role = "driver"

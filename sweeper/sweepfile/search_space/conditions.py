@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweeper.space import (
-    DRAWS,
     CannotEvaluate,
     Expression,
     ExpressionError,
+    Names,
     Parameter,
+    PathMap,
     Space,
+    draws,
     has_a_point,
     is_empty,
     outcomes,
-    overlap,
     values_in_words,
 )
 from sweeper.sweepfile.problems import Problems
@@ -26,9 +27,9 @@ Path = tuple[str, ...]
 
 def names_in(
     example: Mapping[str, Any], parameters: Sequence[Parameter], broken: Mapping[str, Path]
-) -> dict[str, Path]:
+) -> Names:
     """What expressions may name: dotted name → path."""
-    known: dict[str, Path] = {}
+    known = Names()
 
     def add(tree: Mapping[str, Any], path: Path, name: str) -> None:
         for key, value in tree.items():
@@ -116,10 +117,11 @@ def _ordered(
     by_path = {parameter.path: parameter for parameter in parameters}
     ordered: dict[Path, tuple[Expression, ...]] = {}
     trail: list[Path] = []
+    conditional = PathMap((path, path) for path in found)
 
     def needs(path: Path) -> list[Path]:
         names = [name for expression in found[path] for name in expression.names]
-        return [other for name in names for other in found if overlap(other, name)]
+        return [other for name in names for other in conditional.overlapping(name)]
 
     def visit(path: Path) -> None:
         if path in ordered:
@@ -151,13 +153,13 @@ def refuse_the_impossible(problems: Problems, space: Space, keys: Mapping[str, K
 
     ``keys`` says where in the file the text of each expression stands.
     """
-    conditional = {parameter.path for parameter in space.parameters if parameter.conditions}
+    conditional = PathMap((one.path, one) for one in space.parameters if one.conditions)
     whens = dict.fromkeys(e for group in space.conditions.values() for e in group)
     for expression in whens:
         _refuse(problems, space, expression, keys[expression.text])
     for constraint in space.constraints:
         # One that looks at a parameter with a condition does not apply where that is not active.
-        sleeps = any(overlap(name, path) for name in constraint.names for path in conditional)
+        sleeps = any(any(conditional.overlapping(name)) for name in constraint.names)
         _refuse(problems, space, constraint, keys[constraint.text], always=not sleeps)
     if problems.found or not space.constraints or has_a_point(space):
         return
@@ -170,7 +172,8 @@ def refuse_the_impossible(problems: Problems, space: Space, keys: Mapping[str, K
     elif not space.is_finite:
         problems.warn(
             ("constraints",),
-            f"none of {DRAWS:,} random points satisfies all of them: there may be none at all",
+            f"none of {draws(space):,} random points satisfies all of them: "
+            "there may be none at all",
         )
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sweeper.space import GRID_KINDS, Condition, Distribution, Parameter, get, overlap
+from sweeper.space import GRID_KINDS, Condition, Distribution, Parameter, PathMap, get
 from sweeper.sweepfile.problems import Problems
 from sweeper.sweepfile.yaml12 import KeyPath
 from sweeper.wording import nearest, one_of
@@ -15,6 +15,7 @@ from .bounds import warn_of_clipping
 from .parameter_entry import parse_parameter
 
 _NUMBER = re.compile("[0-9]+")
+_MOST_LOOKED_AT = 20_000  # names of `base`, for one that a parameter's is near to
 
 
 def parse_parameters(
@@ -30,8 +31,10 @@ def parse_parameters(
         )
         return []
     found: list[Parameter] = []
+    by_path = PathMap[Parameter]()
     for parameter in _Reader(problems, base, method).parameters(raw, key):
-        clash = next((other for other in found if overlap(parameter.path, other.path)), None)
+        clash = next(by_path.overlapping(parameter.path), None)
+        by_path.add(parameter.path, parameter)
         if clash is not None:
             problems.add(
                 parameter.key,
@@ -50,6 +53,7 @@ class _Reader:
         self, problems: Problems, base: Mapping[str, Any] | None, method: str | None
     ) -> None:
         self.problems, self.base, self.method = problems, base, method
+        self.looked_at = 0
 
     def parameters(
         self,
@@ -157,6 +161,9 @@ class _Reader:
         *group, name = written
         level = get(self.base, group)
         if not isinstance(level, Mapping) or name in level or "." in name:
+            return
+        self.looked_at += len(level)
+        if self.looked_at > _MOST_LOOKED_AT:
             return
         close = nearest(name, level)
         if not close or _NUMBER.findall(close[0]) != _NUMBER.findall(name):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass, field
 from typing import Any
 
 from sweeper.errors import Problem
+from sweeper.wording import printable
 
 KeyPath = tuple[str | int, ...]
+MOST_PROBLEMS = 100
 Place = tuple[int, int]
 
 
@@ -23,12 +26,27 @@ class Document:
     # What could not be read: that it is missing then is no news.
     unread: set[KeyPath] = field(default_factory=set)
     is_hopeless: bool = False  # nothing more can be said of it
+    # Where the items of each list stand: a list may have a million.
+    items: dict[KeyPath, array[int]] = field(default_factory=dict)
 
     def problem(self, place: Place, message: str, key: KeyPath = (), mend: str = "") -> Problem:
         """Note a complaint about ``place`` (line and column, from 1)."""
-        found = Problem(message, key_text(key), self.name, *place, self.source(place), mend)
-        self.problems.append(found)
+        key_, mend = printable(key_text(key)), printable(mend)
+        found = Problem(message, key_, self.name, *place, self.source(place), mend)
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(found)
+        else:
+            self.is_hopeless = True
         return found
+
+    def place_of(self, key: KeyPath) -> tuple[Place, Place] | None:
+        """Where the name and the value at ``key`` stand; None: nowhere in the file."""
+        if key and isinstance(key[-1], int):
+            marks = self.items.get(key[:-1], ())
+            if 2 * key[-1] < len(marks):
+                place = (marks[2 * key[-1]], marks[2 * key[-1] + 1])
+                return place, place
+        return self.places.get(key)
 
     def unreadable(self, place: Place, message: str, key: KeyPath, mend: str = "") -> None:
         """Note a complaint about a value that is left out, and about which nothing else is said."""
@@ -47,7 +65,9 @@ class Document:
         """The text of a line as messages show it; nothing where the place is too far right."""
         line, column = place
         text = self.line(line).expandtabs(1)[:200].rstrip() if column <= 200 else ""
-        return "".join(c if c.isprintable() else "�" for c in text)  # a terminal obeys some
+        return (
+            text if text.isprintable() else "".join(c if c == printable(c) else "�" for c in text)
+        )
 
 
 def key_text(key: KeyPath) -> str:

@@ -104,8 +104,10 @@ def _odd_indentation(error: yaml.MarkedYAMLError, document: Document) -> Found |
             f"this {what} cannot stand here",
             "a level holds either keys or `- ` items: check the indentation of what is above it",
         )
-    near = [str(max(level for level in levels if level < here))] if min(levels) < here else []
+    near = [str(level) for level in levels if level < here][-1:]
     near += [str(level) for level in levels if level > here][:1]
+    if not near:
+        return None
     return Found(
         f"this {what} is indented by {here}, which is no level of those above",
         f"indent it by {' or '.join(near)} spaces, like its neighbours",

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import math
 import re
+from array import array
 from collections.abc import Iterator
 from typing import Any
 
 import yaml
+
+from sweeper.space import LARGEST, MOST_DIGITS
+from sweeper.wording import shortened
 
 from .document import Document, KeyPath, Place
 from .explain import explain
@@ -33,12 +37,34 @@ _PLAIN = (
     ("merge", re.compile(r"<<\Z"), ["<"]),
 )
 # Aliases may repeat a node; a file whose aliases blow up beyond this is an attack, not a sweep.
-_MOST_NODES_FROM_ALIASES = 200_000
-_DEEPEST = 100
+_MOST_NODES_FROM_ALIASES = 50_000
+DEEPEST = 100
+_LONGEST_TO_EXPLAIN = 50_000  # characters: the slow loader reads some 50,000 a second
+_INDENTED = re.compile(r"^[ ?-]{30}", re.M)
 
 
 class PythonLoader(yaml.SafeLoader):
-    """The slow loader: its complaints are the same on every machine."""
+    """The slow loader: its complaints are the same on every machine.
+
+    It stops at every tab between tokens, libyaml's at few: here they are noted and passed over.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.tabs: list[Place] = []
+
+    def scan_to_next_token(self) -> None:
+        super().scan_to_next_token()
+        while self.peek() == "\t" and not self._indents():
+            self.tabs.append((self.line + 1, self.column + 1))
+            self.forward()
+            super().scan_to_next_token()
+
+    def _indents(self) -> bool:
+        """Whether nothing stands before it on its line."""
+        if self.tabs and self.tabs[-1][0] == self.line + 1:
+            return False
+        return not self.buffer[self.pointer - self.column : self.pointer].strip()
 
 
 class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -75,9 +101,12 @@ def parse(text: str, name: str = "") -> Document:
             raise RecursionError
         node = yaml.compose(text, Loader=Loader)
     except RecursionError:
-        document.problem((1, 1), f"the file nests more than {_DEEPEST} levels deep")
+        document.problem((1, 1), f"the file nests more than {DEEPEST} levels deep")
         return document
     except (yaml.YAMLError, ValueError) as error:
+        if isinstance(error, yaml.MarkedYAMLError) and len(text) > _LONGEST_TO_EXPLAIN:
+            explain(error, document)
+            return document
         mark = getattr(error, "problem_mark", None)
         node = _compose_slowly(text, document, mark.line + 1 if mark else 0)
     if node is not None:
@@ -90,7 +119,7 @@ def parse(text: str, name: str = "") -> Document:
 
 def _nests_too_deeply(text: str) -> bool:
     """Whether building the nodes, which recurses in C, could exhaust the stack."""
-    if sum(map(text.count, ("[", "{", "- ", "? "))) <= _DEEPEST:
+    if text.count("[") + text.count("{") < 40 and not _INDENTED.search(text):
         return False
     depth = 0
     for event in yaml.parse(text, Loader=Loader):
@@ -98,35 +127,22 @@ def _nests_too_deeply(text: str) -> bool:
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
-        if depth > _DEEPEST:
+        if depth > DEEPEST:
             return True
     return False
 
 
 def _compose_slowly(text: str, document: Document, near: int = 0) -> yaml.Node | None:
-    """The node, or a complaint; ``near`` is the line where the fast loader gave up.
-
-    The slow one stops at every tab between tokens, the fast one at few: those that it lets pass are
-    not what is wrong.
+    """The node, or a complaint; ``near`` is the line where the fast loader gave up: of the tabs,
+    those that it lets pass are not what is wrong.
     """
-    tabs: list[Place] = []
     try:
-        while True:
-            try:
-                node = yaml.compose(text, Loader=PythonLoader)
-                break
-            except yaml.scanner.ScannerError as error:
-                mark = error.problem_mark
-                if "'\\t' that cannot start" not in (error.problem or "") or not mark:
-                    raise
-                if not document.lines[mark.line][: mark.column].strip():
-                    raise  # it indents
-                tabs.append((mark.line + 1, mark.column + 1))
-                text = f"{text[: mark.index]} {text[mark.index + 1 :]}"
-        if not tabs:
+        loader = PythonLoader(text)
+        node = loader.get_single_node()
+        if not loader.tabs:
             return node
         document.problem(
-            next((place for place in tabs if place[0] == near), tabs[0]),
+            next((place for place in loader.tabs if place[0] == near), loader.tabs[0]),
             "not valid YAML: a tab stands here",
             mend="replace the tab by a space: YAML separates with spaces only",
         )
@@ -166,7 +182,12 @@ class _Builder:
             self.repeated += 1
             if self.repeated > _MOST_NODES_FROM_ALIASES:
                 if self.repeated == _MOST_NODES_FROM_ALIASES + 1:
-                    self.document.problem(self.place(node), "aliases multiply beyond reason", key)
+                    self.document.problem(
+                        self.place(node),
+                        "aliases multiply beyond reason",
+                        key,
+                        "aliases of aliases repeat all that they hold: write it out, or a file",
+                    )
                     self.document.is_hopeless = True
                 return None
         self.seen.add(id(node))
@@ -186,11 +207,10 @@ class _Builder:
     def sequence(self, node: yaml.SequenceNode, key: KeyPath) -> Any:
         if node.tag != _TAG + "seq":
             return self.odd_tag(node, key)
-        items = []
-        for index, child in enumerate(node.value):
-            self.document.places[(*key, index)] = (self.place(child), self.place(child))
-            items.append(self.value(child, (*key, index)))
-        return items
+        marks = self.document.items[key] = array("L")
+        for child in node.value:
+            marks.extend(self.place(child))
+        return [self.value(child, (*key, index)) for index, child in enumerate(node.value)]
 
     def mapping(self, node: yaml.MappingNode, key: KeyPath) -> Any:
         if node.tag != _TAG + "map":
@@ -254,32 +274,34 @@ class _Builder:
                 return None
             if kind == "bool":
                 return {"true": True, "false": False}[text.lower()]
-            if kind == "int":
-                digits = text.replace("_", "")
-                return int(digits, 0) if digits[:2] in ("0x", "0o") else int(digits, 10)
-            if kind == "float":
-                digits = text.lower().replace("_", "")
-                number = float(digits.replace(".inf", "inf").replace(".nan", "nan"))
-                return self.finite(number, node, key)
+            if kind in ("int", "float"):
+                return self.number(text, kind, node, key)
         except UnicodeEncodeError:
             self.document.unreadable(self.place(node), "half a surrogate pair is not text", key)
             return None
         except (KeyError, ValueError):
-            self.document.unreadable(self.place(node), f"expected {kind}, found {text!r}", key)
+            what = f"expected {kind}, found {shortened(text)!r}"
+            self.document.unreadable(self.place(node), what, key)
             return None
         if kind == "merge":
             return text
         return self.odd_tag(node, key)
 
-    def finite(self, number: float, node: yaml.Node, key: KeyPath) -> float | None:
-        if math.isfinite(number):
+    def number(self, text: str, kind: str, node: yaml.Node, key: KeyPath) -> float | None:
+        digits = text.lower().replace("_", "")
+        number: float = math.inf
+        if kind == "float":
+            number = float(digits.replace(".inf", "inf").replace(".nan", "nan"))
+        elif len(digits) < 2 * MOST_DIGITS:
+            number = int(digits, 0 if digits[:2] in ("0x", "0o") else 10)
+        if abs(number) <= LARGEST:
             return number
-        self.document.unreadable(
-            self.place(node),
-            f"expected a finite number, found {node.value}",
-            key,
-            "JSON, which stores the parameters, has neither infinity nor NaN",
-        )
+        what = "a finite number"
+        mend = "JSON, which stores the parameters, has neither infinity nor NaN"
+        if kind == "int":
+            what, mend = f"a number of at most {LARGEST:.1e}", "as text it may be longer: quote it"
+        message = f"expected {what}, found {shortened(text)}"
+        self.document.unreadable(self.place(node), message, key, mend)
         return None
 
     def odd_tag(self, node: yaml.Node, key: KeyPath) -> None:

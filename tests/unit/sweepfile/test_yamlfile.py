@@ -100,7 +100,7 @@ def test_a_list_of_400_items() -> None:
 def test_every_value_knows_its_place() -> None:
     document = parse("a: 1\nb:\n  - x\n  -  {c: 2}\n", "f.yaml")
     assert document.places[("a",)] == ((1, 1), (1, 4))
-    assert document.places[("b", 0)][1] == (3, 5)
+    assert document.place_of(("b", 0)) == ((3, 5), (3, 5))
     assert document.places[("b", 1, "c")] == ((4, 7), (4, 10))
 
 
