@@ -23,7 +23,7 @@ def copy_best(ranked: Ranked, directory: Path) -> list[Path]:
         )
     paths = ranked.record.paths
     wanted = [paths.hyperparameters, paths.performances, ranked.checkpoint]
-    files.make_directory(directory)
+    files.make_directory(directory, parents=True)
     found = [path for path in wanted if path is not None and files.exists(path)]
     for path in found:
         files.copy(path, directory / path.name)
