@@ -1,4 +1,4 @@
-# One image, three parts: the head of a Ray cluster, its workers, and whoever submits a sweep.
+# One image for the head of a Ray cluster, where sweeps are launched, and for its workers.
 #
 #   docker build -t sweeper .                                   (GPUs: --build-arg TENSORFLOW=tensorflow[and-cuda])
 #
@@ -10,14 +10,15 @@
 #
 # On several machines: the same volumes (a shared disk) on each, the same token, and `ray start`:
 #   token:      openssl rand -hex 32 > token      (then -v "$PWD/token:/run/token:ro" everywhere)
-#   head:       docker run --init --network host --shm-size=2g -v … --entrypoint ray sweeper \
+#   head:       docker run --name head --init --network host --shm-size=2g -v … --entrypoint ray sweeper \
 #                   start --head --block --port 6379 --include-dashboard false
 #   worker:     docker run --init --network host --shm-size=2g -v … --entrypoint ray sweeper \
 #                   start --block --address HEAD:6379
-#   submitter:  docker run --init --network host --shm-size=2g -v … sweeper \
-#                   launch sweeps/digits.yaml --address HEAD:6379 -y
-# with -e RAY_AUTH_MODE=token -e RAY_AUTH_TOKEN_PATH=/run/token in each of the three. A cluster started
-# without a token runs anybody's code: keep it on a private network.
+#   launch:     docker exec head sweeper launch sweeps/digits.yaml --address auto -y
+# with -e RAY_AUTH_MODE=token -e RAY_AUTH_TOKEN_PATH=/run/token in head and workers. A cluster started
+# without a token runs anybody's code: keep it on a private network. A launch in a container of its own
+# cannot join: Ray looks for a node of the cluster among the processes that it sees. Both were tried with
+# Ray 2.60 in namespaces of network, processes and mounts, with `nsenter` for `docker exec`.
 
 FROM python:3.11-slim
 

@@ -18,7 +18,8 @@ from .object_encoding import Encoder, NotStorable, Stays
 
 log = logging.getLogger("sweeper.experiment")
 
-_NEVER = {"model", "_model", "params", "validation_data"}
+# TensorBoard opens its writers anew, and each of them a file of its own.
+_NEVER = {"model", "_model", "params", "validation_data", "_writers"}
 _DERIVED = {"monitor_op", "min_delta"}  # set from the mode on the first use, with a sign
 
 

@@ -224,21 +224,21 @@ class Fit:
             raise variables.StateMismatch("the training log has lost rows of these epochs")
         own = any(key.startswith("own_metric/") for key in backup.arrays)
         backend.build(self.model, self._input.signature, metrics=partial or own)
-        if not backup.inherited and not backup.is_end:
+        mine = not backup.inherited
+        if mine:
             self._check_compiled(state)
         lost = self._put_back(backup)
         self._unchecked = self.run.settings.reproducible
-        mine = not backup.inherited
         self.retention.restore(state["checkpoints"] if mine else [])
         self._refill_history(state, rows)
         self.offset = state["offset"]
         self._first = state["first"] if mine else backup.epoch + 1
         lost += [] if backup.is_end else self._input.unkept()
-        lost += [f"{name}, an attribute, had changed" for name in state["attributes"]]
+        if mine:  # else they speak of the parent's attributes, batches and files
+            lost += [f"{name}, an attribute, had changed" for name in state["attributes"]]
+            self._input.restore(state["input"])
         if lost:
             self.run.note_inexact(lost)
-        if mine:  # else they speak of the parent's batches and files
-            self._input.restore(state["input"])
         if backup.is_end:
             self._given_back = backup
             self.run.pass_over(backup.epoch)

@@ -202,7 +202,8 @@ def _no_cluster(address: str, error: object) -> UsageError:
         )
     return UsageError(
         f"--address {address}: expected a running Ray cluster, found none: {error}; start one "
-        "with `ray start --head`, or leave --address out to use this machine"
+        "with `ray start --head`, launch where a node of it runs (`docker exec`), or leave "
+        "--address out to use this machine"
     )
 
 
