@@ -8,16 +8,29 @@ import pytest
 from .kills import Trainees, chain, programs_of, random_kills, row_of_table, state
 
 
-@pytest.fixture(scope="module", params=["tensorflow", "jax", "torch"])
+@pytest.fixture(
+    scope="module", params=[b for b in ("tensorflow", "jax", "torch") if find_spec(b) is not None]
+)
 def trainees(request):
-    if find_spec(request.param) is None:
-        pytest.skip(f"{request.param} is not installed")
     trainees = Trainees(request.param)
     yield trainees
     trainees.close()
 
 
-@pytest.mark.parametrize("program", programs_of("tensorflow"))
+OFTEN = {
+    "gan", "odd_callback", "kfold", "fine_tuning", "functions_that_remember", "own_loop",
+    "optimizer_and_metric_of_ones_own", "recompiled_by_a_callback", "dataset_that_shuffles_itself",
+    "reshuffled_pipelines", "backed_up_now_and_then", "pipeline_with_a_state",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param(name, marks=() if name in OFTEN else pytest.mark.slow)
+        for name in programs_of("tensorflow")
+    ],
+)
 def test_programs_end_as_undisturbed_or_say_what_differs(trainees, tmp_path, program):
     if program not in programs_of(trainees.backend):
         pytest.skip("TensorFlow's")
