@@ -165,7 +165,7 @@ def _log_to_stderr(verbose: bool) -> None:
 
     class _SafeFormatter(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
-            return printable(super().format(record), "\n")
+            return printable(super().format(record), "\n\t")
 
     handler = logging.StreamHandler()
     handler.setFormatter(_SafeFormatter("sweeper: %(levelname)s: %(message)s"))

@@ -12,12 +12,12 @@ from sweeper.wording import printable
 def say(text: str) -> None:
     """Print a message; nobody may be left to read it, which stops nothing."""
     with contextlib.suppress(OSError):
-        print(printable(text, "\n"), file=sys.stderr, flush=True)
+        print(printable(text, "\n\t"), file=sys.stderr, flush=True)
 
 
 def tell(text: str) -> None:
     """Print a line or more on stdout, safe to show."""
-    print(printable(text, "\n"), flush=True)
+    print(printable(text, "\n\t"), flush=True)
 
 
 def answer(text: str) -> None:

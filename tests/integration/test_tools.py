@@ -238,7 +238,7 @@ parameters: {how: {values: [none]}}
         ("late", 2, "differs: epoch 3, loss: 1.3333333333333333 in a fresh process, 2.333333333"),
         ("time", 0, "equal: 3 epochs, "),
         ("long", 0, "equal: "),
-        ("thread", 0, "equal: it leaves threads running, so its process trains no other trial"),
+        ("thread", 0, "equal: it leaves a thread, a process or the like: its own trains no other"),
         ("fails", 2, "unknown: ValueError: no good"),
     ],
 )
