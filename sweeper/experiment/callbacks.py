@@ -189,6 +189,7 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
                     with backend.quick_saving():
                         self.model.save(scratch)
             files.replace(scratch, path, guard=self.run.lease.check)
+            self.fit.unflushed.append(path)
         finally:
             files.remove(scratch)
         if self.verbose:

@@ -8,6 +8,7 @@ own newest backup. What cannot be given back whole is trained again.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections import deque
@@ -26,6 +27,7 @@ from .retention import Retention
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from .run import Run
 
@@ -75,6 +77,8 @@ class Fit:
         self._given_back: Backup | None = None  # this chapter is over already
         self._epoch_started = self._backed_up = time.monotonic()
         self._costs: deque[float] = deque(maxlen=3)  # of the last backups, in seconds
+        self._estimate = 0.0
+        self.unflushed: list[Path] = []  # saved models
         self._input = InputPosition(None)
         self._validation = InputPosition(None)
         self._validation_state: dict[str, Any] | None = None
@@ -159,6 +163,7 @@ class Fit:
             self.model.stop_training = bool(back.state["stopped"])
         else:
             self.retention.remove_unkept(self.run.paths.models)
+            self._flush_models()
             if not self.is_loop and not self.run.ends_with_fit:
                 self._ended = self._guarded(self._capture, self.run.position, fit_epoch=self.epochs)
         if self.run.settings.reproducible:
@@ -179,7 +184,8 @@ class Fit:
         now = variables.Variables(self.model, _with_state(self._others))
         self._states = CallbackStates(_with_state(self._others), now.keys)
         self._backed_up = time.monotonic()
-        self._costs = deque([now.size / BYTES_PER_SECOND], maxlen=3)
+        self._estimate = now.size / BYTES_PER_SECOND
+        self._costs.clear()
         if self.number > 1 and self.run.resumed_epoch and self._input.adapter == _GENERATOR:
             text = "a generator that an earlier fit may have read from goes on elsewhere"
             self.run.note_inexact([text])
@@ -330,7 +336,8 @@ class Fit:
 
     def _is_due(self) -> bool:
         """Has so much been trained since the last backup that another one costs little of it?"""
-        wait = min(min(self._costs) / SHARE, MOST_SECONDS)  # a slow one may have been the disk's
+        cost = min(self._costs, default=self._estimate)  # a slow one may have been the disk's
+        wait = min(cost / SHARE, MOST_SECONDS)
         each = wait < LEAST_SECONDS or self.run.settings.backup_every == "epoch"
         return each or time.monotonic() - self._backed_up >= wait
 
@@ -361,7 +368,14 @@ class Fit:
 
     def _save(self, epoch: int, **what: Any) -> None:
         state = self._capture(epoch, **what)
+        self._flush_models()
         self.run.backups.save(epoch, state.arrays, state.values, batch=what["batch"])
+
+    def _flush_models(self) -> None:
+        """What a backup speaks of, or a fit leaves, is on the disk itself; not each save is."""
+        while self.unflushed:
+            with contextlib.suppress(OSError):  # another has taken its place
+                files.sync(self.unflushed.pop())
 
     def _keep_end(self) -> None:
         """How the chapter before has ended goes to disk, now that there is another one."""

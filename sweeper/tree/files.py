@@ -210,9 +210,7 @@ def move(source: Path, target: Path) -> bool:
 
 
 def replace(source: Path, target: Path, *, guard: Guard | None = None) -> None:
-    """Flush the file ``source`` and rename it over ``target``."""
-    with tree_errors("write", target):
-        sync(source)
+    """Rename the file ``source`` over ``target``; whoever needs it flushed calls ``sync``."""
     _rename_over(target, source, guard)
 
 
