@@ -226,30 +226,22 @@ def test_a_result_does_not_depend_on_what_ran_before(bench: Callable[[str], Benc
     assert training_log(here.record(3)) == expected
 
 
-def test_what_is_first_imported_within_a_train_function_is_seeded(
-    bench: Callable[[str], Bench],
+FIRST_WITHIN = {
+    "seeded": "    import sys\n    import numpy\n"
+    "    run.report(loss=float(numpy.random.random()), keras='keras' in sys.modules)\n",
+    "prepared": "    import tensorflow as tf\n"
+    "    run.report(loss=len(callbacks), k=tf.keras.__version__ > '')\n",
+}
+
+
+@pytest.mark.parametrize("body", FIRST_WITHIN.values(), ids=FIRST_WITHIN)
+def test_what_is_first_imported_within_a_train_function_is_there_for_all_trials(
+    bench: Callable[[str], Bench], body: str
 ) -> None:
-    here = bench(
-        "def train(params, callbacks, run):\n    import sys\n    import numpy\n"
-        "    run.report(loss=float(numpy.random.random()), keras='keras' in sys.modules)\n"
-    )
+    here = bench(f"def train(params, callbacks, run):\n{body}")
     child = here.child()
     for trial in (0, 1):
         assert here.run(child, trial, {"a": trial})[-1]["outcome"] == "finished"
-    logs = [training_log(here.record(trial)) for trial in (0, 1)]
-    assert logs[0] == logs[1]
-
-
-def test_keras_that_is_named_within_a_train_function_is_prepared(
-    bench: Callable[[str], Bench],
-) -> None:
-    here = bench(
-        "def train(params, callbacks, run):\n    import tensorflow as tf\n"
-        "    run.report(loss=len(callbacks), k=tf.keras.__version__ > '')\n"
-    )
-    child = here.child()
-    for trial in (0, 1):
-        here.run(child, trial, {"a": trial})
     logs = [training_log(here.record(trial)) for trial in (0, 1)]
     assert logs[0] == logs[1] != ""
 

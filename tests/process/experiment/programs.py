@@ -608,25 +608,20 @@ def reshuffled_pipelines(callbacks, run, moment):
     return history(fit)
 
 
-def endless_generator(callbacks, run, moment):
-    def batches():
-        rng = np.random.default_rng(3)
-        while True:
-            chosen = rng.integers(len(X), size=16)
-            yield X[chosen], Y[chosen]
+def batches():
+    rng = np.random.default_rng(3)
+    while True:
+        chosen = rng.integers(len(X), size=16)
+        yield X[chosen], Y[chosen]
 
+
+def endless_generator(callbacks, run, moment):
     model = dense()
     fit = model.fit(batches(), steps_per_epoch=4, epochs=5, verbose=0, callbacks=callbacks)
     return history(fit), model.get_weights()
 
 
 def generator_of_two_fits(callbacks, run, moment):
-    def batches():
-        rng = np.random.default_rng(3)
-        while True:
-            chosen = rng.integers(len(X), size=16)
-            yield X[chosen], Y[chosen]
-
     endless, losses = batches(), []
     for _ in range(2):
         fit = dense().fit(endless, steps_per_epoch=3, epochs=3, verbose=0, callbacks=callbacks)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.process.launch.launcher import Launcher
+from tests.process.launch.launcher import Launcher, ray_cluster
 
 CLUSTER = """
 import sys
@@ -28,13 +26,5 @@ def launcher(tmp_path: Path) -> Launcher:
 @pytest.fixture(scope="session")
 def address() -> Iterator[str]:
     """The address of a Ray cluster that all tests share which need no private one."""
-    with subprocess.Popen(
-        [sys.executable, "-c", CLUSTER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-        process.kill()
+    with ray_cluster(CLUSTER) as (_, address):
+        yield address

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 
 import pytest
 
-from tests.process.launch.launcher import Launcher
+from tests.process.launch.launcher import Launcher, ray_cluster
 
 TWO_NODES = """
 import sys
@@ -27,21 +26,13 @@ sys.stdin.readline()
 @pytest.mark.slow
 def test_the_trials_of_a_lost_node_go_on_elsewhere(launcher: Launcher) -> None:
     launcher.write({"epochs": 8, "delay": 0.5}, trials=4)
-    with subprocess.Popen(
-        [sys.executable, "-c", TWO_NODES],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as cluster:
+    with ray_cluster(TWO_NODES) as (cluster, address):
         assert cluster.stdin is not None
-        assert cluster.stdout is not None
-        process = launcher.start("--address", cluster.stdout.readline().strip())
+        process = launcher.start("--address", address)
         launcher.wait_for(lambda records: sum(bool(record.rows) for record in records) == 2)
         cluster.stdin.write("\n")
         cluster.stdin.flush()
         _, err = process.communicate(timeout=240)
-        cluster.kill()
     assert process.returncode == 0, err
     records = launcher.records()
     assert [record.status for record in records] == ["finished"] * 4
@@ -83,15 +74,8 @@ def test_a_node_that_cannot_work_is_left_out_and_named(
     program = launcher.directory / "code" / "trains.py"
     program.write_text(TRAINS)
     launcher.write({}, trials=6, program=str(program))
-    with subprocess.Popen(
-        [sys.executable, "-c", TWO_NODES.replace("second = cluster.add_node(num_cpus=1)\n", "")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as cluster:
-        assert cluster.stdout is not None
-        address = cluster.stdout.readline().strip()
+    one_node = TWO_NODES.replace("second = cluster.add_node(num_cpus=1)\n", "")
+    with ray_cluster(one_node) as (_, address):
         words = [address, str(launcher.directory / hidden)]
         blind = subprocess.Popen(
             ["unshare", "-m", "sh", "-c", BLIND, "sh", *words],
@@ -107,7 +91,6 @@ def test_a_node_that_cannot_work_is_left_out_and_named(
         finally:
             os.killpg(blind.pid, signal.SIGTERM)
             blind.communicate(timeout=120)
-            cluster.kill()
     assert done.returncode == 0, done.stderr
     assert f"{os.uname().nodename}: " in done.stderr
     assert done.stderr.count(why) == 1
