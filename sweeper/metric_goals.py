@@ -47,9 +47,8 @@ def mode_of(metric: str) -> str | None:
     Of whole words: ``val_mean_io_u_1`` is an ``io_u``, ``mape`` is no ``map``. What comes before
     is an output, a kind of data or of mean: ``head_val_accuracy``.
     """
-    if re.search(r"(^|[^a-z0-9])1\s*-", metric.lower()):  # 1 - accuracy
-        return None
-    words = re.findall(r"[^\W_]+", metric.lower().replace("@", "_at_"))
+    name = re.sub(r"(^|[^a-z0-9])1\s*-", r"\1minus_", metric.lower())  # 1 - accuracy
+    words = re.findall(r"[^\W_]+", name.replace("@", "_at_"))
     if "at" in words[1:]:  # precision_at_recall, hits@10
         del words[words.index("at", 1) :]
     while words:

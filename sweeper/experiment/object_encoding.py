@@ -144,9 +144,8 @@ class Encoder:
 
     def _numerical(self, value: Any, kind: type, name: str) -> dict[str, Any] | None:
         root = str(kind.__module__).partition(".")[0]
-        if root == "numpy" and isinstance(value, _numpy().ndarray) and name != "ndarray":
-            raise NotStorable(f"{kind.__module__}.{name}")
-        if root in ("numpy", "ml_dtypes") and hasattr(value, "dtype"):
+        numpy = sys.modules.get("numpy")
+        if numpy is not None and (kind is numpy.ndarray or isinstance(value, numpy.generic)):
             return {"kind": "scalar" if name != "ndarray" else "array", **self._array(value)}
         if root == "numpy" and name in ("Generator", "RandomState"):
             source = getattr(value, "bit_generator", None) or value._bit_generator
@@ -208,7 +207,8 @@ class Encoder:
         name = f"{kind.__module__}.{kind.__qualname__}"
         if _has_no_state(value, kind):
             raise Stays(name)
-        if of_library(kind) or not hasattr(value, "__dict__") or isinstance(value, _BUILT_ON):
+        built_on = isinstance(value, _BUILT_ON) or hasattr(value, "__array_finalize__")
+        if of_library(kind) or not hasattr(value, "__dict__") or built_on:
             raise NotStorable(name)
         attributes = {}
         for key, item in vars(value).items():
@@ -219,7 +219,7 @@ class Encoder:
         return {"kind": "object", "class": class_name(kind), "attributes": attributes}
 
 
-_CODE = {"ufunc", "partial", "Logger", "lock", "RLock", "_RLock", "Function", "PolymorphicFunction"}
+_CODE = {"ufunc", "Logger", "lock", "RLock", "_RLock", "Function", "PolymorphicFunction"}
 _BUILT_ON = (list, dict, set, tuple, str, bytes, int, float)  # with content beside attributes
 
 
@@ -243,12 +243,6 @@ def contents(function: types.FunctionType) -> list[Any]:
         except ValueError:
             found.append(None)
     return found
-
-
-def _numpy() -> Any:
-    import numpy as np
-
-    return np
 
 
 def class_name(kind: type) -> str:

@@ -42,10 +42,10 @@ SHARE = 0.05
 MOST_SECONDS, LEAST_SECONDS = 60.0, 0.5
 """… unless a kill would cost more training than this; below the other, each epoch is backed up."""
 
-_GENERATOR = "GeneratorDataAdapter"
-
 BYTES_PER_SECOND = 200e6
 """What a first backup is taken to cost."""
+
+_GENERATOR = "GeneratorDataAdapter"
 
 
 @dataclass

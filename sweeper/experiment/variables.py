@@ -19,7 +19,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from .object_encoding import of_library
+from .object_encoding import contents, of_library
 
 Arrays = dict[str, "np.ndarray[Any, Any]"]
 
@@ -301,11 +301,7 @@ def _of_function(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
     """What a user's function closes over, and the variables that it names."""
     if str(function.__module__).partition(".")[0] in ("keras", "tensorflow", "jax", "torch"):
         return
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
-        try:
-            yield name, cell.cell_contents
-        except ValueError:  # not filled yet
-            continue
+    yield from zip(function.__code__.co_freevars, contents(function), strict=True)
     yield from (("defaults", function.__defaults__), ("kwdefaults", function.__kwdefaults__))
     for name in function.__code__.co_names:
         value = function.__globals__.get(name)

@@ -10,7 +10,7 @@ from sweeper.errors import RunBusy, SweeperError, UsageError
 from sweeper.experiment import interrupt_run
 from sweeper.search import check_installed
 from sweeper.sweepfile import Sweep, check_command, check_early_terminate, check_program
-from sweeper.tree import Choices, PlannedTrial, RunRecord, Tree, files
+from sweeper.tree import Choices, PlannedTrial, RunRecord, Tree, files, lease_numbers
 from sweeper.worker import session_of
 
 from . import cluster
@@ -74,12 +74,12 @@ def launch(
     driver = Driver(sweep, plan, session, disk, score, choices, total, address, verbose)
     guardian = Guardian(session, listener, signals)
     ending = guardian.run(driver.run, sweep.budget.wall, leave=address is not None)
-    if any(home.glob("lease.*.json")):  # the driver was killed
+    if lease_numbers(home):  # the driver was killed
         with contextlib.suppress(RunBusy, UsageError), acquire_sweep(home):
             shutil.rmtree(home / "ray", ignore_errors=True)
             if ending.cut_off:
                 _say_interrupted(tree, sweep.sweep_name, ending.cut_off)
-    ending.again = not DiskUsage(sweep, tree).spent
+    ending.again = sweep.budget.disk is None or not DiskUsage(sweep, tree).spent
     return ending
 
 

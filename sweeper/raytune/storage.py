@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sweeper.errors import RunBusy, UsageError
-from sweeper.tree import SILENCE_SECONDS, Lease, living_owner, pid_scope
+from sweeper.tree import Lease, living_owner, silent_until
 
 
 def check_storage(base: Path) -> None:
@@ -33,12 +34,11 @@ def refuse_if_launching(home: Path) -> None:
         )
 
 
-def _silent(home: Path, owner: Mapping[str, object]) -> str:
-    """When an owner elsewhere, of whom only the lease tells, would be taken for gone."""
-    if all(owner.get(key) == value for key, value in pid_scope().items()):
+def _silent(home: Path, owner: dict[str, Any]) -> str:
+    until = silent_until(home, owner)
+    if until is None:
         return ""
-    seen = max((path.stat().st_mtime for path in home.glob("lease.*.json")), default=time.time())
-    when = time.strftime("%H:%M:%S", time.localtime(seen + SILENCE_SECONDS))
+    when = time.strftime("%H:%M:%S", time.localtime(until))
     return f"; if it died without a word, a launch is accepted from {when} on"
 
 

@@ -11,12 +11,12 @@ from .compare import MISSING, diff, explain, other_experiment
 from .identity import Monitored, group_canonicals, groups_as_stored, plain
 from .lease import (
     HEARTBEAT,
-    SILENCE_SECONDS,
     Lease,
     is_self,
+    lease_numbers,
     living_owner,
-    pid_scope,
     process_start,
+    silent_until,
 )
 from .metrics import (
     Monitor,
@@ -51,7 +51,6 @@ __all__ = [
     "MANIFEST",
     "MISSING",
     "OUTCOMES",
-    "SILENCE_SECONDS",
     "STAGING",
     "Choices",
     "Lease",
@@ -74,6 +73,7 @@ __all__ = [
     "group_canonicals",
     "groups_as_stored",
     "is_self",
+    "lease_numbers",
     "listed",
     "living_owner",
     "means_metric",
@@ -83,7 +83,6 @@ __all__ = [
     "next_run_name",
     "next_trial",
     "other_experiment",
-    "pid_scope",
     "plain",
     "plan_known",
     "plan_trials",
@@ -93,6 +92,7 @@ __all__ = [
     "read_text",
     "runs_of_replicate",
     "runs_of_trial",
+    "silent_until",
     "texts_now",
     "texts_of",
     "trial_state",

@@ -146,6 +146,14 @@ def living_owner(directory: Path) -> dict[str, Any] | None:
     return None
 
 
+def silent_until(directory: Path, owner: dict[str, Any]) -> float | None:
+    """When an owner, should it give no other sign, would be taken for gone; None if it is seen."""
+    if _is_here(owner):
+        return None
+    leases = [directory / lease_name(number) for number in lease_numbers(directory)]
+    return max(map(files.modified, leases), default=time.time()) + SILENCE_SECONDS
+
+
 class Lease:
     """The right to write into a directory, while this lease's file exists.
 

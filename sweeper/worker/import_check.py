@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -23,13 +23,13 @@ def looks_broken(file: Path, function: str, places: list[str]) -> bool:
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return True
     path = [str(file.parent), *places]
-    missing = (name for name in _imported(module) if not _is_there(name, path))
+    missing = (name for name in imported(module.body) if not _is_there(name, path))
     return not _may_define(module, function) or any(missing)
 
 
-def _imported(module: ast.Module) -> Iterator[str]:
-    """The top-level packages that an import of the module surely imports."""
-    for statement in module.body:
+def imported(statements: Iterable[ast.AST]) -> Iterator[str]:
+    """The top-level packages that these statements import; not what is within them."""
+    for statement in statements:
         if isinstance(statement, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in statement.names)
         elif isinstance(statement, ast.ImportFrom) and not statement.level:

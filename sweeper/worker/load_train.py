@@ -21,6 +21,7 @@ from sweeper.experiment import hold_source
 from sweeper.sweepfile import AS_SCRIPT
 from sweeper.tree import Program
 
+from .import_check import imported
 from .session import Session
 
 _NONE = inspect.Parameter.empty
@@ -148,9 +149,6 @@ def _names_keras(module: ModuleType) -> bool:
     except (OSError, TypeError, SyntaxError):
         return False
     names = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            names |= {str(node.module).partition(".")[0], *(alias.name for alias in node.names)}
+    names.update(node.name for node in nodes if isinstance(node, ast.alias))
+    names.update(imported(nodes))
     return "keras" in names and importlib.util.find_spec("keras") is not None

@@ -229,3 +229,13 @@ def test_a_callback_with_a_state_dict_of_its_own_is_asked() -> None:
     other = Asked()
     assert CallbackStates([other], {}).restore(found, arrays, {}) == []
     assert other.counts == {1: {"a", "loaded"}, 2: {"b", "loaded"}}
+
+
+class Signal(np.ndarray):
+    """An array with something beside its content."""
+
+
+@pytest.mark.parametrize("value", [np.ma.array([1, 2], mask=[0, 1]), np.zeros(2).view(Signal)])
+def test_what_is_more_than_an_array_is_named(value: Any) -> None:
+    with pytest.raises(NotStorable, match=type(value).__qualname__):
+        Encoder({}).encode(value)
