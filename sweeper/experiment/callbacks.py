@@ -32,12 +32,15 @@ _DEPTH = 6  # frames between a callback and the fit that calls it, with some to 
 
 
 def run_callbacks(run: Run, *, seed: bool = True) -> list[keras.callbacks.Callback]:
-    """The callbacks of ``run``, in the order in which they work. Seeds everything, as it is set."""
-    if seed and run.settings.reproducible and not run.closed:
-        backend.seed_everything(run.seed)
+    """The callbacks of ``run``, in the order in which they work; those of each call go on counting.
+
+    The first call of an attempt seeds everything, as it is set.
+    """
     if run.sweep is None:
         _watch_fit()
-    fit = Fit(run)
+    fit = run.fit = Fit(run) if run.fit is None else run.fit
+    if fit.is_new_attempt() and seed and run.settings.reproducible and not run.closed:
+        backend.seed_everything(run.seed)
     return [Opener(fit), Recorder(fit), Checkpoint(fit), _backup(fit), Reporter(fit)]
 
 
@@ -125,7 +128,7 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
         if self.fit.retention.would_keep(run_epoch, value):
             name = self._save(self._name(run_epoch, value, row))
             if name is not None:
-                self.fit.retention.add(run_epoch, name, value)
+                self.fit.retention.add(self.run.paths.models, run_epoch, name, value)
 
     def _name(self, run_epoch: int, value: float | None, row: dict[str, float]) -> str:
         if self._template is not None:

@@ -64,7 +64,7 @@ class Fit:
         self.run = run
         self.retention = Retention(run.settings.keep, run.monitor)
         self.number = 0
-        self._attempt = run.attempt
+        self._attempt = 0
         self.model: Any = None
         self.epochs = 0
         self.offset: int | None = None
@@ -93,10 +93,17 @@ class Fit:
 
     # -- counting ---------------------------------------------------------------------------
 
+    def is_new_attempt(self) -> bool:
+        """Whether an attempt has begun since the last call: then its fits count from 1."""
+        if self._attempt == self.run.attempt:
+            return False
+        self._attempt, self.number, self._ended = self.run.attempt, 0, None
+        self.retention = Retention(self.run.settings.keep, self.run.monitor)
+        return True
+
     def begin(self, model: Any, params: Mapping[str, Any] | None, epoch_iterator: Any) -> None:
         """A fit begins, or a loop of the user's own; nothing of it is restored yet."""
-        if self._attempt != self.run.attempt:  # interrupted in this process, which begins again
-            self._attempt, self.number, self._ended = self.run.attempt, 0, None
+        self.is_new_attempt()
         self._input = InputPosition(epoch_iterator)
         self._validation, self._validation_state = InputPosition(None), None
         self._loose = None

@@ -1,4 +1,4 @@
-"""Which saved models stay. What goes is removed only after what replaces it is on disk."""
+"""Which saved models stay: the best ones, and those that a resumed run may go back to."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class Retention:
     keep: Keep
     monitor: Monitor
     entries: list[SavedModel] = field(default_factory=list)
+    backed_up: set[str] = field(default_factory=set)  # the files that a resumed run may go back to
 
     def rate(self, log: TrainingLog) -> None:
         """Value the models by what is monitored now; it may have been another metric before."""
@@ -44,10 +45,14 @@ class Retention:
         candidate = SavedModel(epoch, "", value)
         return candidate in self._kept([*self.entries, candidate])
 
-    def add(self, epoch: int, name: str, value: float | None) -> None:
-        """A model was saved; what it replaces stays on disk until remove_unkept."""
-        self.entries = [e for e in self.entries if e.name != name]
-        self.entries = self._kept([*self.entries, SavedModel(epoch, name, value)])
+    def add(self, models: Path, epoch: int, name: str, value: float | None) -> None:
+        """A model was saved; what it replaces is removed, unless a backup speaks of it."""
+        before = [e for e in self.entries if e.name != name]
+        self.entries = self._kept([*before, SavedModel(epoch, name, value)])
+        stays = self.backed_up.union(e.name for e in self.entries)
+        for entry in before:
+            if entry.name not in stays:
+                files.remove(models / entry.name)
 
     def _kept(self, entries: list[SavedModel]) -> list[SavedModel]:
         if self.keep.all or not entries:
@@ -66,7 +71,7 @@ class Retention:
 
     def remove_unkept(self, models: Path, after: int | None = None) -> None:
         """Remove the saved models that are not kept, and those of epochs later than ``after``."""
-        names = {entry.name for entry in self.entries}
+        self.backed_up = names = {entry.name for entry in self.entries}
         for name in files.names(models):
             epoch = model_epoch(name)
             unwanted = name not in names and not self.keep.all
@@ -80,6 +85,7 @@ class Retention:
     def restore(self, state: Iterable[Iterable[Any]]) -> None:
         """From what state gave."""
         self.entries = [SavedModel(e, n, None if v is None else float(v)) for e, n, v in state]
+        self.backed_up = {entry.name for entry in self.entries}
 
 
 def prune_checkpoints(

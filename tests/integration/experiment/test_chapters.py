@@ -41,6 +41,16 @@ def kfold(callbacks, run):
     return scores
 
 
+def kfold_that_asks_anew(_, run):
+    """As scripts do: ``fit(…, callbacks=sweeper.callbacks())`` in a loop."""
+
+    class Anew(list):
+        def __iter__(self):
+            return iter(keras_callbacks(run))
+
+    return kfold(Anew(), run)
+
+
 def one_fit(callbacks, run):
     return model().fit(X, Y, epochs=5, verbose=0, callbacks=callbacks).epoch
 
@@ -66,6 +76,12 @@ def test_fits_that_are_over_are_given_back_exactly(tmp_path):
     whole = train(tmp_path / "whole", kfold)
     for breaks in ([2], [4], [7, 1, 0]):
         assert train(tmp_path / str(breaks), kfold, breaks) == whole, breaks
+
+
+def test_fits_that_ask_for_callbacks_anew_count_on(tmp_path):
+    whole = train(tmp_path / "whole", kfold)
+    for breaks in ([], [4], [7, 1]):
+        assert train(tmp_path / str(breaks), kfold_that_asks_anew, breaks) == whole, breaks
 
 
 def test_a_fit_whose_end_is_torn_is_trained_again(tmp_path):
