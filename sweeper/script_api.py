@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,9 @@ ADOPT_SECONDS = 30.0
 
 _run: Run | None = None  # the run that this process writes into
 _no_numbers: set[str] = set()  # the metrics that it was said of
+asked = False  # the script has asked for its callbacks
+told: set[str] = set()  # the names of what it has reported into the file
+listener: Callable[[Mapping[str, float]], bool] | None = None  # records what is reported, or not
 
 
 def enter(run: Run | None) -> None:
@@ -52,15 +55,17 @@ def report(epoch: int | None = None, **metrics: Any) -> None:
     Raises ``UsageError`` for an epoch that is not a positive integer.
     """
     path = os.environ.get(REPORT_FILE)
-    if _run is not None:
+    if _run is not None and listener is None:
         _run.report(epoch, **metrics)
     elif path:
         from sweeper.tree import as_row
 
         row: dict[str, Any] = as_row(1 if epoch is None else epoch, metrics, _no_numbers)
-        if epoch is None:
-            del row["epoch"]
-        append(path, row)
+        number = row.pop("epoch")
+        if listener is not None and listener(row):
+            return
+        told.update(row)
+        append(path, row if epoch is None else {"epoch": number, **row})
     else:
         log.debug("no sweep, so nobody hears of %s", metrics)
 
@@ -71,20 +76,31 @@ def callbacks() -> list[Any]:
     Outside a sweep there are none. Of several processes of a trial the first gets them, the others
     none.
     """
+    global asked
+    asked = True
+    run = _run or adopt()
+    if run is None:
+        return []
+    from sweeper.experiment import keras_callbacks
+
     # A script's process was seeded as it began; what the script has seeded itself since then stays.
     unseeded = getattr(sys.modules.get("_sweeper_seed"), "seed", None) is None
-    if _run is not None:
-        from sweeper.experiment import keras_callbacks
+    return keras_callbacks(run, seed=unseeded)
 
-        return keras_callbacks(_run, seed=unseeded)
+
+def adopt() -> Run | None:
+    """The trial's run, into which this process writes from now on; None where another one does.
+
+    Of a script whose process is a trial's; fits the backend to the trial's resources.
+    """
     text = os.environ.get(ADOPT)
     if not text:
-        return []
+        return None
     path = os.environ[REPORT_FILE]
     if not _may_write(path):
         log.warning("another process of this trial records its run: no callbacks here")
-        return []
-    from sweeper.experiment import Settings, adopt_run, configure_devices, keras_callbacks
+        return None
+    from sweeper.experiment import Settings, adopt_run, configure_devices
 
     given = json.loads(text)
     elapsed = given["elapsed"] + time.time() - given["time"]
@@ -96,7 +112,14 @@ def callbacks() -> list[Any]:
     def forward(row: dict[str, Any]) -> None:
         append(path, {MARK: "recorded", "epoch": row["epoch"], **row["metrics"]})
 
-    return keras_callbacks(run, forward, seed=unseeded)
+    run.on_report(forward)
+    return run
+
+
+def metric() -> str | None:
+    """The sweep's metric, in a script's process."""
+    found = json.loads(os.environ.get(ADOPT, "{}")).get("metric")
+    return None if found is None else str(found)
 
 
 def _may_write(path: str) -> bool:

@@ -188,8 +188,8 @@ class Fit:
         dataset = self._input.dataset
         self._others = others if dataset is None else [*others, dataset]
         self._plain = variables.plain_attributes(self.model)
-        now = variables.Variables(self.model, _with_state(self._others))
-        self._states = CallbackStates(_with_state(self._others), now.keys)
+        now = variables.Variables(self.model, self._with_state())
+        self._states = CallbackStates(self._with_state(), now.keys)
         self._backed_up = time.monotonic()
         self._estimate = now.size / BYTES_PER_SECOND
         self._costs.clear()
@@ -243,7 +243,8 @@ class Fit:
         lost = self._put_back(backup)
         self._unchecked = self.run.settings.reproducible
         self.retention.restore(state["checkpoints"] if mine else [])
-        self._refill_history(state, rows)
+        if self.run.amend is None:
+            self._refill_history(state, rows)
         self.offset = state["offset"]
         self._first = state["first"] if mine else backup.epoch + 1
         lost += [] if backup.is_end else self._input.unkept()
@@ -284,7 +285,7 @@ class Fit:
 
     def _put_back(self, backup: Backup) -> list[str]:
         """Variables and callbacks as they were; returns what could not be restored."""
-        others = _with_state(self._others)
+        others = self._with_state()
         now = variables.restore(
             self.model,
             others if not backup.inherited else [],
@@ -400,7 +401,7 @@ class Fit:
         batch: int = 0,
         logs: Mapping[str, Any] | None = None,
     ) -> _State:
-        now = variables.Variables(self.model, _with_state(self._others), metrics=batch > 0)
+        now = variables.Variables(self.model, self._with_state(), metrics=batch > 0)
         arrays = now.read()
         assert self._states is not None
         callbacks, more = self._states.capture(now.keys)
@@ -429,6 +430,12 @@ class Fit:
         now = variables.plain_attributes(self.model)
         return sorted(name for name, value in now.items() if self._plain.get(name, value) != value)
 
+    def _with_state(self) -> list[Any]:
+        # History is filled from the training log, if that has what it had; the progress bar is for
+        # the eyes only.
+        without = ["ProgbarLogger"] + ["History"] * (self.run.amend is None)
+        return [c for c in self._others if type(c).__name__ not in without]
+
     def _guarded(self, save: Any, *arguments: Any, **named: Any) -> Any:
         """A backup that cannot be made ends no training: it is said once, and None."""
         try:
@@ -441,8 +448,3 @@ class Fit:
                 self._warned.add(what)
                 log.warning("%s: no backup was made, training goes on: %s", self.run.path, what)
             return None
-
-
-def _with_state(callbacks: list[Any]) -> list[Any]:
-    # History is filled from the training log, and the progress bar is for the eyes only.
-    return [c for c in callbacks if type(c).__name__ not in ("History", "ProgbarLogger")]

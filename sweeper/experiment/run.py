@@ -65,6 +65,7 @@ class Run:
         self.reopened = False
         self.fitting = False
         self.fit: Any = None  # what its Keras callbacks share, once there are some
+        self.amend: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
         self.another_attempt: Callable[[], Run | None] | None = None
         self.settle_seed: Callable[[], None] | None = None
         self.backups = BackupStore(
@@ -186,6 +187,7 @@ class Run:
     def record(self, epoch: int, metrics: Mapping[str, Any]) -> Row:
         """Write the row of an epoch (from 1) and the summary."""
         self._not_in_a_fork()
+        metrics = metrics if self.amend is None else self.amend(metrics)
         row = as_row(epoch, metrics, self._no_numbers)
         epoch = int(row["epoch"])  # NumPy's integers are no JSON
         if self._first:
@@ -223,6 +225,15 @@ class Run:
             files.remove(self.paths.performances)
         self._record["attempts"][-1]["resumed_from_epoch"] = epoch
         self._write_record()
+
+    def forget(self, metric: str) -> bool:
+        """Take ``metric`` out of every row; whether it was in any."""
+        if not any(metric in row for row in self.log.rows):
+            return False
+        self.log.forget(metric)
+        self._recall()
+        self._write_performances()
+        return True
 
     def pass_over(self, epoch: int) -> None:
         """Go on after ``epoch``, whose fit is over; what comes after may be given back too."""

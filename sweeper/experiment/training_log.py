@@ -43,6 +43,13 @@ class TrainingLog:
             self._columns = _columns(self.rows)
             self._rewrite()
 
+    def forget(self, name: str) -> None:
+        """Take a metric out of every row."""
+        for row in self._rows.values():
+            row.pop(name, None)
+        self._columns = _columns(self.rows)
+        self._rewrite()
+
     def record(self, row: Row) -> None:
         """Append a row; the row of the same epoch, if there is one, is replaced."""
         epoch = int(row["epoch"])

@@ -22,6 +22,7 @@ def sweep_request(sweep: Sweep) -> dict[str, Any]:
         "backup_every": "epoch" if sweep.makes_trials else None,  # a child begins at a report
         "metric": sweep.metric.name if sweep.metric else None,
         "program": Program.of(sweep).to_json(),
+        "hook": sweep.hook,
         "cpus": sweep.resources.cpu,
         "child_trials": 1 if sweep.isolation == "process" else CHILD_TRIALS,
         "retries": {

@@ -28,6 +28,7 @@ _NO_MEANING = {
     "seed": "W&B draws anew each time",
     "resources": "",
     "isolation": "its agent starts a process for each trial",
+    "hook": "",
     "parallel": "start as many agents",
     "budget": "",
     "retry": "",

@@ -104,6 +104,11 @@ FIELDS = {
         "warm",
         "A process that trains trial after trial, or one for each.",
     ),
+    "hook": Field(
+        choice("on", "off", otherwise="write `hook: off`, or leave it out"),
+        "on",
+        "Whether a script's `Model.fit` gets the callbacks of its run.",
+    ),
     "parallel": Field(Rule({"anyOf": [choice("auto").schema, COUNT.schema]}), "auto"),
     "budget": Field(Rule(closed(BUDGET))),
     "retry": Field(Rule(closed(RETRY))),

@@ -248,6 +248,7 @@ class _Loading:
             "order": order,
             "resources": self.given("resources", values.resources, Resources()),
             "isolation": values.plain(problems, data, "isolation"),
+            "hook": values.plain(problems, data, "hook"),
             "parallel": values.parallel(problems, data.get("parallel")),
             "storage": directories.storage(problems, data.get("storage")),
             "retry": self.given("retry", values.retry, Retry()),

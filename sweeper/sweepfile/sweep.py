@@ -140,6 +140,7 @@ class Sweep:
     monitored: Monitored
     resources: Resources
     isolation: Literal["warm", "process"]
+    hook: Literal["on", "off"]
     parallel: int | None
     storage: Path
     retry: Retry

@@ -51,6 +51,7 @@ class TrialRequest(TypedDict):
     lease: NotRequired[int]  # the launch's, of the sweep
     monitored: Monitored
     checkpoint: dict[str, Any]
+    hook: Literal["on", "off"]
     backup_every: NotRequired[Literal["epoch"] | None]
     metric: str | None
     program: dict[str, Any]  # as run.json has it

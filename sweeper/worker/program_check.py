@@ -155,6 +155,7 @@ class ProgramCheck:
             "sweep": "corners",
             "monitored": self.sweep.monitored,
             "checkpoint": {},
+            "hook": "off",
             "metric": None,
             "program": Program.of(self.sweep).to_json(),
             "cpus": self.sweep.resources.cpu,

@@ -31,6 +31,7 @@ class ReportRecorder:
         self._metric = metric
         self._connection = connection
         self._adopter = 0  # the process of the program that writes into the run instead of us
+        self._recorded = False  # one of them has recorded something
         self._first = True
         self._measured = {int(row["epoch"]) for row in run.log.rows if metric in row}
         if self._measured:
@@ -44,17 +45,21 @@ class ReportRecorder:
             self.modules.update(report.files)
         elif report.kind == "missing":
             self._tell({"kind": "missing", "reported": report.names})
+        elif report.kind == "returned":
+            self.take_back()
         elif report.kind == "recorded":
+            self._recorded = True
             self._note(report.epoch or 0, report.metrics)
             self._send(report.epoch or 0, report.metrics)
-        elif not self._adopter:
+        elif not self._is_adopted():
             if report.afresh and not self._first:
-                self.run.rewind(self.run.resumed_epoch)
+                self.run.rewind(0 if self._recorded else self.run.resumed_epoch)
                 self._first = True
             epoch = report.epoch
             if epoch is None:
-                after = self.run.resumed_epoch if self._first else self.run.log.last_epoch
-                epoch = after + 1
+                last = self.run.resumed_epoch if self._first else self.run.log.last_epoch
+                open_ = self._recorded and self._metric not in (self.run.log.row(last) or {None})
+                epoch = last if open_ else last + 1  # it speaks of what was fitted last
             self._send(epoch, self._record(epoch, report.metrics))
 
     def _record(self, epoch: int, metrics: dict[str, float]) -> dict[str, float]:
@@ -82,13 +87,18 @@ class ReportRecorder:
             raise Stopped from None  # nobody is there to hear it
 
     def _let_write(self, pid: int) -> None:
-        """Leave the run to a process of the program; of several, to the first that lives."""
-        if not self._adopter or process_start(self._adopter) is None:
+        """Leave the run to a process of the program: to the first, whose fits are numbered."""
+        if not self._recorded and not self._is_adopted():
             self._adopter = pid
         answer = Path(script_api.adopter_file(self.reports.path))
         staged = answer.with_suffix(".new")
         staged.write_text(str(self._adopter))
         staged.replace(answer)
+
+    def _is_adopted(self) -> bool:
+        if self._adopter and process_start(self._adopter) is None:
+            self.take_back()
+        return bool(self._adopter)
 
     def take_back(self) -> None:
         """The program is gone: the run is ours again, as the program has left it."""
@@ -99,15 +109,12 @@ class ReportRecorder:
 
     def keep_leftover(self) -> None:
         """Metrics that came after the last row go into it, or make one if there is none."""
-        adopted = bool(self._adopter)
         self.take_back()
-        while self._first and not adopted and (others := self.reports.of_others()):
+        while self._first and (others := self.reports.of_others()):
             self.reports = others  # the metric may be theirs
             for report in others.read(last=True):
                 self.take(report)
         left = self.reports.leftover()
-        if adopted and (self._metric is None or self._measured or self._metric not in left):
-            return  # the callbacks have recorded all there is
         if left and self._first:
             epoch = self.run.resumed_epoch + 1
             self._send(epoch, self._record(epoch, left))

@@ -22,12 +22,13 @@ class ScriptReport:
     """One report of a script.
 
     ``row``: to be recorded, as the next epoch if ``epoch`` is None. ``recorded``: the script has
-    recorded it already. ``adopt``: the process ``pid`` asks to do the recording. ``modules``: a
-    process has loaded these ``files``. ``missing``: the metric is not among the ``names`` so far.
-    ``afresh``: the rows before it were of a run that is not the sweep's.
+    recorded it already. ``adopt``: the process ``pid`` asks to do the recording; ``returned``: it
+    leaves that to us again. ``modules``: a process has loaded these ``files``. ``missing``: the
+    metric is not among the ``names`` so far. ``afresh``: the rows before it were of a run that is
+    not the sweep's.
     """
 
-    kind: Literal["row", "recorded", "adopt", "modules", "missing"]
+    kind: Literal["row", "recorded", "adopt", "modules", "missing", "returned"]
     metrics: dict[str, float] = field(default_factory=dict)
     epoch: int | None = None
     pid: int = 0
@@ -124,6 +125,9 @@ class ScriptReports:
             return
         if line.get(MARK) == "modules" and isinstance(line.get("files"), list):
             yield ScriptReport("modules", files=[str(file) for file in line["files"]])
+            return
+        if line.get(MARK) == "returned":
+            yield ScriptReport("returned")
             return
         told = line.get(MARK)
         if not isinstance(told, dict) or not told.keys() >= {"wandb", "pid"}:

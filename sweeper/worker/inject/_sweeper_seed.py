@@ -25,7 +25,7 @@ def begin(ranks: Iterable[str]) -> None:
     """
     global seed
     number, _, taken = os.environ.get(_SEED, "").partition(" ")
-    if number and (not taken or "RANK" in os.environ or _runs_own_file()):
+    if number and (not taken or "RANK" in os.environ or runs_own_file()):
         os.environ[_SEED] = f"{number} {os.getpid()}"
         rank = int(next((os.environ[name] for name in ranks if name in os.environ), 0))
         seed = _another(int(number), rank) if rank else int(number)
@@ -44,7 +44,10 @@ def loaded(module: Any) -> None:
         LOADED[module.__name__](module)
 
 
-def _runs_own_file() -> bool:
+def runs_own_file() -> bool:
+    """Whether this process runs a script of the user's, not what a package has installed."""
+    if os.path.dirname(sys.argv[0]) == os.path.dirname(sys.executable):
+        return False  # such as torchrun
     path = os.path.realpath(sys.argv[0])
     installed = "site-packages" in path or "dist-packages" in path
     standard = os.path.dirname(os.path.realpath(os.__file__)) + os.sep

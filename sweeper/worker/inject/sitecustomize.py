@@ -1,4 +1,4 @@
-"""Runs when a script's Python starts: seeds it, and what it logs to W&B reaches its sweep as well.
+"""Runs when a script's Python starts: seeds it, and the sweep hears of its fits and W&B's logs.
 
 Lives in a stranger's process, perhaps in another environment: it needs the standard library alone,
 and whatever goes wrong here goes unseen.
@@ -18,6 +18,8 @@ from importlib.util import module_from_spec
 from typing import Any
 
 _begun: dict[str, tuple[Any, int]] = {}  # W&B runs that have not ended, and the process of each
+known: list[str] = []  # W&B runs that have begun in this process, in order
+told: set[str] = set()  # the names of what they have logged
 # Logged with commit=False: belongs to what is logged next.
 _waiting: dict[str, dict[str, Any]] = {}
 _RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
@@ -89,7 +91,7 @@ def _begins(init: Any) -> Any:
                 if processes := sys.modules.get("multiprocessing.util"):  # whose ends are others
                     processes.Finalize(None, _at_exit, exitpriority=0)
                 labels = (kwargs.get(name) for name in ("group", "job_type", "name"))
-                first = _first_rank() and kwargs.get("mode") != "disabled"  # as other ranks do
+                first = first_rank() and kwargs.get("mode") != "disabled"  # as other ranks do
                 begun = {"swept": _swept(), "first": first, "labelled": any(labels)}
                 _append({}, run, begun=begun)
         return run
@@ -102,7 +104,7 @@ def _swept() -> bool:
     return "WANDB_SWEEP_PARAM_PATH" in os.environ
 
 
-def _first_rank() -> bool:
+def first_rank() -> bool:
     """Whether this process is the first, or the only one, of a distributed training."""
     with contextlib.suppress(Exception):
         distributed = sys.modules["torch.distributed"]
@@ -189,20 +191,21 @@ _HOOKED: dict[str, Callable[[Any], None]] = {
 }
 
 
-def _numbers(data: Any) -> dict[str, Any]:
-    """What is a number in ``data``; groups stay groups."""
-    found: dict[str, Any] = {}
+def _numbers(data: Any, prefix: str = "") -> dict[str, float]:
+    """What is a number in ``data``, and in its groups as ``group.name``."""
+    found: dict[str, float] = {}
     for name, value in data.items():
+        name = f"{prefix}{name}"
         if isinstance(value, dict):
             if "_type" not in value:  # else it is W&B's word for an image or the like
-                found[str(name)] = _numbers(value)
+                found |= _numbers(value, f"{name}.")
         elif hasattr(value, "__float__") and not isinstance(value, type):
             with contextlib.suppress(Exception):
                 if shape := tuple(getattr(value, "shape", ()) or ()):
                     if any(size != 1 for size in shape):
                         continue
                     value = (value if hasattr(value, "item") else value.numpy()).item()
-                found[str(name)] = float(value)
+                found[name] = float(value)
     return found
 
 
@@ -226,8 +229,13 @@ def tell_modules(at_exit: bool = False) -> None:
 
 def _append(metrics: dict[str, Any], run: Any, **news: Any) -> None:
     """Tell the sweep what a W&B run says."""
+    metrics.pop("epoch", None)  # W&B's count from 0 as often as from 1: the sweep counts for itself
+    if "begun" in news:
+        known.append(run.id)
+    told.update(metrics)
+    if fits := sys.modules.get("sweeper.script_fit"):
+        fits.hear(metrics, run.id, ended="ended" in news)
     line = {**metrics, "sweeper": {"wandb": run.id, "pid": os.getpid(), **news}}
-    line.pop("epoch", None)  # W&B's count from 0 as often as from 1: the sweep counts for itself
     tell_modules()
     _write(line)
 
@@ -263,4 +271,10 @@ if __name__ == "sitecustomize":
 
             _HOOKED.update(dict.fromkeys(_sweeper_seed.LOADED, _sweeper_seed.loaded))
             _sweeper_seed.begin(_RANKS)
+        if os.environ.get("SWEEPER_HOOK") != "off":
+            with contextlib.suppress(Exception):
+                import _sweeper_keras  # type: ignore[import-not-found]
+
+                _HOOKED.update(_sweeper_keras.LOADED)
+                _sweeper_keras.begin(_sweeper_seed.runs_own_file())
     _chain()
