@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sweeper.experiment import ExperimentManager
-    from sweeper.script_api import callbacks, params, report
+    from sweeper.script_api import callbacks, params, report, run
 
 __version__ = "0.1.0"
 
-__all__ = ["ExperimentManager", "__version__", "callbacks", "params", "report"]
+__all__ = ["ExperimentManager", "__version__", "callbacks", "params", "report", "run"]
 
 
 def __getattr__(name: str) -> Any:
@@ -19,7 +19,7 @@ def __getattr__(name: str) -> Any:
         from sweeper.experiment import ExperimentManager
 
         return ExperimentManager
-    if name in ("callbacks", "params", "report"):
+    if name in ("callbacks", "params", "report", "run"):
         from sweeper import script_api
 
         return getattr(script_api, name)

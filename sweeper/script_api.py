@@ -10,7 +10,8 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +79,7 @@ def callbacks() -> list[Any]:
     """
     global asked
     asked = True
-    run = _run or adopt()
+    run = _run or adopt_for_keras()
     if run is None:
         return []
     from sweeper.experiment import keras_callbacks
@@ -88,11 +89,46 @@ def callbacks() -> list[Any]:
     return keras_callbacks(run, seed=unseeded)
 
 
-def adopt() -> Run | None:
-    """The trial's run, into which this process writes from now on; None where another one does.
+class NoRun:
+    """What :func:`run` gives outside a sweep: keeps and restores nothing."""
 
-    Of a script whose process is a trial's; fits the backend to the trial's resources.
+    path: Path | None = None
+    resumed_epoch = 0
+
+    def report(self, epoch: int | None = None, **metrics: Any) -> None:
+        """Nothing."""
+
+    def save(self, state_dir: str | os.PathLike[str]) -> None:
+        """Nothing."""
+
+    def restore(self) -> None:
+        """Nothing was saved."""
+
+
+@contextmanager
+def run() -> Iterator[Run | NoRun]:
+    """The trial's run for a program without ``fit``: report, save, restore, as train functions do.
+
+    Outside a sweep, and in another process than the trial's first, it does nothing. Loads no Keras.
     """
+    global asked
+    asked = True
+    yield _run or adopt() or NoRun()
+
+
+def adopt_for_keras() -> Run | None:
+    """As :func:`adopt`, and fits the backend to the trial's resources."""
+    run = adopt()
+    if run is not None:
+        from sweeper.experiment import configure_devices
+
+        given = json.loads(os.environ[ADOPT])
+        configure_devices(given["cpus"], given["gpus"])
+    return run
+
+
+def adopt() -> Run | None:
+    """The trial's run, into which this process writes from now on; None where another one does."""
     text = os.environ.get(ADOPT)
     if not text:
         return None
@@ -100,13 +136,12 @@ def adopt() -> Run | None:
     if not _may_write(path):
         log.warning("another process of this trial records its run: no callbacks here")
         return None
-    from sweeper.experiment import Settings, adopt_run, configure_devices
+    from sweeper.experiment import Settings, adopt_run
 
     given = json.loads(text)
     elapsed = given["elapsed"] + time.time() - given["time"]
     settings = Settings.parse(given["checkpoint"], backup_every=given["backup_every"])
     run = adopt_run(Path(given["run"]), given["lease"], settings, elapsed=elapsed)
-    configure_devices(given["cpus"], given["gpus"])
     enter(run)
 
     def forward(row: dict[str, Any]) -> None:

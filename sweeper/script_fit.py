@@ -54,7 +54,7 @@ def _meet() -> ScriptFits | None:
     if why is not None:
         _leave(why)
         return None
-    run = script_api.adopt()
+    run = script_api.adopt_for_keras()
     return None if run is None else ScriptFits(run, metric, hook.known)
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import pytest
 from tests.process.worker.conftest import Stage
 from tests.process.worker.strangers import COMMON, STRANGERS
 
+ROOT = Path(__file__).parents[3]
 OFTEN = ("argparse", "folds", "wandb")  # the others are slow tests
 
 
@@ -42,14 +41,32 @@ def kill_after(stage: Stage, rows: int) -> None:
     child = stage.start(last=False)
     for _ in range(rows):
         stage.next("report")
-    ours = psutil.Process().children(recursive=True)
-    environment = f"SWEEPER_RUN={stage.record.path}"
-    for process in ours:
-        with contextlib.suppress(OSError):
-            if environment in Path(f"/proc/{process.pid}/environ").read_text().split("\0"):
-                os.kill(process.pid, signal.SIGKILL)
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("SWEEPER_RUN") == str(stage.record.path):
+                process.kill()
     assert stage.next("end", 30)["outcome"] == "failed"
     child.kill()
+
+
+def killed_and_whole(tmp_path: Path, program: Any, keys: dict[str, Any]) -> tuple[Any, Any]:
+    """What is found of a program that was killed after its second row, and of an undisturbed one."""
+    ends = []
+    for name in ("killed", "whole"):
+        directory = tmp_path / name
+        directory.mkdir()
+        stage = Stage(directory)
+        put(stage, program, keys)
+        try:
+            if name == "killed":
+                kill_after(stage, 2)
+            _, end = stage.run()
+            assert end["outcome"] == "finished", stage.output
+            ends.append(found(stage))
+        finally:
+            if stage.control is not None:
+                stage.control.close()
+    return ends[0], ends[1]
 
 
 @pytest.mark.parametrize(
@@ -57,22 +74,21 @@ def kill_after(stage: Stage, rows: int) -> None:
     [n if n in OFTEN else pytest.param(n, marks=pytest.mark.slow) for n in STRANGERS],
 )
 def test_a_strangers_program_is_killed_and_ends_as_undisturbed(name: str, tmp_path: Path) -> None:
-    ends = []
-    for kills in ([], [2]):
-        directory = tmp_path / f"{len(kills)}"
-        directory.mkdir()
-        stage = Stage(directory)
-        put(stage, *STRANGERS[name])
-        try:
-            for rows in kills:
-                kill_after(stage, rows)
-            _, end = stage.run()
-            assert end["outcome"] == "finished", stage.output
-            ends.append(found(stage))
-        finally:
-            if stage.control is not None:
-                stage.control.close()
-    whole, killed = ends
+    killed, whole = killed_and_whole(tmp_path, *STRANGERS[name])
     assert all(whole)
     assert killed[0] == whole[0]
     assert killed[1][-len(whole[1]) :] == whole[1]
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch"])
+def test_a_program_without_fit_goes_on_where_it_was_killed(name: str, tmp_path: Path) -> None:
+    pytest.importorskip(name)
+    text = (
+        (ROOT / "sweeps" / f"resume_{name}.py").read_text().replace('print(f"', 'print(f"RESULT ')
+    )
+    rate = {"numpy": "rate", "torch": "lr"}[name]
+    keys = {"parameters": {rate: {"value": 0.1}, "epochs": {"value": 40}}}
+    killed, whole = killed_and_whole(tmp_path, text, keys)
+    assert killed[0] == whole[0]
+    assert len(whole[0]) == 40
+    assert sum("epoch 1:" in line for line in killed[1]) == 1
