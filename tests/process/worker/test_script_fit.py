@@ -50,7 +50,7 @@ def kill_after(stage: Stage, rows: int) -> None:
 
 
 def killed_and_whole(tmp_path: Path, program: Any, keys: dict[str, Any]) -> tuple[Any, Any]:
-    """What is found of a program that was killed after its second row, and of an undisturbed one."""
+    """What is found of a program that was killed after its second row, and of a whole one."""
     ends = []
     for name in ("killed", "whole"):
         directory = tmp_path / name
