@@ -85,7 +85,7 @@ def _check(
     corner_seconds: float,
     **given: Any,
 ) -> int:
-    from sweeper.sweepfile import check_early_terminate, program_warnings
+    from sweeper.sweepfile import check_early_terminate
 
     sweep = options.load(spec, **given)
     found = _found(sweep)
@@ -96,7 +96,6 @@ def _check(
     else:
         with _checked_program(sweep) as program:
             found["program"] = _program(sweep, program)
-            found["warnings"] += program_warnings(sweep)
             _show(sweep.title, found, as_json)
             if corners:
                 tried = list(_corners(sweep, program, corner_seconds, as_json))
