@@ -13,11 +13,14 @@ class Searcher(Protocol):
     keeps its exact meaning. Values are to be minimised.
     """
 
-    def ask(self) -> tuple[str, list[float]]:
-        """The next point to try and a key for it; points that were not told yet are running."""
+    def ask(self) -> tuple[str, list[float]] | None:
+        """The next point to try and a key for it; points that were not told yet are running.
+
+        None if it has none before it is told more.
+        """
 
     def take(self, point: Sequence[float]) -> str:
         """A key for a point that somebody else chose: it counts as running from now on."""
 
     def tell(self, key: str, value: float | None) -> None:
-        """What the point gave; None if it will never give a value."""
+        """What the point gave, a finite number; None if it will never give a value."""
