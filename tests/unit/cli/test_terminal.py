@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from sweeper.cli.display import LiveDisplay
-from sweeper.cli.formatting import column, json_text, writer
+from sweeper.cli.formatting import column, json_text, print_rows
 from sweeper.cli.main import main
 from sweeper.cli.runs import Safe
 from sweeper.results import csv_line
@@ -40,9 +40,7 @@ def test_what_a_terminal_would_obey_is_written_out() -> None:
 def test_names_and_values_of_every_table_are_harmless(format_: str) -> None:
     stream = io.StringIO()
     rows = [{"a": EVIL, "params": {EVIL: [EVIL]}}, {"a": 1, "params": {}}]
-    with writer(format_, {}, [column("a", EVIL), column("params")], ["a"], stream=stream) as out:
-        for row in rows:
-            out.add(row)
+    print_rows(format_, rows, {}, [column("a", EVIL), column("params")], ["a"], stream=stream)
     assert harmless(stream.getvalue())
     if format_ == "table":
         assert len(stream.getvalue().splitlines()) == 3
