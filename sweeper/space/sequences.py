@@ -16,22 +16,28 @@ _LONG = 10**300  # indices beyond are multiplied as integers
 _MANY = 2**53  # beyond, a float in (0, 1) cannot name each of so many values
 
 
-class Counted(Sequence[Any]):
-    """A sequence that may be longer than ``len`` can say: its length is ``count_of_all``."""
+class Lazy(Sequence[Any]):
+    """``at(0)``, ``at(1)``, …, made when asked for; ``length`` may be more than ``len`` can say."""
 
-    count_of_all: int
+    def __init__(self, length: int, at: Callable[[int], Any]) -> None:
+        self.length, self._at = max(0, length), at
 
     def __len__(self) -> int:
-        return self.count_of_all
+        return self.length
 
     def __bool__(self) -> bool:
-        return self.count_of_all > 0
+        return self.length > 0
+
+    def __getitem__(self, index: Any) -> Any:
+        if not 0 <= index < self.length:
+            raise IndexError(index)
+        return self._at(index)
 
 
 def count_of(values: Sequence[Any]) -> int:
     """``len``, for what is longer than ``sys.maxsize`` too."""
-    if isinstance(values, Counted):
-        return values.count_of_all
+    if isinstance(values, Lazy):
+        return values.length
     return values.stop - values.start if isinstance(values, range) else len(values)
 
 
@@ -43,42 +49,26 @@ def distinct(values: Sequence[Any], key: Callable[[Any], Hashable] = value_key) 
     return tuple(kept.values())
 
 
-class Multiples(Counted):
-    """What ``multiple`` makes of the numbers from ``first`` to ``last``, made when asked for."""
-
-    def __init__(self, multiple: Callable[[int], Any], first: int, last: int) -> None:
-        self._multiple, self._first = multiple, first
-        self.count_of_all = max(0, last - first + 1)
-
-    def __getitem__(self, index: Any) -> Any:
-        if not 0 <= index < self.count_of_all:
-            raise IndexError(index)
-        return self._multiple(self._first + index)
-
-
-class Steps(Counted):
+def steps(start: float, stop: float, step: float) -> Lazy:
     """``start``, ``start + step``, … as NumPy's ``arange`` counts, and ``stop`` where it is a
     step.
     """
+    delta = (start + step) - start  # the same rounding as arange's
+    number = quotient(stop - start, step)
+    exact: float | Fraction = number
+    if number > _LONG:  # beyond what a float can count
+        exact = (Fraction(stop) - Fraction(start)) / Fraction(step)
+    keeps_stop = abs(float(exact - round(exact))) < 1e-9 * max(1.0, number)
+    count = round(exact) + 1 if keeps_stop else math.ceil(exact)
 
-    def __init__(self, start: float, stop: float, step: float) -> None:
-        self._start, self._stop = start, stop
-        self._delta = (start + step) - start  # the same rounding as arange's
-        steps = quotient(stop - start, step)
-        exact: float | Fraction = steps
-        if steps > _LONG:  # beyond what a float can count
-            exact = (Fraction(stop) - Fraction(start)) / Fraction(step)
-        self._keeps_stop = abs(float(exact - round(exact))) < 1e-9 * max(1.0, steps)
-        self.count_of_all = round(exact) + 1 if self._keeps_stop else math.ceil(exact)
-
-    def __getitem__(self, index: Any) -> Any:
-        if not 0 <= index < self.count_of_all:
-            raise IndexError(index)
-        if self._keeps_stop and index == self.count_of_all - 1:
-            return self._stop
+    def at(index: int) -> float:
+        if keeps_stop and index == count - 1:
+            return stop
         if index > _LONG:
-            return float(Fraction(self._start) + index * Fraction(self._delta))
-        return self._start + index * self._delta
+            return float(Fraction(start) + index * Fraction(delta))
+        return start + index * delta
+
+    return Lazy(count, at)
 
 
 def quotient(value: float, by: float) -> float:
