@@ -6,6 +6,7 @@ Runs of the same parameters with different seeds (``repeats``) count by their me
 from __future__ import annotations
 
 import math
+import statistics
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -50,12 +51,15 @@ class Ranked:
     @property
     def value(self) -> float:
         """The mean over the replicates: what is ranked by."""
-        return mean(self.values)
+        return statistics.mean(self.values)  # exact: of equal numbers it is that number
 
     @property
     def std(self) -> float | None:
         """The sample standard deviation (n - 1) over the replicates; None of one run."""
-        return deviation(self.values)
+        if len(self.values) < 2:
+            return None
+        middle, n = self.value, len(self.values)
+        return math.hypot(*(value - middle for value in self.values)) / math.sqrt(n - 1)
 
     @property
     def record(self) -> RunRecord:
@@ -67,24 +71,6 @@ class Ranked:
     def checkpoint(self) -> Path | None:
         """The saved model of the epoch that counts, else the best run's best that is kept."""
         return self.record.models.get(self.score.epoch) or self.record.checkpoint
-
-
-def mean(values: Sequence[float]) -> float:
-    """The mean of numbers; of equal ones that number exactly."""
-    if min(values) == max(values):
-        return values[0]
-    try:
-        return math.fsum(values) / len(values)
-    except OverflowError:
-        return math.fsum(value / len(values) for value in values)
-
-
-def deviation(values: Sequence[float]) -> float | None:
-    """The sample standard deviation (n - 1); None of one number."""
-    if len(values) < 2:
-        return None
-    middle = mean(values)
-    return math.hypot(*(value - middle for value in values)) / math.sqrt(len(values) - 1)
 
 
 def score(record: RunRecord, metric: Metric) -> Score | None:

@@ -43,13 +43,17 @@ class Problems:
         self, key: KeyPath, text: str, column: int, message: str, mend: str = ""
     ) -> None:
         """Complain about one place inside the text that stands at ``key``."""
-        place, exact = self._place(key, False)
-        start = self.document.line(place[0]).find(text, place[1] - 1) if exact else -1
-        if start < 0 or self._is_option(key):
+        place = self._inside(key, text, column)
+        if place is None or self._is_option(key):
             self.add(key, message, mend)
-            return
-        place = (place[0], start + column + 1)
-        self._note(self.document.problem(place, message, key, mend))
+        else:
+            self._note(self.document.problem(place, message, key, mend))
+
+    def _inside(self, key: KeyPath, text: str, column: int) -> tuple[int, int] | None:
+        """The place of a column of the text at ``key``; None if the text does not stand there."""
+        (line, start), exact = self._place(key, False)
+        found = self.document.line(line).find(text, start - 1) if exact else -1
+        return (line, found + column + 1) if found >= 0 else None
 
     def _is_option(self, key: KeyPath) -> bool:
         """Whether it came from the command line: the file has no place for it."""
@@ -120,9 +124,8 @@ class Problems:
 
     def warn_inside(self, key: KeyPath, text: str, column: int, message: str) -> None:
         """Note something about one place inside the text that stands at ``key``."""
-        (line, start), exact = self._place(key, False)
-        found = self.document.line(line).find(text, start - 1) if exact else -1
-        place = f"{line}:{found + column + 1}" if found >= 0 else f"{line}"
+        line, at = self._inside(key, text, column) or (self._place(key, False)[0][0], None)
+        place = f"{line}:{at}" if at else f"{line}"
         self.warnings.append(f"{self.document.name}:{place}: {key_text(key)}: {message}")
 
     def stop_on_problems(self) -> None:

@@ -273,7 +273,7 @@ def _categorical(
     if abs(total - 1) > 1e-5:
         mend = "at least one must be above 0"
         if total > 0:
-            shares = ", ".join(f"{weight / total:.6g}" for weight in weights)
+            shares = ", ".join(repr(weight / total) for weight in weights)
             mend = f"in these proportions they would be [{shares}]"
         problems.add(at, f"expected probabilities that sum to 1, found a sum of {total:.6g}", mend)
         return None
