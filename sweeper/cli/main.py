@@ -28,7 +28,7 @@ COMMANDS = {
     "init": ("sweeper.cli.authoring", "Write a sweep file and a train module to start from."),
     "schema": ("sweeper.cli.authoring", "Print the sweep file's JSON Schema, for editors."),
     "convert": ("sweeper.cli.authoring", "Print a sweep file in Weights & Biases' form."),
-    "completion": ("sweeper.cli.completion", "Print the completion script for your shell."),
+    "completion": ("sweeper.cli.authoring", "Print the completion script for your shell."),
 }
 """Command -> the module that defines it under the same name, and its line in the help.
 

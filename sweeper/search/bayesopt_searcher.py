@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from .unit_cube import clip_to_unit
+from .searcher import clip_to_unit
 
 RANDOM_FIRST = 10  # points before its model: what Ray Tune's wrapper does too
 

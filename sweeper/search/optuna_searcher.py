@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from .unit_cube import clip_to_unit
+from .searcher import clip_to_unit
 
 
 class OptunaSearcher:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .ray_libraries import LIBRARIES, Config
-from .unit_cube import clip_to_unit
+from .searcher import clip_to_unit
 
 
 @dataclass

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+_MARGIN = 2.0**-53
+
 
 class Searcher(Protocol):
     """Chooses points of the unit cube, one number in (0, 1) per axis of the search space.
@@ -24,3 +26,8 @@ class Searcher(Protocol):
 
     def tell(self, key: str, value: float | None) -> None:
         """What the point gave, a finite number; None if it will never give a value."""
+
+
+def clip_to_unit(number: float) -> float:
+    """``number`` moved into the open interval (0, 1)."""
+    return min(max(float(number), _MARGIN), 1 - _MARGIN)

@@ -1,4 +1,4 @@
-"""Lists of values, made when asked for however long they are, and one of them by probability."""
+"""Lists of values, made when asked for however long, one of them by probability, a random order."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from typing import Any
 from .canonical import value_key
 
 _LONG = 10**300  # indices beyond are multiplied as integers
+_ROUNDS = 4
+_MASK = (1 << 64) - 1
 _MANY = 2**53  # beyond, a float in (0, 1) cannot name each of so many values
 
 
@@ -101,3 +103,33 @@ def _far_place(u: float, count: int) -> int:
     shift = count.bit_length()
     more = int.from_bytes(rest, "big") * (1 << shift) >> 512
     return ((leading << shift) + more) * count >> (53 + shift)
+
+
+class Permutation:
+    """A seeded permutation of ``range(count)`` that needs no list, so ``count`` may be any number.
+
+    A Feistel network, walked until it lands inside.
+    """
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.count = count
+        self._half = max(1, ((max(count - 1, 1)).bit_length() + 1) // 2)
+        self._low = (1 << self._half) - 1
+        digest = hashlib.sha512(f"shuffle {seed}".encode()).digest()
+        self._keys = [int.from_bytes(digest[i * 8 : i * 8 + 8], "big") | 1 for i in range(_ROUNDS)]
+
+    def __getitem__(self, index: int) -> int:
+        if not 0 <= index < self.count:
+            raise IndexError(index)
+        while True:
+            index = self._mix(index)
+            if index < self.count:
+                return index
+
+    def _mix(self, index: int) -> int:
+        left, right = index >> self._half, index & self._low
+        for key in self._keys:
+            mixed = (right + key) * 0x9E3779B97F4A7C15 & _MASK
+            mixed = (mixed ^ mixed >> 32) * 0xD6E8FEB86659FD93 & _MASK
+            left, right = right, left ^ (mixed ^ mixed >> 32) & self._low
+        return left << self._half | right
