@@ -33,8 +33,11 @@ class ParameterNames:
                 self._first[name] = value
                 if self._count:
                     self._varying[name] = None
-            elif name not in self._varying and not _same(self._first[name], value):
-                self._varying[name] = None
+            elif name not in self._varying:
+                first = self._first[name]
+                # 1, 1.0 and True are equal to Python, and different trials to us.
+                if type(first) is not type(value) or first != value:
+                    self._varying[name] = None
         for name in self._first.keys() - flat.keys():
             self._varying[name] = None
         self._count += 1
@@ -48,11 +51,6 @@ class ParameterNames:
     def varying(self) -> list[str]:
         """The names that differ between dicts, or that only some of them have."""
         return [name for name in self._first if name in self._varying]
-
-
-def _same(left: Any, right: Any) -> bool:
-    # 1, 1.0 and True are equal to Python, and different trials to us.
-    return type(left) is type(right) and bool(left == right)
 
 
 def short_names(names: Iterable[str]) -> dict[str, str]:
