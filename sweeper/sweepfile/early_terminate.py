@@ -122,8 +122,8 @@ def parse_early_terminate(problems: Problems, raw: Any) -> EarlyTerminate | None
     given = read_mapping(problems, raw, key, TYPES[kind]) or {}
     if len(problems.found) > before:
         return None
-    values = {name: given.get(name, field.default) for name, field in TYPES[kind].items()}
-    del values["type"]
+    values = {name: field.default for name, field in TYPES[kind].items() if name != "type"}
+    values |= {name: given[name] for name in values if given.get(name) is not None}
     has_bands = values.get("min_iter") or (values.get("max_iter") and values.get("s"))
     if kind == "hyperband" and not has_bands:
         problems.add(
