@@ -71,16 +71,6 @@ class Problems:
         """Whether the parameter with this dotted name, or a group around it, could not be read."""
         return any(name == one or name.startswith(f"{one}.") for one in self.broken)
 
-    def holds(self, key: KeyPath, value: Any) -> bool:
-        """Whether the file has ``value`` at ``key``."""
-        found = self.document.data
-        for part in key:
-            try:
-                found = found[part]
-            except (KeyError, IndexError, TypeError):
-                return False
-        return bool(found == value)
-
     def _place(self, key: KeyPath, on_key: bool) -> tuple[tuple[int, int], bool]:
         for length in range(len(key), -1, -1):
             if found := self.document.place_of(key[:length]):
