@@ -1,4 +1,4 @@
-"""The commands that write a sweep file or help to: schema, init, convert."""
+"""The commands that write a sweep file or help to: schema, init, convert, completion."""
 
 from __future__ import annotations
 
@@ -111,3 +111,22 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the script that makes SHELL complete commands, options and paths.
+
+    \b
+    bash:  echo 'eval "$(sweeper completion bash)"' >> ~/.bashrc
+    zsh:   echo 'eval "$(sweeper completion zsh)"' >> ~/.zshrc
+    fish:  sweeper completion fish > ~/.config/fish/completions/sweeper.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    from .main import cli
+
+    found = get_completion_class(shell)
+    assert found is not None
+    click.echo(found(cli, {}, "sweeper", "_SWEEPER_COMPLETE").source())

@@ -5,8 +5,6 @@ The user's program is imported in a process of its own.
 
 from __future__ import annotations
 
-import contextlib
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -85,7 +83,7 @@ def _check(
     corner_seconds: float,
     **given: Any,
 ) -> int:
-    from sweeper.sweepfile import check_early_terminate, program_warnings
+    from sweeper.sweepfile import check_early_terminate
 
     sweep = options.load(spec, **given)
     found = _found(sweep)
@@ -96,7 +94,6 @@ def _check(
     else:
         with _checked_program(sweep) as program:
             found["program"] = _program(sweep, program)
-            found["warnings"] += program_warnings(sweep)
             _show(sweep.title, found, as_json)
             if corners:
                 tried = list(_corners(sweep, program, corner_seconds, as_json))
@@ -153,25 +150,9 @@ def _found(sweep: Sweep) -> dict[str, Any]:
         "size": sweep.size(),
         "points": sweep.points(),
         "metric": metric and {"name": metric.name, "goal": metric.goal},
-        "warnings": [*sweep.warnings, *_of_wandb(sweep)],
+        "warnings": list(sweep.warnings),
         "program": None,
     }
-
-
-def _of_wandb(sweep: Sweep) -> Iterator[str]:
-    """What somebody who comes from W&B would not expect."""
-    from sweeper.sweepfile import program_file, program_mode
-
-    file = program_file(sweep)
-    if sweep.metric is None or "mode" in sweep.document["metric"] or file is None:
-        return
-    with contextlib.suppress(OSError):
-        imported = re.search(rb"^\s*(import|from)\b[^#\n]*\bwandb\b", file.read_bytes(), re.M)
-        if imported and program_mode(sweep) == "script":
-            yield (
-                "metric: a run counts with its best epoch, in W&B with its last: "
-                "`mode: last` does as W&B"
-            )
 
 
 def _program(sweep: Sweep, program: ProgramCheck) -> str:

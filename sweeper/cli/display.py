@@ -101,10 +101,8 @@ class LaunchProgress:
         """Whether `best` would now name the trial: of equal values it is the first trial's."""
         if not math.isfinite(value) or self.repeated:
             return False
-        if self.best is None or value == self.best[1]:
-            return self.best is None or trial <= self.best[0]
-        bigger = self.metric is not None and self.metric.goal == "maximize"
-        return value > self.best[1] if bigger else value < self.best[1]
+        sign = -1 if self.metric is not None and self.metric.goal == "maximize" else 1
+        return self.best is None or (sign * value, trial) <= (sign * self.best[1], self.best[0])
 
 
 class PlainDisplay(LaunchProgress):

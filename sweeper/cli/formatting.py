@@ -5,10 +5,11 @@ Only what a person reads is rounded; JSON, CSV and YAML give numbers in full.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -19,14 +20,13 @@ LOOK_AHEAD = 200  # rows that decide how wide a table's columns are
 PARAM_COLUMNS = 6  # parameters that vary, shown in a table
 EMPTY = "-"
 _OBEYED = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-_SCALARS = frozenset((int, float, str, bool, type(None)))
 
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: its title, and what a row says in it."""
+    """A column: its title, and what a row says in it, a parameter as ``params.<name>``."""
 
     title: str
     get: Callable[[Row], Any]
@@ -37,29 +37,10 @@ def column(key: str, title: str | None = None) -> Column:
     return Column(title or key, lambda row: row.get(key))
 
 
-def param_column(name: str, title: str) -> Column:
-    """The column of the parameter with this dotted ``name``."""
-    parts = name.split(".")
-
-    def get(row: Row) -> Any:
-        params = value = row.get("params") or {}
-        if len(parts) > 1 and name in params:
-            return flatten(params).get(name)
-        for part in parts:
-            if type(value) is not dict or part not in value:  # a name may hold dots
-                return flatten(params).get(name)
-            value = value[part]
-        if type(value) in _SCALARS:
-            return value
-        return None if value and isinstance(value, Mapping) else value
-
-    return Column(title, get)
-
-
 def param_columns(names: ParameterNames) -> list[Column]:
     """Table columns for the first parameters that vary."""
     short = short_names(names.all)
-    return [param_column(name, short[name]) for name in names.varying[:PARAM_COLUMNS]]
+    return [column(f"params.{name}", short[name]) for name in names.varying[:PARAM_COLUMNS]]
 
 
 def _directory(row: Row) -> str | None:
@@ -113,150 +94,88 @@ def show_bytes(count: float) -> str:
     return f"{count:,.1f} TB"
 
 
-class Writer:
-    """Prints a head and rows in one format; use it as a context manager.
-
-    ``head``: what JSON and YAML say before the rows, which stand under ``key``; ``tail``: what they
-    say after them, if it is set before the end.
-    ``columns``: of a table. ``fields``: the row's own columns of a CSV file, before one column
-    ``params.<name>`` for each of ``params``.
-    """
-
-    def __init__(self, head: Row, key: str = "trials", stream: TextIO | None = None) -> None:
-        self.head = head
-        self.key = key
-        self.stream = stream or sys.stdout
-        self.count = 0
-        self.tail: Row = {}
-
-    def __enter__(self) -> Writer:
-        self.begin()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self.end()
-
-    def begin(self) -> None:
-        """Print what comes before the rows."""
-
-    def add(self, row: Row) -> None:
-        """Print a row."""
-        self.count += 1
-
-    def end(self) -> None:
-        """Print what comes after the rows."""
-
-
-class JsonWriter(Writer):
-    """One object; each row on a line of its own. Numbers that are not finite become null."""
-
-    def begin(self) -> None:
-        head = "".join(f"{json.dumps(k)}: {json_text(v)}, " for k, v in self.head.items())
-        self.stream.write(f"{{{head}{json.dumps(self.key)}: [")
-
-    def add(self, row: Row) -> None:
-        self.stream.write(f"{',' if self.count else ''}\n  {json_text(row)}")
-        super().add(row)
-
-    def end(self) -> None:
-        tail = "".join(f", {json.dumps(k)}: {json_text(v)}" for k, v in self.tail.items())
-        self.stream.write(f"\n]{tail}}}\n" if self.count else f"]{tail}}}\n")
-
-
-class YamlWriter(Writer):
-    """One mapping; the rows are a list under ``key``."""
-
-    def begin(self) -> None:
-        if self.head:
-            self.stream.write(_yaml(dict(self.head)))
-
-    def add(self, row: Row) -> None:
-        if not self.count:
-            self.stream.write(f"{self.key}:\n")
-        self.stream.write(_yaml([dict(row)]))
-        super().add(row)
-
-    def end(self) -> None:
-        if not self.count:
-            self.stream.write(f"{self.key}: []\n")
-        if self.tail:
-            self.stream.write(_yaml(dict(self.tail)))
-
-
-class CsvWriter(Writer):
-    """A header and one line per row; the head is left out."""
-
-    def __init__(self, fields: Sequence[str], params: Sequence[str], **rest: Any) -> None:
-        super().__init__(**rest)
-        self.fields, self.params = fields, params
-
-    def begin(self) -> None:
-        names = [*self.fields, *(f"params.{name}" for name in self.params)]
-        self.stream.write(csv_line(names))
-
-    def add(self, row: Row) -> None:
-        params = flatten(row.get("params") or {})
-        cells = [row.get(key) for key in self.fields] + [params.get(name) for name in self.params]
-        self.stream.write(csv_line(cells))
-        super().add(row)
-
-
-class TableWriter(Writer):
-    """Aligned text; the first rows decide the widths, the rest is printed as it comes."""
-
-    def __init__(self, columns: Sequence[Column], **rest: Any) -> None:
-        super().__init__(**rest)
-        self.columns = columns
-        self._waiting: list[list[Any]] | None = []
-        self._form = ""
-
-    def add(self, row: Row) -> None:
-        cells = [column.get(row) for column in self.columns]
-        if self._waiting is None:
-            self._line([show(cell) for cell in cells])
-        else:
-            self._waiting.append(cells)
-            if len(self._waiting) >= LOOK_AHEAD:
-                self._release()
-        super().add(row)
-
-    def end(self) -> None:
-        if self._waiting:
-            self._release()
-
-    def _release(self) -> None:
-        rows, self._waiting = self._waiting or [], None
-        titles = [show(column.title) for column in self.columns]
-        texts = [[show(cell) for cell in cells] for cells in rows]
-        widths = [max(map(len, cells)) for cells in zip(titles, *texts, strict=True)]
-        right = [all(map(_is_number, cells)) for cells in zip(*rows, strict=True)]
-        signs = ["" if is_right else "-" for is_right in right]
-        self._form = "  ".join(f"%{sign}{w}s" for sign, w in zip(signs, widths, strict=True))
-        self._line(titles)
-        for cells in texts:
-            self._line(cells)
-
-    def _line(self, cells: Sequence[str]) -> None:
-        self.stream.write((self._form % tuple(cells)).rstrip() + "\n")
-
-
-def writer(
+def print_rows(
     format_: str,
+    rows: Iterable[Row],
     head: Row,
     columns: Sequence[Column],
     fields: Sequence[str],
     params: Sequence[str] = (),
-    **rest: Any,
-) -> Writer:
-    """The writer for ``format_``: table, json, csv or yaml; see :class:`Writer`."""
+    *,
+    key: str = "trials",
+    tail: Row | None = None,
+    stream: TextIO | None = None,
+) -> None:
+    """Print ``rows`` as they come, in one format: table, json, csv or yaml.
+
+    ``head``: what JSON and YAML say before the rows, which stand under ``key``; ``tail``: what they
+    say after them, which may be filled as the rows are made. ``columns``: of a table. ``fields``:
+    the row's own columns of a CSV file, before one column ``params.<name>`` for each of ``params``.
+    """
+    tail = {} if tail is None else tail
     if format_ == "json":
-        return JsonWriter(head, **rest)
-    if format_ == "yaml":
-        return YamlWriter(head, **rest)
-    if format_ == "csv":
-        return CsvWriter(fields, params, head=head, **rest)
-    return TableWriter(columns, head=head, **rest)
+        texts = _as_json(rows, head, key, tail)
+    elif format_ == "yaml":
+        texts = _as_yaml(rows, head, key, tail)
+    elif format_ == "csv":
+        titles = [*fields, *(f"params.{name}" for name in params)]
+        texts = map(csv_line, _cells(rows, titles, [column(title) for title in titles]))
+    else:
+        texts = _as_table(_cells(rows, [c.title for c in columns], columns))
+    for text in texts:
+        (stream or sys.stdout).write(text)
+
+
+def _as_json(rows: Iterable[Row], head: Row, key: str, tail: Row) -> Iterator[str]:
+    """One object; each row on a line of its own. Numbers that are not finite become null."""
+    yield "{" + "".join(f"{json.dumps(k)}: {json_text(v)}, " for k, v in head.items())
+    yield f"{json.dumps(key)}: ["
+    before, after = "", ""
+    for row in rows:
+        yield f"{before}\n  {json_text(row)}"
+        before, after = ",", "\n"
+    yield f"{after}]" + "".join(f", {json.dumps(k)}: {json_text(v)}" for k, v in tail.items())
+    yield "}\n"
+
+
+def _as_yaml(rows: Iterable[Row], head: Row, key: str, tail: Row) -> Iterator[str]:
+    """One mapping; the rows are a list under ``key``."""
+    if head:
+        yield _yaml(head)
+    title = f"{key}:\n"
+    for row in rows:
+        yield title + _yaml([row])
+        title = ""
+    if title:
+        yield f"{key}: []\n"
+    if tail:
+        yield _yaml(tail)
+
+
+def _cells(
+    rows: Iterable[Row], titles: Sequence[str], columns: Sequence[Column]
+) -> Iterator[list[Any]]:
+    """The titles, then what each row says in the columns."""
+    yield list(titles)
+    for row in rows:
+        flat = {**row, **flatten({"params": row.get("params") or {}})}
+        yield [column.get(flat) for column in columns]
+
+
+def _as_table(lines: Iterator[list[Any]]) -> Iterator[str]:
+    """Aligned text; the first rows decide the widths, the rest is printed as it comes."""
+    titles = next(lines)
+    first = list(itertools.islice(lines, LOOK_AHEAD))
+    texts = [[show(cell) for cell in cells] for cells in (titles, *first)]
+    widths = [max(map(len, cells)) for cells in zip(*texts, strict=True)]
+    signs = ["" if all(map(_is_number, cells)) else "-" for cells in zip(*first, strict=True)]
+    if not first:
+        return
+    form = "  ".join(f"%{sign}{width}s" for sign, width in zip(signs, widths, strict=True))
+    for cells in texts:
+        yield (form % tuple(cells)).rstrip() + "\n"
+    for line in lines:
+        yield (form % tuple(map(show, line))).rstrip() + "\n"
 
 
 def _is_number(value: Any) -> bool:
@@ -269,10 +188,10 @@ def json_text(value: Any, indent: int | None = None) -> str:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
     except (TypeError, ValueError):  # a number that is not finite, a mapping that is no dict
         text = json.dumps(plain_json(value), ensure_ascii=False, allow_nan=False, indent=indent)
-    return text if text.isascii() and "\x7f" not in text else _OBEYED.sub(_as_json, text)
+    return text if text.isascii() and "\x7f" not in text else _OBEYED.sub(_escaped, text)
 
 
-def _as_json(match: re.Match[str]) -> str:
+def _escaped(match: re.Match[str]) -> str:
     return f"\\u{ord(match[0]):04x}"
 
 

@@ -78,7 +78,7 @@ def launch(**given: Any) -> int:
 
 def _launch(given: dict[str, Any], signals: LaunchSignals | None) -> int:
     """Plan and, given ``signals``, run."""
-    from sweeper.sweepfile import check_launchable, check_program, program_warnings
+    from sweeper.sweepfile import check_launchable, check_program
 
     sweep = options.load(given["spec"], **given)
     tree = Tree(sweep.base_dir)
@@ -92,7 +92,7 @@ def _launch(given: dict[str, Any], signals: LaunchSignals | None) -> int:
     check_launchable(sweep)
     check_program(sweep)
     say = messages.say_nothing if given["quiet"] else messages.say
-    for warning in (*sweep.warnings, *program_warnings(sweep)):
+    for warning in sweep.warnings:
         say(f"sweeper: {warning}")
     size = sweep.size()
     endless = size is None and not sweep.adaptive

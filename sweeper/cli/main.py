@@ -12,7 +12,7 @@ import click
 
 from sweeper import __version__
 from sweeper.errors import SweeperError, UsageError
-from sweeper.wording import printable
+from sweeper.wording import nearest, printable
 
 from .messages import nobody_reads, say
 from .options import GlobalOptions, verbose_option
@@ -28,7 +28,7 @@ COMMANDS = {
     "init": ("sweeper.cli.authoring", "Write a sweep file and a train module to start from."),
     "schema": ("sweeper.cli.authoring", "Print the sweep file's JSON Schema, for editors."),
     "convert": ("sweeper.cli.authoring", "Print a sweep file in Weights & Biases' form."),
-    "completion": ("sweeper.cli.completion", "Print the completion script for your shell."),
+    "completion": ("sweeper.cli.authoring", "Print the completion script for your shell."),
 }
 """Command -> the module that defines it under the same name, and its line in the help.
 
@@ -82,9 +82,7 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            import difflib
-
-            near = difflib.get_close_matches(args[0], COMMANDS, 1)
+            near = nearest(args[0], COMMANDS)
             mend = f"did you mean {near[0]!r}?" if near else f"found none of {', '.join(COMMANDS)}"
             raise click.UsageError(f"no such command {args[0]!r}: {mend}", ctx)
         return super().resolve_command(ctx, args)
@@ -122,27 +120,18 @@ def main(args: Sequence[str] | None = None) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return 130
-    except SweeperError as error:
-        if settings.verbose:
-            _show_traceback()
-        say(f"sweeper: {error}")
-        return error.exit_code
     except (BrokenPipeError, _ReaderGone):
         nobody_reads()
         return 0
-    except OSError as error:
-        if settings.verbose:
-            _show_traceback()
-        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        say(f"sweeper: {what}")
-        return 1
     except Exception as error:
         if settings.verbose:
-            _show_traceback()
-        say(f"sweeper: unexpected {type(error).__name__}: {error}")
-        if not settings.verbose:
+            import traceback
+
+            traceback.print_exc()
+        say(f"sweeper: {_in_words(error)}")
+        if not isinstance(error, (SweeperError, OSError)) and not settings.verbose:
             say("sweeper: this is a bug; -v shows where it happened")
-        return 1
+        return error.exit_code if isinstance(error, SweeperError) else 1
     return result if isinstance(result, int) else 0
 
 
@@ -154,10 +143,12 @@ def _check_directory() -> None:
         raise UsageError(f"{what}: cd to one that is there") from None
 
 
-def _show_traceback() -> None:
-    import traceback
-
-    traceback.print_exc()
+def _in_words(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, (SweeperError, OSError)):
+        return str(error)
+    return f"unexpected {type(error).__name__}: {error}"
 
 
 def _log_to_stderr(verbose: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +94,9 @@ def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "ta
     counts: Counter[str] = Counter()
     made_by_others, older, unreadable = [], [], []
     estimator, limit = Estimator(sweep), _shown_limit(sweep)
-    with formatting.writer(format_, head, columns, PLAN_FIELDS, names.all) as writer:
+    tail: dict[str, Any] = {}
+
+    def rows() -> Iterator[dict[str, Any]]:
         for item in itertools.islice(planned, limit):
             counts[item.state] += 1
             if item.state == "other":
@@ -104,10 +106,12 @@ def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "ta
             elif item.changed and item.run is not None:
                 older.append((item.trial.index, item.run))
             estimator.add(item)
-            writer.add(plan_row(item, with_seed=format_ != "table"))
+            yield plan_row(item, with_seed=format_ != "table")
         left = estimator.estimate()
-        cost = left and {"seconds": round(left.seconds, 3), "bytes": left.bytes}
-        writer.tail = {"estimate": cost}
+        tail["estimate"] = left and {"seconds": round(left.seconds, 3), "bytes": left.bytes}
+
+    formatting.print_rows(format_, rows(), head, columns, PLAN_FIELDS, names.all, tail=tail)
+    left = estimator.estimate()
     words = ", ".join(f"{number} {state}" for state, number in counts.items()) or "none"
     say(f"{sweep.title}: {counted(counts.total(), 'trial')}: {words}; in {sweep.base_dir}")
     if elsewhere := runs_elsewhere(sweep):

@@ -57,11 +57,7 @@ def status(target: Path, format_: str, **given: Any) -> None:
     if format_ == "table":
         many = counted(sum(counts.values()), "trial")
         tell(f"{index.title}: {many}: {index.counts_in_words()}")
-        if not rows:
-            return
-    with formatting.writer(format_, head, columns, STATUS_FIELDS, names.all) as writer:
-        for row in rows:
-            writer.add(row)
+    formatting.print_rows(format_, rows, head, columns, STATUS_FIELDS, names.all)
     if format_ == "table":
         for row in rows:
             if row["log"] or row["error"]:
@@ -128,9 +124,7 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
     columns += [formatting.column("status"), *formatting.param_columns(names)]
     columns.append(formatting.DIRECTORY)
     head = {"sweep": index.name, "metric": metric.name, "goal": metric.goal}
-    with formatting.writer(format_, head, columns, fields, names.all) as writer:
-        for row in rows:
-            writer.add(row)
+    formatting.print_rows(format_, rows, head, columns, fields, names.all)
     if format_ == "table" and rows:
         _print_best(rows[0], metric.name)
         if note := wandb_differs(index, metric):

@@ -124,10 +124,8 @@ def diff(
         lines = list(text_difference(text_of(one), text_of(other)))
     fields = ("name", "left", "right")
     columns = [formatting.column(key) for key in fields]
-    with formatting.writer(format_, head, columns, fields, key="differences") as writer:
-        for row in rows:
-            writer.add(row)
-        writer.tail = {"text": lines}
+    tail = {"text": lines}
+    formatting.print_rows(format_, rows, head, columns, fields, key="differences", tail=tail)
     if format_ == "table":
         for line in lines:
             tell(line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ def _exceptions_logged(hook: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
+@dataclass(eq=False)
 class LaunchCallback(tune.Callback):  # type: ignore[misc]
     """Tells the stop conditions, the searcher and the listener what becomes of each trial.
 
@@ -52,31 +54,19 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
     launch's, of the sweep: once that is gone it touches no run any more, and raises.
     """
 
-    def __init__(
-        self,
-        searcher: TuneSearcher,
-        conditions: StopConditions,
-        faults: Faults,
-        disk: DiskUsage,
-        listener: Listener,
-        tree: Tree,
-        score: Callable[[RunRecord], float | None],
-        adaptive: AdaptivePlan | None,
-        ray_log: str,
-        lease: Lease,
-    ) -> None:
-        self.lease = lease
-        self._searcher = searcher
-        self._conditions = conditions
-        self._faults = faults
-        self._disk = disk
-        self._listener = listener
-        self._tree = tree
-        self._score = score
-        self._adaptive = adaptive
-        self._ray_log = ray_log
-        self._warned = False  # that the metric is missing: once is enough
-        self._silent: list[dict[str, Any]] = []  # ended without the metric, which no run has yet
+    searcher: TuneSearcher
+    conditions: StopConditions
+    faults: Faults
+    disk: DiskUsage
+    listener: Listener
+    tree: Tree
+    score: Callable[[RunRecord], float | None]
+    adaptive: AdaptivePlan | None
+    ray_log: str
+    lease: Lease
+    # Ended without the metric, which no run has yet.
+    silent: list[dict[str, Any]] = field(default_factory=list, init=False)
+    warned: bool = field(default=False, init=False)  # that the metric is missing: once is enough
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its callbacks for a restore that we never do
@@ -87,22 +77,22 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
 
     @_exceptions_logged
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        self._listener.trial_started(self._index(trial))
+        self.listener.trial_started(self._index(trial))
 
     @_exceptions_logged
     def on_trial_result(
         self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        if "missing" in result and not result.get("done") and not self._warned:
-            self._warned = True
+        if "missing" in result and not result.get("done") and not self.warned:
+            self.warned = True
             if not self._known_metric():
-                self._listener.warn(self._conditions.metric_missing(result))
+                self.listener.warn(self.conditions.metric_missing(result))
         if "epoch" in result:
             value = result.get("metric")
             if value is not None:
                 self._fail_silent()
-            self._conditions.reported(value)
-            self._listener.trial_reported(
+            self.conditions.reported(value)
+            self.listener.trial_reported(
                 self._index(trial), result["epoch"], value, result.get("run", "")
             )
 
@@ -111,53 +101,53 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
         result = trial.last_result or {}
         end = result.get("end", "stopped")
         if end == "unfit":
-            self._again(trial, self._faults.unfit(result))
+            self._again(trial, self.faults.unfit(result))
             return
         if "run" in result:
             run = Path(result["path"])
             if end == "no-metric":
                 end = "failed"
-                self._silent.append(result)
+                self.silent.append(result)
                 known = self._fail_silent()
-                message = self._conditions.no_metric([result], known)
+                message = self.conditions.no_metric([result], known)
                 result["error"] = f"NoMetric: {message}"
-                if not known and self._conditions.is_slip(result):
-                    self._conditions.slip = message
+                if not known and self.conditions.is_slip(result):
+                    self.conditions.slip = message
             if end == "stopped":
                 self._close_stopped(run)
-            self._disk.ended(run)
-            self._conditions.wind_down(self._disk.spent)
+            self.disk.ended(run)
+            self.conditions.wind_down(self.disk.spent)
             value = self._tell_value(self._index(trial), RunRecord.at(run))
         else:
             value = self._tell_value(self._index(trial), None)
-        self._conditions.ended(end, result)
-        self._faults.ended(end, result)
-        self._listener.trial_ended(self._index(trial), end, result, value)
+        self.conditions.ended(end, result)
+        self.faults.ended(end, result)
+        self.listener.trial_ended(self._index(trial), end, result, value)
 
     @_exceptions_logged
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         index = self._index(trial)
-        reason = in_words(Path(trial.error_file).read_text(errors="replace"), self._ray_log)
-        error = self._faults.lost(index, reason)
+        reason = in_words(Path(trial.error_file).read_text(errors="replace"), self.ray_log)
+        error = self.faults.lost(index, reason)
         if error is None:
             self._again(trial, f"trial {index} goes again: {reason}")
             return
         self._tell_value(index, None)
-        self._listener.trial_ended(index, "lost", {"error": error}, None)
+        self.listener.trial_ended(index, "lost", {"error": error}, None)
 
     def _close_stopped(self, run: Path) -> None:
         """Our lease takes the run from the child, should it still train."""
-        why = f"stopped early by {self._conditions.stopped_by}"
+        why = f"stopped early by {self.conditions.stopped_by}"
         try:
             close_run(run, "stopped", by="driver", why=why)
         except TreeError as error:  # its entry in the tree tells, and it goes on at the next launch
-            self._listener.warn(str(error))
+            self.listener.warn(str(error))
 
     def _again(self, trial: Any, why: str | None) -> None:
-        self._searcher.give_again(trial.trial_id)
-        self._listener.trial_lost(self._index(trial))
+        self.searcher.give_again(trial.trial_id)
+        self.listener.trial_lost(self._index(trial))
         if why is not None:
-            self._listener.warn(why)
+            self.listener.warn(why)
 
     @_exceptions_logged
     def all_ended(self) -> None:
@@ -165,41 +155,41 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
 
         The runs are then left as they are, for a launch that asks for what they have reported.
         """
-        conditions = self._conditions
+        conditions = self.conditions
         early = conditions.reason is not None and conditions.slip is None
         if not self._fail_silent(even_if_unknown=early):
-            message = conditions.slip or conditions.no_metric(self._silent, known=False)
+            message = conditions.slip or conditions.no_metric(self.silent, known=False)
             conditions.fatal = conditions.fatal or message
 
     def _fail_silent(self, *, even_if_unknown: bool = False) -> bool:
         """Once a run has the metric those trials have failed that ended without it."""
-        known = bool(self._silent) and self._known_metric()
+        known = bool(self.silent) and self._known_metric()
         if known or even_if_unknown:
-            self._conditions.slip = None
-            for result in self._silent:
-                message = self._conditions.no_metric([result], known)
+            self.conditions.slip = None
+            for result in self.silent:
+                message = self.conditions.no_metric([result], known)
                 error = {"type": "NoMetric", "message": message}
                 close_run(Path(result["path"]), "failed", error, by="driver")
-            self._silent.clear()
-        return not self._silent
+            self.silent.clear()
+        return not self.silent
 
     def _tell_value(self, trial: int, run: RunRecord | None) -> float | None:
         """The value of the trial, which has ended, once those who decide by it know."""
-        value = None if run is None or run.unreadable else self._score(run)
-        self._conditions.scored(trial, value)
-        if self._adaptive is not None:
-            self._adaptive.ended(trial, value)
+        value = None if run is None or run.unreadable else self.score(run)
+        self.conditions.scored(trial, value)
+        if self.adaptive is not None:
+            self.adaptive.ended(trial, value)
         return value
 
     def _known_metric(self) -> bool:
-        metric = self._conditions.metric
+        metric = self.conditions.metric
         return metric is not None and any(
             metric.name in row
-            for tree in (self._tree, self._tree.debug)
+            for tree in (self.tree, self.tree.debug)
             for record in tree.all_runs()
             if record.unreadable is None
             for row in record.rows
         )
 
     def _index(self, trial: Any) -> int:
-        return self._searcher.index(trial.trial_id)
+        return self.searcher.index(trial.trial_id)

@@ -1,8 +1,8 @@
-"""Tune's schedulers: adapters around a stopping rule or a population."""
+"""Tune's scheduler: an adapter around a stopping rule or a population."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,63 +14,56 @@ from sweeper.sweepfile import Sweep
 from sweeper.tree import RunRecord, Tree
 
 
-class _MetricScheduler(FIFOScheduler):  # type: ignore[misc]
-    """Asks :meth:`should_stop` at each report of the metric, unless the trial is done."""
+class MetricScheduler(FIFOScheduler):  # type: ignore[misc]
+    """Stops a trial where ``should_stop`` says so of its latest report of the metric."""
+
+    def __init__(self, should_stop: Callable[[dict[str, Any]], bool]) -> None:
+        super().__init__()
+        self._should_stop = should_stop
+        self._heard: dict[int, tuple[Any, Any]] = {}  # trial -> its latest report
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its scheduler for a restore that we never do
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        value, iteration = result.get("metric"), result.get("iteration")
-        if value is None or iteration is None or result.get("done"):
+        report = result.get("iteration"), result.get("metric")
+        # The same as before: a report without the metric.
+        if None in report or result.get("done") or self._heard.get(result["trial"]) == report:
             return str(TrialScheduler.CONTINUE)
-        stop = self.should_stop(result, iteration, value)
-        return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
-
-    def should_stop(self, result: dict[str, Any], iteration: int, value: float) -> bool:
-        """Is the trial that has just reported to be stopped?"""
-        raise NotImplementedError
+        self._heard[result["trial"]] = report
+        return str(TrialScheduler.STOP if self._should_stop(result) else TrialScheduler.CONTINUE)
 
 
-class StopByRule(_MetricScheduler):
+def stop_by_rule(rule: StoppingRule) -> MetricScheduler:
     """Stops a trial when the stopping rule says so."""
 
-    def __init__(self, rule: StoppingRule) -> None:
-        super().__init__()
-        self._rule = rule
-
-    def should_stop(self, result: dict[str, Any], iteration: int, value: float) -> bool:
+    def is_bad(result: dict[str, Any]) -> bool:
         run = f"{result['experiment']}/{result['run']}"
-        return self._rule.should_stop(run, iteration, value)
+        return rule.should_stop(run, result["iteration"], result["metric"])
+
+    return MetricScheduler(is_bad)
 
 
-class ReplaceByChild(_MetricScheduler):
+def replace_by_child(population: Population) -> MetricScheduler:
     """Stops a trial when the population has one to put in its place."""
 
-    def __init__(self, population: Population) -> None:
-        super().__init__()
-        self._population = population
-        self._heard: dict[int, int] = {}  # trial -> its latest iteration
-
-    def should_stop(self, result: dict[str, Any], iteration: int, value: float) -> bool:
-        trial = result["trial"]
-        if self._heard.get(trial) == iteration:  # a report without the metric
-            return False
-        self._heard[trial] = iteration
+    def is_replaced(result: dict[str, Any]) -> bool:
         run = RunRecord.at(Path(result["path"]))
-        return self._population.reported(trial, run, result["epoch"], value)
+        return population.reported(result["trial"], run, result["epoch"], result["metric"])
+
+    return MetricScheduler(is_replaced)
 
 
 def scheduler_for(sweep: Sweep, tree: Tree, adaptive: AdaptivePlan | None) -> TrialScheduler | None:
     """The scheduler of the sweep's ``early_terminate``, which knows the runs so far; or None."""
     if isinstance(adaptive, Population):
-        return ReplaceByChild(adaptive)
+        return replace_by_child(adaptive)
     rule = stopping_rule(sweep)
     if rule is None:
         return None
     for run, values in _earlier_values(sweep, tree):
         rule.learn(run, values)
-    return StopByRule(rule)
+    return stop_by_rule(rule)
 
 
 def _earlier_values(sweep: Sweep, tree: Tree) -> Iterator[tuple[str, list[float]]]:

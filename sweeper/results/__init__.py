@@ -5,7 +5,6 @@ Pure: everything here is a function of the files, on any machine, with neither R
 
 from .copying import copy_best
 from .differences import difference
-from .elsewhere import runs_elsewhere
 from .entry import Entry
 from .estimate import Estimate, Estimator
 from .find import find_entry, find_run
@@ -22,16 +21,17 @@ from .ranking import (
     check_metric,
     metric_of,
     metric_to_rank_by,
+    nothing_to_rank,
     rank,
     run_value,
     score,
     target_reached,
     wandb_differs,
+    without_number,
 )
 from .rows import best_row, csv_line, plain_json, plan_row, trial_row
 from .summary import write_summary
-from .target import load_target, open_index
-from .unranked import nothing_to_rank, without_number
+from .target import load_target, open_index, runs_elsewhere
 
 __all__ = [
     "Entry",

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from sweeper.space import leaves
 
-def flatten(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+
+def flatten(params: Mapping[str, Any]) -> dict[str, Any]:
     """``{"model": {"dense": 1}}`` as ``{"model.dense": 1}``; lists and empty dicts are leaves."""
-    flat: dict[str, Any] = {}
-    for key, value in params.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping) and value:
-            flat.update(flatten(value, f"{name}."))
-        else:
-            flat[name] = value
-    return flat
+    return {".".join(path): value for path, value in leaves(params)}
 
 
 class ParameterNames:
@@ -37,8 +33,11 @@ class ParameterNames:
                 self._first[name] = value
                 if self._count:
                     self._varying[name] = None
-            elif name not in self._varying and not _same(self._first[name], value):
-                self._varying[name] = None
+            elif name not in self._varying:
+                first = self._first[name]
+                # 1, 1.0 and True are equal to Python, and different trials to us.
+                if type(first) is not type(value) or first != value:
+                    self._varying[name] = None
         for name in self._first.keys() - flat.keys():
             self._varying[name] = None
         self._count += 1
@@ -54,19 +53,11 @@ class ParameterNames:
         return [name for name in self._first if name in self._varying]
 
 
-def _same(left: Any, right: Any) -> bool:
-    # 1, 1.0 and True are equal to Python, and different trials to us.
-    return type(left) is type(right) and bool(left == right)
-
-
 def short_names(names: Iterable[str]) -> dict[str, str]:
     """Each dotted name and the shortest end of it that no other name shares."""
-    names = list(names)
-    shared = Counter(end for name in names for end in _ends(name))
-    short: dict[str, str] = {}
-    for name in names:
-        short[name] = next((end for end in _ends(name) if shared[end] == 1), name)
-    return short
+    ends = {name: _ends(name) for name in names}
+    shared = Counter(itertools.chain(*ends.values()))
+    return {name: next((end for end in ends[name] if shared[end] == 1), name) for name in ends}
 
 
 def _ends(name: str) -> list[str]:

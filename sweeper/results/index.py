@@ -176,17 +176,16 @@ def _inexact_note(entries: Iterable[Entry]) -> str | None:
 def _planned_entry(item: PlannedTrial, sweep_name: str) -> Entry:
     """With what the run was given, if there is one: the file may say other than it trained with."""
     trial, run = item.trial, None if item.state == "other" else item.run
-    error = item.error or (None if run is None else _error(run))
     params = (run.params if run is not None else None) or trial.params
-    return Entry(
-        trial.index,
-        trial.replicate,
-        params,
-        item.experiment,
-        None if error else run,
-        sweep=sweep_name,
-        unreadable=error,
-    )
+    entry = Entry(trial.index, trial.replicate, params, item.experiment, run, sweep=sweep_name)
+    return _readable(entry, item.error)
+
+
+def _readable(entry: Entry, error: TreeError | None = None) -> Entry:
+    """The entry, without its run where that cannot be read."""
+    if error is None and entry.record is not None:
+        error = _error(entry.record)
+    return entry if error is None else replace(entry, record=None, unreadable=error)
 
 
 def _error(record: RunRecord) -> TreeError | None:
@@ -201,11 +200,9 @@ def _error(record: RunRecord) -> TreeError | None:
 
 def _told(records: Iterable[RunRecord]) -> tuple[list[RunRecord], list[RunRecord]]:
     """The runs of which one can tell whose they are, and the others."""
-    told: list[RunRecord] = []
-    hidden: list[RunRecord] = []
-    for record in records:
-        (told if record.unreadable is None else hidden).append(record)
-    return told, hidden
+    every = list(records)
+    hidden = [record for record in every if record.unreadable is not None]
+    return [record for record in every if record.unreadable is None], hidden
 
 
 def _hidden_note(hidden: Sequence[RunRecord]) -> str | None:
@@ -227,22 +224,9 @@ def index_directory(tree: Tree, name: str, sweep_name: str | None = None) -> Ind
     return Index(name, tree.base, entries, notes=notes, unreadable=unreadable)
 
 
-def _trial(record: RunRecord) -> int:
-    return -1 if record.trial is None else record.trial
-
-
 def _entry(record: RunRecord, listed: bool) -> Entry:
-    error = _error(record)
-    return Entry(
-        record.trial,
-        record.replicate,
-        record.params,
-        record.experiment,
-        None if error else record,
-        listed,
-        record.sweep,
-        error,
-    )
+    names = record.trial, record.replicate, record.params, record.experiment
+    return _readable(Entry(*names, record, listed, record.sweep))
 
 
 def _newest(records: Iterable[RunRecord], listed: bool = False) -> list[Entry]:
@@ -253,5 +237,5 @@ def _newest(records: Iterable[RunRecord], listed: bool = False) -> list[Entry]:
         before = chosen.get(key)
         if before is None or not is_good(before) or is_good(record):
             chosen[key] = record
-    ordered = sorted(chosen.values(), key=lambda r: (r.trial is None, _trial(r), r.experiment))
+    ordered = sorted(chosen.values(), key=lambda r: (r.trial is None, r.trial or 0, r.experiment))
     return [_entry(record, listed) for record in ordered]

@@ -84,7 +84,8 @@ def changes_since(record: RunRecord, today: Program | None = None) -> list[str]:
     if then is None:
         return []
     if today is not None and then.command != today.command:
-        lines.update(dict.fromkeys(_command_lines(then, "-") + _command_lines(today, "+")))
+        both = (("-", then.command), ("+", today.command))
+        lines |= {f"{sign}command: {' '.join(words)}": None for sign, words in both if words}
     for text in texts_of(record):
         if text is not None:
             lines.update(dict.fromkeys(text_difference(text, texts_now(then, text, today))))
@@ -94,10 +95,6 @@ def changes_since(record: RunRecord, today: Program | None = None) -> list[str]:
 def text_of(record: RunRecord) -> Texts:
     """The text that the run ran, as far as it is kept; of several attempts the last one's."""
     return next((text for text in texts_of(record) if text is not None), {})
-
-
-def _command_lines(program: Program, sign: str) -> list[str]:
-    return [f"{sign}command: {' '.join(program.command)}"] if program.command else []
 
 
 def text_difference(left: Texts, right: Texts) -> Iterator[str]:

@@ -6,6 +6,7 @@ Runs of the same parameters with different seeds (``repeats``) count by their me
 from __future__ import annotations
 
 import math
+import statistics
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from typing import Any, Literal
 from sweeper.errors import UsageError
 from sweeper.sweepfile import Metric
 from sweeper.tree import FAILED, RunRecord, mode_of, nearest_metric
+from sweeper.wording import counted
 
 from .entry import Entry
 from .index import Index
@@ -50,12 +52,15 @@ class Ranked:
     @property
     def value(self) -> float:
         """The mean over the replicates: what is ranked by."""
-        return mean(self.values)
+        return statistics.mean(self.values)  # exact: of equal numbers it is that number
 
     @property
     def std(self) -> float | None:
         """The sample standard deviation (n - 1) over the replicates; None of one run."""
-        return deviation(self.values)
+        if len(self.values) < 2:
+            return None
+        middle, n = self.value, len(self.values)
+        return math.hypot(*(value - middle for value in self.values)) / math.sqrt(n - 1)
 
     @property
     def record(self) -> RunRecord:
@@ -67,24 +72,6 @@ class Ranked:
     def checkpoint(self) -> Path | None:
         """The saved model of the epoch that counts, else the best run's best that is kept."""
         return self.record.models.get(self.score.epoch) or self.record.checkpoint
-
-
-def mean(values: Sequence[float]) -> float:
-    """The mean of numbers; of equal ones that number exactly."""
-    if min(values) == max(values):
-        return values[0]
-    try:
-        return math.fsum(values) / len(values)
-    except OverflowError:
-        return math.fsum(value / len(values) for value in values)
-
-
-def deviation(values: Sequence[float]) -> float | None:
-    """The sample standard deviation (n - 1); None of one number."""
-    if len(values) < 2:
-        return None
-    middle = mean(values)
-    return math.hypot(*(value - middle for value in values)) / math.sqrt(len(values) - 1)
 
 
 def score(record: RunRecord, metric: Metric) -> Score | None:
@@ -305,3 +292,32 @@ def target_reached(entries: Iterable[Entry], metric: Metric | None) -> bool:
 def group_of(entry: Entry) -> Hashable:
     """What the replicates of one parameter dict have in common."""
     return entry.sweep, entry.experiment, entry.params.get("debug") is True
+
+
+def without_number(index: Index, metric: Metric) -> list[Entry]:
+    """The entries whose runs recorded the metric, but no number: NaN or infinity alone."""
+    return [
+        entry
+        for entry in index.entries
+        if entry.record is not None
+        and score(entry.record, metric) is None
+        and any(metric.name in row for row in entry.record.rows)
+    ]
+
+
+def nothing_to_rank(index: Index, metric: Metric) -> str:
+    """Why no run is ranked, in words: whoever has a number and has not failed is."""
+    name = metric.name
+    empty = without_number(index, metric)
+    failed = [entry for entry in index.entries if entry.failed]
+    numbers = sum(e.record is not None and score(e.record, metric) is not None for e in failed)
+    silent = len(failed) - numbers - sum(entry.failed for entry in empty)
+    found = {
+        f"recorded a number for {name}, but failed": numbers,
+        f"recorded {name}, but NaN or infinity only": len(empty),
+        f"failed before recording {name}": silent,
+    }
+    why = "; ".join(f"{counted(number, 'run')} {what}" for what, number in found.items() if number)
+    if not why:
+        return f"no run has recorded {name} yet"
+    return f"nothing to rank: {why}{': see `sweeper status`' if failed else ''}"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import SweeperError, UsageError
 from sweeper.tree import Tree, files, program_of
-from sweeper.wording import nearest
+from sweeper.wording import counted, nearest
 
-from .elsewhere import runs_elsewhere
 from .index import Index, index_directory, index_sweep
 
 if TYPE_CHECKING:
@@ -147,3 +147,27 @@ def _stored(base: Path, home: Path) -> Index:
     index = index_directory(tree, home.name, home.name)
     index.notes.append(note)
     return index
+
+
+def runs_elsewhere(sweep: Sweep) -> str:
+    """Where the runs of ``sweep`` are if its tree has none, and how to use them; else empty.
+
+    Looked at is the same storage in the directories above the sweep file and the current one.
+    """
+    here = Path.cwd()
+    if not sweep.storage.is_relative_to(here):
+        return ""
+    places = [*(sweep.path.resolve().parents if sweep.path else ()), *here.parents]
+    storages = dict.fromkeys(place / sweep.storage.relative_to(here) for place in places)
+    others = [s for s in storages if s != sweep.storage and (s / sweep.name).is_dir()]
+    if not others or any(entry.record for entry in index_sweep(sweep).entries):
+        return ""
+    for storage in others:
+        base = storage / sweep.name
+        runs = [e for e in index_sweep(sweep, Tree(base)).entries if e.record is not None]
+        if runs:
+            done = sum(entry.succeeded for entry in runs)
+            found = f"{counted(len(runs), 'trial')} with runs ({done} finished) in {base}"
+            mend = f"to use them add --storage {shlex.quote(str(storage))}"
+            return f"{sweep.title}: no run in {sweep.base_dir}, but {found}: {mend}"
+    return ""

@@ -21,6 +21,7 @@ from .searcher import Searcher
 
 logger = logging.getLogger("sweeper.search")
 
+LARGEST = 1e100  # of values: beyond 1e154 a model that squares them overflows
 PATIENCE = 30  # points in a row that are no new trial; then one is drawn at random
 
 ScoreFunction = Callable[[RunRecord], "float | None"]
@@ -63,6 +64,7 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
         self._seen: set[tuple[Path, str]] = set()  # base of the tree, experiment
         self._claims: dict[Path, dict[str, bytes]] = defaultdict(dict)
         self._random: Iterator[dict[str, Any]] | None = None
+        self._failures: set[str] = set()  # of the searcher, each said once
         self._todo = deque(item for item in planned if item.state in ("new", "resumed"))
         self._trials = len(planned)
         after = [next_trial(sweep, tree), *(item.trial.index + 1 for item in planned)]
@@ -98,7 +100,7 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
 
     def _count(self, point: _Point, value: float | None) -> None:
         if value is not None and math.isfinite(value):
-            point.values.append(self._sign * value)
+            point.values.append(self._sign * min(max(value, -LARGEST), LARGEST))
 
     def _tell(self, point: _Point) -> None:
         value = statistics.fmean(point.values) if point.values else self._worst
@@ -201,10 +203,12 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
         try:
             return call(*arguments)
         except Exception as error:
-            logger.warning(
-                "method %s: the searcher failed (%s: %s); the next trial is drawn at random",
-                self._sweep.method,
-                type(error).__name__,
-                error,
-            )
+            text = f"{type(error).__name__}: {error}"
+            if text not in self._failures:
+                self._failures.add(text)
+                logger.warning(
+                    "method %s: the searcher failed (%s); trials are drawn at random where it does",
+                    self._sweep.method,
+                    text,
+                )
             return None

@@ -11,7 +11,7 @@ from typing import Any
 
 from sweeper.space import Axis, Space
 
-from .unit_cube import clip_to_unit
+from .searcher import clip_to_unit
 
 FACTORS = (0.8, 1.2)
 TRIES = 50  # points that break a constraint or change nothing; then one is drawn anywhere

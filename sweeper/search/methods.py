@@ -2,31 +2,85 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
+
+from sweeper.errors import UsageError
 from sweeper.sweepfile import Sweep
 
-from . import optuna_searcher, ray_libraries
 from .searcher import Searcher
+
+# What a method's searcher imports beside Optuna and SciPy, and the package that has it; an extra of
+# the method's name installs it.
+PACKAGES = {
+    "gp": ("torch", "torch"),
+    "cmaes": ("cmaes", "cmaes"),
+    "hyperopt": ("hyperopt", "hyperopt"),
+    "ax": ("ax", "ax-platform"),
+    "nevergrad": ("nevergrad", "nevergrad"),
+    "bayesopt": ("bayes_opt", "bayesian-optimization"),
+}
+UNUSABLE = {
+    "bohb": (
+        "its library, HpBandSter, has had no release since 2018",
+        "`method: bayes` together with `early_terminate: {type: bohb, max_iter: …}`",
+    ),
+    "hebo": (
+        "HEBO cannot be installed beside this TensorFlow: HEBO 0.3.5 and 0.3.6 need numpy<1.25, "
+        "TensorFlow numpy>=1.26; HEBO 0.3.2 needs pandas<2 and pymoo<0.6, and that pandas does not "
+        "work with NumPy 2",
+        "`method: bayes` or `gp`",
+    ),
+    "zoopt": (
+        "its library, ZOOpt, has had no release since 2022",
+        "`method: cmaes` or `bayes`",
+    ),
+}
+"""Methods of other sweepers that no launch can have here: why, and what is nearest to them."""
 
 
 def searcher_for(sweep: Sweep) -> Searcher:
     """The searcher of the sweep's method.
 
-    Raises ``UsageError`` where a package that it needs is not installed.
+    Raises ``UsageError`` where a package that it needs is not installed, or cannot be used.
     """
-    axes = sweep.space.axes
-    if sweep.method == "qmc":
-        from .sobol_searcher import SobolSearcher
+    method, axes, seed = sweep.method, sweep.space.axes, sweep.seed
+    check_installed(method)
+    try:
+        if method == "qmc":
+            from .sobol_searcher import SobolSearcher
 
-        return SobolSearcher(len(axes), sweep.seed)
-    if sweep.method in optuna_searcher.SAMPLERS:
-        choices = [axis.alternatives for axis in axes]
-        return optuna_searcher.OptunaSearcher(sweep.method, choices, sweep.seed)
-    from .ray_searcher import RaySearcher
+            return SobolSearcher(len(axes), seed)
+        if method in ("bayes", "tpe", "gp", "cmaes"):
+            from .optuna_searcher import OptunaSearcher
 
-    return RaySearcher(sweep.method, len(axes), sweep.seed, trials=sweep.size() or 100)
+            return OptunaSearcher(method, [axis.alternatives for axis in axes], seed)
+        if method == "bayesopt":
+            from .bayesopt_searcher import BayesOptSearcher
+
+            return BayesOptSearcher(len(axes), seed)
+        from .ray_searcher import RaySearcher
+
+        return RaySearcher(method, len(axes), seed, trials=sweep.size() or 100)
+    except Exception as error:
+        if method not in PACKAGES:
+            raise
+        package = PACKAGES[method][1]
+        raise UsageError(
+            f"method: {method}: the installed {package} {importlib.metadata.version(package)} "
+            f"cannot be used: {type(error).__name__}: {error}. "
+            f"Install what is known to work: pip install 'sweeper[{method}]'"
+        ) from error
 
 
 def check_installed(method: str) -> None:
     """Raise ``UsageError`` where a package that the method needs is missing; imports none."""
-    optuna_searcher.check_installed(method)
-    ray_libraries.check_installed(method)
+    if method in UNUSABLE:
+        why, instead = UNUSABLE[method]
+        raise UsageError(f"method: {method}: {why}. Use {instead} instead.")
+    module, package = PACKAGES.get(method, ("optuna", "optuna"))
+    if importlib.util.find_spec(module) is None:
+        raise UsageError(
+            f"method: {method} needs the package {package!r}, which is not installed: "
+            f"pip install 'sweeper[{method}]', or choose `method: bayes`, which needs nothing more"
+        )

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from sweeper.errors import UsageError
-
-from .unit_cube import clip_to_unit
-
-SAMPLERS = ("bayes", "tpe", "gp", "cmaes")
-EXTRAS = {"gp": "torch", "cmaes": "cmaes"}
-"""What Optuna's sampler needs beside it, by method; an extra of that method's name installs it."""
+from .searcher import clip_to_unit
 
 
 class OptunaSearcher:
@@ -27,19 +20,13 @@ class OptunaSearcher:
 
     ``choices`` has one item per axis: how many values without an order it has, each as likely as
     the others, or None for a number in (0, 1). CMA-ES knows numbers only.
-
-    Raises ``UsageError`` where a package that the sampler needs is not installed.
     """
 
     def __init__(self, name: str, choices: Sequence[int | None], seed: int) -> None:
         import optuna
 
-        check_installed(name)
-        if name in EXTRAS:
-            try:
-                importlib.import_module(EXTRAS[name])
-            except ImportError as error:
-                raise _lacking(name, str(error)) from error
+        if name == "gp":
+            importlib.import_module("torch")  # Optuna would import it only when it is asked
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._name, self._seed = name, seed
         self._choices = [None] * len(choices) if name == "cmaes" else list(choices)
@@ -106,17 +93,3 @@ class OptunaSearcher:
         return samplers.TPESampler(
             multivariate=self._name == "bayes", constant_liar=True, seed=seed
         )
-
-
-def check_installed(method: str) -> None:
-    """Raise ``UsageError`` where the method is one of these and lacks a package; imports none."""
-    module = EXTRAS.get(method)
-    if module is not None and importlib.util.find_spec(module) is None:
-        raise _lacking(method, f"No module named {module!r}")
-
-
-def _lacking(method: str, why: str) -> UsageError:
-    return UsageError(
-        f"method: {method} needs the package {EXTRAS[method]!r}, which cannot be imported ({why}): "
-        f"pip install 'sweeper[{method}]', or choose `method: bayes`, which needs nothing more"
-    )

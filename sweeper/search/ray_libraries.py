@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-
-from sweeper.errors import UsageError
 
 Config = dict[str, float]
 
@@ -24,8 +21,6 @@ class Library:
     wrapper is told of an error, and the library never hears of the point.
     """
 
-    module: str
-    package: str
     build: Callable[[int, int, int, list[Config]], Any]
     failed: float | None = None
     late: bool = False  # takes points after the start as well
@@ -91,79 +86,9 @@ def _nevergrad(dimensions: int, seed: int, trials: int, points: list[Config]) ->
     )
 
 
-class BayesOpt:
-    """bayesian-optimization, spoken to as the others' wrappers are.
-
-    It has one of Ray Tune's too, which cannot work with its releases 2 and 3.
-    """
-
-    def __init__(self, dimensions: int, seed: int, points: list[Config]) -> None:
-        library = importlib.import_module("bayes_opt")
-        self._optimizer: Any = library.BayesianOptimization(
-            None,
-            {f"x{axis}": (0.0, 1.0) for axis in range(dimensions)},
-            random_state=seed,
-            verbose=0,
-        )
-        # Release 1, which Nevergrad pins, wants to be told what is the default of those after it.
-        old = hasattr(library, "UtilityFunction")
-        self._utility = [library.UtilityFunction("ucb", kappa=2.576, xi=0.0)] if old else []
-        self._points = points
-        self._live: dict[str, Config] = {}
-
-    def suggest(self, key: str) -> Config:
-        known = self._points
-        config: Config = known.pop(0) if known else self._optimizer.suggest(*self._utility)
-        self._live[key] = config
-        return config
-
-    def on_trial_complete(
-        self, key: str, result: Config | None = None, error: bool = False
-    ) -> None:
-        config = self._live.pop(key, None)  # none of a search that was built before this one
-        if config is not None and result is not None:
-            self._optimizer.register(config, -result["value"])
-
-
-def _bayesopt(dimensions: int, seed: int, trials: int, points: list[Config]) -> BayesOpt:
-    return BayesOpt(dimensions, seed, points)
-
-
 LIBRARIES = {
-    "hyperopt": Library("hyperopt", "hyperopt", _hyperopt),
+    "hyperopt": Library(_hyperopt),
     # The wrapper has Ax abandon a trial without a number: it is neither learned nor tried again.
-    "ax": Library("ax", "ax-platform", _ax, failed=math.nan, late=True),
-    "nevergrad": Library("nevergrad", "nevergrad", _nevergrad),
-    "bayesopt": Library("bayes_opt", "bayesian-optimization", _bayesopt),
+    "ax": Library(_ax, failed=math.nan, late=True),
+    "nevergrad": Library(_nevergrad),
 }
-
-UNUSABLE = {
-    "bohb": (
-        "its library, HpBandSter, has had no release since 2018",
-        "`method: bayes` together with `early_terminate: {type: bohb, max_iter: …}`",
-    ),
-    "hebo": (
-        "HEBO cannot be installed beside this TensorFlow: HEBO 0.3.5 and 0.3.6 need numpy<1.25, "
-        "TensorFlow numpy>=1.26; HEBO 0.3.2 needs pandas<2 and pymoo<0.6, and that pandas does not "
-        "work with NumPy 2",
-        "`method: bayes` or `gp`",
-    ),
-    "zoopt": (
-        "its library, ZOOpt, has had no release since 2022",
-        "`method: cmaes` or `bayes`",
-    ),
-}
-"""Methods of other sweepers that no launch can have here: why, and what is nearest to them."""
-
-
-def check_installed(method: str) -> None:
-    """Raise ``UsageError`` where the method's library is not there; imports none."""
-    if method in UNUSABLE:
-        why, instead = UNUSABLE[method]
-        raise UsageError(f"method: {method}: {why}. Use {instead} instead.")
-    library = LIBRARIES.get(method)
-    if library is not None and importlib.util.find_spec(library.module) is None:
-        raise UsageError(
-            f"method: {method}: this searcher needs {library.package}: the module "
-            f"{library.module} is not installed. Install it: pip install 'sweeper[{method}]'"
-        )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+_MARGIN = 2.0**-53
+
 
 class Searcher(Protocol):
     """Chooses points of the unit cube, one number in (0, 1) per axis of the search space.
@@ -13,11 +15,19 @@ class Searcher(Protocol):
     keeps its exact meaning. Values are to be minimised.
     """
 
-    def ask(self) -> tuple[str, list[float]]:
-        """The next point to try and a key for it; points that were not told yet are running."""
+    def ask(self) -> tuple[str, list[float]] | None:
+        """The next point to try and a key for it; points that were not told yet are running.
+
+        None if it has none before it is told more.
+        """
 
     def take(self, point: Sequence[float]) -> str:
         """A key for a point that somebody else chose: it counts as running from now on."""
 
     def tell(self, key: str, value: float | None) -> None:
-        """What the point gave; None if it will never give a value."""
+        """What the point gave, a finite number; None if it will never give a value."""
+
+
+def clip_to_unit(number: float) -> float:
+    """``number`` moved into the open interval (0, 1)."""
+    return min(max(float(number), _MARGIN), 1 - _MARGIN)

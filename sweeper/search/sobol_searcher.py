@@ -6,7 +6,7 @@ import itertools
 import warnings
 from collections.abc import Sequence
 
-from .unit_cube import clip_to_unit
+from .searcher import clip_to_unit
 
 
 class SobolSearcher:

@@ -73,7 +73,6 @@ class StoppingRule:
         self.leaderboard = Leaderboard()
         self._sign = -1.0 if metric.goal == "maximize" else 1.0
         self._curves: dict[str, LearningCurve] = defaultdict(LearningCurve)
-        self._heard: dict[str, tuple[int, float]] = {}  # run -> its latest report
 
     def learn(self, run: str, values: Iterable[float]) -> None:
         """Let a run of an earlier launch count; ``values``: what it reported, in order.
@@ -85,9 +84,6 @@ class StoppingRule:
 
     def should_stop(self, run: str, iteration: int, value: float) -> bool:
         """Is the run, which has just reported this value of the metric, to be stopped?"""
-        if self._heard.get(run) == (iteration, value):
-            return False  # a report without the metric: judged before
-        self._heard[run] = (iteration, value)
         self._rewind(run, iteration - 1)
         while len(self._curves[run].values) < iteration:  # reports lost with a worker: as this one
             self._add(run, self._sign * value)

@@ -16,7 +16,7 @@ from typing import Any
 
 from .canonical import value_key
 from .kinds import BOUNDED, GRID_KINDS, KINDS, VALUE_KINDS
-from .sequences import Multiples, Steps, distinct, nth, quotient, weighted
+from .sequences import Lazy, distinct, nth, quotient, steps, weighted
 
 _SMALLEST = 2.0**-53
 _FARTHEST = 8.3  # standard deviations from the mean that a draw can be
@@ -161,9 +161,10 @@ class Distribution:
         if self.kind == "int_uniform":
             return range(int(self.min), int(self.max) + 1)
         if self.is_quantised and self.kind in BOUNDED:
-            return Multiples(self.multiple, *self._steps)
+            first, last = self._steps
+            return Lazy(last - first + 1, lambda index: self.multiple(first + index))
         if self.kind == "q_beta":
-            return Multiples(self.multiple, 0, round(1 / self.q))
+            return Lazy(round(1 / self.q) + 1, self.multiple)
         return None
 
     @cached_property
@@ -175,7 +176,7 @@ class Distribution:
         """
         if self.kind not in GRID_KINDS:
             return None
-        return Steps(self.min, self.max, self.q) if self.kind == "q_uniform" else self.choices
+        return steps(self.min, self.max, self.q) if self.kind == "q_uniform" else self.choices
 
     @cached_property
     def ppf(self) -> Callable[[float], Any]:

@@ -30,27 +30,31 @@ class CannotEvaluate(UsageError):
 LIKE_WITH_LIKE = "compare numbers with numbers and text with text"
 
 
-def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    def guarded(left: Any, right: Any) -> bool:
+def _guarded(
+    function: Callable[..., Any], before: str, between: str, mend: str
+) -> Callable[..., Any]:
+    """``function``, which says what it was given where it cannot take that."""
+
+    def guarded(*arguments: Any) -> Any:
         try:
-            return compare(left, right)
-        except TypeError:
-            what = f"{describe(left)} cannot be compared with {describe(right)}"
-            raise CannotEvaluate(what, LIKE_WITH_LIKE) from None
+            return function(*arguments)
+        except (TypeError, ValueError):
+            found = between.join(map(describe, arguments))
+            raise CannotEvaluate(f"{before}{found}", mend) from None
 
     return guarded
 
 
-def _is_in(item: Any, among: Any) -> bool:
-    try:
-        return item in among
-    except TypeError:
-        what = f"{describe(item)} cannot be in {describe(among)}"
-        raise CannotEvaluate(
-            what, "`in` looks for a value in a list, or for text in text"
-        ) from None
+def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    return _guarded(compare, "", " cannot be compared with ", LIKE_WITH_LIKE)
 
 
+_is_in = _guarded(
+    lambda item, among: item in among,
+    "",
+    " cannot be in ",
+    "`in` looks for a value in a list, or for text in text",
+)
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -78,21 +82,9 @@ _TAKES = {
 }
 
 
-def _call(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    def guarded(*arguments: Any) -> Any:
-        try:
-            return function(*arguments)
-        except (TypeError, ValueError):
-            found = " and ".join(map(describe, arguments))
-            raise CannotEvaluate(
-                f"{name}() cannot take {found}", f"give it {_TAKES[name]}"
-            ) from None
-
-    return guarded
-
-
 CALLS: dict[str, Callable[..., Any]] = {
-    function.__name__: _call(function.__name__, function) for function in (min, max, abs, len)
+    name: _guarded(function, f"{name}() cannot take ", " and ", f"give it {_TAKES[name]}")
+    for name, function in (("min", min), ("max", max), ("abs", abs), ("len", len))
 }
 _LARGEST = 10**300
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -184,21 +184,22 @@ class _Parser:
             self.fail("expected an operator")
         return node
 
-    def either(self) -> Node:
+    def deeper(self) -> None:
         self.depth += 1
         if self.depth > _DEEPEST:
             raise ExpressionError("nests too deeply", self.next.column)
-        nodes = [self.both()]
-        while self.take("or"):
-            nodes.append(self.both())
-        self.depth -= 1
-        return nodes[0] if len(nodes) == 1 else Node("or", children=tuple(nodes))
 
-    def both(self) -> Node:
-        nodes = [self.negation()]
-        while self.take("and"):
-            nodes.append(self.negation())
-        return nodes[0] if len(nodes) == 1 else Node("and", children=tuple(nodes))
+    def either(self) -> Node:
+        self.deeper()
+        node = self.joined("or", lambda: self.joined("and", self.negation))
+        self.depth -= 1
+        return node
+
+    def joined(self, word: str, operand: Callable[[], Node]) -> Node:
+        nodes = [operand()]
+        while self.take(word):
+            nodes.append(operand())
+        return nodes[0] if len(nodes) == 1 else Node(word, children=tuple(nodes))
 
     def negation(self) -> Node:
         count = 0
@@ -223,25 +224,18 @@ class _Parser:
             return operands[0]
         return Node("compare", tuple(operators), tuple(operands))
 
-    def chain(self) -> None:
-        """Count an operator that makes the tree deeper."""
-        self.chained += 1
-        if self.chained > _MOST_CHAINED:
-            what = f"more than {_MOST_CHAINED} additions and multiplications"
-            raise ExpressionError(what, self.next.column, "compute it in the train function")
-
     def sum(self) -> Node:
-        node = self.product()
-        while operator := self.take("+", "-"):
-            self.chain()
-            node = Node("arithmetic", operator, (node, self.product()))
-        return node
+        return self.chain(("+", "-"), lambda: self.chain(("*", "/", "//", "%"), self.signed))
 
-    def product(self) -> Node:
-        node = self.signed()
-        while operator := self.take("*", "/", "//", "%"):
-            self.chain()
-            node = Node("arithmetic", operator, (node, self.signed()))
+    def chain(self, signs: Sequence[str], operand: Callable[[], Node]) -> Node:
+        """Operations from left to right, each of which makes the tree deeper."""
+        node = operand()
+        while operator := self.take(*signs):
+            self.chained += 1
+            if self.chained > _MOST_CHAINED:
+                what = f"more than {_MOST_CHAINED} additions and multiplications"
+                raise ExpressionError(what, self.next.column, "compute it in the train function")
+            node = Node("arithmetic", operator, (node, operand()))
         return node
 
     def signed(self) -> Node:
@@ -258,9 +252,7 @@ class _Parser:
     def power(self) -> Node:
         node = self.atom()
         if self.take("**"):
-            self.depth += 1
-            if self.depth > _DEEPEST:
-                raise ExpressionError("nests too deeply", self.next.column)
+            self.deeper()
             node = Node("arithmetic", "**", (node, self.signed()))
             self.depth -= 1
         return node

@@ -11,10 +11,14 @@ from .nested_dicts import Path
 
 
 class Condition(NamedTuple):
-    """A ``when`` as written, and how many names of the path it governs, from the top."""
+    """A ``when`` as written, and how many names of the path it governs, from the top.
+
+    ``key`` is its place in the sweep file.
+    """
 
     text: str
     depth: int
+    key: tuple[str | int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Lists of values, made when asked for however long they are, and one of them by probability."""
+"""Lists of values, made when asked for however long, one of them by probability, a random order."""
 
 from __future__ import annotations
 
@@ -13,25 +13,33 @@ from typing import Any
 from .canonical import value_key
 
 _LONG = 10**300  # indices beyond are multiplied as integers
+_ROUNDS = 4
+_MASK = (1 << 64) - 1
 _MANY = 2**53  # beyond, a float in (0, 1) cannot name each of so many values
 
 
-class Counted(Sequence[Any]):
-    """A sequence that may be longer than ``len`` can say: its length is ``count_of_all``."""
+class Lazy(Sequence[Any]):
+    """``at(0)``, ``at(1)``, …, made when asked for; ``length`` may be more than ``len`` can say."""
 
-    count_of_all: int
+    def __init__(self, length: int, at: Callable[[int], Any]) -> None:
+        self.length, self._at = max(0, length), at
 
     def __len__(self) -> int:
-        return self.count_of_all
+        return self.length
 
     def __bool__(self) -> bool:
-        return self.count_of_all > 0
+        return self.length > 0
+
+    def __getitem__(self, index: Any) -> Any:
+        if not 0 <= index < self.length:
+            raise IndexError(index)
+        return self._at(index)
 
 
 def count_of(values: Sequence[Any]) -> int:
     """``len``, for what is longer than ``sys.maxsize`` too."""
-    if isinstance(values, Counted):
-        return values.count_of_all
+    if isinstance(values, Lazy):
+        return values.length
     return values.stop - values.start if isinstance(values, range) else len(values)
 
 
@@ -43,42 +51,26 @@ def distinct(values: Sequence[Any], key: Callable[[Any], Hashable] = value_key) 
     return tuple(kept.values())
 
 
-class Multiples(Counted):
-    """What ``multiple`` makes of the numbers from ``first`` to ``last``, made when asked for."""
-
-    def __init__(self, multiple: Callable[[int], Any], first: int, last: int) -> None:
-        self._multiple, self._first = multiple, first
-        self.count_of_all = max(0, last - first + 1)
-
-    def __getitem__(self, index: Any) -> Any:
-        if not 0 <= index < self.count_of_all:
-            raise IndexError(index)
-        return self._multiple(self._first + index)
-
-
-class Steps(Counted):
+def steps(start: float, stop: float, step: float) -> Lazy:
     """``start``, ``start + step``, … as NumPy's ``arange`` counts, and ``stop`` where it is a
     step.
     """
+    delta = (start + step) - start  # the same rounding as arange's
+    number = quotient(stop - start, step)
+    exact: float | Fraction = number
+    if number > _LONG:  # beyond what a float can count
+        exact = (Fraction(stop) - Fraction(start)) / Fraction(step)
+    keeps_stop = abs(float(exact - round(exact))) < 1e-9 * max(1.0, number)
+    count = round(exact) + 1 if keeps_stop else math.ceil(exact)
 
-    def __init__(self, start: float, stop: float, step: float) -> None:
-        self._start, self._stop = start, stop
-        self._delta = (start + step) - start  # the same rounding as arange's
-        steps = quotient(stop - start, step)
-        exact: float | Fraction = steps
-        if steps > _LONG:  # beyond what a float can count
-            exact = (Fraction(stop) - Fraction(start)) / Fraction(step)
-        self._keeps_stop = abs(float(exact - round(exact))) < 1e-9 * max(1.0, steps)
-        self.count_of_all = round(exact) + 1 if self._keeps_stop else math.ceil(exact)
-
-    def __getitem__(self, index: Any) -> Any:
-        if not 0 <= index < self.count_of_all:
-            raise IndexError(index)
-        if self._keeps_stop and index == self.count_of_all - 1:
-            return self._stop
+    def at(index: int) -> float:
+        if keeps_stop and index == count - 1:
+            return stop
         if index > _LONG:
-            return float(Fraction(self._start) + index * Fraction(self._delta))
-        return self._start + index * self._delta
+            return float(Fraction(start) + index * Fraction(delta))
+        return start + index * delta
+
+    return Lazy(count, at)
 
 
 def quotient(value: float, by: float) -> float:
@@ -111,3 +103,33 @@ def _far_place(u: float, count: int) -> int:
     shift = count.bit_length()
     more = int.from_bytes(rest, "big") * (1 << shift) >> 512
     return ((leading << shift) + more) * count >> (53 + shift)
+
+
+class Permutation:
+    """A seeded permutation of ``range(count)`` that needs no list, so ``count`` may be any number.
+
+    A Feistel network, walked until it lands inside.
+    """
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.count = count
+        self._half = max(1, ((max(count - 1, 1)).bit_length() + 1) // 2)
+        self._low = (1 << self._half) - 1
+        digest = hashlib.sha512(f"shuffle {seed}".encode()).digest()
+        self._keys = [int.from_bytes(digest[i * 8 : i * 8 + 8], "big") | 1 for i in range(_ROUNDS)]
+
+    def __getitem__(self, index: int) -> int:
+        if not 0 <= index < self.count:
+            raise IndexError(index)
+        while True:
+            index = self._mix(index)
+            if index < self.count:
+                return index
+
+    def _mix(self, index: int) -> int:
+        left, right = index >> self._half, index & self._low
+        for key in self._keys:
+            mixed = (right + key) * 0x9E3779B97F4A7C15 & _MASK
+            mixed = (mixed ^ mixed >> 32) * 0xD6E8FEB86659FD93 & _MASK
+            left, right = right, left ^ (mixed ^ mixed >> 32) & self._low
+        return left << self._half | right

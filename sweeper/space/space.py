@@ -20,8 +20,7 @@ from .canonical import value_key
 from .expressions import Expression
 from .nested_dicts import Path, PathMap, get, has, merge
 from .parameter import Parameter
-from .sequences import count_of
-from .shuffle import Permutation
+from .sequences import Permutation, count_of
 
 _MOST_COUNTED = 300_000
 Params = dict[str, Any]

@@ -17,8 +17,7 @@ from .axes import Axis
 from .expressions import CannotEvaluate, Expression
 from .intervals import UNKNOWN, Interval, abstract
 from .nested_dicts import Path, get, has
-from .sequences import count_of
-from .shuffle import Permutation
+from .sequences import Permutation, count_of
 from .space import Params, Space
 
 Check = Callable[[Sequence[int]], bool]

@@ -19,7 +19,6 @@ from .preflight import (
     program_file,
     program_mode,
     program_name,
-    program_warnings,
 )
 from .schema import schema_json
 from .sweep import ADAPTIVE_METHODS, MOST_LAUNCHED_TRIALS, Metric, Sweep, Trial
@@ -45,7 +44,6 @@ __all__ = [
     "program_file",
     "program_mode",
     "program_name",
-    "program_warnings",
     "save_trials",
     "schema_json",
     "to_wandb_yaml",

@@ -57,7 +57,10 @@ def command_words(
     """
     command: Sequence[Any] = sweep.command or DEFAULT_COMMAND
     words: list[str] = []
-    for word in (_replace_environment(str(word), environ or {}) for word in command):
+    known = environ or {}
+    for item in command:
+        # An unset variable becomes its bare name.
+        word = ENVIRONMENT.sub(lambda match: known.get(match[1], match[1]), str(item))
         if not (word.startswith("${") and word.endswith("}")):
             words.append(word)
             continue
@@ -92,11 +95,6 @@ def _macro(
             raise UsageError(f"{sweep.path}: command: ${{program}} stands here, but no `program`")
         return [str(program.path)] if program.path is not None else ["-m", str(program.module)]
     return _ARGUMENTS[macro](params) if macro in _ARGUMENTS else []
-
-
-def _replace_environment(word: str, environ: Mapping[str, str]) -> str:
-    """``word`` with every ``${envvar:NAME}`` replaced; an unset one becomes its bare name."""
-    return ENVIRONMENT.sub(lambda match: environ.get(match[1], match[1]), word)
 
 
 def wandb_param_file(params: Params) -> str:

@@ -37,8 +37,8 @@ _NO_MEANING = {
 }
 
 
-def to_wandb(sweep: Sweep) -> tuple[dict[str, Any], list[str]]:
-    """The W&B form of ``sweep``, and one note for everything that W&B cannot say.
+def to_wandb_yaml(sweep: Sweep) -> tuple[str, list[str]]:
+    """The W&B form of ``sweep`` as YAML, and one note for everything that W&B cannot say.
 
     Raises UsageError for ``method: list``, which W&B has not.
     """
@@ -73,12 +73,6 @@ def to_wandb(sweep: Sweep) -> tuple[dict[str, Any], list[str]]:
     for key, why in _NO_MEANING.items():
         if key in sweep.document and not (key == "seed" and sweep.seed == 0):
             notes.append(f"{key}: W&B has no such key{': ' + why if why else ''}")
-    return written, notes
-
-
-def to_wandb_yaml(sweep: Sweep) -> tuple[str, list[str]]:
-    """As :func:`to_wandb`, as YAML text."""
-    written, notes = to_wandb(sweep)
     return to_yaml(written), notes
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sweeper.space import LARGEST
 from sweeper.wording import did_you_mean, one_of
 
 from .problems import Problems
-from .rules import COUNT, FLAG, Field, choice, is_number, number
+from .rules import COUNT, FLAG, Field, choice, number, read_mapping
 
-_SHARE = number(above=0, most=1)
+_SHARE = replace(number(above=0, most=1), mend=lambda value, name: f"for example `{name}: 0.25`")
 _RULES = {
     **dict.fromkeys(("min_iter", "max_iter", "s", "brackets", "min_trials", "interval"), COUNT),
-    "eta": number(least=1.01),  # who judges counts in steps of it
+    "eta": replace(  # who judges counts in steps of it
+        number(least=1.01),
+        mend=lambda value, name: "each band is eta times the one before: write `eta: 3`",
+    ),
     "strict": FLAG,
     "quantile": _SHARE,
     "resample": _SHARE,
@@ -114,27 +117,13 @@ def parse_early_terminate(problems: Problems, raw: Any) -> EarlyTerminate | None
     if not isinstance(kind, str) or kind not in TYPES:
         hint = did_you_mean(kind, TYPES) if isinstance(kind, str) else ""
         problems.expected((*key, "type"), one_of(TYPES), kind, hint)
-        every = list(dict.fromkeys(name for fields in TYPES.values() for name in fields))
-        for name in raw:
-            if name not in every:
-                problems.unknown((*key, name), every)
         return None
     before = len(problems.found)
-    fields = TYPES[kind]
-    values = {name: field.default for name, field in fields.items()}
-    for name, value in raw.items():
-        if name not in fields:
-            problems.unknown((*key, name), fields, f"key of {kind}")
-            continue
-        rule = fields[name].rule
-        if rule.allows(value):
-            values[name] = rule.typed(value)
-        else:
-            what = rule.words if rule is FLAG or is_number(value) else "a number"
-            problems.expected((*key, name), what, value, _mend(name, value))
-    del values["type"]
+    given = read_mapping(problems, raw, key, TYPES[kind]) or {}
     if len(problems.found) > before:
         return None
+    values = {name: field.default for name, field in TYPES[kind].items() if name != "type"}
+    values |= {name: given[name] for name in values if given.get(name) is not None}
     has_bands = values.get("min_iter") or (values.get("max_iter") and values.get("s"))
     if kind == "hyperband" and not has_bands:
         problems.add(
@@ -195,14 +184,3 @@ def _has_rungs(problems: Problems, asha: EarlyTerminate) -> bool:
 def _most_brackets(low: int, high: int, eta: float) -> int:
     """How many brackets have their first rung, ``low * eta**s``, at ``high`` or before."""
     return 1 + int((math.log(high) - math.log(low)) / math.log(eta) + 1e-9)
-
-
-def _mend(name: str, value: Any) -> str:
-    if name == "strict":
-        meant = str(value).lower() in ("yes", "on", "1", "true", "y")
-        return f"write `strict: {'true' if meant else 'false'}`"
-    if name == "eta":
-        return "each band is eta times the one before: write `eta: 3`"
-    if name in ("quantile", "resample"):
-        return f"for example `{name}: 0.25`"
-    return f"for example `{name}: 3`"

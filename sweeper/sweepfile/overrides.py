@@ -13,19 +13,7 @@ from .search_space import PARAMETER_KEYS, dotted_names, find_place
 from .yaml12 import Document, KeyPath, parse
 
 # What a new `value`, `values` or `min`/`max` of a parameter replaces.
-_KIND_KEYS = (
-    "value",
-    "values",
-    "probabilities",
-    "distribution",
-    "min",
-    "max",
-    "q",
-    "mu",
-    "sigma",
-    "a",
-    "b",
-)
+_KIND_KEYS = [key for key in PARAMETER_KEYS if key not in ("parameters", "when")]
 
 
 def apply_overrides(document: Document, problems: Problems, overrides: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from sweeper.wording import nearest
 
 from .command import command_words, told_words
 from .function_or_script import DetectedMode, Mode, detect_mode
-from .own_search import OwnSearch, find_own_search, started_by
+from .own_search import find_own_search, started_by
 from .sweep import MOST_LAUNCHED_TRIALS, Sweep
 
 _INTERPRETER = re.compile(r"(python|pypy|bash|sh|Rscript|julia|perl|node)[\d.]*")
@@ -124,35 +124,21 @@ def check_program(sweep: Sweep) -> None:
     raise SpecError([sweep.problem("program", message, mend)])
 
 
-def _own_search(sweep: Sweep, file: Path) -> OwnSearch | None:
-    function = sweep.program.function if sweep.program else None
-    called = program_mode(sweep) == "function"
-    try:
-        return find_own_search(file.read_bytes(), function if called else None)
-    except OSError:
-        return None
-
-
 def _check_own_search(sweep: Sweep, file: Path) -> None:
-    found = _own_search(sweep, file)
-    if found is None or found.meant or not found.sure:
+    function = sweep.program.function if sweep.program else "train"
+    is_called = program_mode(sweep) == "function"
+    try:
+        found = find_own_search(file.read_bytes(), function if is_called else None)
+    except OSError:
+        return
+    if found is None:
         return
     message = f"{file}:{found.line}: {found.call}(…) would start {found.what} in every trial"
     once = f"call {found.function}() once there" if found.function else "train once there instead"
     mend = f"the sweep file takes its place: {once}, or name the file that trains"
-    if program_mode(sweep) == "function":
+    if is_called:
         mend = 'move it below `if __name__ == "__main__":`, as the file is imported'
     raise SpecError([sweep.problem("program", message, mend)])
-
-
-def program_warnings(sweep: Sweep) -> list[str]:
-    """What is doubtful in the program: a search of its own that may be meant, or not be reached."""
-    file = program_file(sweep)
-    found = _own_search(sweep, file) if file is not None else None
-    if found is None or (found.sure and not found.meant):
-        return []
-    when = "in every trial" if found.sure else "in every trial that comes there"
-    return [f"{file}:{found.line}: {found.call}(…) starts {found.what} {when}"]
 
 
 def check_command(sweep: Sweep) -> None:

@@ -43,13 +43,17 @@ class Problems:
         self, key: KeyPath, text: str, column: int, message: str, mend: str = ""
     ) -> None:
         """Complain about one place inside the text that stands at ``key``."""
-        place, exact = self._place(key, False)
-        start = self.document.line(place[0]).find(text, place[1] - 1) if exact else -1
-        if start < 0 or self._is_option(key):
+        place = self._inside(key, text, column)
+        if place is None or self._is_option(key):
             self.add(key, message, mend)
-            return
-        place = (place[0], start + column + 1)
-        self._note(self.document.problem(place, message, key, mend))
+        else:
+            self._note(self.document.problem(place, message, key, mend))
+
+    def _inside(self, key: KeyPath, text: str, column: int) -> tuple[int, int] | None:
+        """The place of a column of the text at ``key``; None if the text does not stand there."""
+        (line, start), exact = self._place(key, False)
+        found = self.document.line(line).find(text, start - 1) if exact else -1
+        return (line, found + column + 1) if found >= 0 else None
 
     def _is_option(self, key: KeyPath) -> bool:
         """Whether it came from the command line: the file has no place for it."""
@@ -66,16 +70,6 @@ class Problems:
     def is_broken(self, name: str) -> bool:
         """Whether the parameter with this dotted name, or a group around it, could not be read."""
         return any(name == one or name.startswith(f"{one}.") for one in self.broken)
-
-    def holds(self, key: KeyPath, value: Any) -> bool:
-        """Whether the file has ``value`` at ``key``."""
-        found = self.document.data
-        for part in key:
-            try:
-                found = found[part]
-            except (KeyError, IndexError, TypeError):
-                return False
-        return bool(found == value)
 
     def _place(self, key: KeyPath, on_key: bool) -> tuple[tuple[int, int], bool]:
         for length in range(len(key), -1, -1):
@@ -120,9 +114,8 @@ class Problems:
 
     def warn_inside(self, key: KeyPath, text: str, column: int, message: str) -> None:
         """Note something about one place inside the text that stands at ``key``."""
-        (line, start), exact = self._place(key, False)
-        found = self.document.line(line).find(text, start - 1) if exact else -1
-        place = f"{line}:{found + column + 1}" if found >= 0 else f"{line}"
+        line, at = self._inside(key, text, column) or (self._place(key, False)[0][0], None)
+        place = f"{line}:{at}" if at else f"{line}"
         self.warnings.append(f"{self.document.name}:{place}: {key_text(key)}: {message}")
 
     def stop_on_problems(self) -> None:

@@ -161,7 +161,14 @@ def text(words: str) -> Rule:
 
 TEXT = Rule({"type": "string", "minLength": 1})
 NAMES = Rule({"type": "array", "items": TEXT.schema, "minItems": 1})
-FLAG = Rule({"type": "boolean"}, "true or false", lambda value: isinstance(value, bool))
+FLAG = Rule(
+    {"type": "boolean"},
+    "true or false",
+    lambda value: isinstance(value, bool),
+    mend=lambda value, name: (
+        f"write `{name}: {str(str(value).lower() in ('yes', 'on', '1', 'y')).lower()}`"
+    ),
+)
 ABOVE_ZERO = number(above=0)
 COUNT = whole(1)
 DURATION = Rule(

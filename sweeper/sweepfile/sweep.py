@@ -35,43 +35,23 @@ METHODS = ("grid", "random", "list", *ADAPTIVE_METHODS)
 MOST_LAUNCHED_TRIALS = 1_000_000
 
 
+@dataclass(slots=True)
 class Trial:
     """One parameter dict of a sweep.
 
-    ``index`` counts from 0, replicates included; ``replicate`` counts from 0; ``seed`` is the
-    run's, below 2**32. Trials share the parts of ``params`` that do not vary: treat it as
-    read-only.
-
-    Not a dataclass: a million of them are made in seconds, and the seed is made when asked for.
+    ``index`` counts from 0, replicates included; ``replicate`` counts from 0. Trials share the
+    parts of ``params`` that do not vary: treat it as read-only.
     """
 
-    __slots__ = ("_seed", "_sweep_seed", "index", "params", "replicate")
-
-    def __init__(self, index: int, params: dict[str, Any], replicate: int, sweep_seed: int) -> None:
-        self.index, self.params, self.replicate = index, params, replicate
-        self._sweep_seed = sweep_seed
-        self._seed: int | None = None
+    index: int
+    params: dict[str, Any]
+    replicate: int
+    sweep_seed: int
 
     @property
     def seed(self) -> int:
-        """The run's seed: it follows from the sweep's seed, the parameters and the replicate."""
-        if self._seed is None:
-            self._seed = run_seed(self._sweep_seed, self.replicate, self.params)
-        return self._seed
-
-    def __repr__(self) -> str:
-        return (
-            f"Trial(index={self.index}, params={self.params!r}, "
-            f"replicate={self.replicate}, seed={self.seed})"
-        )
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Trial):
-            return NotImplemented
-        names = ("index", "params", "replicate", "seed")
-        return all(getattr(self, name) == getattr(other, name) for name in names)
-
-    __hash__ = None  # type: ignore[assignment]  # params is a dict
+        """The run's, below 2**32: it follows from the sweep's, the parameters and the replicate."""
+        return run_seed(self.sweep_seed, self.replicate, self.params)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from sweeper.space import (
@@ -60,10 +61,10 @@ class Expressions:
         found: dict[Path, tuple[Expression, ...]] = {}
         parsed: dict[str, Expression | None] = {}
         for parameter in parameters:
-            for text, _ in parameter.conditions:
+            for text, _, key in parameter.conditions:
                 if text not in parsed:
-                    parsed[text] = self.parse(text, _when_key(self.problems, parameter, text))
-            read = (parsed[text] for text, _ in parameter.conditions)
+                    parsed[text] = self.parse(text, key)
+            read = (parsed[condition.text] for condition in parameter.conditions)
             expressions = tuple(expression for expression in read if expression is not None)
             if expressions:
                 found[parameter.path] = expressions
@@ -102,50 +103,24 @@ class Expressions:
             return None
 
 
-def _when_key(problems: Problems, parameter: Parameter, text: str) -> KeyPath:
-    """Where the condition stands: at the parameter or at one of its groups."""
-    for length in range(len(parameter.key), 0, -1):
-        place = (*parameter.key[:length], "when")
-        if problems.holds(place, text):
-            return place
-    return (*parameter.key, "when")
-
-
 def _ordered(
     problems: Problems, parameters: Sequence[Parameter], found: dict[Path, tuple[Expression, ...]]
 ) -> dict[Path, tuple[Expression, ...]]:
-    by_path = {parameter.path: parameter for parameter in parameters}
-    ordered: dict[Path, tuple[Expression, ...]] = {}
-    trail: list[Path] = []
     conditional = PathMap((path, path) for path in found)
-
-    def needs(path: Path) -> list[Path]:
-        names = [name for expression in found[path] for name in expression.names]
-        return [other for name in names for other in conditional.overlapping(name)]
-
-    def visit(path: Path) -> None:
-        if path in ordered:
-            return
-        if path in trail:
-            circle = [".".join(step) for step in (*trail[trail.index(path) :], path)]
-            text = " → ".join(f"`{step}`" for step in circle)
-            message = "a condition on itself" if len(circle) == 2 else "conditions in a circle"
-            problems.add(
-                (*by_path[path].key, "when"),
-                f"{message}: {text}",
-                "a condition may only look at others",
-            )
-            ordered[path] = found[path]
-            return
-        trail.append(path)
-        for other in dict.fromkeys(needs(path)):
-            visit(other)
-        trail.pop()
-        ordered.setdefault(path, found[path])
-
-    for path in found:
-        visit(path)
-    return ordered
+    names = {path: [name for one in group for name in one.names] for path, group in found.items()}
+    needs = {
+        path: [other for name in names[path] for other in conditional.overlapping(name)]
+        for path in found
+    }
+    try:
+        return {path: found[path] for path in TopologicalSorter(needs).static_order()}
+    except CycleError as error:
+        circle: list[Path] = error.args[1][::-1]
+    text = " → ".join(f"`{'.'.join(step)}`" for step in circle)
+    message = "a condition on itself" if len(circle) == 2 else "conditions in a circle"
+    (key,) = (parameter.key for parameter in parameters if parameter.path == circle[0])
+    problems.add((*key, "when"), f"{message}: {text}", "a condition may only look at others")
+    return found
 
 
 def refuse_the_impossible(problems: Problems, space: Space, keys: Mapping[str, KeyPath]) -> None:

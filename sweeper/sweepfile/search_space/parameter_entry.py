@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from decimal import Decimal
-from fractions import Fraction
+from collections.abc import Mapping
 from typing import Any
 
 from sweeper.space import INFERRED_KINDS, KINDS, LARGEST, VALUE_KINDS, Distribution
@@ -275,23 +273,8 @@ def _categorical(
     if abs(total - 1) > 1e-5:
         mend = "at least one must be above 0"
         if total > 0:
-            shares = ", ".join(map(str, _shares(weights)))
+            shares = ", ".join(repr(weight / total) for weight in weights)
             mend = f"in these proportions they would be [{shares}]"
-        if total > 0 and len(weights) > 8:
-            mend = f"divide each by {total!r}"
         problems.add(at, f"expected probabilities that sum to 1, found a sum of {total:.6g}", mend)
         return None
     return Distribution(kind, values=tuple(values), probabilities=tuple(map(float, weights)))
-
-
-def _shares(weights: Sequence[float]) -> list[Decimal]:
-    """The weights as probabilities of few digits that sum to exactly 1."""
-    total = Fraction(0) + sum(map(Fraction, weights))
-    exact = [Fraction(weight) / total for weight in weights]
-    least = float(min(share for share in exact if share > 0))
-    unit = 10 ** max(4, 2 - math.floor(math.log10(least)))
-    counts = [int(share * unit) for share in exact]
-    rests = sorted(range(len(exact)), key=lambda place: counts[place] - exact[place] * unit)
-    for place in rests[: unit - sum(counts)]:
-        counts[place] += 1
-    return [(Decimal(count) / unit).normalize() for count in counts]

@@ -129,7 +129,7 @@ class _Reader:
             return ()
         text = body["when"]
         if isinstance(text, str) and text.strip():
-            return (Condition(text, depth),)
+            return (Condition(text, depth, (*key, "when")),)
         self.problems.expected(
             (*key, "when"), "a condition", text, "for example  when: \"optimizer == 'sgd'\""
         )

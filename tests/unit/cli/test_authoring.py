@@ -116,43 +116,28 @@ def test_check_json_has_the_problems_on_standard_output(file: Path, capsys: Capt
     assert problem["line"] is None
 
 
-@pytest.mark.parametrize(
-    ("method", "module"),
-    [("gp", "torch"), ("cmaes", "cmaes"), ("ax", "ax"), ("bayesopt", "bayes_opt")],
-)
 def test_check_finds_a_package_that_a_launch_would_miss(
-    method: str, module: str, file: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+    file: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file.with_name("absent.py").write_text("def train(params, callbacks): ...")
-    monkeypatch.setitem(sys.modules, module, None)
-    words = [str(file), f"method={method}"]
+    monkeypatch.setitem(sys.modules, "torch", None)
+    words = [str(file), "method=gp"]
     assert main(["check", *words, "--spec-only"]) == 0
     capsys.readouterr()
     assert main(["check", *words]) == 2
     found = capsys.readouterr().err
-    assert f"sweeper[{method}]" in found
+    assert "sweeper[gp]" in found
     assert main(["launch", *words, "--storage", str(file.parent / "tree")]) == 2
     assert capsys.readouterr().err.endswith(found)
 
 
-@pytest.mark.parametrize(
-    ("method", "why", "instead"),
-    [
-        ("bohb", "HpBandSter, has had no release since 2018", "early_terminate: {type: bohb"),
-        ("hebo", "cannot be installed beside this TensorFlow", "`method: bayes`"),
-        ("zoopt", "ZOOpt, has had no release since 2022", "`method: cmaes`"),
-    ],
-)
-def test_check_finds_a_method_that_no_launch_can_have(
-    method: str, why: str, instead: str, file: Path, capsys: Capture
-) -> None:
+def test_check_finds_a_method_that_no_launch_can_have(file: Path, capsys: Capture) -> None:
     file.with_name("absent.py").write_text("def train(params, callbacks): ...")
-    words = [str(file), f"method={method}"]
+    words = [str(file), "method=bohb"]
     assert main(["check", *words]) == 2
     found = capsys.readouterr().err
-    assert f"method: {method}: " in found
-    assert why in found
-    assert instead in found
+    assert "method: bohb: its library, HpBandSter, has had no release since 2018" in found
+    assert "early_terminate: {type: bohb" in found
     assert main(["launch", *words, "--storage", str(file.parent / "tree")]) == 2
     assert capsys.readouterr().err.endswith(found)
     assert not (file.parent / "tree").exists()
@@ -337,16 +322,3 @@ def test_how_many_run_at_a_time(
     monkeypatch.setattr("sweeper.results.estimate._gpus", lambda: 1)
     file.write_text(SWEEP + keys)
     assert slots(load_sweep(file)) == expected
-
-
-def test_check_says_that_wandb_looks_at_the_last_value(tmp_path: Path, capsys: Capture) -> None:
-    (tmp_path / "train.py").write_text("import argparse, wandb\nwandb.init()\n")
-    file = tmp_path / "sweep.yaml"
-    file.write_text(
-        "program: train.py\nmethod: grid\nmetric: {name: loss}\nparameters: {x: {values: [1]}}\n"
-    )
-    assert main(["check", str(file)]) == 0
-    assert "best epoch, in W&B with its last" in capsys.readouterr().out
-    for words in (["metric.mode=best"], ["metric.mode=last"]):
-        assert main(["check", str(file), *words]) == 0
-        assert "W&B" not in capsys.readouterr().out

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterator
 from math import inf, nan
 from typing import Any
 
@@ -10,22 +11,20 @@ import pytest
 import yaml
 
 from sweeper.cli import formatting
-from sweeper.cli.formatting import LOOK_AHEAD, Column, column, param_column, show, show_seconds
+from sweeper.cli.formatting import LOOK_AHEAD, Column, column, show, show_seconds
 
 ROWS: list[dict[str, Any]] = [
     {"trial": 0, "value": 0.1234567891, "params": {"model": {"kernel": (3, 3)}, "name": "a b"}},
     {"trial": 10, "value": None, "params": {"model": {"kernel": [5, 5]}, "name": ""}},
 ]
-COLUMNS = [column("trial"), column("value", "loss"), param_column("model.kernel", "kernel")]
+COLUMNS = [column("trial"), column("value", "loss"), column("params.model.kernel", "kernel")]
 
 
 def render(format_: str, rows: list[dict[str, Any]]) -> str:
     stream = io.StringIO()
     head = {"sweep": "s", "size": None}
     fields, params = ("trial", "value"), ("model.kernel", "name")
-    with formatting.writer(format_, head, COLUMNS, fields, params, stream=stream) as writer:
-        for row in rows:
-            writer.add(row)
+    formatting.print_rows(format_, rows, head, COLUMNS, fields, params, stream=stream)
     return stream.getvalue()
 
 
@@ -70,10 +69,13 @@ def test_yaml_reads_back_without_aliases() -> None:
 def test_a_long_table_is_printed_as_it_comes(count: int) -> None:
     stream = io.StringIO()
     columns = [Column("n", lambda row: row["n"])]
-    with formatting.writer("table", {}, columns, (), stream=stream) as writer:
+
+    def rows() -> Iterator[dict[str, Any]]:
         for number in range(count):
-            writer.add({"n": number})
-        assert bool(stream.getvalue()) == (count >= LOOK_AHEAD)
+            yield {"n": number}
+            assert number < LOOK_AHEAD or stream.getvalue()
+
+    formatting.print_rows("table", rows(), {}, columns, (), stream=stream)
     assert len(stream.getvalue().splitlines()) == count + 1
 
 

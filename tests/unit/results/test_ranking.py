@@ -9,8 +9,15 @@ import pytest
 
 from sweeper.errors import UsageError
 from sweeper.results import check_metric, index_sweep, nothing_to_rank, rank, target_reached
+from sweeper.results.entry import Entry
 from sweeper.results.index import index_directory
-from sweeper.results.ranking import deviation, mean, metric_names, monitored_metric, named_metric
+from sweeper.results.ranking import (
+    Ranked,
+    Score,
+    metric_names,
+    monitored_metric,
+    named_metric,
+)
 from sweeper.results.summary import summary, summary_csv
 from sweeper.sweepfile import Metric, Sweep, load_sweep
 from sweeper.tree import Tree
@@ -193,10 +200,14 @@ def test_the_summaries_rank_by_the_mean(repeated: Sweep, run_trial: Any) -> None
 
 
 def test_mean_and_deviation() -> None:
-    assert (mean([0.1] * 3), deviation([0.1] * 3)) == (0.1, 0.0)
-    assert deviation([1.0]) is None
-    assert deviation([1.0, 2.0, 4.0]) == pytest.approx(sqrt(7 / 3))
-    assert mean([1e308, 1.7e308]) == pytest.approx(1.35e308)
+    def of(*values: float) -> tuple[float, float | None]:
+        ranked = Ranked(1, Entry(0, 0, {}, "exp", None), Score(0.0, 1, {}), values)
+        return ranked.value, ranked.std
+
+    assert of(0.1, 0.1, 0.1) == (0.1, 0.0)
+    assert of(1.0) == (1.0, None)
+    assert of(1.0, 2.0, 4.0)[1] == pytest.approx(sqrt(7 / 3))
+    assert of(1e308, 1.7e308)[0] == pytest.approx(1.35e308)
 
 
 def test_why_nothing_is_ranked(tmp_path: Path, add: Add) -> None:

@@ -14,7 +14,7 @@ import yaml
 
 from sweeper.experiment import ExperimentManager, Run, close_run
 from sweeper.raytune.population_runs import PopulationRuns
-from sweeper.raytune.tune_schedulers import ReplaceByChild
+from sweeper.raytune.tune_schedulers import replace_by_child
 from sweeper.results import index_sweep, rank
 from sweeper.results.index import index_directory
 from sweeper.search import Population, searcher_for
@@ -388,7 +388,7 @@ def test_pb2_chooses_numbers_by_what_was_gained(load: Callable[..., Sweep]) -> N
 def test_the_scheduler_asks_the_population(load: Callable[..., Sweep]) -> None:
     sweep = load()
     launch = Launch(sweep)
-    scheduler = ReplaceByChild(launch.population)
+    scheduler = replace_by_child(launch.population)
     for _ in range(4):
         launch.start()
     for trial, loss in ((0, 1.0), (1, 2.0)):

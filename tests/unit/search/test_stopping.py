@@ -9,13 +9,14 @@ import random
 import statistics
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ray.tune.schedulers import TrialScheduler
 
-from sweeper.raytune.tune_schedulers import StopByRule
+from sweeper.raytune.tune_schedulers import stop_by_rule
 from sweeper.search import StoppingRule, stopping_rule
 from sweeper.search.stopping import Asha, Hyperband, MedianStop
 from sweeper.sweepfile import EarlyTerminate, Metric, Sweep, load_sweep
@@ -37,13 +38,16 @@ def early(text: str, tmp_path: Path, goal: str = "minimize") -> Sweep:
 
 def result(run: str, iteration: int, value: float, **more: Any) -> dict[str, Any]:
     experiment, _, name = run.partition("/")
-    names = {"experiment": experiment, "run": name, "epoch": iteration}
+    names = {"trial": run, "experiment": experiment, "run": name, "epoch": iteration}
     return {**names, "metric": value, "iteration": iteration, **more}
+
+
+scheduler_of = cache(stop_by_rule)
 
 
 def stops(rule: StoppingRule, run: str, iteration: int, value: float, **more: Any) -> bool:
     """Report to the scheduler: does it stop the trial?"""
-    decision = StopByRule(rule).on_trial_result(None, None, result(run, iteration, value, **more))
+    decision = scheduler_of(rule).on_trial_result(None, None, result(run, iteration, value, **more))
     assert decision in (TrialScheduler.STOP, TrialScheduler.CONTINUE)
     return bool(decision == TrialScheduler.STOP)
 

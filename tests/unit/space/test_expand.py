@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sweeper.errors import SpecError, UsageError
-from sweeper.space.shuffle import Permutation
+from sweeper.space.sequences import Permutation
 from sweeper.sweepfile import Sweep, Trial, check_launchable
 
 Load = Callable[..., Sweep]

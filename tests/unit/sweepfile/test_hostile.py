@@ -88,7 +88,6 @@ REFUSED = {
     ),
 }
 READ = {
-    "20,000 parameters": f"{HEAD}{many(20_000, '{values: [1, 2]}')}",
     "a grid of 20,000 parameters": f"method: grid\nparameters:\n{many(20_000, '{values: [1, 2]}')}",
     "3,000 conditions": (
         f"{HEAD}  z: {{values: [1, 2]}}\n{many(3000, '{values: [1, 2], when: z == 1}')}"

@@ -1,4 +1,4 @@
-"""A program that starts a search of its own in every trial: seen in its text alone."""
+"""A program that starts W&B's agent in every trial: seen in its text alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sweeper.errors import SpecError
-from sweeper.sweepfile import Sweep, check_command, check_program, program_warnings
+from sweeper.sweepfile import Sweep, check_command, check_program
 from sweeper.sweepfile.own_search import find_own_search
 
 GUARD = "if __name__ == '__main__':\n    "
@@ -25,8 +25,6 @@ SURE = {
         "wandb.agent",
         5,
     ),
-    "under another name": ("import wandb as wb\nwb.agent('x')\n", "wandb.agent", 2),
-    "imported from": ("from wandb import agent as run\nrun('x')\n", "wandb.agent", 2),
     "in a with": ("import wandb\nwith open('x') as f:\n    wandb.agent('x')\n", "wandb.agent", 3),
     "in a try": (
         "import wandb\ntry:\n    wandb.agent('x')\nexcept OSError:\n    pass\n",
@@ -44,55 +42,6 @@ SURE = {
         "wandb.agent",
         4,
     ),
-    "its command": (
-        "import subprocess\nsubprocess.run(['wandb', 'agent', 'x'])\n",
-        "subprocess.run",
-        2,
-    ),
-    "sweeper itself": (
-        "from os import system\nsystem('sweeper launch sweep.yaml -y')\n",
-        "os.system",
-        2,
-    ),
-    "sweeper as a module": (
-        "import subprocess as s, sys\ns.run(['python', '-m', 'sweeper', 'launch', sys.argv[1]])\n",
-        "subprocess.run",
-        2,
-    ),
-}
-DOUBTFUL = {
-    "in a loop": ("import wandb\nfor i in x:\n    wandb.agent(i)\n", "wandb.agent", 3),
-    "after a way out": (
-        MAIN.format("if args:\n        return train()") + "main(1)\n",
-        "wandb.agent",
-        5,
-    ),
-    "after an exit in another function": (
-        "import sys, wandb\ndef look():\n    if x:\n        sys.exit()\nlook()\nwandb.agent(1)\n",
-        "wandb.agent",
-        6,
-    ),
-    "handed to another": (f"{MAIN.format('pass')}app.run(main)\n", "wandb.agent", 4),
-    "Optuna": (
-        "import optuna\nstudy = optuna.create_study()\nstudy.optimize(f)\n",
-        "study.optimize",
-        3,
-    ),
-    "Optuna in main": (
-        "import optuna as o\ndef main():\n    s = o.create_study()\n    s.optimize(f)\nmain()\n",
-        "s.optimize",
-        4,
-    ),
-    "KerasTuner": (
-        "import keras_tuner as kt\ntuner = kt.Hyperband(f)\ntuner.search(x)\n",
-        "tuner.search",
-        3,
-    ),
-    "Ray Tune": (
-        "from ray import tune\nresults = tune.Tuner(f).fit()\n",
-        "tune.Tuner(f).fit",
-        2,
-    ),
 }
 SILENT = {
     "a switch": f"{TRAIN}{GUARD}if args.sweep:\n        wandb.agent(1)\n    train()\n",
@@ -104,10 +53,12 @@ SILENT = {
     "one of its own": "from wandb import agent\ndef agent(x): ...\nagent('x')\n",
     "a lambda": "import wandb\nlater = lambda: wandb.agent('x')\n",
     "W&B as it should be": f"{TRAIN}{GUARD}train()\n",
-    "reading results": "import optuna\nstudy = optuna.load_study()\nprint(study.best_params)\n",
-    "a fit of Keras's": "import keras\nfrom ray import tune\nmodel = keras.Model()\nmodel.fit(x)\n",
-    "a search of one's own": "import keras_tuner as kt\ntuner = mine()\ntuner.search(x)\n",
-    "another program": "import subprocess\nsubprocess.run(['nvidia-smi'])\n",
+    "in a loop": "import wandb\nfor i in x:\n    wandb.agent(i)\n",
+    "after a way out": MAIN.format("if args:\n        return train()") + "main(1)\n",
+    "after an exit in another function": (
+        "import sys, wandb\ndef look():\n    if x:\n        sys.exit()\nlook()\nwandb.agent(1)\n"
+    ),
+    "handed to another": f"{MAIN.format('pass')}app.run(main)\n",
     "no Python": "not python (\n",
 }
 
@@ -116,17 +67,7 @@ SILENT = {
 def test_an_agent_in_every_trial_is_sure(text: str, call: str, line: int) -> None:
     found = find_own_search(text.encode(), None)
     assert found is not None
-    assert (found.call, found.line, found.sure, found.meant) == (call, line, True, False)
-
-
-@pytest.mark.parametrize(("text", "call", "line"), DOUBTFUL.values(), ids=DOUBTFUL)
-def test_what_may_not_be_reached_or_may_be_meant_is_doubtful(
-    text: str, call: str, line: int
-) -> None:
-    found = find_own_search(text.encode(), None)
-    assert found is not None
     assert (found.call, found.line) == (call, line)
-    assert found.meant or not found.sure
 
 
 @pytest.mark.parametrize("text", SILENT.values(), ids=SILENT)
@@ -161,16 +102,6 @@ def test_a_sweep_of_such_a_program_is_refused(load: Callable[..., Sweep], tmp_pa
     assert "call train() once there" in text
     program.write_text("import wandb\ndef train(params, callbacks): ...\nwandb.agent('x', train)\n")
     assert "move it below `if __name__" in refused(check_program, load(PROGRAM))
-
-
-def test_a_sweep_of_a_doubtful_program_is_warned_of(
-    load: Callable[..., Sweep], tmp_path: Path
-) -> None:
-    (tmp_path / "p.py").write_text(DOUBTFUL["Optuna"][0])
-    sweep = load(PROGRAM)
-    check_program(sweep)
-    (warning,) = program_warnings(sweep)
-    assert warning.endswith("p.py:3: study.optimize(…) starts a search of Optuna's in every trial")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ import pytest
 
 from sweeper.errors import UsageError
 from sweeper.sweepfile import Sweep, schema_json, to_wandb_yaml
-from sweeper.sweepfile.convert import to_wandb
 from sweeper.sweepfile.early_terminate import TYPES
 from sweeper.sweepfile.keys import (
     BUDGET,
@@ -91,7 +90,8 @@ parameters:
 
 
 def test_the_w_and_b_form(load: Load) -> None:
-    written, notes = to_wandb(load(CONVERTED.replace("METHOD", "tpe")))
+    text, notes = to_wandb_yaml(load(CONVERTED.replace("METHOD", "tpe")))
+    written = parse(text).data
     assert written["method"] == "bayes"
     assert written["program"] == "src/train.py"
     assert written["metric"] == {"name": "val_loss", "goal": "maximize", "target": 0.9}
@@ -126,7 +126,7 @@ def test_it_loads_here_again_with_the_same_distributions(load: Load) -> None:
 
 def test_w_and_b_has_no_lists(load: Load) -> None:
     with pytest.raises(UsageError, match="no list of trials"):
-        to_wandb(load("method: list\ntrials: [{a: 1}]"))
+        to_wandb_yaml(load("method: list\ntrials: [{a: 1}]"))
 
 
 @pytest.mark.parametrize("method", ["random", "bayes"])
