@@ -6,7 +6,6 @@ Imports nothing that a script would not, until a model is fitted.
 from __future__ import annotations
 
 import functools
-import inspect
 import os
 import sys
 from typing import Any
@@ -42,6 +41,8 @@ def is_childs() -> bool:
 
 def loaded(module: Any) -> None:
     """Meet every ``fit`` of ``module``, which is Keras."""
+    import inspect  # Keras has
+
     name = f"{module.__name__} {getattr(module, '__version__', '')}".rstrip()
     try:
         fit = module.Model.fit
