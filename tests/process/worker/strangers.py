@@ -67,8 +67,11 @@ main()
 """
 HYDRA = f"""
 import hydra
+from hydra.core.config_store import ConfigStore
 {_IMPORTS}{_FIT}
-@hydra.main(version_base=None, config_path=None, config_name=None)
+ConfigStore.instance().store(name="config", node={{"lr": 0.1}})
+
+@hydra.main(version_base=None, config_path=None, config_name="config")
 def main(config):
     run(config.lr)
 
