@@ -71,7 +71,8 @@ def in_words(text: str, ray_log: str) -> str:
     """Why a worker is gone, of what Ray says in many lines."""
     address = re.search(r"\bip: ([\w.:]+)", text)
     host = f"on {address[1]}: " if address else ""
-    if re.search(r"memory (usage|pressure)|OutOfMemory", text):
+    # Of every worker that dies Ray says that "high memory usage" is a common cause.
+    if re.search(r"low on memory|OutOfMemoryError", text):
         why = "Ray ended the worker, as the node's memory was nearly full"
     elif re.search(r"\bnode (has )?died|\bnode is dead|\bnode failure", text):
         why = "the node is gone"

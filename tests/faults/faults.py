@@ -62,7 +62,7 @@ class Scene:
         if who == "driver":
             return [p for p in processes("sweeper launch") if p.ppid() == guardian]
         if who in ("forkserver", "child"):
-            servers = processes("sweeper.worker.forkserver")
+            servers = processes("start.py forkserver")
             pids = [process.pid for process in servers]
             return [p for p in servers if (p.ppid() in pids) == (who == "child")]
         return processes(

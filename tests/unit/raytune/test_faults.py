@@ -64,6 +64,8 @@ def test_lost_trials_in_a_row_end_the_launch_and_no_failure_does(grid: Sweep) ->
     [
         ("died.\n\tip: 10.0.0.7\nThe actor died because its node has died.", "the node is gone"),
         ("died.\n\tip: 10.0.0.7\nits worker process has died: SYSTEM_ERROR", "the worker died"),
+        ("died.\n\tip: 10.0.0.7\nits worker process has died: Some common causes include: (1) the "
+         "process was killed by the OOM killer due to high memory usage", "the worker died"),
         ("died.\n\tip: 10.0.0.7\nTask was killed due to the node running low on memory: memory "
          "usage 0.96", "Ray ended the worker, as the node's memory was nearly full"),
     ],
