@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 import psutil
 
 from sweeper import script_api
-from sweeper.errors import LeaseLost, SweeperError
+from sweeper.errors import SweeperError, TreeError
 from sweeper.experiment import (
     Run,
     configure_devices,
@@ -175,7 +175,7 @@ def _train(
             program = Program.from_json(request["program"])
             run.note_source(current_source(program, alone=False))
             run.note_peak(memory.peak())
-    except LeaseLost:
+    except TreeError:  # of the storage, not of the user's: the run stays open
         raise
     except _Enough:
         pass

@@ -291,6 +291,19 @@ def test_a_handler_of_the_users_does_not_end_a_trial_that_the_launch_ends(
     assert here.record(1).status == "interrupted"
 
 
+def test_a_trial_whose_storage_fails_goes_on_another_time(bench: Callable[[str], Bench]) -> None:
+    here = bench(
+        "def train(params, callbacks, run):\n    run.report(loss=1)\n"
+        "    log = run.path / 'training-logs.csv'\n"
+        "    kept = log.rename(log.with_suffix('.kept'))\n    log.mkdir()\n"
+        "    try:\n        run.report(loss=2)\n"
+        "    finally:\n        log.rmdir()\n        kept.rename(log)\n"
+    )
+    end = here.run(here.child(), 0, {"x": 1})[-1]
+    assert (end["outcome"], end["error"]["type"], end["clean"]) == ("failed", "TreeError", False)
+    assert here.record(0).status == "interrupted"
+
+
 LEAVES = """
 import gc, io, locale, logging, os, resource, signal, subprocess, sys, threading, time, warnings
 def state():
