@@ -233,6 +233,7 @@ def _conclude(
     unchosen = sweep.adaptive and index.size is not None and len(asked) < index.size
     unchosen = unchosen or index.pending > 0
     cut_off = ending is not None and ending.cut_off is not None
+    cut_off = cut_off or (unchosen and index.hidden > 0)  # one of those runs may be a trial's
     if cut_off or (early and unchosen) or not all(entry.ended for entry in asked):
         if ending is not None and not ending.again:
             say("to go on: raise budget.disk, or remove runs, and launch again")

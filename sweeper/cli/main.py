@@ -105,6 +105,7 @@ def cli(verbose: bool) -> None:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line ``args`` (the process's own by default) and return its exit code."""
+    _open_streams()
     settings = GlobalOptions(verbose=os.environ.get("SWEEPER_DEBUG", "") not in ("", "0"))
     _log_to_stderr(settings.verbose)
     try:
@@ -133,6 +134,13 @@ def main(args: Sequence[str] | None = None) -> int:
             say("sweeper: this is a bug; -v shows where it happened")
         return error.exit_code if isinstance(error, SweeperError) else 1
     return result if isinstance(result, int) else 0
+
+
+def _open_streams() -> None:
+    """What the caller has closed (`>&-`) goes nowhere, and no file of ours gets its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
 
 
 def _check_directory() -> None:

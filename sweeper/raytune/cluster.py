@@ -9,6 +9,7 @@ import secrets
 import signal
 import socket
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -118,12 +119,31 @@ def ray_running(
             raise SweeperError(f"Ray does not start on this machine: {error}") from error
         raise _no_cluster(address, error) from error
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # Ray would print where it was
+    if address is None:
+        _end_with_ray()
     try:
         yield ray
     finally:
         if address is not None:
             with contextlib.suppress(Exception):
                 ray.shutdown()
+
+
+def _end_with_ray() -> None:
+    """End this process when the private Ray's raylet or GCS does.
+
+    Tune waits for ever for a raylet that was asked to end (`ray stop`; seen in Ray 2.60).
+    """
+
+    def end_after(pid: int) -> None:
+        with contextlib.suppress(ChildProcessError):  # Ray has taken note of it before
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        os._exit(1)
+
+    for process in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):
+            if process.name() in ("raylet", "gcs_server"):
+                threading.Thread(target=end_after, args=(process.pid,), daemon=True).start()
 
 
 def _patient(get_node: Callable[..., Any]) -> Callable[..., Any]:

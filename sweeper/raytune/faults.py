@@ -31,6 +31,7 @@ class Faults:
         self._losses: Counter[int] = Counter()  # of each trial
         self._strikes: Counter[str] = Counter()  # of each node
         self._in_a_row = 0
+        self._ran = False  # a trial, somewhere
 
     def unfit(self, result: dict[str, Any]) -> str | None:
         """A node has not been able to run a trial: what to say of it, if that is new."""
@@ -41,12 +42,14 @@ class Faults:
         self.left_out[node] = said
         if set(self._nodes()) - self.left_out.keys():
             return f"{said}\n    this node is left out; the others go on"
-        alone = len(self.left_out) == 1
-        self._conditions.fatal = (
-            str(result["error"])
-            if alone
-            else "\n".join(["no node can run a trial", *self.left_out.values()])
-        )
+        why = str(result["error"])
+        if len(self.left_out) > 1:
+            why = "\n".join(["no node can run a trial", *self.left_out.values()])
+        if self._ran or "run" in result:
+            self._conditions.wind_down(why)
+            self._conditions.over = True
+        else:
+            self._conditions.fatal = why
         return None
 
     def lost(self, trial: int, reason: str) -> str | None:
@@ -63,6 +66,7 @@ class Faults:
         """A trial has ended by itself."""
         if end == "lost":
             return
+        self._ran = True
         self._in_a_row = 0
         self._strikes.pop(result.get("node", ""), None)
 
@@ -71,7 +75,8 @@ def in_words(text: str, ray_log: str) -> str:
     """Why a worker is gone, of what Ray says in many lines."""
     address = re.search(r"\bip: ([\w.:]+)", text)
     host = f"on {address[1]}: " if address else ""
-    if re.search(r"memory (usage|pressure)|OutOfMemory", text):
+    # Of every worker that dies Ray says that "high memory usage" is a common cause.
+    if re.search(r"low on memory|OutOfMemoryError", text):
         why = "Ray ended the worker, as the node's memory was nearly full"
     elif re.search(r"\bnode (has )?died|\bnode is dead|\bnode failure", text):
         why = "the node is gone"

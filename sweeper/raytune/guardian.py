@@ -83,7 +83,7 @@ class Guardian:
                 _be_driver(partial(drive, server), _ToGuardian(theirs), guardian)
             theirs.close()
             with ours, self._listener:
-                ending = self._follow(ours, wall) or self._end_driver()
+                ending = self._follow(ours, wall) or self._died_of(self._end_driver())
                 if leave and ending.cut_off is None:
                     ours.poll(LEAVE_SECONDS)  # it hangs up
             return ending
@@ -127,14 +127,17 @@ class Guardian:
         self._listener.stopping(signum)
         return Ending(signum=signum, cut_off=f"the launch got {signal.Signals(signum).name}")
 
-    def _end_driver(self) -> Ending:
-        """Kill the driver if it lives; how it had died, where it did."""
+    def _end_driver(self) -> int:
+        """Kill the driver if it lives; its exit code, where it had died before."""
         if not self._driver:
-            return Ending()
+            return 0
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._driver, signal.SIGKILL)
         code = os.waitstatus_to_exitcode(os.waitpid(self._driver, 0)[1])
         self._driver = 0
+        return code
+
+    def _died_of(self, code: int) -> Ending:
         if -code in LaunchSignals.SIGNALS:
             return self._stopped_by(-code)
         how = f"signal {-code}" if code < 0 else f"exit code {code}"

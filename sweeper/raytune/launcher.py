@@ -6,7 +6,7 @@ import contextlib
 import shutil
 from collections.abc import Callable, Iterator
 
-from sweeper.errors import RunBusy, SweeperError, UsageError
+from sweeper.errors import SweeperError, TreeError, UsageError
 from sweeper.experiment import interrupt_run
 from sweeper.search import check_installed
 from sweeper.sweepfile import Sweep, check_command, check_early_terminate, check_program
@@ -75,7 +75,7 @@ def launch(
     guardian = Guardian(session, listener, signals)
     ending = guardian.run(driver.run, sweep.budget.wall, leave=address is not None)
     if lease_numbers(home):  # the driver was killed
-        with contextlib.suppress(RunBusy, UsageError), acquire_sweep(home):
+        with contextlib.suppress(TreeError, UsageError), acquire_sweep(home):
             shutil.rmtree(home / "ray", ignore_errors=True)
             if ending.cut_off:
                 _say_interrupted(tree, sweep.sweep_name, ending.cut_off)

@@ -26,6 +26,7 @@ class StopConditions:
         self.failures_in_a_row = 0
         self.reason: str | None = None
         self.early = False
+        self.over = False  # not even those trials can run that are to go again
         self.fatal: str | None = None
         self.slip: str | None = None  # that the metric goes by another name, until a run has it
 

@@ -38,7 +38,7 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
         self.avoid: Collection[str] = ()  # the nodes that are left out
 
     def suggest(self, trial_id: str) -> Any:
-        if self._conditions.fatal:
+        if self._conditions.fatal or self._conditions.over:
             return Searcher.FINISHED
         item = self._again.popleft() if self._again else self._next()
         if item is None:

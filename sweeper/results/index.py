@@ -36,7 +36,8 @@ class Index:
     ``sweep`` is None for a directory without a stored sweep. ``size`` counts the trials that the
     sweep enumerates, None if they are endless; ``pending`` those of them that have no run and are
     too many to be among the entries; ``unreadable`` are runs whose sweep nobody can tell, as their
-    run.json is torn. Reading the tree again means a new index.
+    run.json is torn, ``hidden`` how many cannot be read at all. Reading the tree again means a new
+    index.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Index:
     pending: int = 0
     notes: list[str] = field(default_factory=list)
     unreadable: list[RunRecord] = field(default_factory=list)
+    hidden: int = 0
 
     def counts(self) -> dict[str, int]:
         """Status -> number of trials that the file lists; those of the common kind even if 0."""
@@ -142,12 +144,13 @@ def index_sweep(sweep: Sweep, tree: Tree | None = None) -> Index:
         item.run: item.trial.index for item in plan if item.changed and item.state != "other"
     }
     older |= {e.record: e.trial for e in made if e.record and chooser.is_older(e.record)}
+    hidden = [r for r in hidden if r.experiment not in {e.experiment for e in entries}]
     notes = (
         unread,
         _inexact_note(entries),
         other_program_note(sweep, others),
         older_text_note(sweep, [(trial, record) for record, trial in older.items() if record]),
-        _hidden_note([r for r in hidden if r.experiment not in {e.experiment for e in entries}]),
+        _hidden_note(hidden),
     )
     unreadable = [r for r in rest if not r.provenance and _error(r) is None]
     there = sum(entry.listed for entry in entries)
@@ -161,6 +164,7 @@ def index_sweep(sweep: Sweep, tree: Tree | None = None) -> Index:
         0 if lists_all else max(0, (sweep.size() or 0) - there),
         notes=[note for note in notes if note],
         unreadable=unreadable,
+        hidden=len(hidden),
     )
 
 

@@ -6,6 +6,7 @@ memory, what a trial has left that cannot be put back) it says at the end of eac
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import itertools
 import math
@@ -23,7 +24,7 @@ from typing import Any, NoReturn
 import psutil
 
 from sweeper import script_api
-from sweeper.errors import LeaseLost, SweeperError
+from sweeper.errors import SweeperError, TreeError
 from sweeper.experiment import (
     Run,
     configure_devices,
@@ -47,7 +48,7 @@ from .messages import Connection, End, Message, TrialRequest
 from .metric_watch import MetricWatch
 from .process_state import ProcessState
 from .processes import adopt_orphans, die_with_parent
-from .session import Session
+from .session import STOPPING, Session
 
 
 class _Enough(BaseException):
@@ -71,18 +72,35 @@ def serve(connection: Connection, train: TrainFunction, session: Session) -> Non
     memory.goes(memory.FIRST)
     connection.send({"kind": "hello", "pid": os.getpid()})
     sys.meta_path.insert(0, _late)
+    caught, write = os.pipe()  # Python writes each signal there for which it has a handler
+    for end_of_pipe in (caught, write):
+        os.set_blocking(end_of_pipe, False)
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+
+    def heed() -> None:
+        """Go, if the launch ends by a signal that the user's handler has made something else of."""
+        with contextlib.suppress(BlockingIOError):
+            stopping = {*os.read(caught, 1 << 16)} & {*STOPPING}
+            if stopping and session.ended_by(stopping.pop()):
+                os._exit(0)
+
     while True:
         try:
             request: TrialRequest = connection.receive()
         except EOFError:
             return
         with memory.room(session.directory, request.get("alone", False)):
-            end = run_trial(request, train, connection.send)
+            end = run_trial(request, train, connection.send, heed)
         connection.send(end)
 
 
-def run_trial(request: TrialRequest, train: TrainFunction, send: Callable[[Message], None]) -> End:
-    """Open the trial's run, train, close the run; return the ``end`` message."""
+def run_trial(
+    request: TrialRequest,
+    train: TrainFunction,
+    send: Callable[[Message], None],
+    heed: Callable[[], None],
+) -> End:
+    """Open the trial's run, train, ``heed`` signals, close the run; return the ``end`` message."""
     state, clean = ProcessState(), True
     run: Run | None = None
     try:
@@ -94,7 +112,7 @@ def run_trial(request: TrialRequest, train: TrainFunction, send: Callable[[Messa
             with run.capture_output():
                 try:
                     with warnings.catch_warnings(), localcontext():
-                        end = _train(run, request, train, send)
+                        end = _train(run, request, train, send, heed)
                 finally:
                     clean = state.put_back()
     except (SweeperError, OSError) as error:
@@ -107,7 +125,11 @@ def run_trial(request: TrialRequest, train: TrainFunction, send: Callable[[Messa
 
 
 def _train(
-    run: Run, request: TrialRequest, train: TrainFunction, send: Callable[[Message], None]
+    run: Run,
+    request: TrialRequest,
+    train: TrainFunction,
+    send: Callable[[Message], None],
+    heed: Callable[[], None],
 ) -> End:
     metric = request["metric"]
     measured: set[int] = set()  # epochs; one that is reported again is no further iteration
@@ -149,10 +171,11 @@ def _train(
         try:
             _call(train, arguments)
         finally:
+            heed()
             program = Program.from_json(request["program"])
             run.note_source(current_source(program, alone=False))
             run.note_peak(memory.peak())
-    except LeaseLost:
+    except TreeError:  # of the storage, not of the user's: the run stays open
         raise
     except _Enough:
         pass

@@ -57,6 +57,16 @@ def _half_full() -> bool:
     return False
 
 
+def _wakeup() -> int:
+    fd = signal.set_wakeup_fd(-1)
+    _put_wakeup(fd)
+    return fd
+
+
+def _put_wakeup(fd: int) -> None:
+    signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
+
+
 _Part = tuple[Callable[[], Any], Callable[[Any], Any]]
 
 
@@ -90,6 +100,7 @@ _PARTS: list[_Part] = [
         lambda: (logging.root.level, logging.root.manager.disable, logging.root.handlers[:]),
         _put_loggers,
     ),
+    (_wakeup, _put_wakeup),
     (
         lambda: signal.pthread_sigmask(signal.SIG_BLOCK, ()),
         lambda value: signal.pthread_sigmask(signal.SIG_SETMASK, value),

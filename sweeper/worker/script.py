@@ -243,11 +243,13 @@ class Script:
     def _judge(self, code: int, output_size: int, watch: memory.MemoryWatch) -> End:
         run = self.run
         run.lease.check()  # else it may have failed for having lost its run
-        if code == 0:
-            return trial.finish(run, self._request["metric"])
-        if self._session.ended_by(-code if code < 0 else code - 128):
+        # Whatever its code is: a handler of its own may have ended it before its time.
+        told = self._stop.grace is not None
+        if told or self._session.ended_by(-code if code < 0 else code - 128):
             self._stop.stop(0, "the launch has ended")
             raise Stopped
+        if code == 0:
+            return trial.finish(run, self._request["metric"])
         lines = _tail(run.paths.output, output_size)
         how = f"exit code {code}" if code > 0 else f"killed by {_signal_name(-code)}"
         killed = code in (-signal.SIGKILL, 128 + signal.SIGKILL) and watch.killed

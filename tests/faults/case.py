@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from sweeper.tree import RunRecord
-from tests.faults.faults import FAULTS, GOOD, Fault, Scene, as_no_superuser, mount
+from tests.faults.faults import FAULTS, GOOD, TRAIN, Fault, Scene, as_no_superuser, mount
 from tests.process.launch.launcher import Launcher, own_tmp
 
 KINDS = ("lost", "repeated", "left", "code")
@@ -60,6 +60,8 @@ def run_case(name: str, seed: str, directory: Path) -> Found:
         scene = Scene(launcher, launcher.start(), rng)
         scene.moment(moment)
         found.struck = fault.strike(scene)
+        if moment == TRAIN and not found.struck:
+            found.add("code", "nothing there that could be struck")
         err = _end(scene, fault, found)
         for kept in launcher.left():
             if Path(tmp, kept).exists():

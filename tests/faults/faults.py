@@ -62,7 +62,7 @@ class Scene:
         if who == "driver":
             return [p for p in processes("sweeper launch") if p.ppid() == guardian]
         if who in ("forkserver", "child"):
-            servers = processes("sweeper.worker.forkserver")
+            servers = processes("start.py forkserver")
             pids = [process.pid for process in servers]
             return [p for p in servers if (p.ppid() in pids) == (who == "child")]
         return processes(
@@ -73,11 +73,11 @@ class Scene:
 Strike = Callable[[Scene], bool]
 
 
-def kill(who: str) -> Strike:
+def kill(who: str, signum: int = signal.SIGKILL) -> Strike:
     def strike(scene: Scene) -> bool:
         while scene.until(lambda: scene.victims(who)):
             with contextlib.suppress(psutil.NoSuchProcess, IndexError):
-                scene.rng.choice(scene.victims(who)).kill()
+                scene.rng.choice(scene.victims(who)).send_signal(signum)
                 return True
         return False
 
@@ -219,6 +219,7 @@ FAULTS = {
     "kill-child": Fault(kill("child"), (), retries=1),
     "kill-actor": Fault(kill("actor"), ()),
     "kill-raylet": Fault(kill("raylet"), (1, 3)),
+    "stop-raylet": Fault(kill("raylet", signal.SIGTERM), (1, 3)),
     "kill-gcs": Fault(kill("gcs"), (1, 3)),
     "kill-agent": Fault(kill("RuntimeEnvAgent"), (1, 3)),
     "SIGINT": _signal(signal.SIGINT),

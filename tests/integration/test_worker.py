@@ -270,6 +270,40 @@ def test_leaving_with_zero_is_returning(bench: Callable[[str], Bench]) -> None:
     assert (end["outcome"], end["error"]["type"]) == ("failed", "SystemExit")
 
 
+@pytest.mark.parametrize("then", ["raise RuntimeError('saved')", "sys.exit(0)"])
+def test_a_handler_of_the_users_does_not_end_a_trial_that_the_launch_ends(
+    bench: Callable[[str], Bench], then: str
+) -> None:
+    here = bench(
+        "import signal, sys, time\ndef train(params, callbacks, run):\n"
+        f"    def stop(*a):\n        {then}\n"
+        "    signal.signal(signal.SIGTERM, stop)\n"
+        "    run.report(loss=1)\n    time.sleep(params['seconds'])\n"
+    )
+    child = here.child()
+    assert here.run(child, 0, {"seconds": 0})[-1]["clean"] is True
+    child.start(here.request(1, {"seconds": 99}))
+    while child.receive(30)["kind"] != "report":  # type: ignore[index]
+        pass
+    os.kill(child.pid, signal.SIGTERM)
+    here.session.end()  # the launch hears of it a little later
+    assert child.receive(30)["kind"] == "exit"  # type: ignore[index]
+    assert here.record(1).status == "interrupted"
+
+
+def test_a_trial_whose_storage_fails_goes_on_another_time(bench: Callable[[str], Bench]) -> None:
+    here = bench(
+        "def train(params, callbacks, run):\n    run.report(loss=1)\n"
+        "    log = run.path / 'training-logs.csv'\n"
+        "    kept = log.rename(log.with_suffix('.kept'))\n    log.mkdir()\n"
+        "    try:\n        run.report(loss=2)\n"
+        "    finally:\n        log.rmdir()\n        kept.rename(log)\n"
+    )
+    end = here.run(here.child(), 0, {"x": 1})[-1]
+    assert (end["outcome"], end["error"]["type"], end["clean"]) == ("failed", "TreeError", False)
+    assert here.record(0).status == "interrupted"
+
+
 LEAVES = """
 import gc, io, locale, logging, os, resource, signal, subprocess, sys, threading, time, warnings
 def state():

@@ -48,7 +48,7 @@ def test_the_launch_survives_the_death_of_its_ray(launcher: Launcher) -> None:
     launcher.write({"epochs": 400, "delay": 0.2}, trials=2, retry={"max": 0})
     process = launcher.start()
     launcher.wait_for(lambda records: [bool(record.rows) for record in records] == [True, True])
-    launcher.processes("raylet/raylet")[-1].kill()
+    launcher.processes("raylet/raylet")[-1].terminate()  # Ray itself bears a SIGKILL better
     _, err = process.communicate(timeout=120)
     assert launcher.left() == []
     assert process.returncode == 3, err

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from sweeper.tree import Tree
@@ -263,6 +264,21 @@ def test_a_script_that_an_ending_launch_kills_has_not_failed(stage: Stage) -> No
     assert stage.next()["kind"] == "exit"
     assert stage.record.status == "interrupted"
     assert stage.output == "sweeper: interrupted: the launch has ended\n"
+
+
+def test_a_script_that_leaves_with_zero_as_the_launch_ends_has_not_finished(stage: Stage) -> None:
+    stage.write(
+        "job.py",
+        "import signal, sys, time, sweeper\n"
+        "signal.signal(signal.SIGTERM, lambda *a: sys.exit(0))\n" + POLITE,
+    )
+    stage.start()
+    stage.next("report")
+    stage.session.end()
+    (program,) = psutil.Process(stage.child.pid).children()  # type: ignore[union-attr]
+    program.terminate()
+    assert stage.next()["kind"] == "exit"
+    assert stage.record.status == "interrupted"
 
 
 KERAS = """

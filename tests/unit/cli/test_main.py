@@ -34,6 +34,12 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Examples:" in text
 
 
+@pytest.mark.parametrize("closed", ["<&- >&- 2>&-", ">&-", "2>&-"])
+def test_the_standard_streams_may_be_closed(closed: str) -> None:
+    command = f"{sys.executable} -m sweeper schema {closed}"
+    assert subprocess.run(command, shell=True, capture_output=True, check=False).returncode == 0
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_has_help_and_keeps_its_line_short(
     command: str, capsys: pytest.CaptureFixture[str]

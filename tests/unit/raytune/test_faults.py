@@ -33,6 +33,15 @@ def test_the_sweep_ends_when_no_node_is_left(grid: Sweep) -> None:
     assert conditions.fatal == "no node can run a trial\nhost-a: no storage\nhost-b: no module"
 
 
+def test_where_trials_have_run_the_request_was_right(grid: Sweep) -> None:
+    conditions = StopConditions(grid)
+    faults = Faults(conditions, lambda: ["a"])
+    faults.unfit({**unfit("a", "Read-only file system"), "run": "run--26-11-29--00-40"})
+    assert conditions.fatal is None
+    assert (conditions.reason, conditions.early) == ("Read-only file system", True)
+    assert conditions.over
+
+
 def test_a_node_that_may_recover_is_left_out_after_a_few_times_in_a_row(grid: Sweep) -> None:
     faults = Faults(StopConditions(grid), lambda: ["a", "b"])
     for _ in range(2):
@@ -64,6 +73,8 @@ def test_lost_trials_in_a_row_end_the_launch_and_no_failure_does(grid: Sweep) ->
     [
         ("died.\n\tip: 10.0.0.7\nThe actor died because its node has died.", "the node is gone"),
         ("died.\n\tip: 10.0.0.7\nits worker process has died: SYSTEM_ERROR", "the worker died"),
+        ("died.\n\tip: 10.0.0.7\nits worker process has died: Some common causes include: (1) the "
+         "process was killed by the OOM killer due to high memory usage", "the worker died"),
         ("died.\n\tip: 10.0.0.7\nTask was killed due to the node running low on memory: memory "
          "usage 0.96", "Ray ended the worker, as the node's memory was nearly full"),
     ],
