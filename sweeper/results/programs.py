@@ -14,6 +14,7 @@ from sweeper.tree import (
     Program,
     RunRecord,
     Texts,
+    may_be_shown,
     program_of,
     texts_now,
     texts_of,
@@ -35,9 +36,13 @@ def older_text_note(sweep: Sweep, runs: Sequence[tuple[int | None, RunRecord]]) 
     example = next(iter(each.values())).path
     return (
         f"{counted(len(runs), 'run')} ran an older text of the program "
-        f"(changed since: {', '.join(changed)}); `sweeper diff {os.path.relpath(example)}` shows "
+        f"(changed since: {_some(list(changed))}); `sweeper diff {os.path.relpath(example)}` shows "
         "the change, `launch --rerun` runs them again"
     )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
 def _text_key(record: RunRecord) -> str:
@@ -87,7 +92,12 @@ def changes_since(record: RunRecord, today: Program | None = None) -> list[str]:
         lines.update(dict.fromkeys(_command_lines(then, "-") + _command_lines(today, "+")))
     for text in texts_of(record):
         if text is not None:
-            lines.update(dict.fromkeys(text_difference(text, texts_now(then, text, today))))
+            now = texts_now(then, text, today)
+            for name in [n for n in now if now[n] != text[n]]:
+                if not may_be_shown(then, name, now[name], today):
+                    lines[f"{name}: has changed; only .py, .sh and #! files are shown"] = None
+                    del text[name], now[name]
+            lines.update(dict.fromkeys(text_difference(text, now)))
     return list(lines)
 
 
