@@ -19,7 +19,7 @@ from sweeper.tree import (
     texts_now,
     texts_of,
 )
-from sweeper.wording import counted
+from sweeper.wording import counted, printable
 
 if TYPE_CHECKING:
     from sweeper.sweepfile import Sweep
@@ -42,7 +42,8 @@ def older_text_note(sweep: Sweep, runs: Sequence[tuple[int | None, RunRecord]]) 
 
 
 def _some(names: list[str]) -> str:
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    more = [f"{len(names) - 8} more"] if len(names) > 8 else []
+    return ", ".join([*map(printable, names[:8]), *more])
 
 
 def _text_key(record: RunRecord) -> str:
@@ -116,7 +117,8 @@ def text_difference(left: Texts, right: Texts) -> Iterator[str]:
         before, after = left.get(name, b""), right.get(name, b"")
         if before != after:
             old, new = (text.decode(errors="replace").splitlines() for text in (before, after))
-            yield from difflib.unified_diff(old, new, name, name, lineterm="")
+            shown = printable(name)
+            yield from difflib.unified_diff(old, new, shown, shown, lineterm="")
 
 
 def _changed(record: RunRecord, today: Program) -> list[str]:

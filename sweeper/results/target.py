@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import SweeperError, TreeError, UsageError
 from sweeper.tree import Tree, files, program_of
-from sweeper.wording import nearest
+from sweeper.wording import nearest, printable
 
 from .elsewhere import runs_elsewhere
 from .index import Index, index_directory, index_sweep
@@ -105,7 +105,7 @@ def _open_directory(directory: Path) -> Index:
     if stored:
         index.notes.append(
             f"{len(stored)} sweeps are stored here, so all runs are shown{_of_programs(index)}; "
-            f"name one to see it alone: {', '.join(str(path) for path in stored)}"
+            f"name one to see it alone: {', '.join(printable(str(path)) for path in stored)}"
         )
     return index
 
@@ -139,7 +139,7 @@ def _offer(directory: Path) -> str:
     sweeps = sorted(path.name for path in directory.glob("*.y*ml"))
     bases = sorted(path.name for path in directory.iterdir() if path.is_dir() and _is_base(path))
     found = sweeps or bases
-    return f"; did you mean {directory / found[0]}?" if found else ""
+    return f"; did you mean {printable(str(directory / found[0]))}?" if found else ""
 
 
 def _stored(base: Path, home: Path) -> Index:

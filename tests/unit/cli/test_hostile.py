@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from sweeper.cli.main import main
 from sweeper.errors import SweeperError
 from sweeper.experiment import ExperimentManager, prune_checkpoints
 from sweeper.sweepfile import Sweep, load_sweep
-from sweeper.tree import RunRecord, Tree
+from sweeper.tree import RunRecord, Tree, files
 
 ROWS = [{"loss": 1.0, "val_loss": 2.0}, {"loss": 0.5, "val_loss": 1.0}]
 RunTrial = Callable[..., Path]
@@ -200,6 +201,119 @@ def test_a_run_with_a_link_is_named_and_never_written(
     Tree(grid.base_dir).tidy()
     prune_checkpoints(Tree(grid.base_dir), 0)
     assert sorted(os.listdir(run)) == sorted({*before, *(["outcome.json"] if name else [])})
+
+
+@pytest.mark.parametrize("name", ["sweeps", "sweeps/grid", "programs", "sweeps/grid/ray"])
+def test_a_directory_of_the_tree_that_is_a_link_is_neither_read_nor_written(
+    grid: Sweep, runs: list[Path], shown: Shown, outside: Path, name: str
+) -> None:
+    where = outside.parent / "linked"
+    where.mkdir()
+    (where / "grid").mkdir()
+    for place in (where, where / "grid"):
+        (place / "sweep.yaml").write_text("SECRET: 1")
+        (place / "choices.json").write_text('{"reuse": ["SECRET"]}')
+    before = sorted(where.rglob("*"))
+    path = grid.base_dir / name
+    shutil.rmtree(path, ignore_errors=True)
+    path.symlink_to(where)
+    for words in (["status", grid.base_dir], ["status", grid.path], ["diff", runs[0]]):
+        _, out, err = shown(*words)
+        assert "SECRET" not in out + err
+    _, out, err = shown("status", grid.base_dir / "sweeps" / "grid" / "sweep.yaml")
+    assert "SECRET" not in out + err
+    tree = Tree(grid.base_dir)
+    if name == "sweeps/grid/ray":
+        files.remove(path)
+        assert not path.is_symlink()
+    else:
+        with pytest.raises(SweeperError, match="found a link"):
+            tree.home("grid")
+    assert sorted(where.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", [".aws/credentials", "id_rsa", "linked.py"])
+def test_a_tree_does_not_show_files_that_it_names_as_its_program(
+    grid: Sweep, runs: list[Path], shown: Shown, tmp_path: Path, name: str
+) -> None:
+    home = tmp_path / "home"
+    (home / ".aws").mkdir(parents=True)
+    for secret in (".aws/credentials", "id_rsa"):
+        (home / secret).write_text("SECRET")
+    (home / "linked.py").symlink_to(home / "id_rsa")
+    (home / "train.py").write_text("new")
+    kept = grid.base_dir / "programs" / ("0" * 12)
+    for file in (name, "train.py"):
+        (kept / file).parent.mkdir(parents=True, exist_ok=True)
+        (kept / file).write_text("old")
+    change(runs[0] / "run.json", "attempts", '[{"number": 1, "source": "000000000000"}]')
+    for path in (home / name, home / "train.py"):
+        change(runs[0] / "run.json", "program", json.dumps({"path": str(path), "root": str(home)}))
+        for form in ("table", "json"):
+            _, out, err = shown("diff", runs[0], "--format", form)
+            assert "SECRET" not in out + err
+            assert f"{name}: has changed" in out
+            assert "+new" in out
+
+
+def test_a_log_that_is_a_file_of_another_place_too_is_not_written(
+    grid: Sweep, run_trial: RunTrial, outside: Path
+) -> None:
+    trial = next(grid.trials())
+    run = run_trial(grid, trial, rows=ROWS, outcome=None)
+    (run / "training-logs.csv").unlink()
+    os.link(outside / "id_rsa", run / "training-logs.csv")
+    with pytest.raises(SweeperError, match="a hard link"):
+        files.append(run / "training-logs.csv", b"more")
+
+
+def test_depth_and_amount_of_what_a_tree_holds_stop_no_reader(
+    grid: Sweep, runs: list[Path], shown: Shown
+) -> None:
+    kept = grid.base_dir / "programs" / ("0" * 12)
+    for run in (0, 1):
+        change(runs[run] / "run.json", "attempts", '[{"number": 1, "source": "000000000000"}]')
+        change(runs[run] / "run.json", "program", '{"path": "/x.py", "root": "/"}')
+    subprocess.run(["mkdir", "-p", f"{kept}{'/a' * 1500}", f"{runs[2]}/models{'/a' * 1200}"])
+    (runs[2] / "outcome.json").unlink()
+    for words in (["status", grid.base_dir], ["diff", runs[0]], ["status", grid.path]):
+        assert shown(*words)[0] == 0
+    manager = ExperimentManager(grid.base_dir, grid.monitored)
+    assert manager.resume_run(runs[2].parent.name, runs[2].name) is not None
+    for number in range(40):
+        with open(kept / f"module{number}.py", "wb") as file:
+            file.truncate(999_999)
+    assert shown("status", grid.base_dir)[0] == 0
+    assert shown("diff", runs[0])[0] == 1
+    subprocess.run(["rm", "-r", kept, runs[2] / "models"])  # pytest cannot
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"a": [' + "{}," * 1_000_001 + "1]}", "{" + '"a":1,' * 100_001 + '"b": 1}'],
+    ids=["mappings", "names"],
+)
+def test_a_record_that_would_fill_the_memory_is_torn(
+    grid: Sweep, runs: list[Path], shown: Shown, text: str
+) -> None:
+    (runs[1] / "hyperparameters.json").write_text(text)
+    _, _, err = shown("status", grid.base_dir)
+    assert f"torn: {runs[1] / 'hyperparameters.json'}" in err
+
+
+def test_what_a_sweep_file_may_hold_can_be_read_again_or_is_refused(
+    grid: Sweep, tmp_path: Path
+) -> None:
+    manager = ExperimentManager(tmp_path / "tree")
+    deep: Any = 1
+    for _ in range(90):
+        deep = [deep]
+    run = manager.open({"a": {"deep": deep, "long": 17 * 10**307}}, sweep="s", trial=0, seed=1)
+    run.close("finished")
+    assert RunRecord.at(run.path).torn == []
+    for value in ([{}] * 1_000_001, 10**309, "x" * (33 << 20)):
+        with pytest.raises(SweeperError, match="expected what a record can hold"):
+            manager.open({"a": {"b": value}}, sweep="s", trial=1, seed=1)
 
 
 def test_a_backup_with_a_link_is_not_resumed_from(
