@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,7 +132,7 @@ def _stored_in(base: Path) -> list[Path]:
     homes = Tree(base).paths.sweeps
     with contextlib.suppress(TreeError):
         found = (homes / name for name in sorted(files.names(homes)))
-        return [h for h in found if not h.is_symlink() and files.is_regular(h / STORED)]
+        return [h for h in found if not os.path.islink(h) and files.is_regular(h / STORED)]
     return []
 
 

@@ -182,7 +182,8 @@ class RunRecord:
     @property
     def elapsed(self) -> float:
         """Seconds spent training, over all attempts."""
-        for found in (self.outcome, self.performances):
+        for read in ("outcome", "performances"):
+            found = getattr(self, read)
             if found is not None and "elapsed" in found:
                 return float(found["elapsed"])
         return 0.0

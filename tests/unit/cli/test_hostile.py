@@ -203,6 +203,16 @@ def test_a_run_with_a_link_is_named_and_never_written(
     assert sorted(os.listdir(run)) == sorted({*before, *(["outcome.json"] if name else [])})
 
 
+def test_summaries_that_nobody_may_read_stop_no_plan(
+    grid: Sweep, runs: list[Path], shown: Shown, outside: Path
+) -> None:
+    for run in runs[:2]:
+        _spoil(run / "performances.json", "file", outside)
+    change(runs[1] / "outcome.json", "outcome", '"finished"')
+    (runs[1] / "outcome.json").write_text('{"outcome": "finished"}')
+    assert shown("plan", grid.path)[0] == 0
+
+
 @pytest.mark.parametrize("name", ["sweeps", "sweeps/grid", "programs", "sweeps/grid/ray"])
 def test_a_directory_of_the_tree_that_is_a_link_is_neither_read_nor_written(
     grid: Sweep, runs: list[Path], shown: Shown, outside: Path, name: str
