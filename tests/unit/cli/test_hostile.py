@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from sweeper.cli.main import main
 from sweeper.errors import SweeperError
@@ -107,6 +109,37 @@ def test_a_record_of_another_shape_spoils_its_run_alone(
     shown("diff", runs[1], runs[0], "--json")
     shown("diff", runs[1])
     assert shown("plan", grid.path)[0] == 0
+
+
+FORMATS = st.sampled_from(["table", "json", "csv", "yaml"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.data())
+def test_whatever_a_record_holds_the_other_runs_are_shown(
+    grid: Sweep, runs: list[Path], shown: Shown, data: st.DataObject
+) -> None:
+    path = runs[1] / data.draw(st.sampled_from(sorted({name for name, _, _ in BAD})))
+    whole = path.read_text()
+    record = json.loads(whole)
+    key = data.draw(st.sampled_from(sorted(record)))
+    value = data.draw(JSON)
+    path.write_text(json.dumps(value if data.draw(st.booleans()) else {**record, key: value}))
+    try:
+        code, out, _ = shown("status", grid.base_dir, "--format", data.draw(FORMATS))
+        assert (code, all(run.parent.name in out for run in runs)) == (0, True)
+        for words in (["best", grid.base_dir], ["plan", grid.path]):
+            assert shown(*words)[0] == 0
+        for words in (["logs", grid.base_dir, "1"], ["diff", runs[1], runs[0]]):
+            assert shown(*words)[0] in (0, 1, 2)
+    finally:
+        path.write_text(whole)
 
 
 @pytest.mark.parametrize(
