@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,17 @@ def test_a_log_that_no_run_writes_is_torn(
     code, out, err = shown("status", grid.base_dir)
     assert (code, out.count("finished")) == (0, 5)
     assert str(runs[1] / "training-logs.csv") in err
+
+
+def test_a_log_of_many_rows_takes_no_more_memory_than_its_text(runs: list[Path]) -> None:
+    rows = "".join(f"{epoch},0.5\n" for epoch in range(1, 100_001))
+    (runs[0] / "training-logs.csv").write_text(f"epoch,loss\n{rows}")
+    tracemalloc.start()
+    try:
+        assert RunRecord.at(runs[0]).torn == []
+        assert tracemalloc.get_traced_memory()[1] < 3 * len(rows)
+    finally:
+        tracemalloc.stop()
 
 
 def _spoil(path: Path, how: str, outside: Path) -> None:
