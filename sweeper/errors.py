@@ -46,12 +46,16 @@ class Problem:
     def __str__(self) -> str:
         where = ":".join(str(part) for part in (self.path, self.line, self.column) if part)
         head = ": ".join(part for part in (where, self.key, self.message) if part)
-        lines = [head]
+        lines = [_one_line(head)]  # a name in it may end a line
         if self.source:
             lines += [f"    {self.source}", "    " + " " * (self.column - 1) + "^"]
         if self.mend:
-            lines.append(f"    {self.mend}")
+            lines.append("    " + _one_line(self.mend))
         return "\n".join(lines)
+
+
+def _one_line(text: str) -> str:
+    return text.replace("\n", "\\n")
 
 
 class SpecError(UsageError):

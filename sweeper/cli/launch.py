@@ -152,7 +152,7 @@ def _earlier(sweep: Sweep, ended: bool = False) -> tuple[tuple[int, float] | Non
 
 def _store(sweep: Sweep, tree: Tree) -> None:
     """Keep the sweep as launched where nothing is to be run, if this storage can be written."""
-    home = tree.paths.sweep(sweep.sweep_name)
+    home = tree.home(sweep.sweep_name)
     if living_owner(home) is None:
         with contextlib.suppress(TreeError):
             files.make_directory(home, parents=True)

@@ -67,7 +67,8 @@ class Source:
         for name, text in sorted(self.texts.items()):
             digest.update(f"{name} {hashlib.sha256(text).hexdigest()}\n".encode())
         name = digest.hexdigest()[:12]
-        target = Tree(base).paths.program(name)
+        programs = Tree(base).paths.programs
+        target = programs / name
         if files.exists(target) or not self.texts:
             return name
         staged = base / f"{STAGING}{os.getpid()}-{os.urandom(6).hex()}"
@@ -76,7 +77,8 @@ class Source:
             for file, text in self.texts.items():
                 files.make_directory((staged / file).parent, parents=True)
                 files.write_bytes(staged / file, text)
-            files.make_directory(target.parent)
+            files.refuse_link(programs)
+            files.make_directory(programs)
             files.move(staged, target)
         except (TreeError, OSError) as error:  # a copy for later must not end a run
             log.warning("the text of the program is not kept: %s", error)

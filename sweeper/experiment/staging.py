@@ -57,6 +57,7 @@ def stage(
     group_canonicals(params, monitored)  # complain before anything is written
     tree.check()
     stored = plain(params, allow_nan=True)
+    files.check_json(stored)
     files.make_directory(tree.base, parents=True)
     record, diff = new_record(tree.base, monitored, origin, parent)
     path = tree.base / f"{STAGING}{os.getpid()}-{os.urandom(6).hex()}"

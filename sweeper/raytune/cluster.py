@@ -85,6 +85,10 @@ def ray_running(
         "log_to_driver": verbose,
         "logging_level": level,
         "configure_logging": True,
+        # Where this package lies. Ray adds the current directory, and looks there first.
+        "job_config": ray.job_config.JobConfig(
+            _py_driver_sys_path=[str(Path(__file__).parents[2])]
+        ),
     }
     if address is None:
         options |= {
@@ -112,12 +116,16 @@ def ray_running(
     services.get_node = _patient(services.get_node)
     if address is None:
         _keep_token_private()
+    here = os.getcwd()
+    os.chdir(session.directory)  # nothing of the user's is there
     try:
         ray.init(**options)
     except Exception as error:  # Ray's own errors share no base
         if address is None:
             raise SweeperError(f"Ray does not start on this machine: {error}") from error
         raise _no_cluster(address, error) from error
+    finally:
+        os.chdir(here)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # Ray would print where it was
     if address is None:
         _end_with_ray()

@@ -49,7 +49,7 @@ class Driver:
         sweep, disk = self.sweep, self.disk
         conditions = StopConditions(sweep)
         tree = Tree(sweep.base_dir)
-        home = tree.paths.sweep(sweep.sweep_name)
+        home = tree.home(sweep.sweep_name)
         conditions.script = self.session.mode == "script"
         adaptive = self._adaptive(tree, conditions) if sweep.adaptive else None
         chosen: Iterator[PlannedTrial | None] = self.plan if adaptive is None else adaptive
@@ -75,7 +75,7 @@ class Driver:
                 most = [n for n in (self.total, sweep.budget.trials) if n is not None]
                 guardian.started(min(most, default=None))
                 slots = min(slots, sweep.parallel or slots, self.total or slots)
-                shutil.rmtree(home / "ray", ignore_errors=True)  # of those who had the lease before
+                files.remove(home / "ray")  # of those who had the lease before
                 scratch = home / "ray" / str(lease.number)
                 disk.prune()
                 request = partial(trial_request, sweep, self.session.mode)

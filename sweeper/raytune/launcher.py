@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Callable, Iterator
 
 from sweeper.errors import SweeperError, TreeError, UsageError
@@ -33,7 +32,7 @@ def check_request(sweep: Sweep, address: str | None) -> None:
     check_early_terminate(sweep)
     check_installed(sweep.method)
     check_storage(sweep.base_dir)
-    refuse_if_launching(Tree(sweep.base_dir).paths.sweep(sweep.sweep_name))
+    refuse_if_launching(Tree(sweep.base_dir).home(sweep.sweep_name))
     session_of(sweep)
 
 
@@ -62,7 +61,7 @@ def launch(
     """
     check_request(sweep, address)
     tree = Tree(sweep.base_dir)
-    home = tree.paths.sweep(sweep.sweep_name)
+    home = tree.home(sweep.sweep_name)
     disk = DiskUsage(sweep, tree)
     if disk.spent:
         with acquire_sweep(home):
@@ -76,7 +75,7 @@ def launch(
     ending = guardian.run(driver.run, sweep.budget.wall, leave=address is not None)
     if lease_numbers(home):  # the driver was killed
         with contextlib.suppress(TreeError, UsageError), acquire_sweep(home):
-            shutil.rmtree(home / "ray", ignore_errors=True)
+            files.remove(home / "ray")
             if ending.cut_off:
                 _say_interrupted(tree, sweep.sweep_name, ending.cut_off)
     ending.again = sweep.budget.disk is None or not DiskUsage(sweep, tree).spent

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from sweeper.errors import TreeError
 from sweeper.sweepfile import MOST_LAUNCHED_TRIALS, Sweep
 from sweeper.tree import PlannedTrial, files
 
@@ -44,8 +46,9 @@ class Estimator:
         if run is None or item.state != "reused" or run.status != "finished":
             return
         if run.path not in self._seen:
-            self._seen.add(run.path)
-            self._seconds += run.elapsed
+            with contextlib.suppress(TreeError):  # of one that nobody may read
+                self._seconds += run.elapsed
+                self._seen.add(run.path)
             if len(self._sizes) < MEASURED:
                 self._sizes.append(files.size(run.path))
 

@@ -14,11 +14,12 @@ from sweeper.tree import (
     Program,
     RunRecord,
     Texts,
+    may_be_shown,
     program_of,
     texts_now,
     texts_of,
 )
-from sweeper.wording import counted
+from sweeper.wording import counted, printable
 
 if TYPE_CHECKING:
     from sweeper.sweepfile import Sweep
@@ -35,9 +36,14 @@ def older_text_note(sweep: Sweep, runs: Sequence[tuple[int | None, RunRecord]]) 
     example = next(iter(each.values())).path
     return (
         f"{counted(len(runs), 'run')} ran an older text of the program "
-        f"(changed since: {', '.join(changed)}); `sweeper diff {os.path.relpath(example)}` shows "
+        f"(changed since: {_some(list(changed))}); `sweeper diff {os.path.relpath(example)}` shows "
         "the change, `launch --rerun` runs them again"
     )
+
+
+def _some(names: list[str]) -> str:
+    more = [f"{len(names) - 8} more"] if len(names) > 8 else []
+    return ", ".join([*map(printable, names[:8]), *more])
 
 
 def _text_key(record: RunRecord) -> str:
@@ -88,7 +94,12 @@ def changes_since(record: RunRecord, today: Program | None = None) -> list[str]:
         lines |= {f"{sign}command: {' '.join(words)}": None for sign, words in both if words}
     for text in texts_of(record):
         if text is not None:
-            lines.update(dict.fromkeys(text_difference(text, texts_now(then, text, today))))
+            now = texts_now(then, text, today)
+            for name in [n for n in now if now[n] != text[n]]:
+                if not may_be_shown(then, name, now[name], today):
+                    lines[f"{name}: has changed; only .py, .sh and #! files are shown"] = None
+                    del text[name], now[name]
+            lines.update(dict.fromkeys(text_difference(text, now)))
     return list(lines)
 
 
@@ -103,7 +114,8 @@ def text_difference(left: Texts, right: Texts) -> Iterator[str]:
         before, after = left.get(name, b""), right.get(name, b"")
         if before != after:
             old, new = (text.decode(errors="replace").splitlines() for text in (before, after))
-            yield from difflib.unified_diff(old, new, name, name, lineterm="")
+            shown = printable(name)
+            yield from difflib.unified_diff(old, new, shown, shown, lineterm="")
 
 
 def _changed(record: RunRecord, today: Program) -> list[str]:

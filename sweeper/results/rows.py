@@ -12,11 +12,13 @@ from typing import Any
 
 from sweeper.sweepfile import Metric
 from sweeper.tree import PlannedTrial
+from sweeper.wording import printable
 
 from .entry import Entry
 from .ranking import Ranked, Score, score
 
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+](?:inf|nan)")
+_CONTROL = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # what a terminal obeys
 
 
 def plan_row(item: PlannedTrial, with_seed: bool = True) -> dict[str, Any]:
@@ -101,8 +103,10 @@ def csv_cell(value: Any) -> str:
 
     Text that a spreadsheet would take for a formula gets a ' before it, which it does not show.
     """
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return value if _NUMBER.fullmatch(value) else f"'{value}"
+    if isinstance(value, str):
+        formula = value.startswith(("=", "+", "-", "@", "\t", "\r"))
+        value = f"'{value}" if formula and not _NUMBER.fullmatch(value) else value
+        return _CONTROL.sub(lambda found: printable(found[0]), value)
     if value is None:
         return ""
     if isinstance(value, float):

@@ -91,7 +91,7 @@ def write_summary(index: Index) -> tuple[Path, Path]:
 
     Raises TreeError if they cannot be written.
     """
-    home = Tree(index.base).paths.sweep(index.name)
+    home = Tree(index.base).home(index.name)
     paths = home / "summary.json", home / "summary.csv"
     files.make_directory(home)
     files.write_json(paths[0], summary(index))

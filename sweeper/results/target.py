@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweeper.errors import SweeperError, UsageError
+from sweeper.errors import SweeperError, TreeError, UsageError
 from sweeper.tree import Tree, files, program_of
-from sweeper.wording import counted, nearest
+from sweeper.wording import counted, nearest, printable
 
 from .index import Index, index_directory, index_sweep
 
@@ -32,6 +34,7 @@ def load_target(path: Path, overrides: Sequence[str] = (), **changes: Any) -> Sw
     if home is not None:
         files.read_bytes(path)  # no link, nor another trap
         base = home.parent.parent
+        Tree(base).home(home.name)
         here = {"storage": base.parent, "name": base.name, "sweep_name": home.name}
         said = {text.partition("=")[0].strip() for text in overrides}
         said |= {key for key, value in changes.items() if value is not None}
@@ -41,7 +44,7 @@ def load_target(path: Path, overrides: Sequence[str] = (), **changes: Any) -> Sw
 
 def _home_of(path: Path) -> Path | None:
     """The ``sweeps/<name>`` of a tree in which a sweep file lies; None for most."""
-    homes = (path.parent.resolve(), path.resolve().parent)
+    homes = (path.parent.absolute(), path.parent.resolve(), path.resolve().parent)
     return next((h for h in homes if path.name == STORED and _is_home(h)), None)
 
 
@@ -96,14 +99,14 @@ def _open_directory(directory: Path) -> Index:
             f"{directory}: expected a base directory (with exp-… in it) or a sweeps/<name> "
             f"directory of one, found neither{_offer(directory)}"
         )
-    stored = sorted(path.parent for path in directory.glob(f"sweeps/*/{STORED}"))
+    stored = _stored_in(directory)
     if len(stored) == 1:
         return _stored(directory, stored[0])
     index = index_directory(Tree(directory), directory.name)
     if stored:
         index.notes.append(
             f"{len(stored)} sweeps are stored here, so all runs are shown{_of_programs(index)}; "
-            f"name one to see it alone: {', '.join(str(path) for path in stored)}"
+            f"name one to see it alone: {', '.join(printable(str(path)) for path in stored)}"
         )
     return index
 
@@ -121,14 +124,23 @@ def _is_home(directory: Path) -> bool:
 
 
 def _is_base(directory: Path) -> bool:
-    return any(directory.glob("exp-*")) or any(directory.glob(f"sweeps/*/{STORED}"))
+    return any(directory.glob("exp-*")) or bool(_stored_in(directory))
+
+
+def _stored_in(base: Path) -> list[Path]:
+    """The homes of the sweeps that are stored in a tree; a link is none."""
+    homes = Tree(base).paths.sweeps
+    with contextlib.suppress(TreeError):
+        found = (homes / name for name in sorted(files.names(homes)))
+        return [h for h in found if not os.path.islink(h) and files.is_regular(h / STORED)]
+    return []
 
 
 def _offer(directory: Path) -> str:
     sweeps = sorted(path.name for path in directory.glob("*.y*ml"))
     bases = sorted(path.name for path in directory.iterdir() if path.is_dir() and _is_base(path))
     found = sweeps or bases
-    return f"; did you mean {directory / found[0]}?" if found else ""
+    return f"; did you mean {printable(str(directory / found[0]))}?" if found else ""
 
 
 def _stored(base: Path, home: Path) -> Index:

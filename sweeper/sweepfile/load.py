@@ -20,6 +20,7 @@ from .program import Program, parse_program
 from .rules import is_number
 from .search_space import build_space
 from .sweep import ADAPTIVE_METHODS, Budget, Metric, Resources, Retry, SourcePlace, Sweep
+from .trials_file import read_file
 from .yaml12 import Document, parse
 
 _EVERYBODYS_NAMES = ("config", "sweep", "sweeps")
@@ -77,7 +78,7 @@ _OTHERS = {
 
 def _text(path: Path) -> str:
     try:
-        data = path.read_bytes()
+        data = read_file(path)
     except FileNotFoundError:
         files = [p.name for p in path.parent.glob("*.y*ml") if p.is_file()]
         close = nearest(path.name, files)

@@ -16,6 +16,7 @@ from .command import command_words, told_words
 from .function_or_script import DetectedMode, Mode, detect_mode
 from .own_search import find_own_search, started_by
 from .sweep import MOST_LAUNCHED_TRIALS, Sweep
+from .trials_file import MOST_BYTES
 
 _INTERPRETER = re.compile(r"(python|pypy|bash|sh|Rscript|julia|perl|node)[\d.]*")
 AS_SCRIPT = 'command: ["${interpreter}", "${program}", "${args}"]'
@@ -106,6 +107,9 @@ def check_program(sweep: Sweep) -> None:
     elif file.suffix == ".ipynb" and sweep.command is None:
         message = f"{file} is a notebook, which cannot be run as a program"
         mend = f"save it as a script: jupyter nbconvert --to script {file.name}"
+    elif os.path.isfile(file) and os.path.getsize(file) > MOST_BYTES:
+        message = f"{file} has {os.path.getsize(file):,} bytes, which is no program"
+        mend = "name the file that has train(params, callbacks)"
     elif os.path.isfile(file):
         _check_own_search(sweep, file)
         return

@@ -17,6 +17,8 @@ from sweeper.space import LARGEST, leaves
 
 from .yaml12 import DEEPEST, parse, reads_as_text, to_yaml
 
+MOST_BYTES = 64 << 20
+
 FORMATS = (".csv", ".json", ".yaml", ".yml")
 # Cells that need no YAML parser.
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:e[-+][0-9]{1,2})?\Z")
@@ -44,17 +46,27 @@ def read_data(path: Path) -> Any:
     document = parse(text, str(path))
     if document.problems:
         places = dict.fromkeys((p.line, p.column) for p in document.problems[:5])
-        raise UsageError("\n".join(f"{path}:{n}:{at}: not valid YAML" for n, at in places))
+        raise UsageError("; ".join(f"{path}:{n}:{at}: not valid YAML" for n, at in places))
     return document.data
 
 
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return read_file(path).decode("utf-8-sig")
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: is not UTF-8 text (byte {error.start})") from error
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a file that parameters are read from. Raises UsageError, OSError."""
+    with open(path, "rb") as file:
+        data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        what = f"at most {MOST_BYTES >> 20} MB of text"
+        raise UsageError(f"{path}: expected {what}, found more; is it another file?")
+    return data
 
 
 def _no_constant(name: str) -> None:

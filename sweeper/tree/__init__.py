@@ -40,7 +40,16 @@ from .planning import (
     trial_state,
     trials_of,
 )
-from .program import Program, ProgramCheck, Texts, program_of, read_text, texts_now, texts_of
+from .program import (
+    Program,
+    ProgramCheck,
+    Texts,
+    may_be_shown,
+    program_of,
+    read_text,
+    texts_now,
+    texts_of,
+)
 from .records import FAILED, RunRecord, model_epoch
 from .shapes import MANIFEST, OUTCOMES
 from .tree import STAGING, Tree
@@ -76,6 +85,7 @@ __all__ = [
     "lease_numbers",
     "listed",
     "living_owner",
+    "may_be_shown",
     "means_metric",
     "mode_of",
     "model_epoch",

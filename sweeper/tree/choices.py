@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from . import files, shapes
 from .records import RunRecord
@@ -33,7 +34,7 @@ class Choices:
 
         Raises TreeError if it cannot be read.
         """
-        path = tree.paths.choices(sweep_name)
+        path = _path(tree, sweep_name)
         try:
             found = files.read_json(path, shapes.CHOICES) or {}
             return Choices(*(frozenset(found.get(key, ())) for key in _KEYS))
@@ -43,9 +44,9 @@ class Choices:
 
     def write(self, tree: Tree, sweep_name: str) -> None:
         """Keep them for the next launch. Raises TreeError."""
-        files.make_directory(tree.paths.sweep(sweep_name), parents=True)
-        found = {key: sorted(getattr(self, key)) for key in _KEYS}
-        files.write_json(tree.paths.choices(sweep_name), found)
+        path = _path(tree, sweep_name)
+        files.make_directory(path.parent, parents=True)
+        files.write_json(path, {key: sorted(getattr(self, key)) for key in _KEYS})
 
     def also(
         self,
@@ -61,6 +62,10 @@ class Choices:
     def drop(self, tree: Tree, record: RunRecord) -> bool:
         """Is the run's trial to run again, without it?"""
         return bool(self.rerun) and _name(tree, record) in self.rerun
+
+
+def _path(tree: Tree, sweep_name: str) -> Path:
+    return tree.home(sweep_name) / "choices.json"
 
 
 def _name(tree: Tree, record: RunRecord) -> str:

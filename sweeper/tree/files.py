@@ -17,14 +17,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sweeper.errors import TreeError
+
 from .file_errors import TornFile as TornFile
 from .file_errors import torn as torn
 from .file_errors import tree_errors as tree_errors
+from .json_text import check_json as check_json
 from .json_text import dump_json as dump_json
 from .json_text import read_json as read_json
+from .regular import MOST as MOST
 from .regular import contents as contents
 from .regular import copy as copy
 from .regular import copy_tree as copy_tree
+from .regular import entries as entries
 from .regular import is_regular as is_regular
 from .regular import names as names
 from .regular import open_file as open_file
@@ -138,7 +143,14 @@ def write_shared(path: Path, data: bytes) -> None:
 
 def open_to_append(path: Path) -> int:
     """A descriptor whose writes go to the end of ``path``. Raises TreeError, OSError."""
-    return open_file(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    fd = open_file(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    if os.fstat(fd).st_nlink > 1:  # a file of another place, or of a copy of this tree
+        os.close(fd)
+        raise TreeError(
+            f"{path}: expected a file of its own, found one with another name elsewhere (a hard "
+            "link), which is not written: put a copy in its place"
+        )
+    return fd
 
 
 def append(path: Path, data: bytes, *, guard: Guard | None = None, durable: bool = True) -> None:
@@ -223,7 +235,7 @@ def _rename_over(target: Path, source: Path, guard: Guard | None) -> None:
 
 def remove(path: Path) -> None:
     """Remove a file or a whole directory, if it is there. Never raises: what stays is harmless."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, RecursionError):  # too deep for rmtree
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:
@@ -256,8 +268,9 @@ def remove_scratch(directory: Path) -> None:
 def size(directory: Path) -> int:
     """The bytes of every file below ``directory``; what vanishes meanwhile counts nothing."""
     total = 0
-    for where, _, found in os.walk(directory):
-        for name in found:
+    with contextlib.suppress(TreeError):
+        for entry in entries(directory):
             with contextlib.suppress(OSError):
-                total += os.lstat(os.path.join(where, name)).st_size
+                if not entry.is_dir(follow_symlinks=False):
+                    total += entry.stat(follow_symlinks=False).st_size
     return total

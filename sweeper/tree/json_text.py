@@ -10,16 +10,24 @@ import json
 import math
 import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from sweeper.errors import UsageError
 
 from .file_errors import TornFile
 from .regular import MOST, read_bytes
 
 _INFINITY = "infinity-" + os.urandom(8).hex()  # no parameter is called that
-_DEEPEST = 60
-_DIGITS = 300  # of an integer that fits into a double
+_DEEPEST = 100  # as a sweep file
+_DIGITS = 309  # of an integer that fits into a double
+_MOST_LEVELS, _MOST_KEYS = 1_000_000, 100_000  # each list or mapping takes twenty times its text
+_LIMITS = (
+    f"{MOST >> 20} MB, {_DEEPEST} levels, {_MOST_LEVELS:,} lists and mappings, "
+    f"{_MOST_KEYS:,} names, numbers that fit into a double"
+)
 _ODD = re.compile(rb"\\u[dD]|[0-9]{%d}|NaN|Infinity" % _DIGITS)  # then it is looked at closely
 
 
@@ -70,10 +78,28 @@ def read_json(
     return value
 
 
+def check_json(value: dict[str, Any]) -> None:
+    """Raise UsageError for what could be written as a record, and not be read as one."""
+    try:
+        data = dump_json(value).encode(errors="surrogatepass")
+        if len(data) > MOST:
+            raise ValueError("too long")
+        _parse(data)
+    except (ValueError, RecursionError) as error:
+        what = f"what a record can hold ({_LIMITS})"
+        raise UsageError(
+            f"parameters: expected {what}, found {error}; keep the rest in a file"
+        ) from error
+
+
 def _parse(data: bytes) -> Any:
+    """What a record may hold. Raises ValueError, RecursionError."""
+    levels = data.count(b"[") + data.count(b"{")
+    if levels > _MOST_LEVELS or data.count(b'":') > _MOST_KEYS:
+        raise ValueError("too many lists and mappings, or names")
     text = data.decode()
     value = (_CAREFUL if _ODD.search(data) else _PLAIN).decode(text)
-    if data.count(b"[") + data.count(b"{") > _DEEPEST:
+    if levels > _DEEPEST:
         _check_depth(value)
     if b"\\u" in data:
         json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate is no text
@@ -94,7 +120,7 @@ def _check_depth(value: Any) -> None:
 
 
 def _integer(digits: str) -> int:
-    if len(digits) > _DIGITS:
+    if len(digits) > _DIGITS + 1 or abs(int(digits)) > sys.float_info.max:
         raise ValueError("an integer beyond every double")
     return int(digits)
 

@@ -98,17 +98,15 @@ class TreePaths:
         """The tree of the runs whose parameters say ``debug: true``."""
         return self.base / "debug"
 
-    def sweep(self, name: str) -> Path:
-        """What belongs to the sweep ``name`` as a whole."""
-        return self.base / "sweeps" / name
+    @property
+    def sweeps(self) -> Path:
+        """What belongs to each sweep as a whole, by its name."""
+        return self.base / "sweeps"
 
-    def choices(self, name: str) -> Path:
-        """What launches of the sweep were told about earlier runs."""
-        return self.sweep(name) / "choices.json"
-
-    def program(self, source: str) -> Path:
-        """The copies of a program and its modules, as some run has run them."""
-        return self.base / "programs" / source
+    @property
+    def programs(self) -> Path:
+        """The copies of programs and their modules, as runs have run them."""
+        return self.base / "programs"
 
     def experiment(self, experiment: str) -> Path:
         """The directory of an experiment."""

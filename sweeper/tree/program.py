@@ -113,9 +113,14 @@ def texts_of(record: RunRecord, seen: frozenset[str] = frozenset()) -> list[Text
 
 
 def _texts(record: RunRecord, found: Iterable[str | None]) -> list[Texts | None]:
-    program = TreePaths(record.base).program
-    texts = [None if s is None else dict(files.contents(program(s), LARGEST_TEXT)) for s in found]
+    texts = [None if source is None else _kept(record, source) for source in found]
     return [text for text in texts if text is None or text]
+
+
+def _kept(record: RunRecord, source: str) -> Texts:
+    programs = TreePaths(record.base).programs
+    files.refuse_link(programs)
+    return dict(files.contents(programs / source, LARGEST_TEXT, files.MOST))
 
 
 def texts_now(then: Program, text: Texts, today: Program | None = None) -> Texts:
@@ -123,16 +128,23 @@ def texts_now(then: Program, text: Texts, today: Program | None = None) -> Texts
 
     Of ``today``'s program, if it is in another file; its own file is under the name it had then.
     """
+    found = ((name, read_text(_path_now(then, name, today))) for name in text)
+    return {name: now for name, now in found if now is not None}
+
+
+def may_be_shown(then: Program, name: str, now: bytes, today: Program | None = None) -> bool:
+    """Does the file that :func:`texts_now` has read for ``name`` look like a program's?
+
+    The tree says which files are read, and a stranger's may name those that hold your keys.
+    """
+    path = os.path.realpath(_path_now(then, name, today))
+    return path.endswith((".py", ".sh")) or now.startswith(b"#!")
+
+
+def _path_now(then: Program, name: str, today: Program | None) -> str:
     if today is None or today.file is None or today.path == then.path:
-        return _read_files(then.root, text)
-    now = _read_files(today.root, text.keys() - {then.file})
-    main = read_text(str(today.path)) if then.file in text else None
-    return now if main is None else {**now, str(then.file): main}
-
-
-def _read_files(root: str, names: Iterable[str]) -> Texts:
-    found = ((name, read_text(os.path.join(root, name))) for name in names)
-    return {name: text for name, text in found if text is not None}
+        return os.path.join(then.root, name)
+    return str(today.path) if name == then.file else os.path.join(today.root, name)
 
 
 class ProgramCheck:

@@ -23,7 +23,7 @@ FAILED = ("failed", "out-of-memory", "timed-out")
 log = logging.getLogger("sweeper.tree")
 
 _FLOAT = rb"(?:-?\d{1,400}(?:\.\d{1,99})?(?:e[-+]?\d+)?|nan|-?inf)?"
-_ROWS = re.compile(rb"(?:\d{1,9}(?:," + _FLOAT + rb")+\n)+")
+_ROW = re.compile(rb"(\d{1,9})(?:," + _FLOAT + rb")+\n")  # of all at once a match takes 2 KB each
 _MODEL = re.compile(r"model\.([0-9]{1,9})(?:-(.+?))?\.(?:weights\.)?(?:keras|h5)")
 
 
@@ -182,7 +182,8 @@ class RunRecord:
     @property
     def elapsed(self) -> float:
         """Seconds spent training, over all attempts."""
-        for found in (self.outcome, self.performances):
+        for read in ("outcome", "performances"):
+            found = getattr(self, read)
             if found is not None and "elapsed" in found:
                 return float(found["elapsed"])
         return 0.0
@@ -239,12 +240,13 @@ class RunRecord:
             return False
         if not data:
             return data is None and not epoch
-        header, _, rows = data.partition(b"\n")
-        plain = header.startswith(b"epoch,") and b'"' not in header and len(header) < 1 << 17
-        if not plain or not _ROWS.fullmatch(rows):
+        place = data.find(b"\n") + 1
+        commas, last = data.count(b",", 0, place), 0
+        if not data.startswith(b"epoch,") or b'"' in data[:place] or not 0 < place <= 1 << 17:
             return False
-        lines = rows.splitlines()
-        commas = header.count(b",")
-        if any(line.count(b",") != commas for line in lines):
-            return False
-        return int(lines[-1].partition(b",")[0]) >= epoch
+        while place < len(data):
+            row = _ROW.match(data, place)
+            if row is None or data.count(b",", place, row.end()) != commas:
+                return False
+            place, last = row.end(), int(row[1])
+        return 0 < last >= epoch

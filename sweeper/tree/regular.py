@@ -118,31 +118,44 @@ def refuse_foreign(directory: Path | str, only: Iterable[str] | None = None) -> 
 
     ``only`` these names are looked at, and not what is below them.
     """
+    for entry in entries(directory, below=only is None):
+        plain = entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)
+        if not plain and (only is None or entry.name in only):
+            raise _foreign(entry.path, "a regular file or directory")
+
+
+def entries(directory: Path | str, *, below: bool = True) -> Iterator[os.DirEntry[str]]:
+    """What is in ``directory``, and ``below`` it at any depth, each directory before what it holds.
+
+    Nothing where there is no such directory; no link is followed. Raises TreeError.
+    """
     refuse_link(directory)
-    try:
-        with os.scandir(directory) as entries:
-            for entry in entries:
-                if entry.is_file(follow_symlinks=False):
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    if only is None:
-                        refuse_foreign(entry.path)
-                elif only is None or entry.name in only:
-                    raise _foreign(entry.path, "a regular file or directory")
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except OSError as error:
-        raise storage_error("list", Path(directory), error) from error
+    waiting = [os.fspath(directory)]
+    while waiting:
+        path = waiting.pop()
+        try:
+            with os.scandir(path) as found:
+                for entry in found:
+                    yield entry
+                    if below and entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise storage_error("list", Path(path), error) from error
 
 
-def contents(directory: Path, most: int | None = None) -> Iterator[tuple[str, bytes]]:
+def contents(
+    directory: Path, most: int | None = None, total: int = 1 << 62
+) -> Iterator[tuple[str, bytes]]:
     """Every file below ``directory`` by its path from there; none without it. Raises TreeError."""
-    for name in sorted(names(directory)):
-        path = directory / name
-        if os.path.isdir(path):
-            yield from ((f"{name}/{below}", data) for below, data in contents(path, most))
-        elif (data := read_bytes(path, most or 1 << 62)) is not None:
-            yield name, data
+    for entry in entries(directory):
+        if entry.is_dir(follow_symlinks=False):
+            continue
+        data = read_bytes(entry.path, min(most or total, total))
+        if data is not None:
+            total -= len(data)
+            yield os.path.relpath(entry.path, directory), data
 
 
 def copy(source: Path | str, target: Path | str) -> None:
@@ -164,15 +177,16 @@ def copy_tree(source: Path, target: Path, *, link: bool = False) -> None:
     """
     with tree_errors("copy", source):
         os.makedirs(target)
-    for name in names(source):
-        here, there = source / name, target / name
-        if os.path.isdir(here):
-            copy_tree(here, there, link=link)
-        elif not (link and _linked(here, there)):
-            copy(here, there)
+    for entry in entries(source):
+        there = target / os.path.relpath(entry.path, source)
+        if entry.is_dir(follow_symlinks=False):
+            with tree_errors("make the directory", there):
+                os.mkdir(there)
+        elif not (link and _linked(entry.path, there)):
+            copy(entry.path, there)
 
 
-def _linked(source: Path, target: Path) -> bool:
+def _linked(source: str, target: Path) -> bool:
     try:
         os.close(open_file(source))
         os.link(source, target, follow_symlinks=False)

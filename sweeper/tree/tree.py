@@ -55,9 +55,17 @@ class Tree:
         return [RunRecord(self.base, experiment, name) for name in names]
 
     def check(self) -> None:
-        """Raise TreeError for a debug tree that is a link: nothing is written there."""
-        if self._inside:
-            files.refuse_link(self.base)
+        """Raise TreeError for a directory of the tree's own that is a link: nothing goes there."""
+        own = (self.paths.sweeps, self.paths.programs)
+        for path in (*own, self.base) if self._inside else own:
+            files.refuse_link(path)
+
+    def home(self, sweep_name: str) -> Path:
+        """What belongs to a sweep as a whole is there. Raises TreeError for one that is a link."""
+        self.check()
+        home = self.paths.sweeps / sweep_name
+        files.refuse_link(home)
+        return home
 
     def all_runs(self) -> Iterator[RunRecord]:
         """Every run, by experiment and age. Runs of the debug tree are not among them."""

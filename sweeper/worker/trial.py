@@ -20,7 +20,7 @@ def open_run(request: TrialRequest) -> Run:
     """
     guarded: dict[str, Any] = {}
     if "lease" in request:
-        home = Tree(request["base"]).paths.sweep(request["sweep"])
+        home = Tree(request["base"]).home(request["sweep"])
         guarded["guard"] = Lease(home, request["lease"]).check
     manager = ExperimentManager(
         request["base"],

@@ -391,7 +391,7 @@ def run_round(made: Path, seed: int) -> list[str]:
         for mutation in chosen:
             try:
                 what.append(mutation(rng, base, outside))
-            except (OSError, ValueError):  # two mutations of one file
+            except (OSError, ValueError, RecursionError):  # two mutations of one file
                 continue
         title = f"seed {seed}: {'; '.join(filter(None, what))}"
         before, around = snapshot(base), snapshot(outside)

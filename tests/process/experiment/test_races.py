@@ -149,7 +149,7 @@ def test_two_colliding_experiments_at_once(tmp_path):
 def test_the_lease_of_a_launch(tmp_path):
     from sweeper.tree import Lease
 
-    directory = Tree(tmp_path).paths.sweep("digits")
+    directory = Tree(tmp_path).home("digits")
     directory.mkdir(parents=True)
     lease = Lease.acquire(directory)
     reader, writer = os.pipe()

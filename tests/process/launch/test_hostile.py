@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-NAMES = ("random", "yaml", "logging", "json", "socket", "psutil", "ray", "keras")
+NAMES = ("random", "yaml", "logging", "json", "socket", "psutil", "ray", "keras", "sweeper")
 TRAIN = """
 import helper
 def train(params, callbacks, run):

@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from sweeper.cli.main import main
 from sweeper.errors import SweeperError
 from sweeper.experiment import ExperimentManager, prune_checkpoints
 from sweeper.sweepfile import Sweep, load_sweep
-from sweeper.tree import RunRecord, Tree
+from sweeper.tree import RunRecord, Tree, files
 
 ROWS = [{"loss": 1.0, "val_loss": 2.0}, {"loss": 0.5, "val_loss": 1.0}]
 RunTrial = Callable[..., Path]
@@ -108,6 +112,37 @@ def test_a_record_of_another_shape_spoils_its_run_alone(
     assert shown("plan", grid.path)[0] == 0
 
 
+FORMATS = st.sampled_from(["table", "json", "csv", "yaml"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.data())
+def test_whatever_a_record_holds_the_other_runs_are_shown(
+    grid: Sweep, runs: list[Path], shown: Shown, data: st.DataObject
+) -> None:
+    path = runs[1] / data.draw(st.sampled_from(sorted({name for name, _, _ in BAD})))
+    whole = path.read_text()
+    record = json.loads(whole)
+    key = data.draw(st.sampled_from(sorted(record)))
+    value = data.draw(JSON)
+    path.write_text(json.dumps(value if data.draw(st.booleans()) else {**record, key: value}))
+    try:
+        code, out, _ = shown("status", grid.base_dir, "--format", data.draw(FORMATS))
+        assert (code, all(run.parent.name in out for run in runs)) == (0, True)
+        for words in (["best", grid.base_dir], ["plan", grid.path]):
+            assert shown(*words)[0] == 0
+        for words in (["logs", grid.base_dir, "1"], ["diff", runs[1], runs[0]]):
+            assert shown(*words)[0] in (0, 1, 2)
+    finally:
+        path.write_text(whole)
+
+
 @pytest.mark.parametrize(
     "log",
     [
@@ -128,6 +163,17 @@ def test_a_log_that_no_run_writes_is_torn(
     code, out, err = shown("status", grid.base_dir)
     assert (code, out.count("finished")) == (0, 5)
     assert str(runs[1] / "training-logs.csv") in err
+
+
+def test_a_log_of_many_rows_takes_no_more_memory_than_its_text(runs: list[Path]) -> None:
+    rows = "".join(f"{epoch},0.5\n" for epoch in range(1, 100_001))
+    (runs[0] / "training-logs.csv").write_text(f"epoch,loss\n{rows}")
+    tracemalloc.start()
+    try:
+        assert RunRecord.at(runs[0]).torn == []
+        assert tracemalloc.get_traced_memory()[1] < 3 * len(rows)
+    finally:
+        tracemalloc.stop()
 
 
 def _spoil(path: Path, how: str, outside: Path) -> None:
@@ -200,6 +246,129 @@ def test_a_run_with_a_link_is_named_and_never_written(
     Tree(grid.base_dir).tidy()
     prune_checkpoints(Tree(grid.base_dir), 0)
     assert sorted(os.listdir(run)) == sorted({*before, *(["outcome.json"] if name else [])})
+
+
+def test_summaries_that_nobody_may_read_stop_no_plan(
+    grid: Sweep, runs: list[Path], shown: Shown, outside: Path
+) -> None:
+    for run in runs[:2]:
+        _spoil(run / "performances.json", "file", outside)
+    change(runs[1] / "outcome.json", "outcome", '"finished"')
+    (runs[1] / "outcome.json").write_text('{"outcome": "finished"}')
+    assert shown("plan", grid.path)[0] == 0
+
+
+@pytest.mark.parametrize("name", ["sweeps", "sweeps/grid", "programs", "sweeps/grid/ray"])
+def test_a_directory_of_the_tree_that_is_a_link_is_neither_read_nor_written(
+    grid: Sweep, runs: list[Path], shown: Shown, outside: Path, name: str
+) -> None:
+    where = outside.parent / "linked"
+    where.mkdir()
+    (where / "grid").mkdir()
+    for place in (where, where / "grid"):
+        (place / "sweep.yaml").write_text("SECRET: 1")
+        (place / "choices.json").write_text('{"reuse": ["SECRET"]}')
+    before = sorted(where.rglob("*"))
+    path = grid.base_dir / name
+    shutil.rmtree(path, ignore_errors=True)
+    path.symlink_to(where)
+    for words in (["status", grid.base_dir], ["status", grid.path], ["diff", runs[0]]):
+        _, out, err = shown(*words)
+        assert "SECRET" not in out + err
+    _, out, err = shown("status", grid.base_dir / "sweeps" / "grid" / "sweep.yaml")
+    assert "SECRET" not in out + err
+    tree = Tree(grid.base_dir)
+    if name == "sweeps/grid/ray":
+        files.remove(path)
+        assert not path.is_symlink()
+    else:
+        with pytest.raises(SweeperError, match="found a link"):
+            tree.home("grid")
+    assert sorted(where.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", [".aws/credentials", "id_rsa", "linked.py"])
+def test_a_tree_does_not_show_files_that_it_names_as_its_program(
+    grid: Sweep, runs: list[Path], shown: Shown, tmp_path: Path, name: str
+) -> None:
+    home = tmp_path / "home"
+    (home / ".aws").mkdir(parents=True)
+    for secret in (".aws/credentials", "id_rsa"):
+        (home / secret).write_text("SECRET")
+    (home / "linked.py").symlink_to(home / "id_rsa")
+    (home / "train.py").write_text("new")
+    kept = grid.base_dir / "programs" / ("0" * 12)
+    for file in (name, "train.py"):
+        (kept / file).parent.mkdir(parents=True, exist_ok=True)
+        (kept / file).write_text("old")
+    change(runs[0] / "run.json", "attempts", '[{"number": 1, "source": "000000000000"}]')
+    for path in (home / name, home / "train.py"):
+        change(runs[0] / "run.json", "program", json.dumps({"path": str(path), "root": str(home)}))
+        for form in ("table", "json"):
+            _, out, err = shown("diff", runs[0], "--format", form)
+            assert "SECRET" not in out + err
+            assert f"{name}: has changed" in out
+            assert "+new" in out
+
+
+def test_a_log_that_is_a_file_of_another_place_too_is_not_written(
+    grid: Sweep, run_trial: RunTrial, outside: Path
+) -> None:
+    trial = next(grid.trials())
+    run = run_trial(grid, trial, rows=ROWS, outcome=None)
+    (run / "training-logs.csv").unlink()
+    os.link(outside / "id_rsa", run / "training-logs.csv")
+    with pytest.raises(SweeperError, match="a hard link"):
+        files.append(run / "training-logs.csv", b"more")
+
+
+def test_depth_and_amount_of_what_a_tree_holds_stop_no_reader(
+    grid: Sweep, runs: list[Path], shown: Shown
+) -> None:
+    kept = grid.base_dir / "programs" / ("0" * 12)
+    for run in (0, 1):
+        change(runs[run] / "run.json", "attempts", '[{"number": 1, "source": "000000000000"}]')
+        change(runs[run] / "run.json", "program", '{"path": "/x.py", "root": "/"}')
+    subprocess.run(["mkdir", "-p", f"{kept}{'/a' * 1500}", f"{runs[2]}/models{'/a' * 1200}"])
+    (runs[2] / "outcome.json").unlink()
+    for words in (["status", grid.base_dir], ["diff", runs[0]], ["status", grid.path]):
+        assert shown(*words)[0] == 0
+    manager = ExperimentManager(grid.base_dir, grid.monitored)
+    assert manager.resume_run(runs[2].parent.name, runs[2].name) is not None
+    for number in range(40):
+        with open(kept / f"module{number}.py", "wb") as file:
+            file.truncate(999_999)
+    assert shown("status", grid.base_dir)[0] == 0
+    assert shown("diff", runs[0])[0] == 1
+    subprocess.run(["rm", "-r", kept, runs[2] / "models"])  # pytest cannot
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"a": [' + "{}," * 1_000_001 + "1]}", "{" + '"a":1,' * 100_001 + '"b": 1}'],
+    ids=["mappings", "names"],
+)
+def test_a_record_that_would_fill_the_memory_is_torn(
+    grid: Sweep, runs: list[Path], shown: Shown, text: str
+) -> None:
+    (runs[1] / "hyperparameters.json").write_text(text)
+    _, _, err = shown("status", grid.base_dir)
+    assert f"torn: {runs[1] / 'hyperparameters.json'}" in err
+
+
+def test_what_a_sweep_file_may_hold_can_be_read_again_or_is_refused(
+    grid: Sweep, tmp_path: Path
+) -> None:
+    manager = ExperimentManager(tmp_path / "tree")
+    deep: Any = 1
+    for _ in range(90):
+        deep = [deep]
+    run = manager.open({"a": {"deep": deep, "long": 17 * 10**307}}, sweep="s", trial=0, seed=1)
+    run.close("finished")
+    assert RunRecord.at(run.path).torn == []
+    for value in ([{}] * 1_000_001, 10**309, "x" * (33 << 20)):
+        with pytest.raises(SweeperError, match="expected what a record can hold"):
+            manager.open({"a": {"b": value}}, sweep="s", trial=1, seed=1)
 
 
 def test_a_backup_with_a_link_is_not_resumed_from(

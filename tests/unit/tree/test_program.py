@@ -179,6 +179,6 @@ def test_torn_choices_are_named_and_stop_nothing(caplog: pytest.LogCaptureFixtur
     tree = Tree(sweep.base_dir)
     Choices().also(tree, rerun=[run_of(sweep)]).write(tree, sweep.sweep_name)
     assert found(sweep) == ("new", False)
-    tree.paths.choices(sweep.sweep_name).write_text('{"rerun": ["ex')
+    (tree.home(sweep.sweep_name) / "choices.json").write_text('{"rerun": ["ex')
     assert found(sweep) == ("reused", False)
     assert "choices.json" in caplog.text
