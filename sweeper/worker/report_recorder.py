@@ -58,9 +58,13 @@ class ReportRecorder:
             epoch = report.epoch
             if epoch is None:
                 last = self.run.resumed_epoch if self._first else self.run.log.last_epoch
-                open_ = self._recorded and self._metric not in (self.run.log.row(last) or {None})
-                epoch = last if open_ else last + 1  # it speaks of what was fitted last
+                epoch = last if self._lacks_metric(last) else last + 1
             self._send(epoch, self._record(epoch, report.metrics))
+
+    def _lacks_metric(self, epoch: int) -> bool:
+        """Whether what comes now speaks of an epoch that a fit has recorded without the metric."""
+        row = self.run.log.row(epoch) if self._recorded and self._metric is not None else None
+        return row is not None and self._metric not in row
 
     def _record(self, epoch: int, metrics: dict[str, float]) -> dict[str, float]:
         if not self._first and epoch == self.run.log.last_epoch:

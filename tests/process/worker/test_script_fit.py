@@ -61,7 +61,7 @@ def killed_and_whole(tmp_path: Path, program: Any, keys: dict[str, Any]) -> tupl
             if name == "killed":
                 kill_after(stage, 2)
             _, end = stage.run()
-            assert end["outcome"] == "finished", stage.output
+            assert end["outcome"] == "finished", (end, stage.output)
             ends.append(found(stage))
         finally:
             if stage.control is not None:
