@@ -14,13 +14,13 @@ import os
 import re
 import shutil
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import TreeError
-from sweeper.tree import MANIFEST, RunPaths, files
+from sweeper.tree import MANIFEST, Row, RunPaths, files
 
 from .array_files import decode, encode, write_arrays
 
@@ -201,19 +201,22 @@ class BackupStore:
         owner = manifest.get("owner")
         return owner is not None and owner in (self._owner, self._parent, self._failed)
 
-    def save_directory(self, source: Path, epoch: int) -> None:
-        """Keep a copy of the directory ``source``, whole."""
+    def save_directory(self, source: Path, epoch: int, rows: int) -> None:
+        """Keep a copy of the directory ``source``, whole; the training log has so many rows."""
         latest = self._newest("state")
         with self._staged(f"keep {source}") as staged:
             shutil.copytree(source, staged / "data")
             sums = _sums(staged / "data")
             sync_files(staged / "data")
             manifest = {"format": FORMAT, "owner": self._owner, "epoch": epoch, "files": sums}
-            files.write_json(staged / "state.json", manifest)
+            files.write_json(staged / "state.json", {**manifest, "rows": rows})
             self._publish(staged, f"state-{latest + 1:06d}")
 
-    def restore_directory(self) -> tuple[Path, int] | None:
-        """The newest whole saved directory and the epoch it was saved after; None without one."""
+    def restore_directory(self, rows: Sequence[Row]) -> tuple[Path, int] | None:
+        """The newest whole saved directory and the epoch it was saved after; None without one.
+
+        ``rows`` are those of the training log: no directory is whose rows are not all there.
+        """
         for name in self.names("state"):
             path = self.root / name
             try:
@@ -222,7 +225,10 @@ class BackupStore:
                     raise files.TornFile(path, "a saved state of another run")
                 if _sums(path / "data") != manifest.get("files"):
                     raise files.TornFile(path, "files that differ from those saved")
-                return path / "data", int(manifest["epoch"])
+                epoch = int(manifest["epoch"])
+                if sum(row["epoch"] <= epoch for row in rows) < manifest.get("rows", 0):
+                    raise files.TornFile(path, "a training log that has lost rows of before it")
+                return path / "data", epoch
             except (files.TornFile, KeyError, ValueError) as error:
                 self.reject(path, str(error))
         return None

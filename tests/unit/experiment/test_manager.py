@@ -349,3 +349,17 @@ def test_a_tree_that_is_renamed_does_not_come_into_being_again(tmp_path, monkeyp
     assert asked == [True, True]
     assert not base.exists()
     assert len(list(Tree(tmp_path / "moved").all_runs())) == 1
+
+
+def test_a_state_whose_rows_are_lost_is_not_gone_on_from(tmp_path):
+    run = opened(tmp_path)
+    (tmp_path / "state").mkdir()
+    for epoch in (1, 2, 3):
+        run.report(epoch, loss=1 / epoch)
+    run.save(tmp_path / "state")
+    run.interrupt()
+    log = run.paths.training_logs
+    head, _, *rest = log.read_text().splitlines(keepends=True)
+    log.write_text("".join([head, *rest]))
+    again = opened(tmp_path)
+    assert (again.restore(), again.log.rows, again.resumed_epoch) == (None, [], 0)
