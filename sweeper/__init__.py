@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sweeper.experiment import ExperimentManager
+    from sweeper.from_python import launch
     from sweeper.script_api import callbacks, params, report
 
 __version__ = "0.1.0"
 
-__all__ = ["ExperimentManager", "__version__", "callbacks", "params", "report"]
+__all__ = ["ExperimentManager", "__version__", "callbacks", "launch", "params", "report"]
 
 
 def __getattr__(name: str) -> Any:
@@ -19,6 +20,10 @@ def __getattr__(name: str) -> Any:
         from sweeper.experiment import ExperimentManager
 
         return ExperimentManager
+    if name == "launch":
+        from sweeper.from_python import launch
+
+        return launch
     if name in ("callbacks", "params", "report"):
         from sweeper import script_api
 

@@ -3,9 +3,10 @@
 Pure: nothing here imports Ray, TensorFlow or Keras, runs the user's program, or touches the tree.
 """
 
-from .command import command_words, told_words, wandb_param_file
+from .command import AGENT, call_command, command_words, told_words, wandb_param_file
 from .convert import to_wandb_yaml
 from .early_terminate import EarlyTerminate
+from .function_or_script import names_callbacks, names_params
 from .load import load_sweep
 from .monitored import default_monitored
 from .preflight import (
@@ -24,15 +25,18 @@ from .preflight import (
 from .schema import schema_json
 from .sweep import ADAPTIVE_METHODS, MOST_LAUNCHED_TRIALS, Metric, Sweep, Trial
 from .trials_file import save_trials
+from .yaml12 import to_yaml
 
 __all__ = [
     "ADAPTIVE_METHODS",
+    "AGENT",
     "AS_SCRIPT",
     "MOST_LAUNCHED_TRIALS",
     "EarlyTerminate",
     "Metric",
     "Sweep",
     "Trial",
+    "call_command",
     "check_command",
     "check_early_terminate",
     "check_launchable",
@@ -42,6 +46,8 @@ __all__ = [
     "detect_program_mode",
     "find_module",
     "load_sweep",
+    "names_callbacks",
+    "names_params",
     "program_file",
     "program_mode",
     "program_name",
@@ -49,6 +55,7 @@ __all__ = [
     "save_trials",
     "schema_json",
     "to_wandb_yaml",
+    "to_yaml",
     "told_words",
     "wandb_param_file",
 ]

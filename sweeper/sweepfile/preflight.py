@@ -12,7 +12,7 @@ from pathlib import Path
 from sweeper.errors import Problem, SpecError
 from sweeper.wording import nearest
 
-from .command import command_words, told_words
+from .command import AGENT, CALL, called_function, command_words, told_words
 from .function_or_script import DetectedMode, Mode, detect_mode
 from .own_search import OwnSearch, find_own_search, started_by
 from .sweep import MOST_LAUNCHED_TRIALS, Sweep
@@ -125,10 +125,13 @@ def check_program(sweep: Sweep) -> None:
 
 
 def _own_search(sweep: Sweep, file: Path) -> OwnSearch | None:
-    function = sweep.program.function if sweep.program else None
-    called = program_mode(sweep) == "function"
+    function = called_function(sweep.command)
+    if function == AGENT:
+        return None
+    if sweep.program and program_mode(sweep) == "function":
+        function = sweep.program.function
     try:
-        return find_own_search(file.read_bytes(), function if called else None)
+        return find_own_search(file.read_bytes(), function)
     except OSError:
         return None
 
@@ -140,7 +143,7 @@ def _check_own_search(sweep: Sweep, file: Path) -> None:
     message = f"{file}:{found.line}: {found.call}(…) would start {found.what} in every trial"
     once = f"call {found.function}() once there" if found.function else "train once there instead"
     mend = f"the sweep file takes its place: {once}, or name the file that trains"
-    if program_mode(sweep) == "function":
+    if program_mode(sweep) == "function" or called_function(sweep.command):
         mend = 'move it below `if __name__ == "__main__":`, as the file is imported'
     raise SpecError([sweep.problem("program", message, mend)])
 
@@ -202,7 +205,7 @@ def find_module(sweep: Sweep) -> tuple[Path, Path] | None:
     sweep file comes first, then the current directory.
     """
     words = [str(word) for word in sweep.command or ()]
-    if "-m" in words[:-1] and words[words.index("-m") + 1] != "${program}":
+    if "-m" in words[:-1] and words[words.index("-m") + 1] not in ("${program}", CALL):
         # Not of the installed packages: `python -m torch.distributed.run train.py`.
         return _find(words[words.index("-m") + 1], _import_path(sweep)[: 1 + bool(sweep.path)])
     module = sweep.program.module if sweep.program is not None else None
