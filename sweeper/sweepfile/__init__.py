@@ -6,6 +6,7 @@ Pure: nothing here imports Ray, TensorFlow or Keras, runs the user's program, or
 from .command import AGENT, call_command, command_words, told_words, wandb_param_file
 from .convert import to_wandb_yaml
 from .early_terminate import EarlyTerminate
+from .foreign import from_tool
 from .function_or_script import names_callbacks, names_params
 from .load import load_sweep
 from .monitored import default_monitored
@@ -45,6 +46,7 @@ __all__ = [
     "default_monitored",
     "detect_program_mode",
     "find_module",
+    "from_tool",
     "load_sweep",
     "names_callbacks",
     "names_params",
