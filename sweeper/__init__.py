@@ -6,12 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sweeper.experiment import ExperimentManager
+    from sweeper.from_python import launch
     from sweeper.results import load
     from sweeper.script_api import callbacks, params, report, run
 
 __version__ = "0.1.0"
 
-__all__ = ["ExperimentManager", "__version__", "callbacks", "load", "params", "report", "run"]
+__all__ = [
+    "ExperimentManager",
+    "__version__",
+    "callbacks",
+    "launch",
+    "load",
+    "params",
+    "report",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -20,6 +30,10 @@ def __getattr__(name: str) -> Any:
         from sweeper.experiment import ExperimentManager
 
         return ExperimentManager
+    if name == "launch":
+        from sweeper.from_python import launch
+
+        return launch
     if name == "load":
         from sweeper.results import load
 

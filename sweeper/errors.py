@@ -7,7 +7,8 @@
           ├── RunBusy            a living process owns this run or this sweep
           └── LeaseLost          another process continues this run: stop writing
 
-Each message says where, what was expected, what was found and what to do.
+Each message says where, what was expected, what was found and what to do. Apart from them stands
+LaunchReached, which is no error of anybody's.
 """
 
 from __future__ import annotations
@@ -76,3 +77,7 @@ class RunBusy(TreeError):
 
 class LeaseLost(TreeError):
     """Another process has taken this run over; this one must not write to it any more."""
+
+
+class LaunchReached(BaseException):
+    """A program has come to its ``sweeper.launch`` while a trial imports it: this is far enough."""

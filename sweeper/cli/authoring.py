@@ -77,7 +77,13 @@ def _free(path: Path, text: str) -> bool:
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @options.overrides_argument
-@click.option("--to", type=click.Choice(["wandb"]), required=True, help="Whose form to write.")
+@click.option("--to", type=click.Choice(["wandb"]), help="Whose form to write.")
+@click.option(
+    "--from",
+    "tool",
+    type=click.Choice(["tune", "keras-tuner", "nni", "determined", "seml", "hydra", "guild"]),
+    help="Whose form FILE has.",
+)
 @click.option(
     "-o",
     "--output",
@@ -85,15 +91,23 @@ def _free(path: Path, text: str) -> bool:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write to OUT instead of standard output.",
 )
-def convert(file: Path, overrides: Sequence[str], to: str, output: Path | None) -> None:
-    """Print the sweep in FILE as Weights & Biases reads it, what is lost on stderr.
+def convert(
+    file: Path, overrides: Sequence[str], to: str | None, tool: str | None, output: Path | None
+) -> None:
+    """Print a sweep in another form, what is lost or yet to be done on stderr.
 
     \b
-    sweeper convert sweep.yaml --to wandb -o wandb.yaml
+    sweeper convert sweep.yaml --to wandb -o wandb.yaml     W&B's form of a sweep file
+    sweeper convert --from nni config.yml -o sweep.yaml     a sweep file of another tool's
     """
-    from sweeper.sweepfile import to_wandb_yaml
+    from sweeper.sweepfile import from_tool, to_wandb_yaml
 
-    text, notes = to_wandb_yaml(options.load(file, overrides))
+    if (to is None) == (tool is None) or (tool and overrides):
+        raise click.UsageError("expected FILE [KEY=VALUE]... --to wandb, or --from TOOL FILE")
+    if tool is None:
+        text, notes = to_wandb_yaml(options.load(file, overrides))
+    else:
+        text, notes = from_tool(file, tool)
     for note in notes:
         say(f"sweeper: {note}")
     if output is None:

@@ -67,6 +67,8 @@ def launch(**given: Any) -> int:
     sweeper launch sweep.yaml
     sweeper launch sweep.yaml -j 4 --gpus-per-trial 0.25
     sweeper launch sweep.yaml parameters.training.epochs.value=3 -n 10
+
+    SPEC may be a Python script that calls wandb.sweep(dict) and wandb.agent(id, function).
     """
     if given["dry_run"]:
         return _launch(given, None)
@@ -80,7 +82,12 @@ def _launch(given: dict[str, Any], signals: LaunchSignals | None) -> int:
     """Plan and, given ``signals``, run."""
     from sweeper.sweepfile import check_launchable, check_program
 
-    sweep = options.load(given["spec"], **given)
+    asked = None
+    if given["spec"].suffix == ".py":
+        from sweeper.from_python import sweep_of_script
+
+        asked = sweep_of_script(given["spec"])
+    sweep = options.load(given["spec"], text=asked and asked[0], **given)
     tree = Tree(sweep.base_dir)
     choices = choices_of(sweep, tree, given)
     plan: Iterable[PlannedTrial] = plan_trials(sweep, tree, choices)
@@ -92,6 +99,8 @@ def _launch(given: dict[str, Any], signals: LaunchSignals | None) -> int:
     check_launchable(sweep)
     check_program(sweep)
     say = messages.say_nothing if given["quiet"] else messages.say
+    if asked:
+        say(f"sweeper: {asked[1]}")
     for warning in sweep.warnings:
         say(f"sweeper: {warning}")
     size = sweep.size()

@@ -27,7 +27,7 @@ COMMANDS = {
     "check": ("sweeper.cli.check", "Say all that is wrong with a sweep file and its program."),
     "init": ("sweeper.cli.authoring", "Write a sweep file and a train module to start from."),
     "schema": ("sweeper.cli.authoring", "Print the sweep file's JSON Schema, for editors."),
-    "convert": ("sweeper.cli.authoring", "Print a sweep file in Weights & Biases' form."),
+    "convert": ("sweeper.cli.authoring", "Print a sweep in W&B's form, or another tool's in ours."),
     "completion": ("sweeper.cli.authoring", "Print the completion script for your shell."),
 }
 """Command -> the module that defines it under the same name, and its line in the help.

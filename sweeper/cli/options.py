@@ -144,14 +144,22 @@ select_options = together(
 """Which rows and columns are shown; pass what click gives to ``Selection``."""
 
 
-def load(spec: Path, /, overrides: Sequence[str] = (), **given: Any) -> Sweep:
+def load(
+    spec: Path, /, overrides: Sequence[str] = (), text: str | None = None, **given: Any
+) -> Sweep:
     """Load the sweep that a command line asks for; ``given`` may be all that click gives.
+
+    ``text`` is what stands for a file where ``spec`` is a program.
 
     Raises UsageError, SpecError, click.UsageError.
     """
     from sweeper.results import load_target
 
     changes = {key: given[key] for key in SWEEP_CHANGES if given.get(key) is not None}
+    if text is not None:
+        from sweeper.sweepfile import load_sweep
+
+        return load_sweep(spec, check_overrides(overrides), text=text, **changes)
     return load_target(spec, check_overrides(overrides), **changes)
 
 

@@ -3,9 +3,11 @@
 Pure: nothing here imports Ray, TensorFlow or Keras, runs the user's program, or touches the tree.
 """
 
-from .command import command_words, told_words, wandb_param_file
+from .command import AGENT, call_command, command_words, told_words, wandb_param_file
 from .convert import to_wandb_yaml
 from .early_terminate import EarlyTerminate
+from .foreign import from_tool
+from .function_or_script import names_callbacks, names_params
 from .load import load_sweep
 from .monitored import default_monitored
 from .preflight import (
@@ -23,15 +25,18 @@ from .preflight import (
 from .schema import schema_json
 from .sweep import ADAPTIVE_METHODS, MOST_LAUNCHED_TRIALS, Metric, Sweep, Trial
 from .trials_file import save_trials
+from .yaml12 import to_yaml
 
 __all__ = [
     "ADAPTIVE_METHODS",
+    "AGENT",
     "AS_SCRIPT",
     "MOST_LAUNCHED_TRIALS",
     "EarlyTerminate",
     "Metric",
     "Sweep",
     "Trial",
+    "call_command",
     "check_command",
     "check_early_terminate",
     "check_launchable",
@@ -40,13 +45,17 @@ __all__ = [
     "default_monitored",
     "detect_program_mode",
     "find_module",
+    "from_tool",
     "load_sweep",
+    "names_callbacks",
+    "names_params",
     "program_file",
     "program_mode",
     "program_name",
     "save_trials",
     "schema_json",
     "to_wandb_yaml",
+    "to_yaml",
     "told_words",
     "wandb_param_file",
 ]

@@ -15,6 +15,8 @@ from sweeper.errors import UsageError
 from .sweep import Sweep
 from .yaml12 import to_yaml
 
+CALL = "sweeper.call"  # `python -m`: the module that calls a function of the program
+AGENT = "wandb.agent"  # instead of the function's name: what the program gives to W&B's agent
 DEFAULT_COMMAND = ("${env}", "${interpreter}", "${program}", "${args}")
 ENVIRONMENT = re.compile(r"\$\{envvar:([A-Z0-9_]*)\}")
 
@@ -30,6 +32,19 @@ _ARGUMENTS: dict[str, Callable[[Params], list[str]]] = {
     "args_json": lambda params: [json.dumps(params)],
 }
 MACROS = ("env", "interpreter", "program", *_ARGUMENTS, "args_json_file")
+
+
+def call_command(function: str, arguments: Iterable[str] = ()) -> list[str]:
+    """The `command` of a sweep that calls ``function``, as :mod:`sweeper.call` reads it."""
+    return ["${interpreter}", "-m", CALL, function, "${program}", *arguments]
+
+
+def called_function(command: Sequence[Any] | None) -> str | None:
+    """The function that such a `command` calls; None for another one."""
+    words = [str(word) for word in command or ()]
+    if CALL not in words[:-1]:
+        return None
+    return words[words.index(CALL) + 1].partition("(")[0]
 
 
 def _flags(params: Params) -> Iterable[str]:

@@ -159,11 +159,21 @@ def _fit(function: _Def) -> tuple[Fit, str]:
     if required > most or most < 2 or None in args.kw_defaults:
         return "no", "does not take (params, callbacks)"
     names = [arg.arg for arg in positional[:2]]
-    if len(names) == 2 and _PARAMS.match(names[0]) and _CALLBACKS.match(names[1]):
+    if len(names) == 2 and names_params(names[0]) and names_callbacks(names[1]):
         return "sure", ""
     if required >= 2 or args.vararg:
         return "maybe", ""
     return "no", "is not meant for (params, callbacks)"
+
+
+def names_params(name: str) -> bool:
+    """Whether a parameter of this name is meant to be given a trial's parameters."""
+    return _PARAMS.match(name) is not None
+
+
+def names_callbacks(name: str) -> bool:
+    """Whether a parameter of this name is meant to be given Keras callbacks."""
+    return _CALLBACKS.match(name) is not None
 
 
 def _runs_itself(statements: list[ast.stmt], name: str) -> int | None:

@@ -38,9 +38,14 @@ _CHANGES = {
 
 
 def load_sweep(
-    path: Path | str, overrides: Sequence[str] = (), *, stored: bool = False, **changes: Any
+    path: Path | str,
+    overrides: Sequence[str] = (),
+    *,
+    stored: bool = False,
+    text: str | None = None,
+    **changes: Any,
 ) -> Sweep:
-    """Read and validate a sweep file.
+    """Read and validate a sweep file, or its ``text`` that a program at ``path`` has given.
 
     ``overrides`` (``"parameters.lr.max=0.1"``) edit the file before it is validated; ``changes``
     are options with the same effect: ``name``, ``sweep_name``, ``storage``, ``seed``,
@@ -51,7 +56,7 @@ def load_sweep(
     program need not exist: see :func:`sweeper.sweepfile.check_program`.
     """
     path = Path(path)
-    document = parse(_text(path), str(path))
+    document = parse(_text(path), str(path)) if text is None else parse(text, f"{path}: its sweep")
     problems = Problems(document)
     if document.data is None and not problems.found:
         problems.add((), "the file is empty", "a sweep file needs `method` and `parameters`")

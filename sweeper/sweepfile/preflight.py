@@ -12,7 +12,7 @@ from pathlib import Path
 from sweeper.errors import Problem, SpecError
 from sweeper.wording import nearest
 
-from .command import command_words, told_words
+from .command import AGENT, CALL, called_function, command_words, told_words
 from .function_or_script import DetectedMode, Mode, detect_mode
 from .own_search import find_own_search, started_by
 from .sweep import MOST_LAUNCHED_TRIALS, Sweep
@@ -129,10 +129,14 @@ def check_program(sweep: Sweep) -> None:
 
 
 def _check_own_search(sweep: Sweep, file: Path) -> None:
-    function = sweep.program.function if sweep.program else "train"
-    is_called = program_mode(sweep) == "function"
+    function = called_function(sweep.command)
+    if function == AGENT:
+        return
+    if sweep.program and program_mode(sweep) == "function":
+        function = sweep.program.function
+    is_called = function is not None
     try:
-        found = find_own_search(file.read_bytes(), function if is_called else None)
+        found = find_own_search(file.read_bytes(), function)
     except OSError:
         return
     if found is None:
@@ -192,7 +196,7 @@ def find_module(sweep: Sweep) -> tuple[Path, Path] | None:
     sweep file comes first, then the current directory.
     """
     words = [str(word) for word in sweep.command or ()]
-    if "-m" in words[:-1] and words[words.index("-m") + 1] != "${program}":
+    if "-m" in words[:-1] and words[words.index("-m") + 1] not in ("${program}", CALL):
         # Not of the installed packages: `python -m torch.distributed.run train.py`.
         return _find(words[words.index("-m") + 1], _import_path(sweep)[: 1 + bool(sweep.path)])
     module = sweep.program.module if sweep.program is not None else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
 import importlib.util
 import inspect
@@ -16,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sweeper.errors import UsageError
+from sweeper.errors import LaunchReached, UsageError
 from sweeper.experiment import hold_source
 from sweeper.sweepfile import AS_SCRIPT
 from sweeper.tree import Program
@@ -94,7 +95,8 @@ def _import(path: str | None, module: str | None, place: str | None) -> tuple[An
         raise UsageError(f"{path}: expected a Python file (.py)")
     loaded = importlib.util.module_from_spec(spec)
     sys.modules[name] = loaded
-    spec.loader.exec_module(loaded)
+    with contextlib.suppress(LaunchReached):
+        spec.loader.exec_module(loaded)
     return loaded, path
 
 

@@ -1,0 +1,91 @@
+"""KerasTuner: the ``hp.Float(…)`` and their kin in a Python program, read and not run.
+
+https://keras.io/keras_tuner/api/hyperparameters/: both ends are included.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from sweeper.errors import UsageError
+from sweeper.metric_goals import mode_of
+from sweeper.sweepfile.function_or_script import parse
+
+from .converting import Converting, arguments, calls, steps
+
+_METHODS = {"RandomSearch": "random", "GridSearch": "grid", "BayesianOptimization": "bayes"}
+_NUMBERS = ("name", "min_value", "max_value", "step", "sampling", "default")
+_SIGNATURES = {
+    "Float": _NUMBERS,
+    "Int": _NUMBERS,
+    "Choice": ("name", "values"),
+    "Boolean": ("name",),
+    "Fixed": ("name", "value"),
+}
+
+
+def read(to: Converting) -> None:
+    tree = parse(to.text().encode())
+    if tree is None:
+        raise UsageError(f"{to.path}: expected a Python program")
+    to.document["method"] = "random"
+    for kind, call in calls(tree):
+        if kind in _SIGNATURES and isinstance(call.func, ast.Attribute):
+            _parameter(to, kind, call)
+        elif kind in (*_METHODS, "Hyperband"):
+            _tuner(to, kind, call)
+        elif kind == "conditional_scope":
+            to.refused.append(f"line {call.lineno}: conditional_scope: write `when` by hand")
+    to.notes.append("program: a train(params, callbacks) that builds the model and fits it")
+
+
+def _tuner(to: Converting, kind: str, call: ast.Call) -> None:
+    to.document["method"] = _METHODS.get(kind, "random")
+    if kind not in ("RandomSearch", "GridSearch"):
+        to.notes.append(f"line {call.lineno}: {kind} becomes method: {to.document['method']}")
+    keys = {"max_trials": "run_cap", "executions_per_trial": "repeats", "seed": "seed"}
+    for word in call.keywords:
+        aim = ast.unparse(word.value)
+        if word.arg in keys and isinstance(word.value, ast.Constant):
+            to.document[keys[word.arg]] = word.value.value
+        elif word.arg == "objective" and isinstance(word.value, ast.Constant):
+            to.aim(str(word.value.value), mode_of(str(word.value.value)) == "max")
+        elif word.arg == "objective" and isinstance(word.value, ast.Call):
+            given = arguments(word.value, ("name", "direction"))
+            to.aim(given["name"], given["direction"] == "max")
+        elif word.arg not in ("hypermodel", "directory", "project_name", "overwrite"):
+            to.notes.append(f"line {call.lineno}: {word.arg}={aim} is not converted")
+
+
+def _parameter(to: Converting, kind: str, call: ast.Call) -> None:
+    shown = f"line {call.lineno}: {ast.unparse(call)}"
+    try:
+        given = arguments(call, _SIGNATURES[kind])
+    except ValueError:
+        to.refused.append(f"{shown}: not a literal")
+        return
+    body: dict[str, Any]
+    low, high, step = (given.get(key) for key in ("min_value", "max_value", "step"))
+    sampling = given.get("sampling") or "linear"
+    if given.get("parent_name"):
+        to.refused.append(f"{shown}: depends on another: write `when` by hand")
+        return
+    if kind in ("Choice", "Boolean"):
+        body = {"values": list(given.get("values", (True, False)))}
+    elif kind == "Fixed":
+        body = {"value": given["value"]}
+    elif sampling == "linear" and (step or kind == "Int"):
+        body = {"values": steps(low, high, step or 1, last=True)}
+        if (step or 1) == 1 and kind == "Int":
+            body = {"distribution": "int_uniform", "min": low, "max": high}
+    elif kind == "Float" and sampling in ("linear", "log") and not step:
+        drawn = "uniform" if sampling == "linear" else "log_uniform_values"
+        body = {"distribution": drawn, "min": float(str(low)), "max": float(str(high))}
+    else:
+        to.refused.append(shown)
+        return
+    name = given["name"]
+    if to.parameters.get(name, body) != body:
+        to.refused.append(f"{shown}: {name} is another one elsewhere")
+    to.put([name], body)
