@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sweeper.experiment import ExperimentManager
     from sweeper.results import load
-    from sweeper.script_api import callbacks, params, report, run
+    from sweeper.script_api import callbacks, params, report, run, run_dir
 
 __version__ = "0.1.0"
 
-__all__ = ["ExperimentManager", "__version__", "callbacks", "load", "params", "report", "run"]
+__all__ = [
+    "ExperimentManager",
+    "__version__",
+    "callbacks",
+    "load",
+    "params",
+    "report",
+    "run",
+    "run_dir",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -24,7 +33,7 @@ def __getattr__(name: str) -> Any:
         from sweeper.results import load
 
         return load
-    if name in ("callbacks", "params", "report", "run"):
+    if name in ("callbacks", "params", "report", "run", "run_dir"):
         from sweeper import script_api
 
         return getattr(script_api, name)
