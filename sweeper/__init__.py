@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from sweeper.experiment import ExperimentManager
     from sweeper.from_python import launch
     from sweeper.results import load
-    from sweeper.script_api import callbacks, params, report, run
+    from sweeper.script_api import callbacks, params, report, run, run_dir
 
 __version__ = "0.1.0"
 
@@ -21,6 +21,7 @@ __all__ = [
     "params",
     "report",
     "run",
+    "run_dir",
 ]
 
 
@@ -38,7 +39,7 @@ def __getattr__(name: str) -> Any:
         from sweeper.results import load
 
         return load
-    if name in ("callbacks", "params", "report", "run"):
+    if name in ("callbacks", "params", "report", "run", "run_dir"):
         from sweeper import script_api
 
         return getattr(script_api, name)

@@ -24,6 +24,7 @@ log = logging.getLogger("sweeper.script_api")
 
 REPORT_FILE = "SWEEPER_REPORT_FILE"
 PARAMS_FILE = "SWEEPER_PARAMS_FILE"
+RUN_DIR = "SWEEPER_RUN_DIR"
 ADOPT = "SWEEPER_ADOPT"  # what a process needs to write into the run itself, in JSON
 MARK = "sweeper"  # the key of what these functions say in a line of the report file
 ADOPT_SECONDS = 30.0
@@ -48,6 +49,11 @@ def params(defaults: Mapping[str, Any] | None = None) -> dict[str, Any]:
     if not given and path:
         given = json.loads(Path(path).read_text())
     return {**(defaults or {}), **given}
+
+
+def run_dir() -> Path:
+    """The directory of the trial's run; outside a sweep the current one."""
+    return Path(os.environ.get(RUN_DIR) or os.getcwd())
 
 
 def report(epoch: int | None = None, **metrics: Any) -> None:
@@ -177,7 +183,7 @@ def adopter_file(path: str | Path) -> str:
     return f"{path}.adopter"
 
 
-def append(path: str, line: Mapping[str, Any]) -> None:
+def append(path: str | Path, line: Mapping[str, Any]) -> None:
     """Add a line to a report file, whole: those of several processes do not mix."""
     hook = sys.modules.get("_sweeper_hook")
     if hook is not None:

@@ -38,6 +38,11 @@ def hear(metrics: Mapping[str, float], wandb_run: str, *, ended: bool) -> None:
         _fits.hear(metrics, wandb_run, ended)
 
 
+def hear_scalars(metrics: dict[str, float]) -> dict[str, float]:
+    """The same of what goes to TensorBoard; what is left for the sweep's keeper to hear."""
+    return metrics if _fits is None else _fits.hear_scalars(metrics)
+
+
 def _meet() -> ScriptFits | None:
     hook, keras = sys.modules["_sweeper_hook"], sys.modules["_sweeper_keras"]
     metric = script_api.metric()
@@ -74,6 +79,8 @@ class ScriptFits:
         self._wandb = wandb[0] if wandb else None
         self._fitting = self._over = False
         self._told: dict[str, float] = {}  # since the last row
+        self._scalars: dict[str, float] = {}  # the same, of what goes to TensorBoard
+        self._measured = any(metric in row for row in run.log.rows)
         self._heard: dict[str, float] = {}  # the last values of the W&B run
         self._own_word = self._wandb is not None  # the metric is what the script says it is
         run.amend = self._amend
@@ -125,9 +132,22 @@ class ScriptFits:
         if metrics:
             self.tell(metrics)
 
+    def hear_scalars(self, metrics: dict[str, float]) -> dict[str, float]:
+        """What goes to TensorBoard is the last to count; what is left of it for the keeper."""
+        if self._fitting:
+            self._scalars |= metrics
+            return {}
+        if self._metric in metrics and not self._over:
+            if self._measured:  # the history of a fit, say
+                return {k: v for k, v in metrics.items() if k != self._metric}
+            self._hand_back()
+        return metrics
+
     def _amend(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
         told, self._told = self._told, {}
+        metrics, self._scalars = {**self._scalars, **metrics}, {}
         kept = {k: v for k, v in metrics.items() if k != self._metric or not self._own_word}
+        self._measured |= self._metric in kept
         return kept | told
 
     def _hand_back(self) -> None:

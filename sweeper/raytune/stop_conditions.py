@@ -94,7 +94,12 @@ class StopConditions:
         reported = sorted({name for result in results for name in result.get("reported") or []})
         near = nearest_metric(name, reported)
         found = f"found {', '.join(reported)}" if reported else "found no number reported"
-        if known:
+        printed = next((result["printed"] for result in results if "printed" in result), None)
+        if printed is not None and self.metric:
+            found += f", and no line that matches {self.metric.pattern!r}"
+            mend = f"the last it printed: {', '.join(map(repr, printed))}" * bool(printed)
+            mend = mend or "it printed nothing"
+        elif known:
             mend = "other runs have it"
         elif near:
             mend = f"did you mean {near}?"

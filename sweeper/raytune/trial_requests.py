@@ -7,7 +7,7 @@ from typing import Any
 
 from sweeper.sweepfile import Sweep, command_words, told_words
 from sweeper.tree import PlannedTrial, Program
-from sweeper.worker import INTERPRETER, JSON_FILE
+from sweeper.worker import INTERPRETER, JSON_FILE, RUN_DIR
 
 CHILD_TRIALS = 200  # a child is replaced after so many trials
 
@@ -21,6 +21,8 @@ def sweep_request(sweep: Sweep) -> dict[str, Any]:
         "checkpoint": _checkpoint_params(sweep),
         "backup_every": "epoch" if sweep.makes_trials else None,  # a child begins at a report
         "metric": sweep.metric.name if sweep.metric else None,
+        "pattern": sweep.metric.pattern if sweep.metric else None,
+        "links": sweep.links,
         "program": Program.of(sweep).to_json(),
         "hook": sweep.hook,
         "cpus": sweep.resources.cpu,
@@ -46,7 +48,7 @@ def trial_request(sweep: Sweep, mode: str, planned: PlannedTrial) -> dict[str, A
         "continues": planned.continues.run if planned.continues is not None else None,
     }
     if mode == "script":
-        stand_in = {"json_path": JSON_FILE, "interpreter": INTERPRETER}
+        stand_in = {"json_path": JSON_FILE, "interpreter": INTERPRETER, "run_dir": RUN_DIR}
         request["argv"] = command_words(sweep, trial.params, environ=os.environ, **stand_in)
         request["first_word"] = told_words(sweep, trial.params, **stand_in)[0]
     return request

@@ -165,7 +165,10 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
                 return self._unfit(lacks)
             if self._tried_again(outcome):
                 return None
-            return self._done(outcome, error, message.get("reported"))
+            for name in ("reported", "printed"):
+                if name in message:
+                    self._result[name] = message[name]
+            return self._done(outcome, error)
         self._drop(training=message["kind"] == "timeout")
         if message["kind"] == "timeout":
             limit = self._request["time_limit"]
@@ -220,15 +223,11 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         unfit = {"end": "unfit", "host": os.uname().nodename, "sure": sure, "error": why}
         return {**self._result, **unfit, "done": True}
 
-    def _done(
-        self, outcome: str, error: dict[str, Any] | None = None, reported: list[str] | None = None
-    ) -> dict[str, Any]:
+    def _done(self, outcome: str, error: dict[str, Any] | None = None) -> dict[str, Any]:
         self._await_workers()
         self._result |= {"done": True, "end": outcome, "attempts": self._attempts.total()}
         if error:
             self._result["error"] = f"{error['type']}: {error['message']}"
-        if reported is not None:
-            self._result["reported"] = reported
         return dict(self._result)
 
     def _await_workers(self) -> None:

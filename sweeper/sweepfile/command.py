@@ -19,6 +19,14 @@ CALL = "sweeper.call"  # `python -m`: the module that calls a function of the pr
 AGENT = "wandb.agent"  # instead of the function's name: what the program gives to W&B's agent
 DEFAULT_COMMAND = ("${env}", "${interpreter}", "${program}", "${args}")
 ENVIRONMENT = re.compile(r"\$\{envvar:([A-Z0-9_]*)\}")
+RUN_DIR = "${run_dir}"
+OF_TRIAL = {  # what a trial alone has in its environment, and the macro that stands for it
+    **dict.fromkeys(("SWEEPER_RUN_DIR", "SWEEPER_RUN"), RUN_DIR),
+    "SWEEPER_PARAMS_FILE": "${args_json_file}",
+    **dict.fromkeys(("SWEEPER_REPORT_FILE", "SWEEPER_SEED", "SWEEPER_SWEEP"), ""),
+    **dict.fromkeys(("WANDB_SWEEP_PARAM_PATH", "WANDB_NAME", "WANDB_DIR"), ""),
+    "CUDA_VISIBLE_DEVICES": "",
+}
 
 Params = Mapping[str, Any]
 # The macros that stand for the parameters.
@@ -60,13 +68,15 @@ def command_words(
     params: Params,
     *,
     json_path: Path | str = "params.json",
+    run_dir: str = RUN_DIR,
     environ: Mapping[str, str] | None = None,
     interpreter: str = sys.executable,
 ) -> list[str]:
     """The words that run ``sweep`` for one trial's ``params``: its command, the macros replaced.
 
     A macro counts where it is a whole word, as in W&B; one that does not exist vanishes, and
-    ``${envvar:NAME}`` is replaced anywhere (by the bare name, if it is not set). Values are
+    ``${envvar:NAME}`` is replaced anywhere (by the bare name, if it is not set), as is
+    ``${run_dir}``. Values are
     written as Python's ``str`` writes them; a group of parameters is one argument. Raises
     UsageError if the command needs a program and the sweep has none, or leaves no words.
     """
@@ -76,8 +86,8 @@ def command_words(
     for item in command:
         # An unset variable becomes its bare name.
         word = ENVIRONMENT.sub(lambda match: known.get(match[1], match[1]), str(item))
-        if not (word.startswith("${") and word.endswith("}")):
-            words.append(word)
+        if RUN_DIR in word or not (word.startswith("${") and word.endswith("}")):
+            words.append(word.replace(RUN_DIR, run_dir))
             continue
         macro = word[2:-1]
         found = _macro(macro, sweep, params, interpreter, json_path)

@@ -29,6 +29,8 @@ _NO_MEANING = {
     "resources": "",
     "isolation": "its agent starts a process for each trial",
     "hook": "",
+    "cwd": "its agent starts every trial where it was started",
+    "link": "",
     "parallel": "start as many agents",
     "budget": "",
     "retry": "",
@@ -65,6 +67,8 @@ def to_wandb_yaml(sweep: Sweep) -> tuple[str, list[str]]:
             written["metric"]["target"] = sweep.metric.target
         if sweep.metric.mode == "last":
             notes.append("metric.mode: W&B looks at the last value unless told otherwise")
+        if sweep.metric.pattern is not None:
+            notes.append("metric.pattern: W&B has no such key: log the metric with wandb.log")
     cap = sweep.run_cap or sweep.budget.trials
     if cap is not None:
         written["run_cap"] = cap

@@ -1,4 +1,4 @@
-"""Keys of a sweep file that name directories: `name`, `sweep_name`, `storage`."""
+"""Keys of a sweep file that name places: `name`, `sweep_name`, `storage`, `link`."""
 
 from __future__ import annotations
 
@@ -54,3 +54,36 @@ def storage(problems: Problems, raw: Any) -> Path:
     if any(len(os.fsencode(part)) > 255 for part in Path(path).parts):
         problems.add(("storage",), "expected names of at most 255 bytes")
     return Path(os.path.normpath(Path.cwd() / path))
+
+
+def links(problems: Problems, raw: Any, own: bool) -> tuple[str, ...]:
+    """What the ``own`` directory of each trial links to: paths below that of the launch."""
+    if raw is None:
+        return ()
+    if not isinstance(raw, list):
+        mend = f"write `link: [{raw}]`" if isinstance(raw, str) else ""
+        problems.expected(("link",), "a list of paths", raw, mend)
+        return ()
+    if not own:
+        problems.add(("link",), "`link` has no meaning without `cwd: run`", "add `cwd: run`")
+    found: list[str] = []
+    for index, path in enumerate(raw):
+        key: KeyPath = ("link", index)
+        if not isinstance(path, str) or not path or "\0" in path:
+            problems.expected(key, "a path", path, "for example `link: [data, conf]`")
+            continue
+        normal = os.path.normpath(path)
+        parts = Path(normal).parts
+        if os.path.isabs(path) or path.startswith("~") or normal == "." or parts[0] == "..":
+            message = f"expected a path below the directory of the launch, found {path!r}"
+            problems.add(key, message, "what is elsewhere the program finds by its absolute path")
+        above = [other for other in found if _contains(other, normal) or _contains(normal, other)]
+        if above:
+            message = f"{path!r} and {above[0]!r} cannot both be linked"
+            problems.add(key, message, "name the one that contains the other, alone")
+        found.append(normal)
+    return tuple(found)
+
+
+def _contains(path: str, other: str) -> bool:
+    return Path(other).is_relative_to(path)

@@ -39,6 +39,7 @@ METRIC = {
     ),
     "target": Field(number(), description="No new trials once reached."),
     "mode": Field(choice("best", "last"), Metric.mode),
+    "pattern": Field(TEXT, description="A regular expression that finds it in what is printed."),
     "impute": Field(Rule({"type": "string"})),
     "impute_while_running": Field(Rule({})),
 }
@@ -108,6 +109,15 @@ FIELDS = {
         choice("on", "off", otherwise="write `hook: off`, or leave it out"),
         "on",
         "Whether a script's `Model.fit` gets the callbacks of its run.",
+    ),
+    "cwd": Field(
+        choice("launch", "run", otherwise="write `cwd: run`, or leave it out"),
+        "launch",
+        "Where a trial starts: where the launch did, or in a directory of its run.",
+    ),
+    "link": Field(
+        Rule({"type": "array", "items": TEXT.schema}),
+        description="What that directory has of the launch's, by links.",
     ),
     "parallel": Field(Rule({"anyOf": [choice("auto").schema, COUNT.schema]}), "auto"),
     "budget": Field(Rule(closed(BUDGET))),

@@ -24,6 +24,10 @@ from .trials_file import read_file
 from .yaml12 import Document, parse
 
 _EVERYBODYS_NAMES = ("config", "sweep", "sweeps")
+_JUDGED = (
+    *("program", "command", "method", "metric", "parameters", "constraints", "early_terminate"),
+    "link",
+)
 # The options of `launch` that stand for keys of the file.
 _CHANGES = {
     "name": ("name",),
@@ -255,6 +259,8 @@ class _Loading:
             "resources": self.given("resources", values.resources, Resources()),
             "isolation": values.plain(problems, data, "isolation"),
             "hook": values.plain(problems, data, "hook"),
+            "cwd": values.plain(problems, data, "cwd"),
+            "link": directories.links(problems, data.get("link"), data.get("cwd") == "run"),
             "parallel": values.parallel(problems, data.get("parallel")),
             "storage": directories.storage(problems, data.get("storage")),
             "retry": self.given("retry", values.retry, Retry()),
@@ -273,7 +279,7 @@ class _Loading:
     def places(self) -> dict[str, SourcePlace]:
         """Where the values of the top-level keys stand that are still judged before a launch."""
         found = {}
-        for key in ("program", "command", "method", "parameters", "constraints", "early_terminate"):
+        for key in _JUDGED:
             where = self.document.place_of((key,))
             if where and (key,) not in self.problems.options:
                 place = where[key != "parameters"]

@@ -6,13 +6,21 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sweeper.errors import Problem, SpecError
 from sweeper.wording import nearest
 
-from .command import AGENT, CALL, called_function, command_words, told_words
+from .command import (
+    AGENT,
+    CALL,
+    ENVIRONMENT,
+    OF_TRIAL,
+    called_function,
+    command_words,
+    told_words,
+)
 from .function_or_script import DetectedMode, Mode, detect_mode
 from .own_search import find_own_search, started_by
 from .sweep import MOST_LAUNCHED_TRIALS, Sweep
@@ -87,8 +95,11 @@ def check_early_terminate(sweep: Sweep) -> None:
 def check_program(sweep: Sweep) -> None:
     """Refuse a sweep whose program is not there, or would start another search in every trial.
 
+    And one whose trials would lack what it names: links, variables, words printed by a script.
     Raises SpecError with what was looked for, or the line. Nothing is imported.
     """
+    if lacks := list(_lacks(sweep)):
+        raise SpecError(lacks)
     program = sweep.program
     names_program = sweep.command is None or any("${program}" in str(w) for w in sweep.command)
     if program is None:
@@ -126,6 +137,31 @@ def check_program(sweep: Sweep) -> None:
         mend = "write it, or name the file that has train(params, callbacks)"
         mend = f"did you mean {close[0]}?" if close else mend
     raise SpecError([sweep.problem("program", message, mend)])
+
+
+def _lacks(sweep: Sweep) -> Iterator[Problem]:
+    for path in sweep.link:
+        if not os.path.exists(path):
+            message = f"there is no {Path(path).absolute()} to link to"
+            yield sweep.problem("link", message, "paths are relative to where the launch starts")
+    for name in [n for word in sweep.command or () for n in ENVIRONMENT.findall(str(word))]:
+        if name in OF_TRIAL and name not in os.environ:
+            message = f"{name} is set in a trial alone, and not where its command is put together"
+            macro = OF_TRIAL[name]
+            mend = f"write `{macro}`" if macro else "the program finds it in its own environment"
+            yield sweep.problem("command", message, mend)
+    words = [w for w in map(str, sweep.command or ()) if w not in ("${env}", "/usr/bin/env")]
+    for word in words if sweep.cwd == "run" else ():
+        elsewhere = os.path.isabs(word) or any(Path(word).is_relative_to(p) for p in sweep.link)
+        runs = word.endswith((".py", ".sh")) or (word == words[0] and "/" in word)
+        if runs and not elsewhere and "$" not in word:
+            message = f"{word} is looked for where a trial starts, which is `cwd: run`"
+            mend = f"write `${{program}}`, its absolute path, or `link: [{word}]`"
+            yield sweep.problem("command", message, mend)
+    if sweep.metric and sweep.metric.pattern and program_mode(sweep) == "function":
+        message = "`pattern` looks at what a script prints, found a train function"
+        mend = f"report the metric, or run the file as a script: `{AS_SCRIPT}`"
+        yield sweep.problem("metric", message, mend)
 
 
 def _check_own_search(sweep: Sweep, file: Path) -> None:

@@ -57,13 +57,14 @@ class Trial:
 @dataclass(frozen=True)
 class Metric:
     """The number to optimise. ``target``: no new trials once reached. ``mode``: which epoch
-    counts.
+    counts. ``pattern``: the regular expression that finds it in what a script prints.
     """
 
     name: str
     goal: Literal["minimize", "maximize"] = "minimize"
     target: float | None = None
     mode: Literal["best", "last"] = "best"
+    pattern: str | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,8 @@ class Sweep:
     resources: Resources
     isolation: Literal["warm", "process"]
     hook: Literal["on", "off"]
+    cwd: Literal["launch", "run"]
+    link: tuple[str, ...]
     parallel: int | None
     storage: Path
     retry: Retry
@@ -139,6 +142,11 @@ class Sweep:
     def base_dir(self) -> Path:
         """The base directory of the tree."""
         return self.storage / self.name
+
+    @property
+    def links(self) -> list[str] | None:
+        """What is linked in the directory of its run in which a trial starts; None: in no such."""
+        return list(self.link) if self.cwd == "run" else None
 
     @property
     def title(self) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from typing import Any
 
 from sweeper.metric_goals import mode_of
 from sweeper.wording import describe, did_you_mean, one_of
 
-from .command import ENVIRONMENT, MACROS
+from .command import ENVIRONMENT, MACROS, OF_TRIAL, RUN_DIR
 from .keys import (
     BUDGET,
     CHECKPOINT,
@@ -78,7 +79,12 @@ def _check_macros(problems: Problems, word: str, key: KeyPath) -> None:
         macro, name = match[1], match[1].strip()
         is_whole = match[0] == word
         variable = name.removeprefix("envvar:").strip()
-        if ENVIRONMENT.fullmatch(match[0]) or (is_whole and macro in MACROS):
+        if ENVIRONMENT.fullmatch(match[0]):
+            if variable not in os.environ and variable not in OF_TRIAL:
+                message = f"{variable} is not set: `{variable}` stands in its place, as in W&B"
+                problems.warn_inside(key, word, match.start(), message)
+            continue
+        if match[0] == RUN_DIR or (is_whole and macro in MACROS):
             continue
         if name.startswith("envvar"):
             mend = f"write `${{envvar:{variable.upper()}}}`" if variable.isidentifier() else ""
@@ -134,10 +140,30 @@ def metric(problems: Problems, raw: Any) -> Metric | None:
             f"{name} is minimized, as in W&B, for want of a `goal`: write `goal: maximize`, "
             "or `goal: minimize` if that is meant",
         )
+    if given.get("pattern") is not None:
+        _check_pattern(problems, given["pattern"], (*key, "pattern"))
     unused = [name for name in ("impute", "impute_while_running") if name in given]
     if unused:
         problems.warn((*key, unused[0]), f"kept, but not used here: {', '.join(unused)}")
     return Metric(name, **{name: given[name] for name in given if name not in unused})
+
+
+def _check_pattern(problems: Problems, pattern: Any, key: KeyPath) -> None:
+    example = "for example 'val acc: (?P<value>[0-9.]+)'"
+    if not isinstance(pattern, str) or not pattern:
+        problems.expected(key, "a regular expression of Python's", pattern, example)
+        return
+    try:
+        groups = re.compile(pattern)
+    except re.error as error:
+        place = "" if error.pos is None else f" (character {error.pos + 1})"
+        problems.expected(
+            key, f"a regular expression of Python's ({error.msg}{place})", pattern, example
+        )
+        return
+    if "value" not in groups.groupindex and groups.groups != 1:
+        what = f"{groups.groups} groups, none named `value`" if groups.groups else "no group"
+        problems.add(key, f"expected a group around the number, found {what}", example)
 
 
 def _without_null(raw: Any, *names: str) -> Any:

@@ -209,6 +209,14 @@ def make_directory(path: Path, *, parents: bool = False) -> None:
         path.mkdir(parents=parents, exist_ok=True)
 
 
+def make_link(path: Path, target: Path) -> None:
+    """Make ``path`` a link to ``target``, in place of another link. Raises TreeError."""
+    with tree_errors("link", path):
+        if os.path.islink(path):
+            os.unlink(path)
+        os.symlink(target, path)
+
+
 def move(source: Path, target: Path) -> bool:
     """Rename; False when ``target`` is a directory that holds something already."""
     with tree_errors("rename to", target):

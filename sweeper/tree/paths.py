@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +16,7 @@ _RUN_NAME = re.compile(r"run--([0-9]{2}(?:-[0-9]{2}){2}--[0-9]{2}-[0-9]{2})(?:-(
 OWN = frozenset(
     (
         *("hyperparameters.json", "run.json", "performances.json", "outcome.json"),
-        *("training-logs.csv", "output.log", "git.diff", "models", "backup", "aside"),
+        *("training-logs.csv", "output.log", "git.diff", "models", "backup", "aside", "work"),
     )
 )
 """What sweeper itself reads and writes in a run, but for leases."""
@@ -80,11 +81,18 @@ class RunPaths:
         return self.root / "aside"
 
     @property
+    def work(self) -> Path:
+        """Where a trial of `cwd: run` starts: its program's own, but for the links in it."""
+        return self.root / "work"
+
+    @property
     def others(self) -> list[str]:
         """The names of what is none of these, nor W&B's: files of the user's own."""
         own = (".", "lease.")
-        names = files.names(self.root)
-        return [n for n in names if n not in OWN and n != "wandb" and not n.startswith(own)]
+        names = [n for n in files.names(self.root) if n not in OWN and n != "wandb"]
+        for place, _, found in os.walk(self.work):
+            names += [n for n in found if not os.path.islink(os.path.join(place, n))]
+        return [n for n in names if not n.startswith(own)]
 
 
 @dataclass(frozen=True)

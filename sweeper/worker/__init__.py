@@ -3,7 +3,7 @@
 Knows ``experiment``; knows nothing of Ray, so that it can be tested and used without it.
 """
 
-from .client import INTERPRETER, JSON_FILE, Child, ServerControl, ServerLost, server_log
+from .client import INTERPRETER, JSON_FILE, RUN_DIR, Child, ServerControl, ServerLost, server_log
 from .memory import NEXT, MemoryWatch, goes
 from .messages import End, Exit, Message, Report, TimedOut, TrialMessage
 from .processes import MARK, die_with_parent, end_marked
@@ -15,6 +15,7 @@ __all__ = [
     "JSON_FILE",
     "MARK",
     "NEXT",
+    "RUN_DIR",
     "Child",
     "End",
     "Exit",

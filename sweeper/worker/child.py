@@ -154,6 +154,8 @@ def _train(
 
     try:
         script_api.enter(run)
+        os.environ[script_api.RUN_DIR] = str(run.path)
+        os.chdir(trial.start_directory(run, request))
         seed_loaded(run.seed)
         _late.hooked = dict.fromkeys(("numpy.random", "torch"), partial(seed_library, run.seed))
         arguments: list[Any] = [copy.deepcopy(run.params)]

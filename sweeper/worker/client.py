@@ -26,6 +26,7 @@ LOG_LINES = 20
 # Words of a script's command that only the worker's machine knows; no argument has a NUL.
 INTERPRETER = "\0interpreter"
 JSON_FILE = "\0params.json"
+RUN_DIR = "\0run"
 
 
 class ServerLost(SweeperError):

@@ -54,6 +54,8 @@ class TrialRequest(TypedDict):
     hook: Literal["on", "off"]
     backup_every: NotRequired[Literal["epoch"] | None]
     metric: str | None
+    pattern: NotRequired[str | None]  # that finds it in what a script prints
+    links: NotRequired[list[str] | None]  # in the run's directory in which it starts, if it does
     program: dict[str, Any]  # as run.json has it
     passed_over: NotRequired[list[str]]  # runs of the same parameters that are not the trial's
     continues: NotRequired[str | None]  # a failed one of these with which a new run goes on
@@ -150,6 +152,7 @@ class End(TypedDict):
     outcome: str
     error: NotRequired[dict[str, Any]]
     reported: NotRequired[list[str]]  # the metrics there are where the sweep's is missing
+    printed: NotRequired[list[str]]  # then, the last lines in which a pattern has found nothing
     rss: NotRequired[int]  # bytes
     clean: NotRequired[bool]
 

@@ -157,6 +157,7 @@ class ProgramCheck:
             "checkpoint": {},
             "hook": "off",
             "metric": None,
+            "links": self.sweep.links,
             "program": Program.of(self.sweep).to_json(),
             "cpus": self.sweep.resources.cpu,
             "gpus": ["all"] if self.sweep.resources.gpu else [],

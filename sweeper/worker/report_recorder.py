@@ -26,7 +26,7 @@ class ReportRecorder:
         self, run: Run, report_file: Path, metric: str | None, connection: Connection
     ) -> None:
         self.run = run
-        self.reports = ScriptReports(report_file, metric, _complain)
+        self.reports = ScriptReports(report_file, metric, complain)
         self.modules: set[str] = set()
         self._metric = metric
         self._connection = connection
@@ -129,6 +129,7 @@ class ReportRecorder:
                 self._record(last, {**left, **row})
 
 
-def _complain(sentence: str) -> None:
-    sys.stderr.write(f"{sentence}\n")  # into the run's output.log
+def complain(sentence: str) -> None:
+    """Say something in the run's output."""
+    sys.stderr.write(f"{sentence}\n")
     sys.stderr.flush()

@@ -43,7 +43,8 @@ class ScriptReports:
     With a ``metric`` a row is made when that metric arrives; what else was reported since the last
     row goes into it with its last value. Without one, every line is a row. Lines of the same
     ``step`` that arrive together are one line. ``complain`` gets one sentence per kind of mistake.
-    Of what W&B hears, that of the sweep's own run counts.
+    Of what W&B hears, that of the sweep's own run counts; of what goes to TensorBoard, what the
+    script tells by no other way.
     """
 
     def __init__(
@@ -66,6 +67,8 @@ class ScriptReports:
         self._epoch: int | None = None
         self._step: Any = None
         self._due = False  # the metric has arrived
+        self._told: set[str] = set()  # names that the script reports, or logs to W&B
+        self._scalars: dict[str, float] = {}  # what it gives to TensorBoard alone
         self.watch = MetricWatch(metric)
         self._said_epoch: int | None = None  # the latest that a line has named
 
@@ -145,6 +148,18 @@ class ScriptReports:
         if told is not None:
             metrics = self._news(metrics, summary="ended" in told)
         recorded = line.get(MARK) == "recorded"
+        if line.get(MARK) == "scalars":
+            metrics = {name: value for name, value in metrics.items() if name not in self._told}
+            self._scalars |= metrics
+        elif told is not None and "ended" in told:  # W&B may have read them itself
+            metrics = {name: v for name, v in metrics.items() if name not in self._scalars}
+        else:
+            self._told |= metrics.keys()
+            if not recorded and self._metric in metrics.keys() & self._scalars.keys():
+                both = {**self._scalars, **self._pending}  # the rows so far do not count
+                self._pending = {name: v for name, v in both.items() if name != self._metric}
+                self._due, self._afresh = False, True
+            self._scalars = {n: v for n, v in self._scalars.items() if n not in self._told}
         moved_on = epoch is not None and self._said_epoch not in (None, epoch)
         self._said_epoch = self._said_epoch if epoch is None else epoch
         missing = self.watch.look(metrics, epoch_over=recorded or moved_on)

@@ -28,10 +28,11 @@ from sweeper.sweepfile import wandb_param_file
 from sweeper.tree import Program
 
 from . import memory, trial
-from .client import GRACE_SECONDS, INTERPRETER, JSON_FILE
+from .client import GRACE_SECONDS, INTERPRETER, JSON_FILE, RUN_DIR
 from .messages import Connection, End, Stop, TrialRequest
+from .printed_metric import PrintedMetric
 from .processes import MARK, adopt_orphans, die_with_parent
-from .report_recorder import ReportRecorder
+from .report_recorder import ReportRecorder, complain
 from .session import Session
 from .stop_listener import StopListener, Stopped
 
@@ -100,6 +101,8 @@ class Script:
         self._directory = session.directory / f"trial-{os.getpid()}"
         self._report_file = self._directory / "reports.jsonl"
         self._recorder = ReportRecorder(run, self._report_file, request["metric"], connection)
+        pattern = request.get("pattern")
+        self._printed = PrintedMetric(run.paths.output, pattern, complain) if pattern else None
 
     @property
     def run(self) -> Run:
@@ -113,7 +116,8 @@ class Script:
         try:
             try:
                 source = Source.of(self._program, time.time())
-                program = self._start()
+                directory = trial.start_directory(self.run, self._request)
+                program = self._start(directory)
             except OSError as error:
                 self.run.interrupt(f"its program does not start: {error.strerror}")
                 word = self._request["first_word"].replace(INTERPRETER, sys.executable)
@@ -140,18 +144,20 @@ class Script:
         finally:
             shutil.rmtree(self._directory, ignore_errors=True)
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self, directory: Path) -> subprocess.Popen[bytes]:
         params, json_file = self._request["params"], self._directory / "params.json"
         json_file.write_text(json.dumps(params))
         wandb_file = self._directory / "wandb.yaml"
         wandb_file.write_text(wandb_param_file(params))
         self._report_file.touch(mode=0o600)
         stand_for = {INTERPRETER: sys.executable, JSON_FILE: str(json_file)}
+        words = [stand_for.get(word, word) for word in self._request["argv"]]
         memory.goes(memory.FIRST)  # the program, which inherits it
         try:
             return subprocess.Popen(
-                [stand_for.get(word, word) for word in self._request["argv"]],
+                [word.replace(RUN_DIR, str(self.run.path)) for word in words],
                 stdin=subprocess.DEVNULL,
+                cwd=directory,
                 env=self._environment(json_file, wandb_file),
             )
         finally:
@@ -170,8 +176,7 @@ class Script:
             "elapsed": run.elapsed,
             "time": time.time(),
         }
-        places = [self._session.place, os.environ.get("PYTHONPATH")]
-        path = [str(INJECTED), *filter(None, places)]
+        path = [str(INJECTED), *self._import_path()]
         defaults = {  # what the user has set, wins
             "WANDB_NAME": f"{run.path.parent.name}-{run.path.name}",
             "WANDB_MODE": "offline",
@@ -190,20 +195,33 @@ class Script:
             script_api.PARAMS_FILE: str(json_file),
             script_api.ADOPT: json.dumps(adopt),
             "SWEEPER_PROGRAM_ROOT": self._program.root,
-            "SWEEPER_HOOK": request["hook"],
+            "SWEEPER_HOOK": "off" if self._printed else request["hook"],
             "SWEEPER_SWEEP": request["sweep"],
             "SWEEPER_WANDB": json.dumps(kept),
-            "SWEEPER_RUN": str(run.path),
+            script_api.RUN_DIR: str(run.path),
+            "SWEEPER_RUN": str(run.path),  # its older name
             "SWEEPER_SEED": str(run.seed),
             "SWEEPER_PROCESS_SEED": str(derived_seed(run.seed)),  # for the hook
             "WANDB_SWEEP_PARAM_PATH": str(wandb_file),
             "PYTHONPATH": os.pathsep.join(path),
         }
 
+    def _import_path(self) -> list[str]:
+        """What the program finds modules in, first; the same wherever it starts."""
+        given = os.environ.get("PYTHONPATH", "")
+        places = list(filter(None, [self._session.place, given]))
+        if self._request.get("links") is None:
+            return places
+        given = given and os.pathsep.join(map(os.path.abspath, given.split(os.pathsep)))
+        by_name = {"-m", "-c"} & set(self._request["argv"])  # which look where they start
+        return list(filter(None, [self._session.place, os.getcwd() if by_name else "", given]))
+
     def _follow(self, program: subprocess.Popen[bytes]) -> None:
         """Record and forward the program's reports until it ends. Raises ``Stopped``."""
         while True:
             ended = program.poll() is not None
+            for value in self._printed.read(last=ended) if self._printed else ():
+                script_api.append(self._report_file, {str(self._request["metric"]): value})
             for report in self._recorder.reports.read(last=ended):
                 self._recorder.take(report)
                 self._look(0)
@@ -249,7 +267,10 @@ class Script:
             self._stop.stop(0, "the launch has ended")
             raise Stopped
         if code == 0:
-            return trial.finish(run, self._request["metric"])
+            end = trial.finish(run, self._request["metric"])
+            if self._printed and not self._printed.matched:
+                end["printed"] = self._printed.last_lines
+            return end
         lines = _tail(run.paths.output, output_size)
         how = f"exit code {code}" if code > 0 else f"killed by {_signal_name(-code)}"
         killed = code in (-signal.SIGKILL, 128 + signal.SIGKILL) and watch.killed

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 from typing import Any
 
 from sweeper.errors import LeaseLost, SweeperError
 from sweeper.experiment import ExperimentManager, Run, begins_again, describe_error
-from sweeper.tree import Lease, Program, RunRecord, Tree
+from sweeper.tree import Lease, Program, RunRecord, Tree, files
 
 from .messages import End, RunOpened, TrialRequest
 
@@ -45,6 +46,30 @@ def open_run(request: TrialRequest) -> Run:
     if run.log.rows and not run.reopened and begins_again(run.paths):
         run.rewind(0)  # its rows are those of an attempt that has come to nothing
     return run
+
+
+def start_directory(run: Run, request: TrialRequest) -> Path:
+    """Where the trial starts: where the launch did, or in a directory of its run, with its links.
+
+    Raises TreeError for what does not belong there, such as a link in place of a directory.
+    """
+    here, links = Path.cwd(), request.get("links")
+    if links is None:
+        return here
+    work = run.paths.work
+    _own_directory(work)
+    for link in links:
+        place = work
+        for part in Path(link).parts[:-1]:
+            place /= part
+            _own_directory(place)
+        files.make_link(work / link, here / link)
+    return work
+
+
+def _own_directory(place: Path) -> None:
+    files.refuse_link(place)
+    files.make_directory(place)
 
 
 def opened(run: Run) -> RunOpened:

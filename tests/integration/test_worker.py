@@ -87,8 +87,10 @@ class Bench:
             **more,
         }
 
-    def run(self, child: Child, trial: int, params: dict[str, Any]) -> list[dict[str, Any]]:
-        child.start(self.request(trial, params))
+    def run(
+        self, child: Child, trial: int, params: dict[str, Any], **more: Any
+    ) -> list[dict[str, Any]]:
+        child.start(self.request(trial, params, **more))
         messages = []
         while not messages or messages[-1]["kind"] not in ("end", "exit"):
             message = child.receive(120)
@@ -419,3 +421,30 @@ def test_whatever_the_text_of_an_exception_is_it_is_told(
     assert (end["error"]["type"], end["error"]["message"]) == ("Bad", message)
     assert here.record(0).status == "failed"
     assert here.record(0).paths.outcome.stat().st_size < 10_000
+
+
+PLACES = """
+import os
+import sweeper
+from pathlib import Path
+def train(params, callbacks, run):
+    assert Path.cwd() == run.path / "work"
+    assert sweeper.run_dir() == run.path
+    Path("mine").touch(exist_ok=False)
+    run.report(loss=float(Path("data").read_text()), pid=os.getpid())
+"""
+
+
+def test_a_trial_of_a_warm_child_has_a_directory_of_its_own(
+    bench: Callable[[str], Bench], tmp_path: Path
+) -> None:
+    (tmp_path / "data").write_text("0.5")
+    stage = bench(PLACES)
+    child = stage.child()
+    for trial in range(2):
+        messages = stage.run(child, trial, {"x": trial}, links=["data"])
+        assert (messages[-1]["outcome"], messages[-1]["clean"]) == ("finished", True), messages
+    rows = [stage.record(trial).rows[0] for trial in range(2)]
+    assert rows[0]["pid"] == rows[1]["pid"]
+    assert [row["loss"] for row in rows] == [0.5, 0.5]
+    assert not (tmp_path / "mine").exists()

@@ -122,7 +122,7 @@ def _logs(log: Any) -> Any:
         with contextlib.suppress(Exception):
             given = dict(zip(("step", "commit"), args), **kwargs)  # noqa: B905 (Python 3.9)
             waiting = _waiting.setdefault(self.id, {})
-            waiting.update(_numbers(data))
+            waiting.update(numbers(data))
             if given.get("step") is not None:
                 waiting["step"] = float(given["step"])
             if given.get("commit") is not False:
@@ -160,7 +160,7 @@ def _end(run: Any) -> None:
         # At once where it can be, not asking W&B's helper for each name.
         held = getattr(type(run.summary), "_as_dict", dict)(run.summary)
         own = ("_step", "_runtime", "_timestamp", "_wandb")
-        summary = _numbers({name: value for name, value in held.items() if name not in own})
+        summary = numbers({name: value for name, value in held.items() if name not in own})
     _append(summary, run, ended=True)
 
 
@@ -191,14 +191,14 @@ _HOOKED: dict[str, Callable[[Any], None]] = {
 }
 
 
-def _numbers(data: Any, prefix: str = "") -> dict[str, float]:
+def numbers(data: Any, prefix: str = "") -> dict[str, float]:
     """What is a number in ``data``, and in its groups as ``group.name``."""
     found: dict[str, float] = {}
     for name, value in data.items():
         name = f"{prefix}{name}"
         if isinstance(value, dict):
             if "_type" not in value:  # else it is W&B's word for an image or the like
-                found |= _numbers(value, f"{name}.")
+                found |= numbers(value, f"{name}.")
         elif hasattr(value, "__float__") and not isinstance(value, type):
             with contextlib.suppress(Exception):
                 if shape := tuple(getattr(value, "shape", ()) or ()):
@@ -224,7 +224,7 @@ def tell_modules(at_exit: bool = False) -> None:
                 found.append(file)
     _files.append(len(found))
     with contextlib.suppress(Exception):
-        _write({"sweeper": "modules", "files": found})
+        write({"sweeper": "modules", "files": found})
 
 
 def _append(metrics: dict[str, Any], run: Any, **news: Any) -> None:
@@ -237,10 +237,10 @@ def _append(metrics: dict[str, Any], run: Any, **news: Any) -> None:
         fits.hear(metrics, run.id, ended="ended" in news)
     line = {**metrics, "sweeper": {"wandb": run.id, "pid": os.getpid(), **news}}
     tell_modules()
-    _write(line)
+    write(line)
 
 
-def _write(line: dict[str, Any]) -> None:
+def write(line: dict[str, Any]) -> None:
     """One write: lines of several processes do not mix."""
     path = os.environ["SWEEPER_REPORT_FILE"]
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -271,6 +271,10 @@ if __name__ == "sitecustomize":
 
             _HOOKED.update(dict.fromkeys(_sweeper_seed.LOADED, _sweeper_seed.loaded))
             _sweeper_seed.begin(_RANKS)
+        with contextlib.suppress(Exception):
+            import _sweeper_scalars  # type: ignore[import-not-found]
+
+            _HOOKED.update(_sweeper_scalars.LOADED)
         if os.environ.get("SWEEPER_HOOK") != "off":
             with contextlib.suppress(Exception):
                 import _sweeper_keras  # type: ignore[import-not-found]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,13 @@ from typing import Any
 import pytest
 import yaml
 
-from sweeper.errors import UsageError
-from sweeper.sweepfile import Sweep, command_words, wandb_param_file
+from sweeper.errors import SpecError, UsageError
+from sweeper.sweepfile import (
+    Sweep,
+    check_program,
+    command_words,
+    wandb_param_file,
+)
 
 Load = Callable[..., Sweep]
 PARAMS: dict[str, Any] = {"a": True, "b": False, "c": 1, "d": None}
@@ -107,3 +113,49 @@ def test_what_wandb_reads_is_what_was_meant() -> None:
     params = {"lr": 1e-05, "s": "1e-5", "n": {"no": "on", "x": [1, None]}, "b": True, "z": "008"}
     read = yaml.safe_load(wandb_param_file(params))  # W&B reads it with PyYAML
     assert read == {"wandb_version": 1, **{key: {"value": value} for key, value in params.items()}}
+
+
+def test_the_runs_directory_stands_anywhere_in_a_word(load: Load) -> None:
+    command = ["run", "${run_dir}", "--log=${run_dir}/a", "${args}"]
+    sweep = load(f"method: grid\ncommand: {json.dumps(command)}\nparameters: {{x: 1}}\n")
+    found = command_words(sweep, {"x": "${run_dir}"}, run_dir="/r")
+    assert found == ["run", "/r", "--log=/r/a", "--x=${run_dir}"]
+    assert sweep.warnings == ()
+
+
+SCRIPT = "method: grid\nprogram: job.py\nparameters: {x: 1}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("command: [ls, '${envvar:SWEEPER_RUN_DIR}/a']", "write `${run_dir}`"),
+        ("command: [ls, '${envvar:SWEEPER_PARAMS_FILE}']", "write `${args_json_file}`"),
+        ("command: [ls, '${envvar:WANDB_NAME}']", "WANDB_NAME is set in a trial alone"),
+        ("cwd: run\nlink: [no-such]", "sweep.yaml:5:7: link: there is no"),
+        ("cwd: run\ncommand: [python, job.py]", "write `${program}`, its absolute path, or"),
+        ("program: f.py:train\nmetric: {name: a, pattern: (.)}", "found a train function"),
+    ],
+)  # fmt: skip
+def test_what_trials_would_lack_is_refused(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    monkeypatch.delenv("WANDB_NAME", raising=False)
+    (tmp_path / "job.py").touch()
+    (tmp_path / "f.py").touch()
+    head = SCRIPT.replace("program: job.py\n", "") if "program" in text else SCRIPT
+    with pytest.raises(SpecError, match=re.escape(said)):
+        check_program(load(head + text + "\n"))
+
+
+def test_a_variable_that_is_not_set_is_warned_of(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "job.py").touch()
+    monkeypatch.setenv("DATA_DIR", "/data")
+    sweep = load(SCRIPT + "command: [ls, '${envvar:DATA_DIR}', '${envvar:DIRS}']\n")
+    check_program(sweep)
+    (said,) = sweep.warnings
+    assert said.endswith(
+        ":4:38: command[2]: DIRS is not set: `DIRS` stands in its place, as in W&B"
+    )

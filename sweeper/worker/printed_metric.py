@@ -1,0 +1,79 @@
+"""The metric in what a script prints: `metric.pattern`, over the run's output as it grows."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+READ_BYTES = 1 << 20
+LONGEST = 1 << 16  # of a line that does not end, the rest is kept
+SHOWN_LINES, SHOWN_LETTERS = 5, 100
+_ENDS = re.compile(rb"[\r\n]")
+_COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_OURS = "sweeper: "  # how the lines begin that are not the script's
+
+
+class PrintedMetric:
+    """Reads what is appended to ``path`` from now on; ``pattern`` has a group with the number.
+
+    Lines end with a line feed or a carriage return, colours are left out. ``matched``: some line
+    had the pattern. ``complain`` gets a sentence about the first match that is no number, at the
+    end: it goes where the script may be in the middle of a line.
+    """
+
+    def __init__(self, path: Path, pattern: str, complain: Callable[[str], None]) -> None:
+        self.matched = False
+        self._pattern = re.compile(pattern)
+        self._group = "value" if "value" in self._pattern.groupindex else 1
+        self._complain = complain
+        self._mistake: str | None = None
+        self._path, self._place, self._tail = path, path.stat().st_size, b""
+        self._last: deque[str] = deque(maxlen=SHOWN_LINES)
+
+    @property
+    def last_lines(self) -> list[str]:
+        """The last lines that were read, of those that are not empty."""
+        return [line[:SHOWN_LETTERS] for line in self._last]
+
+    def read(self, *, last: bool) -> Iterator[float]:
+        """The numbers in new lines; ``last`` takes a line without its end too."""
+        while data := self._bytes():
+            *lines, self._tail = _ENDS.split(self._tail + data)
+            self._tail = self._tail[-LONGEST:]
+            for line in lines:
+                yield from self._look(line)
+        if last:
+            line, self._tail = self._tail, b""
+            yield from self._look(line)
+            if self._mistake:
+                self._complain("\n" * bool(line) + self._mistake)
+
+    def _bytes(self) -> bytes:
+        with open(self._path, "rb") as file:
+            if os.fstat(file.fileno()).st_size < self._place:  # emptied
+                self._place, self._tail = 0, b""
+            file.seek(self._place)
+            data = file.read(READ_BYTES)
+        self._place += len(data)
+        return data
+
+    def _look(self, text: bytes) -> Iterator[float]:
+        line = _COLOURS.sub("", text.decode(errors="replace"))
+        if not line.strip() or line.startswith(_OURS):
+            return
+        self._last.append(line.strip())
+        match = self._pattern.search(line)
+        found = match and match[self._group]
+        if found is None:
+            return
+        self.matched = True
+        try:
+            yield float(found)
+        except ValueError:
+            self._mistake = self._mistake or (
+                f"sweeper: metric.pattern: expected a number, found {found[:80]!r} "
+                f"in the line {line.strip()[:SHOWN_LETTERS]!r}"
+            )
