@@ -28,6 +28,7 @@ class ReportRecorder:
         self.run = run
         self.reports = ScriptReports(report_file, metric, complain)
         self.modules: set[str] = set()
+        self.is_hooked = False  # a Python of the program has been heard of
         self._metric = metric
         self._connection = connection
         self._adopter = 0  # the process of the program that writes into the run instead of us
@@ -42,6 +43,7 @@ class ReportRecorder:
         if report.kind == "adopt":
             self._let_write(report.pid)
         elif report.kind == "modules":
+            self.is_hooked = True
             self.modules.update(report.files)
         elif report.kind == "missing":
             self._tell({"kind": "missing", "reported": report.names})

@@ -39,6 +39,11 @@ from .stop_listener import StopListener, Stopped
 POLL_SECONDS = 0.05  # between two looks at the report file
 TAIL_LINES, TAIL_BYTES = 30, 1 << 16
 INJECTED = Path(__file__).parent / "inject"
+_UNHEARD = (
+    "sweeper: no Python of this trial has been heard of (it is none, is frozen, runs with -I or -E "
+    "or has another PYTHONPATH): its model.fit and W&B's logs do not reach the sweep; append JSON "
+    "lines to $SWEEPER_REPORT_FILE, or name a metric.pattern\n"
+)
 
 
 def serve(connection: Connection, session: Session) -> NoReturn:
@@ -270,6 +275,8 @@ class Script:
             end = trial.finish(run, self._request["metric"])
             if self._printed and not self._printed.matched:
                 end["printed"] = self._printed.last_lines
+            elif end["outcome"] == "no-metric" and not self._recorder.is_hooked:
+                sys.stderr.write(_UNHEARD)
             return end
         lines = _tail(run.paths.output, output_size)
         how = f"exit code {code}" if code > 0 else f"killed by {_signal_name(-code)}"

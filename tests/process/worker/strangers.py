@@ -128,7 +128,6 @@ print("RESULT", fit.epoch, fit.history)
 TAPE = f"""
 import sys
 import numpy as np
-import sweeper
 import tensorflow as tf
 {_IMPORTS}
 class Net(keras.Model):
@@ -156,13 +155,11 @@ for epoch in range(6):
     for start in range(0, len(x), 8):
         step(x[order[start : start + 8]], y[order[start : start + 8]])
     print(f"epoch {{epoch + 1}} val_loss: {{float(loss(held[1], model(held[0])))!r}}", flush=True)
-    sweeper.report(val_loss=float(loss(held[1], model(held[0]))))
 print("RESULT", float(loss(held[1], model(held[0]))))
 """
 SKLEARN = """
 import sys
 import numpy as np
-import sweeper
 from data import load
 from sklearn.linear_model import SGDClassifier
 from sklearn.metrics import log_loss
@@ -173,7 +170,7 @@ for epoch in range(40):
     order = np.random.permutation(len(x))
     for start in range(0, len(x), 100):
         model.partial_fit(x[order[start:start + 100]], y[order[start:start + 100]], range(10))
-    sweeper.report(val_loss=log_loss(labels, model.predict_proba(held)))
+    print("val_loss:", float(log_loss(labels, model.predict_proba(held))), flush=True)
 print("RESULT", model.coef_.sum())
 """
 WANDB = f"""
@@ -223,6 +220,7 @@ print("RESULT", model.evaluate(*held, verbose=0))
 
 HYDRA_COMMAND = ["${interpreter}", "${program}", "${args_no_hyphens}"]
 MODULE_COMMAND = ["${interpreter}", "-m", "pkg.train", "${args}"]
+PRINTED = {"metric": {"name": "val_loss", "goal": "minimize", "pattern": r"val_loss: (\S+)"}}
 # Each: its files, and what its sweep says.
 STRANGERS: dict[str, tuple[dict[str, str] | str, dict[str, Any]]] = {
     "argparse": (ARGPARSE, {}),
@@ -232,8 +230,8 @@ STRANGERS: dict[str, tuple[dict[str, str] | str, dict[str, Any]]] = {
     "package": (PACKAGE, {"program": "pkg/train.py", "command": MODULE_COMMAND}),
     "tf_data": (TF_DATA, {}),
     "sequence": (SEQUENCE, {}),
-    "tape": (TAPE, {}),
-    "sklearn": (SKLEARN, {}),
+    "tape": (TAPE, PRINTED),
+    "sklearn": (SKLEARN, PRINTED),
     "wandb": (WANDB, {"metric": {"name": "epoch/val_loss", "goal": "minimize"}}),
     "folds": (FOLDS, {}),
     "several_runs": (SEVERAL_RUNS, {}),

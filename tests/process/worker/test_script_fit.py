@@ -92,3 +92,10 @@ def test_a_program_without_fit_goes_on_where_it_was_killed(name: str, tmp_path: 
     assert killed[0] == whole[0]
     assert len(whole[0]) == 40
     assert sum("epoch 1:" in line for line in killed[1]) == 1
+
+
+def test_a_program_that_the_hook_cannot_reach_is_told_of(stage: Stage) -> None:
+    command = ["${interpreter}", "-I", "${program}"]
+    stage.write("train.py", "print('trained')", command=command)
+    assert stage.run()[1]["outcome"] == "no-metric"
+    assert "sweeper: no Python of this trial has been heard of" in stage.output
