@@ -66,7 +66,7 @@ def open_trial(
     while True:
         guard()
         experiment = tree.find(params, monitored)
-        directory = tree.paths.experiment(experiment)
+        directory = tree.base / experiment
         if files.exists(directory):
             with locked(directory):
                 state, record = _there(tree, experiment, origin, passed_over)

@@ -18,7 +18,7 @@ from sweeper.errors import SweeperError, TreeError
 from . import files
 from .identity import DIGITS, Monitored, experiment_id, group_canonicals, groups_as_stored
 from .lease import lease_numbers, living_owner
-from .paths import TreePaths, is_experiment_name, is_run_name, run_order
+from .paths import is_experiment_name, is_run_name, run_order
 from .records import FAILED, RunRecord
 
 STAGING = ".new-"
@@ -33,7 +33,8 @@ class Tree:
 
     def __init__(self, base: Path | str, inside: bool = False) -> None:
         self.base = Path(base).absolute()
-        self.paths = TreePaths(self.base)
+        self.sweeps = self.base / "sweeps"  # what belongs to each as a whole, by its name
+        self.programs = self.base / "programs"  # as runs have run them
         self._inside = inside  # another tree: then it is no link
         self._owners: dict[str, list[str] | None] = {}
 
@@ -56,14 +57,14 @@ class Tree:
 
     def check(self) -> None:
         """Raise TreeError for a directory of the tree's own that is a link: nothing goes there."""
-        own = (self.paths.sweeps, self.paths.programs)
+        own = (self.sweeps, self.programs)
         for path in (*own, self.base) if self._inside else own:
             files.refuse_link(path)
 
     def home(self, sweep_name: str) -> Path:
         """What belongs to a sweep as a whole is there. Raises TreeError for one that is a link."""
         self.check()
-        home = self.paths.sweeps / sweep_name
+        home = self.sweeps / sweep_name
         files.refuse_link(home)
         return home
 
@@ -81,7 +82,7 @@ class Tree:
     @cached_property
     def debug(self) -> Tree:
         """The tree of the runs whose parameters say ``debug: true``; of a snapshot, a snapshot."""
-        return type(self)(self.paths.debug, inside=True)
+        return type(self)(self.base / "debug", inside=True)
 
     def of(self, params: Mapping[str, Any]) -> Tree:
         """The tree that runs with these parameters belong to: this one, or its debug tree.
