@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweeper.errors import UsageError
+from sweeper.space import leaves
 
 from .identity import Monitored, group_keys, group_names, plain
 from .records import RunRecord
@@ -95,8 +96,8 @@ def explain(tree: Tree, experiment: str) -> str:
         group_names(record.monitored), record.monitored, digits, strict=False
     ):
         lines.append(f"  {part}  {name}")
-        for key, value in _leaves({k: record.params.get(k) for k in group_keys(group)}):
-            lines.append(f"      {key} = {value!r}")
+        for path, value in leaves({k: record.params.get(k) for k in group_keys(group)}):
+            lines.append(f"      {'.'.join(path)} = {value!r}")
     near = sorted(
         (n for n in tree.experiments() if n != experiment and n.count("-") == len(digits)),
         key=lambda n: sum(x != y for x, y in zip(n.split("-")[1:], digits, strict=True)),
@@ -112,12 +113,3 @@ def explain(tree: Tree, experiment: str) -> str:
 def _told(tree: Tree, experiment: str) -> RunRecord | None:
     runs = tree.runs(experiment)
     return next((run for run in runs if run.unreadable is None and run.params), None)
-
-
-def _leaves(value: Mapping[str, Any], key: str = "") -> Iterator[tuple[str, Any]]:
-    for name, item in value.items():
-        below = f"{key}.{name}" if key else name
-        if isinstance(item, Mapping) and item:
-            yield from _leaves(item, below)
-        else:
-            yield below, item

@@ -86,7 +86,7 @@ def write_bytes(
     try:
         with tree_errors("write", path):
             _write_new(scratch, data, durable)
-        _rename_over(path, scratch, guard)
+        replace(scratch, path, guard=guard)
     except BaseException:
         remove(scratch)
         raise
@@ -223,10 +223,6 @@ def move(source: Path, target: Path) -> bool:
 
 def replace(source: Path, target: Path, *, guard: Guard | None = None) -> None:
     """Rename the file ``source`` over ``target``; whoever needs it flushed calls ``sync``."""
-    _rename_over(target, source, guard)
-
-
-def _rename_over(target: Path, source: Path, guard: Guard | None) -> None:
     if guard is not None:
         guard()
     with tree_errors("write", target):
