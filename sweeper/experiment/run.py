@@ -262,11 +262,6 @@ class Run:
             metrics = {name: value for name, value in row.items() if name != "epoch"}
             self._report({"epoch": epoch, "metrics": metrics})
 
-    @property
-    def best(self) -> Row | None:
-        """The best row so far."""
-        return self._best
-
     def _recall(self) -> None:
         rows = self.log.rows
         for row in () if self.monitor.asked else rows:
