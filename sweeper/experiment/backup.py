@@ -17,15 +17,12 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sweeper.errors import TreeError
 from sweeper.tree import MANIFEST, RunPaths, files
 
-from .array_files import decode, encode, write_arrays
-
-if TYPE_CHECKING:
-    import numpy as np
+from .array_files import read_arrays, write_arrays
 
 log = logging.getLogger("sweeper.experiment")
 
@@ -51,7 +48,7 @@ class Backup:
     epoch: int
     batch: int
     state: dict[str, Any]
-    arrays: dict[str, np.ndarray[Any, Any]]
+    arrays: dict[str, Any]
     inherited: bool
     is_end: bool = False
 
@@ -121,8 +118,7 @@ class BackupStore:
         if is_end:
             name = f"fit-{state['fit']:06d}"
         with self._staged("write a backup") as staged:
-            encoded, described = encode(arrays)
-            write_arrays(staged / "arrays.npz", encoded)
+            described = write_arrays(staged / "arrays.npz", arrays)
             size = (staged / "arrays.npz").stat().st_size
             more = {"batch": batch, "bytes": size, "arrays": described, "state": dict(state)}
             self._publish(staged, name, epoch, more)
@@ -165,25 +161,16 @@ class BackupStore:
         return manifest
 
     def _read(self, name: str, fit: int) -> Backup | None:
-        import numpy as np
-
         manifest, path = self._our_manifest(name), self.root / name
         if manifest.get("state", {}).get("fit") != fit:
             return None
         try:
-            # Opened here: numpy leaves a file that is no .npz open.
-            with (
-                os.fdopen(files.open_file(path / "arrays.npz"), "rb") as file,
-                np.load(file, allow_pickle=False) as stored,
-            ):
-                encoded = {name: stored[name] for name in stored.files}
-            arrays = decode(encoded, manifest["arrays"])
             return Backup(
                 path,
                 int(manifest["epoch"]),
                 int(manifest["batch"]),
                 manifest["state"],
-                arrays,
+                read_arrays(path / "arrays.npz", manifest["arrays"]),
                 inherited=manifest["owner"] == self._parent,
                 is_end=path.name.startswith("fit-"),
             )
