@@ -350,15 +350,8 @@ class Run:
         again = self.another_attempt() if self.closed and self.another_attempt else None
         if again is None:
             return
-        kept = (
-            "another_attempt",
-            "settle_seed",
-            "fitting",
-            "fit",
-            "_report",
-            "_entered",
-            "_recorded",
-        )
+        kept = {"another_attempt", "settle_seed", "fitting", "fit"}
+        kept |= {"_report", "_entered", "_recorded"}
         vars(self).update({k: v for k, v in vars(again).items() if k not in kept})
         self.lease.on_exit = self._at_exit
         if self._recorded:  # what this process has in memory goes on, whatever was saved
