@@ -215,7 +215,7 @@ def adopt_run(path: Path, lease: Lease | int, settings: Settings, *, elapsed: fl
     lease.check()
     record = RunRecord.at(path)
     run = Run(record.paths, dict(record.provenance), record.params, lease, settings)
-    run._elapsed_before = elapsed
+    run.performances.elapsed = elapsed
     return run
 
 
