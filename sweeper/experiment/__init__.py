@@ -17,31 +17,3 @@ from .run import Run
 from .seeds import derived_seed, seed_library, seed_loaded
 from .settings import Settings
 from .source import Source, current_source, hold_source
-
-__all__ = [
-    "ExperimentManager",
-    "Origin",
-    "Run",
-    "Settings",
-    "Source",
-    "adopt_run",
-    "begins_again",
-    "can_have_child",
-    "close_run",
-    "configure_devices",
-    "current_source",
-    "derived_seed",
-    "describe_error",
-    "full_traceback",
-    "hold_source",
-    "interrupt_run",
-    "keras_callbacks",
-    "make_child",
-    "preload",
-    "prune_checkpoints",
-    "raise_at_first_batch",
-    "reset_session",
-    "runtime_started",
-    "seed_library",
-    "seed_loaded",
-]
