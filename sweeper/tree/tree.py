@@ -36,7 +36,6 @@ class Tree:
         self.sweeps = self.base / "sweeps"  # what belongs to each as a whole, by its name
         self.programs = self.base / "programs"  # as runs have run them
         self._inside = inside  # another tree: then it is no link
-        self._owners: dict[str, list[str] | None] = {}
 
     def experiments(self) -> Iterator[str]:
         """The names of the experiments, sorted. Raises TreeError if the base cannot be listed."""
@@ -118,23 +117,11 @@ class Tree:
             if claims is not None and claims.setdefault(experiment, mine) != mine:
                 continue
             runs = self.runs(experiment)
-            if not runs and experiment not in self._owners:
+            if not runs or (digits == DIGITS and _holds(runs, params, monitored)):
                 return experiment, runs
-            if digits == DIGITS and _holds(runs, params, monitored):
-                return experiment, runs
-            owner = self._owner(experiment, runs)
-            if owner is None or owner == canonicals or digits >= 70:
+            if _stored_groups(runs) in (None, canonicals) or digits >= 70:
                 return experiment, runs
         raise AssertionError("unreachable: itertools.count ends never")
-
-    def _owner(self, experiment: str, runs: list[RunRecord]) -> list[str] | None:
-        """The canonical groups that the directory belongs to; None if nobody can tell."""
-        if experiment not in self._owners:
-            owner = _stored_groups(runs)
-            if owner is None:
-                return None  # it may be made at any moment: look again next time
-            self._owners[experiment] = owner
-        return self._owners[experiment]
 
     def as_it_is(self) -> Tree:
         """The same tree, whose every experiment is listed once and every file read once at most.
@@ -203,7 +190,7 @@ def _holds(runs: list[RunRecord], params: Mapping[str, Any], monitored: Monitore
 
     Equal texts, not equal values: 1, 1.0 and True are three experiments.
     """
-    if not runs or type(params) is not dict:
+    if type(params) is not dict:
         return False
     first, stored = runs[0], groups_as_stored(monitored)
     try:
