@@ -23,11 +23,9 @@ class TrainingLog:
 
     @property
     def rows(self) -> list[Row]:
-        """The rows, by epoch."""
         return list(self._rows.values())
 
     def row(self, epoch: int) -> Row | None:
-        """The row of an epoch."""
         return self._rows.get(epoch)
 
     @property

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweeper.errors import UsageError
-from sweeper.space import leaves
 
 from .identity import Monitored, group_keys, group_names, plain
 from .records import RunRecord
@@ -86,6 +85,8 @@ def explain(tree: Tree, experiment: str) -> str:
 
     Raises UsageError if the tree has no such experiment.
     """
+    from sweeper.space import leaves
+
     record = _told(tree, experiment)
     if record is None:
         known = ", ".join(list(tree.experiments())[:5]) or "no experiments"

@@ -38,7 +38,6 @@ _NAME = re.compile(r"lease\.([0-9]{6,15})\.json")
 
 
 def lease_name(number: int) -> str:
-    """The file name of the lease ``number``."""
     return f"lease.{number:06d}.json"
 
 
@@ -156,7 +155,6 @@ class Lease:
 
     @property
     def path(self) -> Path:
-        """The lease's file."""
         return self.directory / lease_name(self.number)
 
     @classmethod
