@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sweeper.experiment import ExperimentManager
+    from sweeper.results import load
     from sweeper.script_api import callbacks, params, report, run
 
 __version__ = "0.1.0"
 
-__all__ = ["ExperimentManager", "__version__", "callbacks", "params", "report", "run"]
+__all__ = ["ExperimentManager", "__version__", "callbacks", "load", "params", "report", "run"]
 
 
 def __getattr__(name: str) -> Any:
@@ -19,6 +20,10 @@ def __getattr__(name: str) -> Any:
         from sweeper.experiment import ExperimentManager
 
         return ExperimentManager
+    if name == "load":
+        from sweeper.results import load
+
+        return load
     if name in ("callbacks", "params", "report", "run"):
         from sweeper import script_api
 

@@ -37,10 +37,10 @@ def column(key: str, title: str | None = None) -> Column:
     return Column(title or key, lambda row: row.get(key))
 
 
-def param_columns(names: ParameterNames) -> list[Column]:
-    """Table columns for the first parameters that vary."""
+def param_columns(names: ParameterNames, most: int | None = PARAM_COLUMNS) -> list[Column]:
+    """Table columns for the parameters that vary, the first ``most`` of them."""
     short = short_names(names.all)
-    return [column(f"params.{name}", short[name]) for name in names.varying[:PARAM_COLUMNS]]
+    return [column(f"params.{name}", short[name]) for name in names.varying[:most]]
 
 
 def _directory(row: Row) -> str | None:
@@ -100,7 +100,7 @@ def print_rows(
     head: Row,
     columns: Sequence[Column],
     fields: Sequence[str],
-    params: Sequence[str] = (),
+    more: Sequence[str] = (),
     *,
     key: str = "trials",
     tail: Row | None = None,
@@ -110,7 +110,7 @@ def print_rows(
 
     ``head``: what JSON and YAML say before the rows, which stand under ``key``; ``tail``: what they
     say after them, which may be filled as the rows are made. ``columns``: of a table. ``fields``:
-    the row's own columns of a CSV file, before one column ``params.<name>`` for each of ``params``.
+    the row's own columns of a CSV file, before ``more``, such as ``params.<name>``.
     """
     tail = {} if tail is None else tail
     if format_ == "json":
@@ -118,7 +118,7 @@ def print_rows(
     elif format_ == "yaml":
         texts = _as_yaml(rows, head, key, tail)
     elif format_ == "csv":
-        titles = [*fields, *(f"params.{name}" for name in params)]
+        titles = [*fields, *more]
         texts = map(csv_line, _cells(rows, titles, [column(title) for title in titles]))
     else:
         texts = _as_table(_cells(rows, [c.title for c in columns], columns))
@@ -158,7 +158,8 @@ def _cells(
     """The titles, then what each row says in the columns."""
     yield list(titles)
     for row in rows:
-        flat = {**row, **flatten({"params": row.get("params") or {}})}
+        groups = {name: row.get(name) or {} for name in ("params", "metrics")}
+        flat = {**row, **flatten(groups)}
         yield [column.get(flat) for column in columns]
 
 

@@ -130,6 +130,19 @@ format_options = together(
     click.option("--json", "format_", flag_value="json", help="The same as --format json."),
 )
 
+select_options = together(
+    click.option(
+        "--where",
+        metavar="EXPR",
+        help="Only rows for which it holds: val_loss < 0.3 and model.units in [8, 16].",
+    ),
+    click.option("--sort", metavar="NAME", help="By this column; -NAME for the largest first."),
+    click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most N rows."),
+    click.option("--columns", metavar="NAME,…", help="These columns of the table."),
+    click.option("--all-columns", is_flag=True, help="Every parameter that varies, every metric."),
+)
+"""Which rows and columns are shown; pass what click gives to ``Selection``."""
+
 
 def load(spec: Path, /, overrides: Sequence[str] = (), **given: Any) -> Sweep:
     """Load the sweep that a command line asks for; ``given`` may be all that click gives.

@@ -110,7 +110,8 @@ def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "ta
         left = estimator.estimate()
         tail["estimate"] = left and {"seconds": round(left.seconds, 3), "bytes": left.bytes}
 
-    formatting.print_rows(format_, rows(), head, columns, PLAN_FIELDS, names.all, tail=tail)
+    titles = [f"params.{name}" for name in names.all]
+    formatting.print_rows(format_, rows(), head, columns, PLAN_FIELDS, titles, tail=tail)
     left = estimator.estimate()
     words = ", ".join(f"{number} {state}" for state, number in counts.items()) or "none"
     say(f"{sweep.title}: {counted(counts.total(), 'trial')}: {words}; in {sweep.base_dir}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ MEAN_FIELDS = ("std", "runs", "values")  # too, where trials are repeated
 @options.overrides_argument
 @options.place_options
 @options.seed_option
+@options.select_options
 @options.format_options
 def status(target: Path, format_: str, **given: Any) -> None:
     """Show how each trial of a sweep stands, from what lies in the tree.
@@ -41,24 +42,28 @@ def status(target: Path, format_: str, **given: Any) -> None:
     from sweeper.results import metric_of, trial_row
 
     from . import formatting
+    from .selection import Selection
 
     index = open_target(target, given)
     _say_torn(index.torn())
     metric = metric_of(index)
-    rows = [trial_row(entry, metric) for entry in index.entries]
     counts = index.counts()
     names = index.parameters()
+    found = Selection([trial_row(entry, metric) for entry in index.entries], names, given)
+    rows = found.rows()
     columns = [formatting.column(key) for key in ("trial", "status", "epochs")]
     if metric:
         columns += [formatting.column("value", metric.name), formatting.column("epoch", "at")]
     columns.append(formatting.Column("time", lambda row: formatting.show_seconds(row["elapsed"])))
-    columns += [*formatting.param_columns(names), formatting.DIRECTORY]
+    columns = found.columns(columns, formatting.DIRECTORY)
     head = {"sweep": index.name, "size": index.size, "counts": counts}
     if format_ == "table":
         many = counted(sum(counts.values()), "trial")
         tell(f"{index.title}: {many}: {index.counts_in_words()}")
-    formatting.print_rows(format_, rows, head, columns, STATUS_FIELDS, names.all)
+    formatting.print_rows(format_, rows, head, columns, STATUS_FIELDS, found.more)
     if format_ == "table":
+        if note := found.left_out():
+            tell(note)
         for row in rows:
             if row["log"] or row["error"]:
                 why = row["error"] or "no error recorded"
@@ -71,6 +76,7 @@ def status(target: Path, format_: str, **given: Any) -> None:
 @options.overrides_argument
 @options.place_options
 @options.seed_option
+@options.select_options
 @options.format_options
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, metavar="N")
 @click.option("--metric", "metric_name", metavar="NAME", help="Rank by this metric instead.")
@@ -99,19 +105,22 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
     )
 
     from . import formatting
+    from .selection import Selection
 
     index = open_target(target, given)
     metric = metric_to_rank_by(index, given["metric_name"], given["goal"])
-    ranked = rank(index.entries, metric, top)
+    ranked = rank(index.entries, metric)
     if not ranked:
         check_metric(metric, index.records())
         say(f"{index.title}: {nothing_to_rank(index, metric)}")
     for entry in index.entries:
         if entry.unreadable is not None:
             say(f"sweeper: trial {entry.trial} is left out: {entry.unreadable}")
-    _say_torn(path for item in ranked for path in item.record.torn)
-    rows = [best_row(item, index.repeated) for item in ranked]
     names = index.parameters()
+    found = Selection([best_row(item, index.repeated) for item in ranked], names, given)
+    rows = found.rows()[:top]
+    ranked = [item for item in ranked if str(item.record.path) in {row["path"] for row in rows}]
+    _say_torn(path for item in ranked for path in item.record.torn)
     columns = [formatting.column(key) for key in ("rank", "trial")]
     fields: tuple[str, ...] = BEST_FIELDS
     if index.repeated:
@@ -121,11 +130,12 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
     else:
         columns.append(formatting.column("value", metric.name))
     columns.append(formatting.column("epoch"))
-    columns += [formatting.column("status"), *formatting.param_columns(names)]
-    columns.append(formatting.DIRECTORY)
+    columns = found.columns([*columns, formatting.column("status")], formatting.DIRECTORY)
     head = {"sweep": index.name, "metric": metric.name, "goal": metric.goal}
-    formatting.print_rows(format_, rows, head, columns, fields, names.all)
+    formatting.print_rows(format_, rows, head, columns, fields, found.more)
     if format_ == "table" and rows:
+        if note := found.left_out():
+            tell(note)
         _print_best(rows[0], metric.name)
         if note := wandb_differs(index, metric):
             say(f"sweeper: {note}")
@@ -140,7 +150,7 @@ def _mean(row: Any) -> str:
     return show_mean(row["value"], row["std"])
 
 
-def _print_best(row: dict[str, Any], metric: str) -> None:
+def _print_best(row: Mapping[str, Any], metric: str) -> None:
     """The best run in full."""
     from sweeper.results import flatten
 

@@ -14,13 +14,13 @@ import os
 import re
 import shutil
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sweeper.errors import TreeError
-from sweeper.tree import MANIFEST, RunPaths, files
+from sweeper.tree import MANIFEST, Row, RunPaths, files
 
 from .array_files import read_arrays, write_arrays
 
@@ -179,24 +179,30 @@ class BackupStore:
         except Exception as error:  # zipfile, zlib, numpy and json each raise their own
             raise files.torn(path / "arrays.npz", error) from error
 
-    def save_directory(self, source: Path, epoch: int) -> None:
-        """Keep a copy of the directory ``source``, whole."""
+    def save_directory(self, source: Path, epoch: int, rows: int) -> None:
+        """Keep a copy of the directory ``source``, whole; the training log has so many rows."""
         latest = self._newest("state")
         with self._staged(f"keep {source}") as staged:
             shutil.copytree(source, staged / "data")
             sync_files(staged / "data")
-            sums = {"files": _sums(staged / "data")}
-            self._publish(staged, f"state-{latest + 1:06d}", epoch, sums)
+            more = {"files": _sums(staged / "data"), "rows": rows}
+            self._publish(staged, f"state-{latest + 1:06d}", epoch, more)
 
-    def restore_directory(self) -> tuple[Path, int] | None:
-        """The newest whole saved directory and the epoch it was saved after; None without one."""
+    def restore_directory(self, rows: Sequence[Row]) -> tuple[Path, int] | None:
+        """The newest whole saved directory and the epoch it was saved after; None without one.
+
+        ``rows`` are those of the training log: no directory is whose rows are not all there.
+        """
         for name in self.names("state"):
             path = self.root / name
             try:
                 manifest = self._our_manifest(name)
                 if _sums(path / "data") != manifest.get("files"):
                     raise files.TornFile(path, "files that differ from those saved")
-                return path / "data", int(manifest["epoch"])
+                epoch = int(manifest["epoch"])
+                if sum(row["epoch"] <= epoch for row in rows) < manifest.get("rows", 0):
+                    raise files.TornFile(path, "a training log that has lost rows of before it")
+                return path / "data", epoch
             except (files.TornFile, KeyError, ValueError) as error:
                 self.reject(path, str(error))
         return None

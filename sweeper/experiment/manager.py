@@ -24,13 +24,14 @@ from sweeper.tree import (
 
 from . import failures, opening, provenance
 from .keras_session import keras_callbacks
+from .original_names import OriginalNames
 from .provenance import Origin
 from .run import ReportFunction, Run
 from .seeds import derived_seed
 from .settings import Settings
 
 
-class ExperimentManager:
+class ExperimentManager(OriginalNames):
     """Keeps a tidy tree of runs; see docs/experiment-manager.md.
 
     ``monitored_param_keys``: the top-level keys whose values identify an experiment; an element may

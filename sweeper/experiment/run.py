@@ -135,7 +135,7 @@ class Run:
         if not source.is_dir():
             raise UsageError(f"{source}: expected a directory with the state to save, found none")
         self.go_on()
-        self.backups.save_directory(source, self.log.last_epoch)
+        self.backups.save_directory(source, self.log.last_epoch, len(self.log.rows))
 
     def restore(self) -> Path | None:
         """The directory last saved, to be read and not changed; None if there is none.
@@ -143,7 +143,7 @@ class Run:
         ``resumed_epoch`` is then the epoch after which it was saved.
         """
         self.go_on()
-        found = self.backups.restore_directory()
+        found = self.backups.restore_directory(self.log.rows)
         if found is None and not self.backups.newest_epoch():
             self.require_no_parent()
         self.rewind(0 if found is None else found[1])

@@ -73,6 +73,7 @@ def launch(
     driver = Driver(sweep, plan, session, disk, score, choices, total, address, verbose)
     guardian = Guardian(session, listener, signals)
     ending = guardian.run(driver.run, sweep.budget.wall, leave=address is not None)
+    tree.remove_staging()  # of children that were killed
     if lease_numbers(home):  # the driver was killed
         with contextlib.suppress(TreeError, UsageError), acquire_sweep(home):
             files.remove(home / "ray")

@@ -10,6 +10,7 @@ from .estimate import Estimate, Estimator
 from .find import find_entry, find_run
 from .flat import ParameterNames, flatten, short_names
 from .index import Index, index_sweep
+from .loaded import LoadedRun, SweepResults, load
 from .programs import (
     changes_since,
     older_text_note,
@@ -38,7 +39,9 @@ __all__ = [
     "Estimate",
     "Estimator",
     "Index",
+    "LoadedRun",
     "ParameterNames",
+    "SweepResults",
     "best_row",
     "changes_since",
     "check_metric",
@@ -49,6 +52,7 @@ __all__ = [
     "find_run",
     "flatten",
     "index_sweep",
+    "load",
     "load_target",
     "metric_of",
     "metric_to_rank_by",

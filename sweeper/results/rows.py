@@ -37,7 +37,8 @@ def plan_row(item: PlannedTrial, with_seed: bool = True) -> dict[str, Any]:
 def trial_row(entry: Entry, metric: Metric | None) -> dict[str, Any]:
     """What ``status --json`` says of a trial; the paths are absolute.
 
-    ``value`` and ``epoch``: the metric's and where it was reached, None without a score.
+    ``value`` and ``epoch``: the metric's and where it was reached, None without a score;
+    ``metrics``: all of that epoch.
     ``error`` and ``log``: of a trial that failed, else None; ``error`` of one that cannot be read.
     """
     found = entry_score(entry, metric)
@@ -51,6 +52,7 @@ def trial_row(entry: Entry, metric: Metric | None) -> dict[str, Any]:
         "epochs": entry.epochs,
         "value": found.value if found else None,
         "epoch": found.epoch if found else None,
+        "metrics": found.metrics if found else {},
         "elapsed": entry.record.elapsed if entry.record else 0.0,
         "path": str(entry.path) if entry.path else None,
         "error": entry.error if entry.failed or entry.unreadable else None,

@@ -135,7 +135,7 @@ class Tree:
 
         Harmless if it is never called; a launch calls it once.
         """
-        self._remove_staging()
+        self.remove_staging()
         for experiment in self.experiments():
             runs = self.runs(experiment)
             for record in runs:
@@ -150,7 +150,8 @@ class Tree:
             if name != "backup" or not _goes_on(record, runs):
                 files.remove(record.path / name)
 
-    def _remove_staging(self) -> None:
+    def remove_staging(self) -> None:
+        """Remove runs half made whose makers are gone."""
         for name in files.names(self.base, follow=True):
             path = self.base / name
             if name.startswith(STAGING):

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+import sweeper
 from sweeper.errors import UsageError
 from sweeper.experiment import ExperimentManager, keras_callbacks
 from sweeper.tree import RunRecord, files
@@ -208,3 +209,12 @@ def test_a_vector_among_the_metrics_is_said_once_and_ends_nothing(problem, caplo
     assert [row["val_loss"] for row in record.rows] == LOSSES
     assert epochs(record) == [4]
     assert caplog.text.count("metric 'per_class' is not recorded") == 1
+
+
+def test_what_is_loaded_is_the_best_model(problem):
+    record = train(problem, {"monitor": "val_loss"})
+    best = sweeper.load(problem.base / "tree").best()
+    assert (best.epoch, best.checkpoint) == (4, record.checkpoint)
+    kept = keras.saving.load_model(record.checkpoint).get_weights()
+    for found, weight in zip(best.load_model().get_weights(), kept, strict=True):
+        np.testing.assert_array_equal(found, weight)

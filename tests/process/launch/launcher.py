@@ -96,21 +96,27 @@ class Launcher:
             time.sleep(0.05)
 
     def processes(self, name: str = "") -> list[psutil.Process]:
-        """The living processes of this launch, those with ``name`` in their command line."""
-        found = []
+        """The living processes of this launch, those with ``name`` in their command line.
+
+        Ray's are in the directory of the session, whose name is known from the others.
+        """
+        found: list[tuple[str, psutil.Process]] = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                if process.cwd() != str(self.directory) or process.status() == "zombie":
-                    continue
-                if name in " ".join(process.cmdline()):
-                    found.append(process)
-        return found
+                if process.status() != "zombie":
+                    found.append((process.cwd(), process))
+                    if found[-1][0] == str(self.directory):
+                        self._tokens.update(filter(None, [process.environ().get(MARK)]))
+        places = (str(self.directory), *(f"-{token}" for token in self._tokens))
+        with_name = []
+        for place, process in found:
+            with contextlib.suppress(psutil.Error):
+                if place.endswith(places) and name in " ".join(process.cmdline()):
+                    with_name.append(process)
+        return with_name
 
     def left(self) -> list[str]:
         """What still lives of this launch after ten seconds, and its directories in /tmp."""
-        for process in self.processes():
-            with contextlib.suppress(psutil.Error):
-                self._tokens.add(process.environ().get(MARK, "none"))
         for _ in range(40):
             found = [process.name() for process in self.processes()]
             found += [str(p) for token in self._tokens for p in Path("/tmp").glob(f"*-{token}")]

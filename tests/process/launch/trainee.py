@@ -13,6 +13,8 @@ from typing import Any
 
 import psutil
 
+from sweeper.worker import MARK
+
 
 def train(params: Mapping[str, Any], callbacks: list[Any], run: Any) -> None:
     """Report ``epochs`` epochs, one each ``delay`` seconds, continuing where a backup ends."""
@@ -50,14 +52,15 @@ def _misbehave(x: int, do: Mapping[str, Any], run: Any) -> None:
 
 def _lose_worker(run: Any) -> None:
     """Kill Tune's actor once the run has its outcome, before anybody can hear of that."""
-    here, name = os.getcwd(), "ray::ResourceTrainable"
+    here, name = f"-{os.environ[MARK]}", "ray::ResourceTrainable"
     actors = [
         str(process.pid)
         for process in psutil.process_iter()
-        if process.name().startswith(name) and process.cwd() == here
+        if process.name().startswith(name) and process.cwd().endswith(here)
     ]
     wait = "import os, sys, time\nwhile not os.path.exists(sys.argv[1]):\n    time.sleep(0.01)\n"
     kill = "for pid in sys.argv[2:]:\n    os.kill(int(pid), 9)\n"
+    assert actors
     for pid in actors:
         os.kill(int(pid), signal.SIGSTOP)
     words = [sys.executable, "-c", wait + kill, str(run.path / "outcome.json"), *actors]

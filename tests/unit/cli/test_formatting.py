@@ -23,7 +23,7 @@ COLUMNS = [column("trial"), column("value", "loss"), column("params.model.kernel
 def render(format_: str, rows: list[dict[str, Any]]) -> str:
     stream = io.StringIO()
     head = {"sweep": "s", "size": None}
-    fields, params = ("trial", "value"), ("model.kernel", "name")
+    fields, params = ("trial", "value"), ("params.model.kernel", "params.name")
     formatting.print_rows(format_, rows, head, COLUMNS, fields, params, stream=stream)
     return stream.getvalue()
 

@@ -282,3 +282,69 @@ def test_where_wandbs_last_value_chooses_otherwise_it_is_said(
     for mode in ("best", "last"):
         assert main(["best", str(grid_file), f"metric.mode={mode}"]) == 0
         assert "W&B" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "trials"),
+    [
+        (["--where", "val_loss < 2.6"], [0]),
+        (["--where", "val_loss < 9 and training.rate == 0.1 or status == 'failed'"], [0, 2]),
+        (["--where", "metrics.loss >= 1 and trial in [1, 3]"], [1]),
+        (["--where", "params.training.rate == 0.1"], [0, 2]),
+        (["--sort", "-val_loss"], [1, 0, 2, 3]),
+        (["--sort", "value"], [0, 1, 2, 3]),
+        (["--sort", "-trial", "--limit", "2"], [3, 2]),
+        (["--sort", "status", "--where", "trial > 0", "--limit", "9"], [2, 1, 3]),
+        (["--limit", "0"], []),
+    ],
+)
+def test_which_rows(
+    half_done: Sweep, grid_file: Path, capsys: Capture, words: list[str], trials: list[int]
+) -> None:
+    assert [row["trial"] for row in read(capsys, "status", grid_file, *words)["trials"]] == trials
+
+
+def test_which_of_the_best(half_done: Sweep, grid_file: Path, capsys: Capture) -> None:
+    found = read(capsys, "best", grid_file, "--where", "val_loss > 2.6")["trials"]
+    assert [(row["rank"], row["trial"]) for row in found] == [(2, 1)]
+    found = read(capsys, "best", grid_file, "--sort", "-value", "--top", "1")["trials"]
+    assert [row["trial"] for row in found] == [1]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--where", "val_los < 1"], "--where, column 1: `val_los` is no parameter"),
+        (["--where", "val_loss <"], "--where, column 11:"),
+        (["--where", "status < 3"], "cannot be compared with the number 3"),
+        (["--sort", "val_los"], "--sort: there is no 'val_los'; did you mean"),
+        (["--columns", "trial,witdh"], "--columns: there is no 'witdh'"),
+    ],
+)
+def test_rows_that_cannot_be_chosen(
+    half_done: Sweep, grid_file: Path, capsys: Capture, words: list[str], says: str
+) -> None:
+    assert main(["status", str(grid_file), *words]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_which_columns(half_done: Sweep, grid_file: Path, capsys: Capture) -> None:
+    def table(*words: str) -> list[list[str]]:
+        assert main(["status", str(grid_file), "--where", "trial == 0", *words]) == 0
+        return [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+
+    named = ["trial", "model.width", "loss", "status"]
+    assert table("--columns", ",".join(named)) == [named, ["0", "8", "1", "finished"]]
+    every = table("--all-columns")[0]
+    assert every[-5:] == ["rate", "width", "loss", "val_loss", "directory"]
+    assert main(["status", str(grid_file), "--format", "csv"]) == 0
+    head = capsys.readouterr().out.splitlines()[0]
+    assert head.endswith("metrics.loss,metrics.val_loss")
+
+
+def test_what_a_table_leaves_out(tmp_path: Path, capsys: Capture) -> None:
+    keys = "".join(f"  p{n}: {{values: [1, 2]}}\n" for n in range(8))
+    file = tmp_path / "wide.yaml"
+    file.write_text(f"program: t.py\nmethod: random\nrun_cap: 9\nparameters:\n{keys}")
+    assert main(["status", str(file), "--storage", str(tmp_path)]) == 0
+    assert "+2 parameters that vary: --all-columns" in capsys.readouterr().out

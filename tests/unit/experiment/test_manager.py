@@ -349,3 +349,40 @@ def test_a_tree_that_is_renamed_does_not_come_into_being_again(tmp_path, monkeyp
     assert asked == [True, True]
     assert not base.exists()
     assert len(list(Tree(tmp_path / "moved").all_runs())) == 1
+
+
+def test_a_state_whose_rows_are_lost_is_not_gone_on_from(tmp_path):
+    run = opened(tmp_path)
+    (tmp_path / "state").mkdir()
+    for epoch in (1, 2, 3):
+        run.report(epoch, loss=1 / epoch)
+    run.save(tmp_path / "state")
+    run.interrupt()
+    log = run.paths.training_logs
+    head, _, *rest = log.read_text().splitlines(keepends=True)
+    log.write_text("".join([head, *rest]))
+    again = opened(tmp_path)
+    assert (again.restore(), again.log.rows, again.resumed_epoch) == (None, [], 0)
+
+
+def test_the_names_of_the_original(tmp_path):
+    manager = ExperimentManager(tmp_path)
+    with pytest.raises(UsageError):
+        manager.get_csv_path()
+    run = manager.open(PARAMS, sweep="s", trial=0, seed=1)
+    run.report(loss=1.0)
+    assert manager.get_run_path() == manager.run_path == run.path
+    assert (manager.get_experiment_id(), manager.run_id) == (run.path.parent.name, run.path.name)
+    assert manager.get_run_id() == manager.run_id
+    assert manager.params == PARAMS
+    assert json.loads(manager.get_param_path().read_text()) == PARAMS
+    assert manager.get_csv_path().read_text() == "epoch,loss\n1,1.0\n"
+    assert json.loads(manager.get_best_perf_path().read_text())["best"] == {"epoch": 1, "loss": 1}
+    assert (manager.get_best_model_path(), manager.get_log_error_path().name) == (
+        run.path / "models", "output.log"
+    )  # fmt: skip
+    assert manager.get_last_checkpoint_path() is None
+    (run.path / "models").mkdir(exist_ok=True)
+    (run.path / "models" / "model.01-1.0000.keras").touch()
+    assert manager.get_last_checkpoint_path() == run.path / "models" / "model.01-1.0000.keras"
+    assert manager.get_debug_path() == tmp_path / "debug"

@@ -1,0 +1,121 @@
+"""Which rows a reading command shows, in what order, and with which columns."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sweeper.wording import counted, nearest, one_of
+
+from . import formatting
+from .formatting import PARAM_COLUMNS
+
+if TYPE_CHECKING:
+    from sweeper.results import ParameterNames
+    from sweeper.space import Expression
+
+    from .formatting import Column
+
+OWN = ("trial", "replicate", "status", "epochs", "value", "epoch", "elapsed", "error", "rank")
+
+
+class Selection:
+    """Chooses among ``rows``, which have ``params`` and ``metrics``, as the options say.
+
+    Names are a row's own (``trial``, ``status``, ``value``, …), then those of its metrics and its
+    parameters: of equal ones the first counts, and ``metrics.x``, ``params.x`` are always those.
+    """
+
+    def __init__(
+        self, rows: Sequence[Mapping[str, Any]], names: ParameterNames, given: Mapping[str, Any]
+    ) -> None:
+        """``more`` are the columns of a CSV file beside a row's own."""
+        self._rows = rows
+        self._names = names
+        self._given = given
+        self.metrics = sorted({name for row in rows for name in row["metrics"]})
+        self.more = [f"params.{name}" for name in names.all]
+        self.more += [f"metrics.{name}" for name in self.metrics]
+        found = sorted(self.more)  # metrics before parameters
+        short = {name.partition(".")[2]: name for name in reversed(found)}
+        own = {name: name for name in OWN if rows and name in rows[0]}
+        # No comparison with a number that is not there holds: `x < 1 or status == "failed"`.
+        absent = ["value", "epoch", *(f"metrics.{name}" for name in self.metrics)]
+        self._absent = dict.fromkeys(absent, math.nan)
+        self._known = {**short, **{name: name for name in found}, **own}
+
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """What ``--where``, ``--sort`` and ``--limit`` leave. Raises click.UsageError."""
+        where, sort, limit = (self._given[name] for name in ("where", "sort", "limit"))
+        if where is None and sort is None:
+            return self._rows[:limit]
+        flat = [(row, _flat(row)) for row in self._rows]
+        if where is not None:
+            flat = [pair for pair in flat if self._holds(where, pair[1])]
+        if sort is not None:
+            falls = sort.startswith("-") and sort not in self._known
+            name = self._key("--sort", sort.removeprefix("-" if falls else ""))
+            there = [pair for pair in flat if name in pair[1]]
+            there.sort(key=lambda pair: _order(pair[1][name]), reverse=falls)
+            flat = there + [pair for pair in flat if name not in pair[1]]
+        return [row for row, _ in flat[:limit]]
+
+    def columns(self, own: Sequence[Column], last: Column) -> list[Column]:
+        """Those of the table: what ``--columns`` names, else ``own``, some parameters, ``last``."""
+        if self._given["columns"] is not None:
+            asked = [name.strip() for name in self._given["columns"].split(",")]
+            return [formatting.column(self._key("--columns", name), name) for name in asked]
+        every = self._given["all_columns"]
+        params = formatting.param_columns(self._names, None if every else PARAM_COLUMNS)
+        more = [formatting.column(f"metrics.{n}", n) for n in self.metrics] if every else []
+        return [*own, *params, *more, last]
+
+    def left_out(self) -> str | None:
+        """What to say of the parameters that the table has no column for."""
+        more = len(self._names.varying) - PARAM_COLUMNS
+        if more <= 0 or self._given["columns"] is not None or self._given["all_columns"]:
+            return None
+        return f"+{counted(more, 'parameter')} that vary: --all-columns, or --columns NAME,…"
+
+    def _holds(self, where: str, flat: Mapping[str, Any]) -> bool:
+        from sweeper.space import CannotEvaluate
+
+        try:
+            return self._condition(where).holds({**self._absent, **flat})
+        except CannotEvaluate as error:
+            raise click.UsageError(f"--where: {error}; {error.mend}") from error
+
+    @functools.cache  # noqa: B019 (there is one for each command)
+    def _condition(self, where: str) -> Expression:
+        from sweeper.space import Expression, ExpressionError, Names
+
+        try:
+            return Expression.parse(where, Names({k: (v,) for k, v in self._known.items()}))
+        except ExpressionError as error:
+            mend = f"; {error.mend}" if error.mend else ""
+            raise click.UsageError(f"--where, column {error.column + 1}: {error}{mend}") from error
+
+    def _key(self, option: str, name: str) -> str:
+        if name in self._known:
+            return self._known[name]
+        near = nearest(name, self._known, 3) or sorted(self._known)[:8]
+        raise click.UsageError(f"{option}: there is no {name!r}; did you mean {one_of(near)}?")
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What a row has by the keys of the table's columns; no missing values."""
+    from sweeper.results import flatten
+
+    groups = flatten({name: row[name] for name in ("params", "metrics")})
+    flat = {**{name: row.get(name) for name in OWN}, **groups}
+    return {name: value for name, value in flat.items() if value is not None}
+
+
+def _order(value: Any) -> tuple[bool, Any]:
+    """Numbers by size before everything else by its text."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return (not is_number, value if is_number else str(value))
