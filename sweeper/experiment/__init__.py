@@ -3,16 +3,11 @@
 Importing this loads neither Keras nor TensorFlow nor NumPy.
 """
 
+from .backend import configure_devices, reset_session
 from .backup import begins_again
 from .child_runs import can_have_child, make_child
 from .failures import describe_error, full_traceback
-from .keras_session import (
-    configure_devices,
-    keras_callbacks,
-    preload,
-    raise_at_first_batch,
-    reset_session,
-)
+from .keras_session import keras_callbacks, preload, raise_at_first_batch
 from .libraries import runtime_started
 from .manager import ExperimentManager
 from .opening import adopt_run, close_run, interrupt_run
@@ -22,31 +17,3 @@ from .run import Run
 from .seeds import derived_seed, seed_library, seed_loaded
 from .settings import Settings
 from .source import Source, current_source, hold_source
-
-__all__ = [
-    "ExperimentManager",
-    "Origin",
-    "Run",
-    "Settings",
-    "Source",
-    "adopt_run",
-    "begins_again",
-    "can_have_child",
-    "close_run",
-    "configure_devices",
-    "current_source",
-    "derived_seed",
-    "describe_error",
-    "full_traceback",
-    "hold_source",
-    "interrupt_run",
-    "keras_callbacks",
-    "make_child",
-    "preload",
-    "prune_checkpoints",
-    "raise_at_first_batch",
-    "reset_session",
-    "runtime_started",
-    "seed_library",
-    "seed_loaded",
-]

@@ -8,51 +8,53 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sweeper.tree import files
 
-def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    """To a new file, flushed."""
+
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a new file, flushed; returns what read_arrays must be told of it.
+
+    What .npz cannot hold, bfloat16 and its kin, travels as bytes.
+    """
     import numpy as np
 
+    described: dict[str, Any] = {}
     with open(path, "xb") as file:
         with zipfile.ZipFile(file, "w") as archive:
-            for name, array in arrays.items():
-                flat = np.ascontiguousarray(array)
-                header = np.lib.format.header_data_from_array_1_0(flat.reshape(array.shape))
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+            for index, (name, value) in enumerate(arrays.items()):
+                array = np.asarray(value)
+                key = f"{index:05d}"  # names of variables may hold anything; keys of a zip may not
+                described[key] = {"name": name, "dtype": str(array.dtype), "shape": [*array.shape]}
+                data: Any = np.ascontiguousarray(array).reshape(array.shape)
+                if array.dtype.kind not in "biufcSUMm" and array.dtype.type is not np.void:
+                    data = data.reshape(-1).view(np.uint8)
+                header = np.lib.format.header_data_from_array_1_0(data)
+                with archive.open(f"{key}.npy", "w", force_zip64=True) as entry:
                     np.lib.format.write_array_header_2_0(entry, header)
-                    entry.write(flat.reshape(-1).view(np.uint8).data)
+                    entry.write(data.reshape(-1).view(np.uint8).data)
         file.flush()
         os.fsync(file.fileno())
+    return described
 
 
-def encode(arrays: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Arrays that .npz can hold, and what they were: bfloat16 and its kin travel as bytes."""
+def read_arrays(path: Path, described: Mapping[str, Any]) -> dict[str, Any]:
+    """The arrays that write_arrays was given. Raises ValueError if some are missing, and others."""
     import numpy as np
 
-    encoded, described = {}, {}
-    for index, (name, value) in enumerate(arrays.items()):
-        array = np.asarray(value)
-        key = f"{index:05d}"  # names of variables may hold anything; keys of a zip file may not
-        described[key] = {"name": name, "dtype": str(array.dtype), "shape": list(array.shape)}
-        if array.dtype.kind not in "biufcSUMm" and array.dtype.type is not np.void:
-            array = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-        encoded[key] = array
-    return encoded, described
-
-
-def decode(encoded: Mapping[str, Any], described: Mapping[str, Any]) -> dict[str, Any]:
-    """The arrays that encode was given. Raises ValueError if some are missing."""
-    import numpy as np
-
-    if set(encoded) != set(described):
-        raise ValueError("arrays are missing")
     arrays = {}
-    for key, what in described.items():
-        array = encoded[key]
-        if str(array.dtype) != what["dtype"]:
-            import ml_dtypes  # numpy knows bfloat16 only through it; Keras brings it
+    # Opened here: numpy leaves a file that is no .npz open.
+    with (
+        os.fdopen(files.open_file(path), "rb") as file,
+        np.load(file, allow_pickle=False) as stored,
+    ):
+        if set(stored.files) != set(described):
+            raise ValueError("arrays are missing")
+        for key, what in described.items():
+            array = stored[key]
+            if str(array.dtype) != what["dtype"]:
+                import ml_dtypes  # numpy knows bfloat16 only through it; Keras brings it
 
-            dtype = np.dtype(getattr(ml_dtypes, what["dtype"]))
-            array = np.frombuffer(array.tobytes(), dtype).reshape(what["shape"])
-        arrays[what["name"]] = array
+                dtype = np.dtype(getattr(ml_dtypes, what["dtype"]))
+                array = np.frombuffer(array.tobytes(), dtype).reshape(what["shape"])
+            arrays[what["name"]] = array
     return arrays

@@ -1,7 +1,7 @@
 """What a process must do to Keras and its backend: devices, seeds, a clean session, model state.
 
-Imports Keras, and TensorFlow, which Keras seeds on every backend; nothing in the package imports
-this module at its top.
+Its functions import Keras, and TensorFlow, which Keras seeds on every backend; the module loads
+nothing heavy.
 """
 
 from __future__ import annotations
@@ -14,12 +14,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from . import libraries
 from .seeds import derived_seed
-
-Arrays = dict[str, "np.ndarray[Any, Any]"]
 
 _DEFAULTS: dict[str, Any] = {}
 _ATTRIBUTES: dict[str, Any] = {}
@@ -148,6 +144,8 @@ def seed_epoch(model: Any, seed: int, epoch: int, loose: Sequence[Any] = ()) -> 
     ``loose`` ones. Not TensorFlow's own seed: setting it empties the cache of compiled kernels,
     which costs more than a small epoch, and operations that are traced already would not heed it.
     """
+    import numpy as np
+
     derived = derived_seed(seed, epoch)
     generators = seed_generators(model)  # making the global one takes a number of Python's
     random.seed(derived)
@@ -189,9 +187,10 @@ def seed_generators(model: Any) -> list[Any]:
     return found
 
 
-def random_state() -> tuple[dict[str, Any], Arrays]:
+def random_state() -> tuple[dict[str, Any], dict[str, Any]]:
     """The state of Python's and numpy's generators, as JSON values and arrays."""
     import keras
+    import numpy as np
 
     version, words, gauss = random.getstate()
     name, keys, position, has_gauss, cached = np.random.get_state()  # the legacy global generator
@@ -199,7 +198,7 @@ def random_state() -> tuple[dict[str, Any], Arrays]:
         "python": [version, list(words), gauss],
         "numpy": [name, int(position), int(has_gauss), float(cached)],
     }
-    arrays: Arrays = {"random/numpy": np.asarray(keys)}
+    arrays = {"random/numpy": np.asarray(keys)}
     for index, generator in enumerate(seed_generators(None)):
         arrays[f"random/keras/{index}"] = np.array(keras.ops.convert_to_numpy(generator.state))
     arrays |= libraries.random_state()
@@ -208,6 +207,8 @@ def random_state() -> tuple[dict[str, Any], Arrays]:
 
 def restore_random_state(state: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
     """Put the generators back as random_state found them."""
+    import numpy as np
+
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))
     name, position, has_gauss, cached = state["numpy"]

@@ -17,15 +17,12 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sweeper.errors import TreeError
 from sweeper.tree import MANIFEST, Row, RunPaths, files
 
-from .array_files import decode, encode, write_arrays
-
-if TYPE_CHECKING:
-    import numpy as np
+from .array_files import read_arrays, write_arrays
 
 log = logging.getLogger("sweeper.experiment")
 
@@ -51,7 +48,7 @@ class Backup:
     epoch: int
     batch: int
     state: dict[str, Any]
-    arrays: dict[str, np.ndarray[Any, Any]]
+    arrays: dict[str, Any]
     inherited: bool
     is_end: bool = False
 
@@ -81,8 +78,8 @@ class BackupStore:
         self.root = paths.backup
         self._aside = paths.aside
         self._owner = f"{paths.root.parent.name}/{paths.root.name}"
+        self._owners = {self._owner, parent, failed} - {None}
         self._parent = parent
-        self._failed = failed
         self._guard = guard
         self.rejected = False  # a backup was set aside
 
@@ -121,29 +118,19 @@ class BackupStore:
         if is_end:
             name = f"fit-{state['fit']:06d}"
         with self._staged("write a backup") as staged:
-            encoded, described = encode(arrays)
-            write_arrays(staged / "arrays.npz", encoded)
-            manifest = {
-                "format": FORMAT,
-                "owner": self._owner,
-                "epoch": epoch,
-                "batch": batch,
-                "bytes": (staged / "arrays.npz").stat().st_size,
-                "arrays": described,
-                "state": dict(state),
-            }
-            files.write_json(staged / "state.json", manifest)
-            self._publish(staged, name)
+            described = write_arrays(staged / "arrays.npz", arrays)
+            size = (staged / "arrays.npz").stat().st_size
+            more = {"batch": batch, "bytes": size, "arrays": described, "state": dict(state)}
+            self._publish(staged, name, epoch, more)
 
     def whole(self, fit: int) -> Iterator[Backup]:
         """The backups of a fit that can be used, newest first; what is torn is set aside."""
         self.rejected = False
         for name in [n for n in self.names("fit") if n == f"fit-{fit:06d}"] + self.names():
-            path = self.root / name
             try:
-                backup = self._read(path, fit)
+                backup = self._read(name, fit)
             except files.TornFile as error:
-                self.reject(path, str(error))
+                self.reject(self.root / name, str(error))
             else:
                 if backup is not None:
                     yield backup
@@ -163,32 +150,27 @@ class BackupStore:
         kept = files.set_aside(path, self._aside)
         log.warning("backup %s is not used: %s; it was moved to %s", path, why, kept)
 
-    def _read(self, path: Path, fit: int) -> Backup | None:
-        import numpy as np
-
-        manifest = files.read_json(path / "state.json")
+    def _our_manifest(self, name: str) -> dict[str, Any]:
+        """That of a backup from which this run may go on. Raises TornFile for another."""
+        manifest, path = self.manifest(name), self.root / name
         if manifest is None:
             raise files.TornFile(path / "state.json", "no file")
-        if manifest.get("format") != FORMAT or not self._is_ours(manifest):
-            raise files.TornFile(
-                path, f"a backup of {manifest.get('owner')!r} (format {manifest.get('format')!r})"
-            )
+        owner, form = manifest.get("owner"), manifest.get("format")
+        if form != FORMAT or owner not in self._owners:
+            raise files.TornFile(path, f"a backup of {owner!r} (format {form!r})")
+        return manifest
+
+    def _read(self, name: str, fit: int) -> Backup | None:
+        manifest, path = self._our_manifest(name), self.root / name
         if manifest.get("state", {}).get("fit") != fit:
             return None
         try:
-            # Opened here: numpy leaves a file that is no .npz open.
-            with (
-                os.fdopen(files.open_file(path / "arrays.npz"), "rb") as file,
-                np.load(file, allow_pickle=False) as stored,
-            ):
-                encoded = {name: stored[name] for name in stored.files}
-            arrays = decode(encoded, manifest["arrays"])
             return Backup(
                 path,
                 int(manifest["epoch"]),
                 int(manifest["batch"]),
                 manifest["state"],
-                arrays,
+                read_arrays(path / "arrays.npz", manifest["arrays"]),
                 inherited=manifest["owner"] == self._parent,
                 is_end=path.name.startswith("fit-"),
             )
@@ -197,20 +179,14 @@ class BackupStore:
         except Exception as error:  # zipfile, zlib, numpy and json each raise their own
             raise files.torn(path / "arrays.npz", error) from error
 
-    def _is_ours(self, manifest: Mapping[str, Any]) -> bool:
-        owner = manifest.get("owner")
-        return owner is not None and owner in (self._owner, self._parent, self._failed)
-
     def save_directory(self, source: Path, epoch: int, rows: int) -> None:
         """Keep a copy of the directory ``source``, whole; the training log has so many rows."""
         latest = self._newest("state")
         with self._staged(f"keep {source}") as staged:
             shutil.copytree(source, staged / "data")
-            sums = _sums(staged / "data")
             sync_files(staged / "data")
-            manifest = {"format": FORMAT, "owner": self._owner, "epoch": epoch, "files": sums}
-            files.write_json(staged / "state.json", {**manifest, "rows": rows})
-            self._publish(staged, f"state-{latest + 1:06d}")
+            more = {"files": _sums(staged / "data"), "rows": rows}
+            self._publish(staged, f"state-{latest + 1:06d}", epoch, more)
 
     def restore_directory(self, rows: Sequence[Row]) -> tuple[Path, int] | None:
         """The newest whole saved directory and the epoch it was saved after; None without one.
@@ -220,13 +196,12 @@ class BackupStore:
         for name in self.names("state"):
             path = self.root / name
             try:
-                manifest = self.manifest(name)
-                if manifest is None or not self._is_ours(manifest):
-                    raise files.TornFile(path, "a saved state of another run")
+                manifest = self._our_manifest(name)
                 if _sums(path / "data") != manifest.get("files"):
                     raise files.TornFile(path, "files that differ from those saved")
                 epoch = int(manifest["epoch"])
-                if sum(row["epoch"] <= epoch for row in rows) < manifest.get("rows", 0):
+                due = manifest.get("rows", 0) if manifest["owner"] == self._owner else 0
+                if sum(row["epoch"] <= epoch for row in rows) < due:
                     raise files.TornFile(path, "a training log that has lost rows of before it")
                 return path / "data", epoch
             except (files.TornFile, KeyError, ValueError) as error:
@@ -250,7 +225,9 @@ class BackupStore:
         finally:
             files.remove(staged)
 
-    def _publish(self, staged: Path, name: str) -> None:
+    def _publish(self, staged: Path, name: str, epoch: int, more: dict[str, Any]) -> None:
+        manifest = {"format": FORMAT, "owner": self._owner, "epoch": epoch, **more}
+        files.write_json(staged / "state.json", manifest)
         files.sync_directory(staged)
         if self._guard is not None:
             self._guard()

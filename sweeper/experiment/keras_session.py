@@ -1,4 +1,4 @@
-"""What other rooms ask of Keras: a process prepared for it or reset, the callbacks of a run.
+"""What other rooms ask of the Keras callbacks.
 
 Importing this loads nothing; every call loads Keras.
 """
@@ -7,28 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import backend
 from .run import ReportFunction, Run
 
 
 def preload() -> None:
     """Import Keras, its backend and the callbacks, before any fork."""
-    from . import backend, callbacks  # noqa: F401
+    from . import callbacks  # noqa: F401
 
     backend.preload()
-
-
-def configure_devices(cpus: float, gpus: float | list[str]) -> None:
-    """Fit the backend to the trial's resources; see ``backend.configure_devices``."""
-    from . import backend
-
-    backend.configure_devices(cpus, gpus)
-
-
-def reset_session(seed: int) -> None:
-    """Make the process as good as new for the next trial: session, settings and every seed."""
-    from . import backend
-
-    backend.reset_session(seed)
 
 
 def keras_callbacks(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -78,20 +79,8 @@ def restore_random_state(arrays: Mapping[str, Any]) -> None:
             torch.cuda.set_rng_state(torch.tensor(arrays[f"random/cuda/{index}"]), index)
 
 
-def tensorflow_seeds() -> Any:
-    """Where TensorFlow is in the seeds that it gives to operations which have none."""
-    source = _tensorflow_seeds()
-    return None if source is None else source.getstate()
-
-
-def restore_tensorflow_seeds(state: Any) -> None:
-    """Put it back as tensorflow_seeds found it."""
-    source = _tensorflow_seeds()
-    if source is not None and state is not None:
-        source.setstate(state)
-
-
-def _tensorflow_seeds() -> Any:
+def tensorflow_seeds() -> random.Random | None:
+    """Where TensorFlow takes the seeds from that it gives to operations which have none."""
     # There is no public way to it; see tensorflow.python.framework.random_seed.get_seed.
     context = sys.modules.get("tensorflow.python.eager.context")
     return None if context is None else getattr(context.context(), "_rng", None)

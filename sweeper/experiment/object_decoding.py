@@ -10,10 +10,11 @@ import base64
 import collections
 import datetime
 import importlib
+import itertools
 import random
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,11 +91,7 @@ class Decoder:
             same = type(current) is make and getattr(current, "maxlen", None) == node.get("length")
             fresh: Any = [] if kind == "list" else collections.deque(maxlen=node["length"])
             target = self._keep(number, current if same else fresh)
-            old = list(target)
-            items = [
-                self.decode(item, old[i] if i < len(old) else None)
-                for i, item in enumerate(node["items"])
-            ]
+            items = self._items(node, list(target))
             target.clear()
             target.extend(items)
         elif kind in DICTS:
@@ -105,11 +102,7 @@ class Decoder:
             target.clear()
             target.update(items)
         elif kind in ("tuple", "namedtuple", "frozenset"):
-            old = list(current) if isinstance(current, tuple) else []
-            items = [
-                self.decode(item, old[i] if i < len(old) else None)
-                for i, item in enumerate(node["items"])
-            ]
+            items = self._items(node, current if isinstance(current, tuple) else ())
             if kind == "namedtuple":
                 self._keep(number, _class(node["class"], current)(*items))
             else:
@@ -123,8 +116,10 @@ class Decoder:
         else:
             self._keep(number, self._plain(node, kind, current))
 
-    def _items(self, node: dict[str, Any]) -> list[Any]:
-        return [self.decode(item) for item in node["items"]]
+    def _items(self, node: dict[str, Any], old: Iterable[Any] = ()) -> list[Any]:
+        """The items of a container that holds ``old`` ones now."""
+        places = itertools.chain(old, itertools.repeat(None))
+        return [self.decode(item, now) for item, now in zip(node["items"], places, strict=False)]
 
     def _fill_dict(self, number: int, node: dict[str, Any], current: Any, make: Any) -> None:
         same = type(current) is make
@@ -179,7 +174,8 @@ class Decoder:
 
     def _plain(self, node: dict[str, Any], kind: str, current: Any) -> Any:
         if kind in ("bytes", "bytearray"):
-            return {"bytes": bytes, "bytearray": bytearray}[kind](base64.b64decode(node["base64"]))
+            data = base64.b64decode(node["base64"])
+            return data if kind == "bytes" else bytearray(data)
         if kind in DATES:
             found = DATES[kind].fromisoformat(node["iso"])
             return found.replace(fold=node["fold"]) if node["fold"] else found
@@ -188,7 +184,8 @@ class Decoder:
         if kind in TEXTS:
             return not_a_path(TEXTS[kind](node["text"]))
         if kind in ("range", "slice"):
-            return {"range": range, "slice": slice}[kind](*map(self.decode, node["parts"]))
+            make = range if kind == "range" else slice
+            return make(*map(self.decode, node["parts"]))
         if kind == "Random":
             target = current if type(current) is random.Random else random.Random()
             target.setstate(self.decode(node["state"]))

@@ -38,7 +38,7 @@ DATES: dict[str, Any] = {
 TEXTS: dict[str, Any] = {
     "Decimal": decimal.Decimal,
     "Fraction": fractions.Fraction,
-    "PosixPath": pathlib.Path,
+    "PosixPath": pathlib.PosixPath,
     "complex": complex,
 }
 _LIBRARIES = {"keras", "tensorflow", "jax", "jaxlib", "torch", "numpy", "pandas", "sweeper", "ray"}
@@ -79,9 +79,7 @@ class Encoder:
 
     def encode(self, value: Any) -> Any:
         """``value`` as JSON. Raises NotStorable, Stays."""
-        if value is None or (isinstance(value, (bool, str)) and type(value) in (bool, str)):
-            return value
-        if type(value) is int:
+        if value is None or type(value) in (bool, int, str):
             return value
         if type(value) is float:
             return value if math.isfinite(value) else {"float": repr(value)}
@@ -133,7 +131,7 @@ class Encoder:
             return {"kind": name, "iso": value.isoformat(), "fold": getattr(value, "fold", 0)}
         if kind is datetime.timedelta:
             return {"kind": name, "parts": [value.days, value.seconds, value.microseconds]}
-        if name in TEXTS and (kind is TEXTS[name] or name == "PosixPath"):
+        if TEXTS.get(name) is kind:
             return {"kind": name, "text": str(value)}
         if kind in (range, slice):
             return {"kind": name, "parts": self._all([value.start, value.stop, value.step])}
@@ -226,10 +224,11 @@ _BUILT_ON = (list, dict, set, tuple, str, bytes, int, float)  # with content bes
 def _has_no_state(value: Any, kind: type) -> bool:
     """Code, and what is kept by other means or rebuilt with the program."""
     code = (type, types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType)
-    return isinstance(value, code) or kind.__name__ in _CODE or _is_keras(kind)
+    return isinstance(value, code) or kind.__name__ in _CODE or is_saveable(kind)
 
 
-def _is_keras(kind: type) -> bool:
+def is_saveable(kind: type) -> bool:
+    """Is this a class of what Keras saves: models, layers, optimizers, losses, metrics?"""
     saveable = sys.modules.get("keras.src.saving.keras_saveable")
     return saveable is not None and issubclass(kind, saveable.KerasSaveable)
 

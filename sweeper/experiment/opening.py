@@ -66,7 +66,7 @@ def open_trial(
     while True:
         guard()
         experiment = tree.find(params, monitored)
-        directory = tree.paths.experiment(experiment)
+        directory = tree.base / experiment
         if files.exists(directory):
             with locked(directory):
                 state, record = _there(tree, experiment, origin, passed_over)
@@ -215,7 +215,7 @@ def adopt_run(path: Path, lease: Lease | int, settings: Settings, *, elapsed: fl
     lease.check()
     record = RunRecord.at(path)
     run = Run(record.paths, dict(record.provenance), record.params, lease, settings)
-    run._elapsed_before = elapsed
+    run.performances.elapsed = elapsed
     return run
 
 

@@ -12,7 +12,6 @@ import contextlib
 import logging
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import LeaseLost, UsageError
@@ -48,13 +47,8 @@ BYTES_PER_SECOND = 200e6
 _GENERATOR = "GeneratorDataAdapter"
 
 
-@dataclass
-class _State:
-    """What is kept of a chapter: after which epoch of the run, JSON values, arrays."""
-
-    epoch: int
-    values: dict[str, Any]
-    arrays: dict[str, Any]
+_State = tuple[int, dict[str, Any], dict[str, Any]]
+"""What is kept of a chapter: after which epoch of the run, arrays, JSON values."""
 
 
 class Fit:
@@ -114,7 +108,8 @@ class Fit:
         self.is_loop = model is None or epoch_iterator is None
         self._first = None
         self._given_back = None
-        self._seeds = libraries.tensorflow_seeds()
+        source = libraries.tensorflow_seeds()
+        self._seeds = source and source.getstate()
 
     def begin_epoch(self, epoch: int) -> None:
         """An epoch begins; ``epoch`` counts from 0 as Keras does."""
@@ -176,7 +171,9 @@ class Fit:
         if self.run.settings.reproducible:
             # What comes after the fit does not depend on how much of it was trained just now.
             backend.seed_epoch(None, self.run.seed, self.run.position)
-            libraries.restore_tensorflow_seeds(self._seeds)
+            source = libraries.tensorflow_seeds()
+            if source is not None and self._seeds is not None:
+                source.setstate(self._seeds)
 
     # -- restoring --------------------------------------------------------------------------
 
@@ -377,7 +374,7 @@ class Fit:
     def _save(self, epoch: int, **what: Any) -> None:
         state = self._capture(epoch, **what)
         self._flush_models()
-        self.run.backups.save(epoch, state.arrays, state.values, batch=what["batch"])
+        self.run.backups.save(*state, batch=what["batch"])
 
     def _flush_models(self) -> None:
         """What a backup speaks of, or a fit leaves, is on the disk itself; not each save is."""
@@ -389,9 +386,7 @@ class Fit:
         """How the chapter before has ended goes to disk, now that there is another one."""
         ended, self._ended = self._ended, None
         if ended is not None:
-            self._guarded(
-                self.run.backups.save, ended.epoch, ended.arrays, ended.values, is_end=True
-            )
+            self._guarded(self.run.backups.save, *ended, is_end=True)
 
     def _capture(
         self,
@@ -406,6 +401,7 @@ class Fit:
         assert self._states is not None
         callbacks, more = self._states.capture(now.keys)
         arrays |= more
+        plain = variables.plain_attributes(self.model)
         values: dict[str, Any] = {
             "fit": self.number,
             "fit_epoch": fit_epoch,
@@ -417,18 +413,14 @@ class Fit:
             "checkpoints": self.retention.state(),
             "optimizers": now.built(),
             "compiled": variables.compiled(self.model),
-            "attributes": self._changed_attributes(),
+            "attributes": sorted(n for n, v in plain.items() if self._plain.get(n, v) != v),
             "callbacks": callbacks,
         }
         if batch:
             values["random"], more = backend.random_state()
             arrays |= more
             values["logs"] = {k: v for k, v in as_row(1, logs or {}).items() if k != "epoch"}
-        return _State(epoch, values, arrays)
-
-    def _changed_attributes(self) -> list[str]:
-        now = variables.plain_attributes(self.model)
-        return sorted(name for name, value in now.items() if self._plain.get(name, value) != value)
+        return epoch, arrays, values
 
     def _with_state(self) -> list[Any]:
         # History is filled from the training log, if that has what it had; the progress bar is for

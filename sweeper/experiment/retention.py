@@ -57,13 +57,9 @@ class Retention:
     def _kept(self, entries: list[SavedModel]) -> list[SavedModel]:
         if self.keep.all or not entries:
             return entries
-        ranked: list[SavedModel] = []
-        for entry in entries:  # an insertion sort that keeps the earlier of equals first
-            place = len(ranked)
-            while place and self.monitor.better(entry.value, ranked[place - 1].value):
-                place -= 1
-            ranked.insert(place, entry)
-        good = [e for e in ranked if self.monitor.better(e.value, None)]
+        good = [e for e in entries if self.monitor.better(e.value, None)]
+        sign = 1 if self.monitor.goal == "min" else -1
+        good.sort(key=lambda e: sign * (e.value or 0))  # of equals the earlier one stays first
         kept = [e.epoch for e in good[: self.keep.top]]
         if self.keep.last or not good:  # without a single number, the latest is as good as any
             kept.append(entries[-1].epoch)

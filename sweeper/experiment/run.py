@@ -19,15 +19,14 @@ from sweeper.tree import (
     Monitor,
     Row,
     RunPaths,
-    RunRecord,
     as_row,
-    best_row,
     files,
 )
 
 from . import output, provenance
 from .backup import BackupStore
 from .failures import describe_error, in_one_line
+from .performances import Performances
 from .provenance import parent_name
 from .settings import Settings
 from .source import Source
@@ -74,23 +73,17 @@ class Run:
             parent=parent_name(record.get("parent")),
             failed=parent_name(record.get("continues")),
         )
-        self.monitor = Monitor(settings.monitor, settings.mode)
         self.log = TrainingLog(paths.training_logs, lease.check)
+        self.performances = Performances(paths, self.log, settings, lease.check)
         self._record = record
         self._pid = os.getpid()
         self._report: ReportFunction | None = None
         self._entered = False
-        self._missed = False
         self._first = True  # no row was recorded in this attempt yet
         self._recorded = False  # nor in this process
         self._position: int | None = None  # after which epoch this attempt stands
         self._started = time.monotonic()
-        summary = RunRecord.at(paths.root).performances or {}
-        self._elapsed_before = float(summary.get("elapsed", 0.0))
-        self.monitor.remember(summary.get("monitor"), summary.get("mode"))
         self._no_numbers: set[str] = set()  # the metrics that it was said of
-        self._best: Row | None = None
-        self._recall()
         self.resumed_epoch = self.backups.newest_epoch()
         lease.on_exit = self._at_exit
 
@@ -108,7 +101,12 @@ class Run:
     @property
     def elapsed(self) -> float:
         """Seconds of all attempts so far."""
-        return self._elapsed_before + time.monotonic() - self._started
+        return self.performances.elapsed + time.monotonic() - self._started
+
+    @property
+    def monitor(self) -> Monitor:
+        """Which metric says which epoch is the best."""
+        return self.performances.monitor
 
     # -- what the train function uses -------------------------------------------------------
 
@@ -195,34 +193,20 @@ class Run:
             if epoch <= self.log.last_epoch:  # this attempt trains them again
                 self._record["attempts"][-1]["resumed_from_epoch"] = epoch - 1
                 self.log.cut(epoch - 1)
-                self._recall()
+                self.performances.recall()
         self._recorded, self._position = True, epoch
         replaces = epoch <= self.log.last_epoch
         self.log.record(row)
-        if self.monitor.look_at(row) or replaces:
-            self._recall()
-        else:
-            name = self.monitor.name or ""
-            if self.monitor.better(row.get(name), (self._best or {}).get(name)):
-                self._best = row
-        if self.monitor.name not in row and self.monitor.asked and not self._missed:
-            self._missed = True
-            found = ", ".join(n for n in row if n != "epoch") or "nothing"
-            text = "%s: epoch %d has no %r, which is monitored; there is %s"
-            log.warning(text, self.path, epoch, self.monitor.name, found)
-        self._write_performances()
+        self.performances.add(row, replaces=replaces)
+        self.performances.write(self.elapsed)
         return row
 
     def rewind(self, epoch: int) -> None:
         """Go on after ``epoch``: the rows after it are forgotten."""
         self.resumed_epoch = self._position = epoch
         self.log.cut(epoch)
-        self._recall()
-        if self.log.rows:
-            self._write_performances()
-        else:
-            self.lease.check()
-            files.remove(self.paths.performances)
+        self.performances.recall()
+        self.performances.write(self.elapsed)
         self._record["attempts"][-1]["resumed_from_epoch"] = epoch
         self._write_record()
 
@@ -231,8 +215,8 @@ class Run:
         if not any(metric in row for row in self.log.rows):
             return False
         self.log.forget(metric)
-        self._recall()
-        self._write_performances()
+        self.performances.recall()
+        self.performances.write(self.elapsed)
         return True
 
     def pass_over(self, epoch: int) -> None:
@@ -261,27 +245,6 @@ class Run:
             row = self.log.row(epoch) or {}
             metrics = {name: value for name, value in row.items() if name != "epoch"}
             self._report({"epoch": epoch, "metrics": metrics})
-
-    @property
-    def best(self) -> Row | None:
-        """The best row so far."""
-        return self._best
-
-    def _recall(self) -> None:
-        rows = self.log.rows
-        for row in () if self.monitor.asked else rows:
-            self.monitor.look_at(row)
-        self._best = best_row(rows, self.monitor)
-
-    def _write_performances(self) -> None:
-        summary = {
-            "monitor": self.monitor.name,
-            "mode": self.monitor.goal,
-            "best": self._best,
-            "last": self.log.row(self.log.last_epoch),
-            "elapsed": round(self.elapsed, 3),
-        }
-        files.write_json(self.paths.performances, summary, guard=self.lease.check)
 
     # -- the end ----------------------------------------------------------------------------
 
@@ -322,8 +285,8 @@ class Run:
             return
         self.closed = True
         try:
-            if self.log.rows:
-                self._write_performances()  # what has passed since the last report counts
+            if self.log.rows:  # what has passed since the last report counts
+                self.performances.write(self.elapsed)
             self._end_attempt(f"interrupted: {why}" if why != "interrupted" else why)
         except LeaseLost:
             pass  # who has taken the run says what becomes of it
@@ -355,15 +318,8 @@ class Run:
         again = self.another_attempt() if self.closed and self.another_attempt else None
         if again is None:
             return
-        kept = (
-            "another_attempt",
-            "settle_seed",
-            "fitting",
-            "fit",
-            "_report",
-            "_entered",
-            "_recorded",
-        )
+        kept = {"another_attempt", "settle_seed", "fitting", "fit"}
+        kept |= {"_report", "_entered", "_recorded"}
         vars(self).update({k: v for k, v in vars(again).items() if k not in kept})
         self.lease.on_exit = self._at_exit
         if self._recorded:  # what this process has in memory goes on, whatever was saved

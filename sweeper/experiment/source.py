@@ -67,7 +67,7 @@ class Source:
         for name, text in sorted(self.texts.items()):
             digest.update(f"{name} {hashlib.sha256(text).hexdigest()}\n".encode())
         name = digest.hexdigest()[:12]
-        programs = Tree(base).paths.programs
+        programs = Tree(base).programs
         target = programs / name
         if files.exists(target) or not self.texts:
             return name

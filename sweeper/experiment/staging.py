@@ -79,14 +79,14 @@ def publish(tree: Tree, monitored: Monitored, staged: Staged) -> Path:
     """Give the staged run its name, in the experiment of its parameters."""
     while True:
         experiment = tree.find(staged.params, monitored)
-        with locked(tree.paths.experiment(experiment)):
+        with locked(tree.base / experiment):
             if tree.find(staged.params, monitored) == experiment:
                 return give_name(tree, experiment, staged)
 
 
 def give_name(tree: Tree, experiment: str, staged: Staged) -> Path:
     """Give the staged run its name: from now on others see it, and it is whole."""
-    directory = tree.paths.experiment(experiment)
+    directory = tree.base / experiment
     files.sync_directory(staged.path)
     existing = files.names(directory)
     while True:

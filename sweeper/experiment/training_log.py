@@ -23,11 +23,9 @@ class TrainingLog:
 
     @property
     def rows(self) -> list[Row]:
-        """The rows, by epoch."""
         return list(self._rows.values())
 
     def row(self, epoch: int) -> Row | None:
-        """The row of an epoch."""
         return self._rows.get(epoch)
 
     @property
@@ -58,34 +56,25 @@ class TrainingLog:
         self._rows[epoch] = row
         if epoch < before:
             self._rows = dict(sorted(self._rows.items()))
-        if new or epoch <= before or not before or not self._whole:
-            self._columns = sorted({*self._columns, *new})
-            if not before and self._whole and not files.exists(self.path):
-                self._append(self._header() + self._line(row))
-            else:
-                self._rewrite()
+        grows = self._whole and not new and epoch > before > 0
+        self._whole = False  # until the row is there
+        if grows:
+            files.append(self.path, self._line(row).encode(), guard=self._guard)
+            self._whole = True
         else:
-            self._append(self._line(row))
-
-    def _append(self, text: str) -> None:
-        try:
-            files.append(self.path, text.encode(), guard=self._guard)
-        except BaseException:
-            self._whole = False
-            raise
+            self._columns = sorted({*self._columns, *new})
+            self._rewrite()
 
     def _rewrite(self) -> None:
         if self._rows:
-            text = self._header() + "".join(map(self._line, self.rows))
+            header = _csv_line(["epoch", *self._columns])
+            text = header + "".join(map(self._line, self.rows))
             files.write_bytes(self.path, text.encode(), guard=self._guard)
         else:
             if self._guard is not None:
                 self._guard()
             files.remove(self.path)
         self._whole = True
-
-    def _header(self) -> str:
-        return _csv_line(["epoch", *self._columns])
 
     def _line(self, row: Row) -> str:
         cells = [repr(row[name]) if name in row else "" for name in self._columns]

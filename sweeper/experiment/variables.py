@@ -19,7 +19,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from .object_encoding import contents, of_library
+from .object_encoding import contents, is_saveable, of_library
 
 Arrays = dict[str, "np.ndarray[Any, Any]"]
 
@@ -50,16 +50,17 @@ class Variables:
     def __init__(self, model: Any, callbacks: Sequence[Any], *, metrics: bool = False) -> None:
         if hasattr(model, "jax_state_sync") and not getattr(model, "_jax_state_synced", True):
             model.jax_state_sync()  # with JAX, fit keeps the state to itself until it is asked for
-        self.optimizer = getattr(model, "optimizer", None)
+        optimizer = getattr(model, "optimizer", None)
         self.by_key: dict[str, Any] = {}
         self.optimizers: dict[str, Any] = {}
         self.compiled_in: list[str] = []
         """Restored variables whose values JAX compiles into its steps, as it is not handed them."""
-        self._ids: dict[int, str] = {}
+        self.keys: dict[int, str] = {}
+        """The key of each variable, by its id."""
         kinds = {"model": list(model.variables), "optimizer": [], "metrics": []}
-        if self.optimizer is not None:
-            kinds["optimizer"] = list(self.optimizer.variables)
-            self.optimizers["optimizer"] = self.optimizer
+        if optimizer is not None:
+            kinds["optimizer"] = list(optimizer.variables)
+            self.optimizers["optimizer"] = optimizer
         if metrics:
             kinds["metrics"] = list(model.metrics_variables)
         for kind, variables in kinds.items():
@@ -71,7 +72,7 @@ class Variables:
         known = {id(v) for v in model.metrics_variables}
         for path, found in _walk(model, callbacks):
             if isinstance(found, keras.optimizers.Optimizer):
-                if found is not self.optimizer:
+                if found is not optimizer:
                     self.optimizers[f"more/{path}"] = found
                     for index, variable in enumerate(found.variables):
                         self._add(f"more/{path}/{index:05d}", variable)
@@ -82,14 +83,9 @@ class Variables:
             del self.by_key[key]
 
     def _add(self, key: str, variable: Any) -> None:
-        if id(variable) not in self._ids:
-            self._ids[id(variable)] = key
+        if id(variable) not in self.keys:
+            self.keys[id(variable)] = key
             self.by_key[key] = variable
-
-    @property
-    def keys(self) -> dict[int, str]:
-        """The key of each variable, by its id."""
-        return self._ids
 
     @property
     def size(self) -> int:
@@ -106,7 +102,7 @@ class Variables:
         for key, optimizer in self.optimizers.items():
             inner = getattr(optimizer, "inner_optimizer", optimizer)
             variables = getattr(inner, "_trainable_variables", ())
-            keys = [self._ids.get(id(v)) for v in variables] if optimizer.built else None
+            keys = [self.keys.get(id(v)) for v in variables] if optimizer.built else None
             kind = f"{type(optimizer).__name__} {type(inner).__name__}"
             found[key] = {"kind": kind, "built": keys}
         return found
@@ -285,7 +281,11 @@ def _children(item: Any) -> Iterator[tuple[str, Any]]:
         yield from (("self", item.__self__), ("func", item.__func__))
     elif isinstance(item, types.FunctionType):
         yield from _of_function(item)
-    elif _is_saveable(item) or not of_library(type(item)):
+    elif (
+        isinstance(item, keras.callbacks.Callback)
+        or is_saveable(type(item))
+        or not of_library(type(item))
+    ):
         for kind in type(item).__mro__:
             if not of_library(kind):  # methods of a class that is defined within a function
                 methods = [m for m in vars(kind).values() if isinstance(m, types.FunctionType)]
@@ -307,10 +307,3 @@ def _of_function(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
         value = function.__globals__.get(name)
         if isinstance(value, (keras.Variable, keras.optimizers.Optimizer)):
             yield name, value
-
-
-def _is_saveable(item: Any) -> bool:
-    saveable = sys.modules.get("keras.src.saving.keras_saveable")
-    if saveable is not None and isinstance(item, saveable.KerasSaveable):
-        return True
-    return isinstance(item, (keras.callbacks.Callback, keras.losses.Loss, keras.metrics.Metric))

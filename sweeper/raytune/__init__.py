@@ -3,10 +3,3 @@
 from .guardian import Ending
 from .launcher import check_request, launch
 from .signals import LaunchSignals
-
-__all__ = [
-    "Ending",
-    "LaunchSignals",
-    "check_request",
-    "launch",
-]

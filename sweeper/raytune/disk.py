@@ -33,10 +33,9 @@ class DiskUsage:
     @property
     def spent(self) -> str | None:
         """Which budget is spent, in words, where one is: until it is raised, nothing more runs."""
-        most = self._most
-        return (
-            None if most is None or self.used < most else f"the budget of {most:,} bytes is spent"
-        )
+        if self._most is None or self.used < self._most:
+            return None
+        return f"the budget of {self._most:,} bytes is spent"
 
     def ended(self, run: Path) -> None:
         """A run is over: count what it takes; the models of the run that it beats go."""

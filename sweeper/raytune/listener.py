@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 
 class Listener(Protocol):
-    """Who is told how a launch goes, by its guardian; a context manager, entered at its start."""
+    """Is told by the launch's guardian; a context manager, entered at its start."""
 
     def __enter__(self) -> object: ...
 

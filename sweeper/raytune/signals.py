@@ -12,7 +12,7 @@ from typing import Any
 
 
 class LaunchSignals:
-    """Signals for the length of a launch: a context manager, entered before anything is started.
+    """A context manager, entered before anything is started.
 
     While trials may run (``at_once`` is set) the first signal is noted, and makes ``wake``
     readable; nothing is raised. A second one, and any before the trials or after them, ends the

@@ -11,12 +11,11 @@ from sweeper.tree import means_metric, nearest_metric
 
 
 class StopConditions:
-    """What the driver knows while trials run, and why no further one should start."""
-
     def __init__(self, sweep: Sweep) -> None:
         self.breaker = sweep.retry.breaker
         self.budget = sweep.budget
         self.metric = sweep.metric
+        self._name = sweep.metric.name if sweep.metric else ""
         early = sweep.early_terminate
         self.stopped_by = f"early_terminate ({early.type})" if early else "its scheduler"
         self.script = False  # whether the program is a script, once that is known
@@ -73,7 +72,7 @@ class StopConditions:
         if value >= metric.target if metric.goal == "maximize" else value <= metric.target:
             self.reason = f"{metric.name} has reached its target of {metric.target:g}"
 
-    def ended(self, end: str, result: dict[str, Any]) -> None:
+    def ended(self, end: str) -> None:
         """Wind down when too many trials in a row fail."""
         if end in ("failed", "out-of-memory", "timed-out"):
             self.failures_in_a_row += 1
@@ -90,7 +89,7 @@ class StopConditions:
 
     def no_metric(self, results: list[dict[str, Any]], known: bool) -> str:
         """What to say of trials that ended without the metric; ``known``: other runs have it."""
-        name = self.metric.name if self.metric else ""
+        name = self._name
         reported = sorted({name for result in results for name in result.get("reported") or []})
         near = nearest_metric(name, reported)
         found = f"found {', '.join(reported)}" if reported else "found no number reported"
@@ -120,15 +119,14 @@ class StopConditions:
 
     def is_slip(self, result: dict[str, Any]) -> bool:
         """Whether a trial that ended without the metric has it under a name that is nearly so."""
-        name = self.metric.name if self.metric else ""
-        return any(means_metric(reported, name) for reported in result.get("reported") or [])
+        return any(means_metric(reported, self._name) for reported in result.get("reported") or [])
 
     def metric_missing(self, result: dict[str, Any]) -> str:
         """What to say of a trial that reports without the metric; it may still come."""
-        name, names = self.metric.name if self.metric else "", result["missing"]
-        near = nearest_metric(name, names)
+        names = result["missing"]
+        near = nearest_metric(self._name, names)
         mend = f"did you mean {near}?" if near else "it may come later"
         return (
-            f"metric.name: trial {result['trial']} has not reported {name!r} so far, "
+            f"metric.name: trial {result['trial']} has not reported {self._name!r} so far, "
             f"but {', '.join(names)}; {mend}"
         )

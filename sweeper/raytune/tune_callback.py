@@ -120,7 +120,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
             value = self._tell_value(self._index(trial), RunRecord.at(run))
         else:
             value = self._tell_value(self._index(trial), None)
-        self.conditions.ended(end, result)
+        self.conditions.ended(end)
         self.faults.ended(end, result)
         self.listener.trial_ended(self._index(trial), end, result, value)
 

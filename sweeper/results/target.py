@@ -129,7 +129,7 @@ def _is_base(directory: Path) -> bool:
 
 def _stored_in(base: Path) -> list[Path]:
     """The homes of the sweeps that are stored in a tree; a link is none."""
-    homes = Tree(base).paths.sweeps
+    homes = Tree(base).sweeps
     with contextlib.suppress(TreeError):
         found = (homes / name for name in sorted(files.names(homes)))
         return [h for h in found if not os.path.islink(h) and files.is_regular(h / STORED)]

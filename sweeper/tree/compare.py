@@ -85,6 +85,8 @@ def explain(tree: Tree, experiment: str) -> str:
 
     Raises UsageError if the tree has no such experiment.
     """
+    from sweeper.space import leaves
+
     record = _told(tree, experiment)
     if record is None:
         known = ", ".join(list(tree.experiments())[:5]) or "no experiments"
@@ -95,8 +97,8 @@ def explain(tree: Tree, experiment: str) -> str:
         group_names(record.monitored), record.monitored, digits, strict=False
     ):
         lines.append(f"  {part}  {name}")
-        for key, value in _leaves({k: record.params.get(k) for k in group_keys(group)}):
-            lines.append(f"      {key} = {value!r}")
+        for path, value in leaves({k: record.params.get(k) for k in group_keys(group)}):
+            lines.append(f"      {'.'.join(path)} = {value!r}")
     near = sorted(
         (n for n in tree.experiments() if n != experiment and n.count("-") == len(digits)),
         key=lambda n: sum(x != y for x, y in zip(n.split("-")[1:], digits, strict=True)),
@@ -112,12 +114,3 @@ def explain(tree: Tree, experiment: str) -> str:
 def _told(tree: Tree, experiment: str) -> RunRecord | None:
     runs = tree.runs(experiment)
     return next((run for run in runs if run.unreadable is None and run.params), None)
-
-
-def _leaves(value: Mapping[str, Any], key: str = "") -> Iterator[tuple[str, Any]]:
-    for name, item in value.items():
-        below = f"{key}.{name}" if key else name
-        if isinstance(item, Mapping) and item:
-            yield from _leaves(item, below)
-        else:
-            yield below, item

@@ -19,23 +19,21 @@ from typing import Any
 
 from sweeper.errors import TreeError
 
-from .file_errors import TornFile as TornFile
-from .file_errors import torn as torn
-from .file_errors import tree_errors as tree_errors
-from .json_text import check_json as check_json
-from .json_text import dump_json as dump_json
-from .json_text import read_json as read_json
-from .regular import MOST as MOST
-from .regular import contents as contents
-from .regular import copy as copy
-from .regular import copy_tree as copy_tree
-from .regular import entries as entries
-from .regular import is_regular as is_regular
-from .regular import names as names
-from .regular import open_file as open_file
-from .regular import read_bytes as read_bytes
-from .regular import refuse_foreign as refuse_foreign
-from .regular import refuse_link as refuse_link
+from .file_errors import TornFile, torn, tree_errors
+from .json_text import check_json, dump_json, read_json
+from .regular import (
+    MOST,
+    contents,
+    copy,
+    copy_tree,
+    entries,
+    is_regular,
+    names,
+    open_file,
+    read_bytes,
+    refuse_foreign,
+    refuse_link,
+)
 
 _counter = itertools.count()
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
@@ -86,7 +84,7 @@ def write_bytes(
     try:
         with tree_errors("write", path):
             _write_new(scratch, data, durable)
-        _rename_over(path, scratch, guard)
+        replace(scratch, path, guard=guard)
     except BaseException:
         remove(scratch)
         raise
@@ -231,10 +229,6 @@ def move(source: Path, target: Path) -> bool:
 
 def replace(source: Path, target: Path, *, guard: Guard | None = None) -> None:
     """Rename the file ``source`` over ``target``; whoever needs it flushed calls ``sync``."""
-    _rename_over(target, source, guard)
-
-
-def _rename_over(target: Path, source: Path, guard: Guard | None) -> None:
     if guard is not None:
         guard()
     with tree_errors("write", target):

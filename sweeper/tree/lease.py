@@ -38,7 +38,6 @@ _NAME = re.compile(r"lease\.([0-9]{6,15})\.json")
 
 
 def lease_name(number: int) -> str:
-    """The file name of the lease ``number``."""
     return f"lease.{number:06d}.json"
 
 
@@ -69,21 +68,10 @@ def process_start(pid: int) -> float | None:
         with open(f"/proc/{'self' if pid == os.getpid() else pid}/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
     except OSError:
-        if os.path.isdir("/proc/self"):
-            return None
-        return _process_start_portable(pid)
+        return None
     if fields[0] in (b"Z", b"X"):  # dead, waiting to be collected
         return None
     return int(fields[19]) / os.sysconf("SC_CLK_TCK")
-
-
-def _process_start_portable(pid: int) -> float | None:
-    import psutil
-
-    try:
-        return float(psutil.Process(pid).create_time())
-    except psutil.Error:
-        return None
 
 
 def is_self(owner: dict[str, Any]) -> bool:
@@ -105,10 +93,9 @@ def _runs(owner: dict[str, Any]) -> bool:
 
 def _sees_processes() -> bool:
     """Does ``/proc`` count as this process does? Not where only the pid namespace was changed."""
-    try:
+    with contextlib.suppress(OSError):
         return os.readlink("/proc/self") == str(os.getpid())
-    except OSError:  # no Linux: psutil looks
-        return True
+    return False
 
 
 def is_alive(owner: dict[str, Any], mtime: float, now: Callable[[], float] = time.time) -> bool:
@@ -168,7 +155,6 @@ class Lease:
 
     @property
     def path(self) -> Path:
-        """The lease's file."""
         return self.directory / lease_name(self.number)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Every path of a run and of a tree, each a property with a name."""
+"""Every path of a run, each with a name, and the names of runs and experiments."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pathlib import Path
 from . import files
 
 _RUN_NAME = re.compile(r"run--([0-9]{2}(?:-[0-9]{2}){2}--[0-9]{2}-[0-9]{2})(?:-([0-9]{1,15}))?")
-
-
-OWN = frozenset(
-    (
-        *("hyperparameters.json", "run.json", "performances.json", "outcome.json"),
-        *("training-logs.csv", "output.log", "git.diff", "models", "backup", "aside", "work"),
-    )
-)
-"""What sweeper itself reads and writes in a run, but for leases."""
-
 _EXPERIMENT = re.compile(r"exp(-[0-9]+)+")
+
+
+class _Below:
+    """What lies below a ``root`` under this name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, paths: RunPaths, kind: type) -> Path:
+        return paths.root / self.name
 
 
 @dataclass(frozen=True)
@@ -30,60 +30,17 @@ class RunPaths:
 
     root: Path
 
-    @property
-    def hyperparameters(self) -> Path:
-        """The whole parameter dict, as given."""
-        return self.root / "hyperparameters.json"
-
-    @property
-    def provenance(self) -> Path:
-        """Sweep, trial, seed, versions, attempts."""
-        return self.root / "run.json"
-
-    @property
-    def training_logs(self) -> Path:
-        """One row per epoch."""
-        return self.root / "training-logs.csv"
-
-    @property
-    def performances(self) -> Path:
-        """Best and last epoch, elapsed seconds."""
-        return self.root / "performances.json"
-
-    @property
-    def outcome(self) -> Path:
-        """How the run ended; absent while it has not."""
-        return self.root / "outcome.json"
-
-    @property
-    def models(self) -> Path:
-        """The saved models."""
-        return self.root / "models"
-
-    @property
-    def backup(self) -> Path:
-        """What the run resumes from; removed when it ends."""
-        return self.root / "backup"
-
-    @property
-    def output(self) -> Path:
-        """Standard output and error of the run."""
-        return self.root / "output.log"
-
-    @property
-    def git_diff(self) -> Path:
-        """The uncommitted changes of the working tree, when they are small."""
-        return self.root / "git.diff"
-
-    @property
-    def aside(self) -> Path:
-        """Where torn and foreign files are moved, never deleted."""
-        return self.root / "aside"
-
-    @property
-    def work(self) -> Path:
-        """Where a trial of `cwd: run` starts: its program's own, but for the links in it."""
-        return self.root / "work"
+    hyperparameters = _Below("hyperparameters.json")
+    provenance = _Below("run.json")
+    training_logs = _Below("training-logs.csv")
+    performances = _Below("performances.json")
+    outcome = _Below("outcome.json")
+    models = _Below("models")
+    backup = _Below("backup")
+    output = _Below("output.log")
+    git_diff = _Below("git.diff")
+    aside = _Below("aside")  # torn and foreign files are moved there, never deleted
+    work = _Below("work")  # where a trial of `cwd: run` starts: its own, but for the links in it
 
     @property
     def others(self) -> list[str]:
@@ -95,30 +52,8 @@ class RunPaths:
         return [n for n in names if not n.startswith(own)]
 
 
-@dataclass(frozen=True)
-class TreePaths:
-    """The directories of a tree; ``base`` is ``exp_base_dir``, absolute."""
-
-    base: Path
-
-    @property
-    def debug(self) -> Path:
-        """The tree of the runs whose parameters say ``debug: true``."""
-        return self.base / "debug"
-
-    @property
-    def sweeps(self) -> Path:
-        """What belongs to each sweep as a whole, by its name."""
-        return self.base / "sweeps"
-
-    @property
-    def programs(self) -> Path:
-        """The copies of programs and their modules, as runs have run them."""
-        return self.base / "programs"
-
-    def experiment(self, experiment: str) -> Path:
-        """The directory of an experiment."""
-        return self.base / experiment
+OWN = frozenset(path.name for path in vars(RunPaths).values() if isinstance(path, _Below))
+"""What sweeper itself reads and writes in a run, but for leases."""
 
 
 def is_experiment_name(name: str) -> bool:

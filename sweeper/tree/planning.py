@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sweeper.errors import SweeperError, TreeError
 
 from .choices import Choices
-from .identity import group_canonicals, group_keys
+from .identity import group_canonicals
 from .program import Program, ProgramCheck, program_of
 from .records import FAILED, RunRecord
 from .tree import Tree
@@ -112,7 +112,6 @@ def plan_trials(sweep: Sweep, tree: Tree, choices: Choices | None = None) -> Ite
         return
     seen: dict[tuple[Tree, str, int], RunRecord | None] = {}
     claims: dict[Tree, dict[str, bytes]] = {tree: {}, tree.debug: {}}
-    repeats = not _all_differ(sweep)
     for trial in sweep.trials():
         place = tree.of(trial.params)
         experiment, runs = place.find_runs(trial.params, sweep.monitored, claims[place])
@@ -124,8 +123,7 @@ def plan_trials(sweep: Sweep, tree: Tree, choices: Choices | None = None) -> Ite
             planned = chooser.plan(trial, experiment, runs)
         else:
             planned = PlannedTrial(trial, experiment, None, "new")
-        if repeats:
-            seen[key] = planned.run
+        seen[key] = planned.run
         yield planned
 
 
@@ -149,15 +147,6 @@ def listed(sweep: Sweep, tree: Tree) -> int | None:
     if not sweep.adaptive and size is None:
         size = next_trial(sweep, tree)
     return None if size is None or size > MOST_LISTED else size
-
-
-def _all_differ(sweep: Sweep) -> bool:
-    """Whether no two trials can be the same work: their dicts differ, in monitored groups."""
-    space = sweep.space
-    if not space.is_finite or space.listed is not None:
-        return False
-    varying = {parameter.path[0] for parameter in space.slots}
-    return varying <= {key for group in sweep.monitored for key in group_keys(group)}
 
 
 def _plan_chosen(sweep: Sweep, tree: Tree, chooser: RunChooser) -> Iterator[PlannedTrial]:

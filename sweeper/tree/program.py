@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from sweeper.errors import TreeError
 
 from . import files
-from .paths import TreePaths
 from .records import RunRecord
+from .tree import Tree
 
 if TYPE_CHECKING:
     from sweeper.sweepfile import Sweep
@@ -118,7 +118,7 @@ def _texts(record: RunRecord, found: Iterable[str | None]) -> list[Texts | None]
 
 
 def _kept(record: RunRecord, source: str) -> Texts:
-    programs = TreePaths(record.base).programs
+    programs = Tree(record.base).programs
     files.refuse_link(programs)
     return dict(files.contents(programs / source, LARGEST_TEXT, files.MOST))
 

@@ -63,12 +63,10 @@ class RunRecord:
 
     @cached_property
     def path(self) -> Path:
-        """The run's directory, absolute."""
         return Path(self._root)
 
     @cached_property
     def paths(self) -> RunPaths:
-        """The run's files."""
         return RunPaths(self.path)
 
     def _json(self, name: str, shape: shapes.Shape | None = None) -> dict[str, Any] | None:

@@ -35,22 +35,16 @@ _KINDS = {
 
 def open_file(path: Path | str, flags: int = os.O_RDONLY) -> int:
     """A descriptor of a regular file. Raises TreeError for anything else, OSError."""
-    return _open(path, flags)[0]
-
-
-def _open(path: Path | str, flags: int) -> tuple[int, int]:
-    """The same, and the file's size."""
     try:
         fd = os.open(path, flags | _FLAGS, 0o666)  # a third of what open() takes
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             raise _foreign(path, "a regular file") from error
         raise
-    info = os.fstat(fd)
-    if not stat.S_ISREG(info.st_mode):
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise _foreign(path, "a regular file")
-    return fd, info.st_size
+    return fd
 
 
 def _foreign(path: Path | str, expected: str) -> TreeError:
@@ -67,8 +61,9 @@ def read_bytes(path: Path | str, most: int = MOST) -> bytes | None:
     Raises TornFile if it has more than ``most`` bytes, TreeError if it cannot be read.
     """
     try:
-        fd, size = _open(path, os.O_RDONLY)
+        fd = open_file(path)
         try:
+            size = os.fstat(fd).st_size
             if size <= most:
                 data = os.read(fd, size)
                 while len(data) < size and (more := os.read(fd, size - len(data))):

@@ -13,8 +13,6 @@ OUTCOMES = ("finished", "stopped", "failed", "out-of-memory", "timed-out", "prun
 
 _MOST = 10**15
 _METRIC = frozenset((float, int, type(None)))
-_NAME = re.compile(r"[^/.\0][^/\0]*")
-_SOURCE = re.compile(r"[0-9a-f]{12}")
 
 
 def _text(value: Any) -> bool:
@@ -33,22 +31,15 @@ def _mapping(value: Any) -> bool:
     return type(value) is dict
 
 
-def _name(value: Any) -> bool:
-    return type(value) is str and _NAME.fullmatch(value) is not None
-
-
-def _source(value: Any) -> bool:
-    return type(value) is str and _SOURCE.fullmatch(value) is not None
-
-
 def _row(value: Any) -> bool:
     if type(value) is not dict or not _count(value.get("epoch")):
         return False
     return all(type(item) in _METRIC for item in value.values())
 
 
-def _one_of(*values: Any) -> Shape:
-    return lambda value: value is None or (type(value) is str and value in values)
+def _like(pattern: str) -> Shape:
+    whole = re.compile(pattern).fullmatch
+    return lambda value: type(value) is str and whole(value) is not None
 
 
 def _or_none(shape: Shape) -> Shape:
@@ -77,7 +68,8 @@ def _group(value: Any) -> bool:
     return type(value) is str or (type(value) is list and bool(value) and all(map(_text, value)))
 
 
-_PLACE = _fields("experiment run", experiment=_name, run=_name, epoch=_count)
+_NAME = _like(r"[^/.\0][^/\0]*")
+_PLACE = _fields("experiment run", experiment=_NAME, run=_NAME, epoch=_count)
 _PROGRAM = _fields(
     "path root",
     path=_or_none(_text),
@@ -90,7 +82,7 @@ _ATTEMPT = _fields(
     number=_count,
     ended=_or_none(_text),
     resumed_from_epoch=_or_none(_count),
-    source=_or_none(_source),
+    source=_or_none(_like("[0-9a-f]{12}")),
     inexact=_list(_text),
 )
 
@@ -110,7 +102,7 @@ RUN = _fields(
 
 PERFORMANCES = _fields(
     monitor=_or_none(_text),
-    mode=_one_of("min", "max"),
+    mode=_or_none(_like("min|max")),
     best=_or_none(_row),
     last=_or_none(_row),
     elapsed=_seconds,
@@ -118,7 +110,7 @@ PERFORMANCES = _fields(
 
 OUTCOME = _fields(
     "outcome",
-    outcome=lambda value: type(value) is str and value in OUTCOMES,
+    outcome=_like("|".join(OUTCOMES)),
     elapsed=_seconds,
     epochs=_count,
     error=lambda value: type(value) in (dict, str),

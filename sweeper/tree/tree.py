@@ -18,7 +18,7 @@ from sweeper.errors import SweeperError, TreeError
 from . import files
 from .identity import DIGITS, Monitored, experiment_id, group_canonicals, groups_as_stored
 from .lease import lease_numbers, living_owner
-from .paths import TreePaths, is_experiment_name, is_run_name, run_order
+from .paths import is_experiment_name, is_run_name, run_order
 from .records import FAILED, RunRecord
 
 STAGING = ".new-"
@@ -33,9 +33,9 @@ class Tree:
 
     def __init__(self, base: Path | str, inside: bool = False) -> None:
         self.base = Path(base).absolute()
-        self.paths = TreePaths(self.base)
+        self.sweeps = self.base / "sweeps"  # what belongs to each as a whole, by its name
+        self.programs = self.base / "programs"  # as runs have run them
         self._inside = inside  # another tree: then it is no link
-        self._owners: dict[str, list[str] | None] = {}
 
     def experiments(self) -> Iterator[str]:
         """The names of the experiments, sorted. Raises TreeError if the base cannot be listed."""
@@ -56,14 +56,14 @@ class Tree:
 
     def check(self) -> None:
         """Raise TreeError for a directory of the tree's own that is a link: nothing goes there."""
-        own = (self.paths.sweeps, self.paths.programs)
+        own = (self.sweeps, self.programs)
         for path in (*own, self.base) if self._inside else own:
             files.refuse_link(path)
 
     def home(self, sweep_name: str) -> Path:
         """What belongs to a sweep as a whole is there. Raises TreeError for one that is a link."""
         self.check()
-        home = self.paths.sweeps / sweep_name
+        home = self.sweeps / sweep_name
         files.refuse_link(home)
         return home
 
@@ -81,7 +81,7 @@ class Tree:
     @cached_property
     def debug(self) -> Tree:
         """The tree of the runs whose parameters say ``debug: true``; of a snapshot, a snapshot."""
-        return type(self)(self.paths.debug, inside=True)
+        return type(self)(self.base / "debug", inside=True)
 
     def of(self, params: Mapping[str, Any]) -> Tree:
         """The tree that runs with these parameters belong to: this one, or its debug tree.
@@ -117,23 +117,11 @@ class Tree:
             if claims is not None and claims.setdefault(experiment, mine) != mine:
                 continue
             runs = self.runs(experiment)
-            if not runs and experiment not in self._owners:
+            if not runs or (digits == DIGITS and _holds(runs, params, monitored)):
                 return experiment, runs
-            if digits == DIGITS and _holds(runs, params, monitored):
-                return experiment, runs
-            owner = self._owner(experiment, runs)
-            if owner is None or owner == canonicals or digits >= 70:
+            if _stored_groups(runs) in (None, canonicals) or digits >= 70:
                 return experiment, runs
         raise AssertionError("unreachable: itertools.count ends never")
-
-    def _owner(self, experiment: str, runs: list[RunRecord]) -> list[str] | None:
-        """The canonical groups that the directory belongs to; None if nobody can tell."""
-        if experiment not in self._owners:
-            owner = _stored_groups(runs)
-            if owner is None:
-                return None  # it may be made at any moment: look again next time
-            self._owners[experiment] = owner
-        return self._owners[experiment]
 
     def as_it_is(self) -> Tree:
         """The same tree, whose every experiment is listed once and every file read once at most.
@@ -203,7 +191,7 @@ def _holds(runs: list[RunRecord], params: Mapping[str, Any], monitored: Monitore
 
     Equal texts, not equal values: 1, 1.0 and True are three experiments.
     """
-    if not runs or type(params) is not dict:
+    if type(params) is not dict:
         return False
     first, stored = runs[0], groups_as_stored(monitored)
     try:
