@@ -548,8 +548,9 @@ def test_an_override_of_what_the_trials_set_is_refused(
     ],
 )
 def test_what_looks_like_a_macro_and_is_none_is_said(
-    load: Load, word: str, place: int | None, said: str
+    load: Load, monkeypatch: pytest.MonkeyPatch, word: str, place: int | None, said: str
 ) -> None:
+    monkeypatch.setenv("NUM", "1")
     sweep = load(f'command: ["{word}"]\nmethod: grid\nparameters: {{a: 1}}\n')
     if place is None:
         assert sweep.warnings == ()
