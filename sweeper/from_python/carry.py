@@ -106,7 +106,7 @@ def _shape(train: Callable[..., Any], name: str) -> str | None:
         raise UsageError(f"sweeper.launch: expected {_SHAPES}, found {shown}")
     if required >= 2 or (len(given) >= 2 and names_callbacks(given[1].name)):
         return None
-    if given and given[0].name == "hp" and _BUILDER.search(inspect.getsource(train)):
+    if given and given[0].name == "hp" and _BUILDER.search(_source(train)):
         raise UsageError(
             f"sweeper.launch: {name}(hp) builds a model for KerasTuner, and does not say on what "
             "to train it: write train(params, callbacks) that does both; `sweeper convert --from "
@@ -115,6 +115,13 @@ def _shape(train: Callable[..., Any], name: str) -> str | None:
     if required == 1 or (given and given[0].default is None and names_params(given[0].name)):
         return f"{name}(config)"
     return f"{name}()"
+
+
+def _source(train: Callable[..., Any]) -> str:
+    try:
+        return inspect.getsource(train)
+    except OSError:
+        return ""
 
 
 def _file(module: ModuleType) -> Path | None:

@@ -24,6 +24,7 @@ from .carry import carry
 # A process of its own: this one may have threads and GPUs, of which a fork has only a part.
 _COMMAND = """\
 import sys
+sys.path[:1] = filter(None, sys.path[:1])  # a random.py here is no part of sweeper
 from sweeper.worker import die_with_parent
 die_with_parent(15)
 from sweeper.cli.main import main
@@ -73,6 +74,8 @@ def launch(
         document.pop(key, None)
     if carried.name is None and "name" not in document:
         raise UsageError("sweeper.launch: a notebook's sweep needs a name: launch(…, name='mnist')")
+    if "name" in document:
+        document.setdefault("sweep_name", document["name"])
     place = carried.file or Path.cwd() / f"{carried.name or document['name']}.py"
 
     def loaded(program: str) -> Sweep:

@@ -180,6 +180,8 @@ def _check_own_search(sweep: Sweep, file: Path) -> None:
     message = f"{file}:{found.line}: {found.call}(…) would start {found.what} in every trial"
     once = f"call {found.function}() once there" if found.function else "train once there instead"
     mend = f"the sweep file takes its place: {once}, or name the file that trains"
+    if found.call == "wandb.agent":
+        mend += f", or launch its own sweep: `sweeper launch {file.name}`"
     if is_called:
         mend = 'move it below `if __name__ == "__main__":`, as the file is imported'
     raise SpecError([sweep.problem("program", message, mend)])

@@ -285,15 +285,14 @@ def test_a_file_of_another_tool_means_the_same(case: str, tmp_path: Path) -> Non
         ("hydra", "['a=shuffle(1,2)', 'b=int(interval(a,2,3))']", "a: shuffle(1,2)"),
         ("guild", "train: {flags: {a: 'lognormal[0:1]'}}", "a: lognormal[0:1]"),
         ("guild", "{a: {flags: {x: 1}}, b: {flags: {x: 1}}}", "found a, b"),
-        (
-            "tune",
-            's = {"a": tune.sample_from(f), "b": tune.uniform(LOW, 1)}',
-            "b: tune.uniform(LOW",
-        ),
+        ("tune", 's = {"b": tune.uniform(LOW, 1)}', "b: tune.uniform(LOW, 1): not a literal"),
+        ("tune", 's = {"a": tune.lograndint(1, 9)}', "a: tune.lograndint(1, 9)"),
         ("tune", 's = {"a": tune.grid_search([1]), "b": tune.uniform(0, 1)}', "together"),
         ("keras-tuner", 'hp.Int(f"units_{i}", 1, 2)', "not a literal"),
         ("keras-tuner", 'hp.Int("n", 1, 64, sampling="log")', "line 1: hp.Int('n'"),
         ("keras-tuner", "print(1)", "found none"),
+        ("keras-tuner", 'hp.Int("a")', "expected a file as keras-tuner reads it"),
+        ("hydra", "['a=range(1,1e18)']", "too many"),
     ],
 )
 def test_what_has_no_equal_is_refused_by_name(
