@@ -130,7 +130,7 @@ def _held(dataset: Any) -> Iterator[tuple[str, list[Any]]]:
             yield from _held(value)
         elif hasattr(value, "shape"):
             yield kind + name, [value]
-        elif isinstance(value, (list, tuple)) and value:
+        elif isinstance(value, (list, tuple, range)) and value:
             yield kind + name, list(value) if hasattr(value[0], "shape") else [value]
 
 

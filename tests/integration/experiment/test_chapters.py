@@ -5,13 +5,17 @@ from __future__ import annotations
 import copy
 import functools
 import json
+import sys
+import types
 
 import keras
 import numpy as np
 import pytest
 
+from sweeper import script_api
 from sweeper.experiment import ExperimentManager, keras_callbacks
 from sweeper.experiment.backend import reset_session
+from sweeper.script_fit import ScriptFits
 from sweeper.tree import RunRecord
 
 from .conftest import Breaks, BrokenOffError
@@ -214,3 +218,15 @@ def test_a_failed_run_keeps_what_another_goes_on_from(tmp_path):
     assert RunRecord.at(again.path).provenance["continues"]["run"] == failed.path.name
     manager.tree.tidy()
     assert not failed.paths.backup.exists()
+
+
+def test_of_two_fits_of_a_script_at_the_same_time_one_is_recorded(tmp_path, monkeypatch):
+    said = []
+    hook = types.SimpleNamespace(say=said.append)
+    monkeypatch.setitem(sys.modules, "_sweeper_keras", hook)
+    run = ExperimentManager(tmp_path).open(PARAMS, sweep="s", trial=0, seed=7)
+    fits = ScriptFits(run, None, [])
+    assert fits.join(None) is not None
+    assert fits.join([]) is None
+    assert "within another one" in said[0]
+    monkeypatch.setattr(script_api, "listener", None)

@@ -243,6 +243,18 @@ model.optimizer.learning_rate = 1e-4 * 1.02 ** losses.index(min(losses))
 fit = model.fit(x, y, 8, 4, validation_data=held, verbose=0)
 print("RESULT", len(losses), fit.history)
 """
+BETWEEN = f"""
+import sys
+import sweeper
+{_IMPORTS}
+(x, y), held = load()
+sweeper.report(size=len(x))
+model = build(float(sys.argv[1].partition("=")[2]))
+for _ in range(2):
+    fit = model.fit(x, y, 8, 3, validation_data=held, verbose=0)
+    sweeper.report(test=model.evaluate(*held, verbose=0)[0])
+    print("RESULT", fit.history)
+"""
 SEVERAL_RUNS = f"""
 import wandb
 {_IMPORTS}
@@ -274,5 +286,6 @@ STRANGERS: dict[str, tuple[Any, ...]] = {
     "folds": (FOLDS, {}),
     "skips": (SKIPS, {}, 4),
     "finder": (FINDER, {}),
+    "between": (BETWEEN, {}, 4),
     "several_runs": (SEVERAL_RUNS, {}),
 }
