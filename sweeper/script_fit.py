@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -17,6 +18,7 @@ from sweeper import script_api
 from sweeper.experiment import Run, keras_callbacks
 
 _fits: ScriptFits | None = None
+_lock = threading.Lock()
 
 
 def join(given: Any) -> AbstractContextManager[Any] | None:
@@ -25,11 +27,24 @@ def join(given: Any) -> AbstractContextManager[Any] | None:
     None where it is left as it is, which is said if the script has not asked for it.
     """
     global _fits
-    if script_api.asked:
-        return None  # the script has its callbacks, for the fits that it wants
-    if _fits is None:
-        _fits = _meet()
-    return None if _fits is None or not _fits.may_join() else _fits.joined(given)
+    with _lock:
+        if script_api.asked:
+            return None  # the script has its callbacks, for the fits that it wants
+        if _fits is None:
+            _fits = _meet()
+        return None if _fits is None else _fits.join(given)
+
+
+def _forget() -> None:
+    """In a fork: the fits, and the run, are those of the process that it is a fork of."""
+    global _fits, _lock
+    _lock = threading.Lock()
+    if _fits is not None:
+        _fits = script_api.listener = None
+        script_api.enter(None)
+
+
+os.register_at_fork(after_in_child=_forget)
 
 
 def hear(metrics: Mapping[str, float], wandb_run: str, *, ended: bool) -> None:
@@ -86,23 +101,24 @@ class ScriptFits:
         run.amend = self._amend
         script_api.listener = self.tell
 
-    def may_join(self) -> bool:
-        """Whether the callbacks can join a fit that begins now; says why not."""
+    def join(self, given: Any) -> AbstractContextManager[Any] | None:
+        """The callbacks of a fit that begins now, ours among them; None, said why, without ours."""
         if self._over:
             _leave(f"as the script reports {self._metric or 'its metrics'} itself")
         elif self._fitting:
             _leave("within another one")
-        return not self._over and not self._fitting
+        else:
+            ours = keras_callbacks(self.run, seed=False)
+            if hasattr(given, "set_model"):  # a list of Keras's own, or a single callback
+                given = getattr(given, "callbacks", [given])
+            self._fitting = True
+            return self._fits([*(given or ()), *ours])
+        return None
 
     @contextmanager
-    def joined(self, given: Any) -> Iterator[Any]:
-        """The callbacks of a fit, ours among them."""
-        ours = keras_callbacks(self.run, seed=False)
-        if hasattr(given, "set_model"):  # a list of Keras's own, or a single callback
-            given = getattr(given, "callbacks", [given])
-        self._fitting = True
+    def _fits(self, callbacks: list[Any]) -> Iterator[list[Any]]:
         try:
-            yield [*(given or ()), *ours]
+            yield callbacks
         finally:
             self._fitting = False
             left, self._told = self._told, {}

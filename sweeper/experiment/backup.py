@@ -135,6 +135,14 @@ class BackupStore:
                 if backup is not None:
                     yield backup
 
+    def manifests(self) -> Iterator[tuple[dict[str, Any], bool]]:
+        """What each says of itself, newest first, and whether a fit is over; not the parent's."""
+        for name in self.names("fit") + self.names():
+            with contextlib.suppress(files.TornFile):
+                manifest = self.manifest(name) or {}
+                if manifest.get("owner") != self._parent:
+                    yield manifest, name.startswith("fit-")
+
     def remove_from(self, fit: int) -> None:
         """Remove what there is of this fit and of later ones."""
         for name in self.names("fit") + self.names():

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .callback_globals import Globals
 from .object_decoding import Decoder, check_name
 from .object_encoding import Encoder, NotStorable, Stays
 
@@ -30,13 +31,14 @@ class CallbackStates:
     """
 
     def __init__(self, callbacks: list[Any], keys: Mapping[int, str]) -> None:
-        self._callbacks = callbacks
+        named = Globals(callbacks)
+        self._callbacks = [*callbacks, *([named] if any(named.attributes()) else [])]
         self._said: set[str] = set()
         self._before = [
             {name: _fingerprint(value, keys) for name, value in _attributes(callback)}
-            for callback in callbacks
+            for callback in self._callbacks
         ]
-        self._changed: list[set[str]] = [set() for _ in callbacks]
+        self._changed: list[set[str]] = [set() for _ in self._callbacks]
 
     def capture(self, keys: Mapping[int, str]) -> tuple[dict[str, Any], dict[str, Any]]:
         """The state of every callback, as JSON values and the arrays in them.
@@ -124,6 +126,9 @@ class CallbackStates:
 
 def _attributes(callback: Any) -> Iterator[tuple[str, Any]]:
     """What may be the callback's state, by name."""
+    if isinstance(callback, Globals):
+        yield from callback.attributes()
+        return
     if hasattr(callback, "state_dict") and hasattr(callback, "load_state_dict"):
         try:
             yield "state_dict()", callback.state_dict()

@@ -56,6 +56,10 @@ class _RunCallback(keras.callbacks.Callback):  # type: ignore[misc]
 class Opener(_RunCallback):
     """Comes first: moves the others of ours to the end, and seeds each epoch."""
 
+    def set_model(self, model: Any) -> None:
+        super().set_model(model)
+        self.fit.meet(model)
+
     def on_train_begin(self, logs: Any = None) -> None:
         self.run.go_on()
         if self.run.closed and not self.run.reopened:
@@ -66,8 +70,8 @@ class Opener(_RunCallback):
         if self.run.settle_seed is not None:
             self.run.settle_seed()
             self.run.settle_seed = None
-        others, epoch_iterator = _inspect_fit(self)
-        self.fit.begin(self.model, self.params, epoch_iterator)
+        others, epoch_iterator, initial_epoch = _inspect_fit(self)
+        self.fit.begin(self.model, self.params, epoch_iterator, initial_epoch)
         for callback in others:
             if isinstance(callback, Backup):
                 callback.others = [c for c in others if not isinstance(c, _OURS)]
@@ -299,8 +303,8 @@ class RaiseAtFirstBatch(keras.callbacks.Callback):  # type: ignore[misc]
         raise self._error
 
 
-def _inspect_fit(first: Opener) -> tuple[list[Any], Any]:
-    """The callbacks that fit works through, ours moved to the end, and its epoch iterator.
+def _inspect_fit(first: Opener) -> tuple[list[Any], Any, int]:
+    """The callbacks of a fit, ours moved to the end, its epoch iterator and ``initial_epoch``.
 
     Ours must see what EarlyStopping and the like did in the same epoch, wherever the user put them.
     Keras tells a callback nothing of its list, so it is looked up where on_train_begin is called
@@ -314,7 +318,8 @@ def _inspect_fit(first: Opener) -> tuple[list[Any], Any]:
             break
         frame = caller
         if found and "epoch_iterator" in frame.f_locals:
-            return found, frame.f_locals["epoch_iterator"]
+            known = frame.f_locals
+            return found, known["epoch_iterator"], int(known.get("initial_epoch") or 0)
         callbacks = getattr(frame.f_locals.get("self"), "callbacks", None)
         if not found and isinstance(callbacks, list) and any(c is first for c in callbacks):
             place = next(i for i, c in enumerate(callbacks) if c is first) + 1
@@ -328,7 +333,7 @@ def _inspect_fit(first: Opener) -> tuple[list[Any], Any]:
             "the list of callbacks was not found: the state of other callbacks (EarlyStopping, …) "
             "is not backed up, so a resumed run may end differently"
         )
-    return found, None
+    return found, None, 0
 
 
 def _load_latest(model: Any, run: Run) -> None:

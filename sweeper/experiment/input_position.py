@@ -50,6 +50,11 @@ class InputPosition:
         return self._iterator is epoch_iterator
 
     @property
+    def source(self) -> Any:
+        """Keras's data adapter; None without one."""
+        return self._source
+
+    @property
     def adapter(self) -> str:
         """The kind of input, as Keras calls it: ArrayDataAdapter, TFDatasetAdapter, …"""
         return type(self._source).__name__

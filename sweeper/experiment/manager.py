@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sweeper.errors import UsageError
-from sweeper.sweepfile import default_monitored
 from sweeper.tree import (
     Monitored,
     Program,
@@ -208,7 +207,7 @@ class ExperimentManager(OriginalNames):
     def _monitored(self, params: Mapping[str, Any]) -> Monitored:
         if not isinstance(params, Mapping):
             raise UsageError(f"params: expected a mapping, found {type(params).__name__}")
-        return default_monitored(params) if self.monitored is None else self.monitored
+        return _monitored(params) if self.monitored is None else self.monitored
 
     def _record(self, experiment: str, run: str) -> RunRecord:
         for name, what in ((experiment, "experiment"), (run, "run")):
@@ -245,7 +244,7 @@ class ExperimentManager(OriginalNames):
     def _check_same(self, params: Mapping[str, Any]) -> None:
         """Raise UsageError if ``params`` are of another experiment than the current run."""
         record, monitored = RunRecord.at(self.run.path), self._monitored(params)
-        default = groups_as_stored(default_monitored(record.params))
+        default = groups_as_stored(_monitored(record.params))
         if self.monitored is None and record.monitored != default:
             monitored = record.monitored  # whoever made it monitored other keys
         found = "; ".join(map(str, other_experiment(record, params, monitored)))
@@ -286,3 +285,9 @@ def _settle_seed(run: Run) -> None:
     if seed is not None:
         _chosen["seed"] = run.seed = run._record["seed"] = seed
         run._write_record()
+
+
+def _monitored(params: Mapping[str, Any]) -> Monitored:
+    from sweeper.sweepfile import default_monitored  # long to load, and a script's fit needs it not
+
+    return default_monitored(params)

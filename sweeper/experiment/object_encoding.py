@@ -52,8 +52,8 @@ class Stays(Exception):
     """A value that has no state of its own to keep: a function, a model, a logger."""
 
 
-def of_library(kind: type) -> bool:
-    """Is this a class of Python's or of a library whose objects are not looked into?"""
+def of_library(kind: type | types.FunctionType) -> bool:
+    """Is this a class or function of Python's or of a library whose objects are not looked into?"""
     root = str(kind.__module__).partition(".")[0]
     return root in _LIBRARIES or (root in sys.stdlib_module_names and root != "__main__")
 

@@ -20,6 +20,7 @@ from sweeper.tree import as_row, files
 from . import backend, libraries, variables
 from .backup import Backup
 from .callback_state import CallbackStates
+from .fingerprint import Fingerprint, chapters, of_data, of_model
 from .input_position import InputPosition, stateful_random_operations
 from .partial_epoch import PartialEpoch
 from .retention import Retention
@@ -60,7 +61,7 @@ class Fit:
         self.number = 0
         self._attempt = 0
         self.model: Any = None
-        self.epochs = 0
+        self.epochs = self._initial_epoch = 0
         self.offset: int | None = None
         self._partial: PartialEpoch | None = None
         self.is_loop = True
@@ -80,6 +81,7 @@ class Fit:
         self._plain: dict[str, str] = {}
         self._unchecked = False
         self._seeds: Any = None
+        self._fingerprint: Fingerprint = {}
         self._warned: set[str] = set()
 
     def __deepcopy__(self, memo: object) -> Fit:
@@ -95,7 +97,14 @@ class Fit:
         self.retention = Retention(self.run.settings.keep, self.run.monitor)
         return True
 
-    def begin(self, model: Any, params: Mapping[str, Any] | None, epoch_iterator: Any) -> None:
+    def meet(self, model: Any) -> None:
+        """A fit is about to begin with this model."""
+        if self.run.sweep is not None:
+            self._fingerprint = of_model(model)
+
+    def begin(
+        self, model: Any, params: Mapping[str, Any] | None, epoch_iterator: Any, initial_epoch: int
+    ) -> None:
         """A fit begins, or a loop of the user's own; nothing of it is restored yet."""
         self.is_new_attempt()
         self._input = InputPosition(epoch_iterator)
@@ -104,6 +113,7 @@ class Fit:
         self.number += 1
         self.model = model
         self.epochs = int((params or {}).get("epochs") or 0)
+        self._initial_epoch = initial_epoch
         self.offset = None
         self.is_loop = model is None or epoch_iterator is None
         self._first = None
@@ -168,6 +178,8 @@ class Fit:
             self._flush_models()
             if not self.is_loop and not self.run.ends_with_fit:
                 self._ended = self._guarded(self._capture, self.run.position, fit_epoch=self.epochs)
+                if self.run.sweep is not None and self.run.returned < self.number:
+                    self._guarded(setattr, self.run, "returned", self.number)
         if self.run.settings.reproducible:
             # What comes after the fit does not depend on how much of it was trained just now.
             backend.seed_epoch(None, self.run.seed, self.run.position)
@@ -190,12 +202,15 @@ class Fit:
         self._backed_up = time.monotonic()
         self._estimate = now.size / BYTES_PER_SECOND
         self._costs.clear()
+        others_fit = self._find_chapter()
         if self.number > 1 and self.run.resumed_epoch and self._input.adapter == _GENERATOR:
             text = "a generator that an earlier fit may have read from goes on elsewhere"
             self.run.note_inexact([text])
         rejected = False
         for backup in self.run.backups.whole(self.number):
             try:
+                if others_fit and not backup.inherited:
+                    raise variables.StateMismatch(others_fit)
                 self._apply(backup)
                 return
             except variables.StateMismatch as error:
@@ -209,9 +224,42 @@ class Fit:
                 rejected = True
         self._begin_anew(rejected or self.run.backups.rejected)
 
+    def _find_chapter(self) -> str:
+        """Find out which chapter this fit is; why what there is of it is another's, if it is.
+
+        A program that has noted which fits are over skips them when it is started again. Outside
+        of a sweep the data and the model may change as a run goes on.
+        """
+        if self.run.sweep is None:
+            return ""
+        self._fingerprint |= of_data(self._input.source)
+        now = self._fingerprint
+        known = chapters(self.run.backups, self.run.returned)
+        mine = known.get(self.number)
+        why = mine.differs(now) if mine is not None else ""
+        for number in range(self.number, max(known, default=0)) if why else ():
+            before, chapter = known.get(number), known.get(number + 1)
+            if before is None or not before.has_end or chapter is None:
+                break
+            if not chapter.differs(now, skipped=mine):
+                log.warning(
+                    "%s: the program has skipped fits that were over: this one is number %d",
+                    self.run.path,
+                    number + 1,
+                )
+                self.number = number + 1
+                self.run.pass_over(before.epoch)
+                return ""
+        return why
+
     def _begin_anew(self, rejected: bool) -> None:
-        """Train this chapter from its beginning: what an earlier attempt had after it is void."""
-        position = self.run.position
+        """Train this chapter from its beginning: what an earlier attempt had after it is void.
+
+        Not the epochs that come before its own ``initial_epoch``, or that of BackupAndRestore: the
+        program goes on with them.
+        """
+        begins = getattr(self.model, "_initial_epoch", None) or self._initial_epoch
+        position = max(self.run.position, min(begins, self.run.log.last_epoch))
         if not position and rejected:
             self.run.require_no_parent()
             log.warning(
@@ -226,6 +274,8 @@ class Fit:
             self.run.rewind(position)
             self.retention.remove_unkept(self.run.paths.models, after=position)
         self.run.backups.remove_from(self.number)
+        if self.run.returned >= self.number:
+            self.run.returned = self.number - 1
 
     def _apply(self, backup: Backup) -> None:
         state, partial = backup.state, backup.batch > 0
@@ -404,6 +454,7 @@ class Fit:
         plain = variables.plain_attributes(self.model)
         values: dict[str, Any] = {
             "fit": self.number,
+            "fingerprint": self._fingerprint,
             "fit_epoch": fit_epoch,
             "offset": self.offset,
             "first": epoch + 1 if self._first is None else self._first,

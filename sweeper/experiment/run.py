@@ -236,6 +236,16 @@ class Run:
         known += [text for text in why if text not in known]
         self._write_record()
 
+    @property
+    def returned(self) -> int:
+        """The number of the latest fit that the program may have noted as done."""
+        return int(self._record.get("returned", 0))
+
+    @returned.setter
+    def returned(self, number: int) -> None:
+        self._record["returned"] = number
+        self._write_record()
+
     def __deepcopy__(self, memo: object) -> Run:
         return self  # whoever copies what holds a run has the same run
 

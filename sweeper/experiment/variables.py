@@ -94,7 +94,7 @@ class Variables:
 
     def read(self) -> Arrays:
         """The value of every variable, under its key and its own name."""
-        return {f"{key}|{_name(v)}": _value(v) for key, v in self.by_key.items()}
+        return {f"{key}|{_name(v)}": value_of(v) for key, v in self.by_key.items()}
 
     def built(self) -> dict[str, Any]:
         """The kind of every optimizer and, if it is built, for which variables."""
@@ -219,7 +219,7 @@ def restore(
     constants = set(Variables(model, []).keys) if keras.config.backend() == "jax" else set()
     for key, variable, array in assignments:
         loose = key.startswith("more/") and id(variable) in constants
-        if loose and not np.array_equal(_value(variable), array):
+        if loose and not np.array_equal(value_of(variable), array):
             now.compiled_in.append(_name(variable))
         variable.assign(array)
     return now
@@ -234,7 +234,7 @@ def _dtype(variable: Any) -> str:
     return str(getattr(dtype, "name", dtype))
 
 
-def _value(variable: Any) -> np.ndarray[Any, Any]:
+def value_of(variable: Any) -> np.ndarray[Any, Any]:
     """As it is now, whatever becomes of the variable."""
     value = variable.value if isinstance(variable, keras.Variable) else variable
     if hasattr(value, "read_value"):

@@ -113,9 +113,14 @@ class ReportRecorder:
             self._adopter = 0
             self.run = adopt_run(run.path, run.lease, run.settings, elapsed=run.elapsed)
 
-    def keep_leftover(self) -> None:
-        """Metrics that came after the last row go into it, or make one if there is none."""
+    def keep_leftover(self, *, finished: bool) -> None:
+        """Metrics that came after the last row go into it, or make one if there is none.
+
+        Not where fits that are not ``finished`` are gone on with: the row is none of the last.
+        """
         self.take_back()
+        if self._recorded and not finished:
+            return
         while self._first and (others := self.reports.of_others()):
             self.reports = others  # the metric may be theirs
             for report in others.read(last=True):

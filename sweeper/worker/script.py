@@ -131,7 +131,7 @@ class Script:
                 return {"kind": "end", "outcome": "broken", "error": told}
             try:
                 self._follow(program)
-                self._recorder.keep_leftover()
+                self._recorder.keep_leftover(finished=program.returncode == 0)
             finally:
                 if program.poll() is None:
                     self._end_program()

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
+import sys
+import types
 
 import keras
 import numpy as np
 import pytest
 
+from sweeper import script_api
 from sweeper.experiment import ExperimentManager, keras_callbacks
 from sweeper.experiment.backend import reset_session
+from sweeper.script_fit import ScriptFits
 from sweeper.tree import RunRecord
 
 from .conftest import Breaks, BrokenOffError
@@ -70,6 +75,77 @@ def train(base, program, breaks=()):
         log = run.paths.training_logs.read_text()
         return json.loads(json.dumps(found, default=lambda a: a.tolist())), log
     raise AssertionError("it was always broken off")
+
+
+def skipping(done, *, seeds=False):
+    """A program that notes the folds, or seeds, that are done, and skips them from then on."""
+
+    def program(callbacks, run):
+        for each in range(3):
+            if each in done:
+                continue
+            if seeds:
+                keras.utils.set_random_seed(each)
+            x, y = (X, Y) if seeds else (X[each::3], Y[each::3])
+            fit = model().fit(x, y, epochs=3, verbose=0, callbacks=[*callbacks, Breaks()])
+            done[each] = fit.epoch, fit.history
+        return done
+
+    return program
+
+
+@pytest.mark.parametrize("seeds", [False, True])
+def test_a_program_that_skips_what_it_has_done_goes_on_with_the_fit_that_it_is(tmp_path, seeds):
+    whole = train(tmp_path / "whole", skipping({}, seeds=seeds))
+    for breaks in ([4], [7, 0]):
+        assert train(tmp_path / str(breaks), skipping({}, seeds=seeds), breaks) == whole, breaks
+
+
+@pytest.mark.parametrize("seeds", [False, True])
+def test_a_fit_is_not_given_what_another_one_had(tmp_path, caplog, seeds):
+    """The first has returned and is noted as done, but how it ended is not kept yet."""
+
+    class Done(dict):
+        def __setitem__(self, each, found):
+            super().__setitem__(each, found)
+            if each == 0:
+                raise BrokenOffError
+
+    alone = train(tmp_path / "alone", skipping({0: None}, seeds=seeds))[0]
+    found = train(tmp_path / "found", skipping(Done(), seeds=seeds), [99])[0]
+    assert found == {**alone, "0": found["0"]}
+    assert ("other weights" if seeds else "other data") in caplog.text
+
+
+def test_a_fit_whose_seed_is_never_the_same_goes_on_and_other_data_begin_again(tmp_path, caplog):
+    attempts = []
+
+    def program(callbacks, run, new=False):
+        attempts.append(None)
+        order = np.random.default_rng().permutation(len(X))
+        keras.utils.set_random_seed(len(attempts))
+        x, y = X[order] + (len(attempts) if new else 0), Y[order]
+        fit = model().fit(x, y, epochs=5, verbose=0, callbacks=[*callbacks, Breaks()])
+        return fit.epoch, run.resumed_epoch
+
+    assert train(tmp_path / "same", program, [3])[0] == [[0, 1, 2, 3, 4], 3]
+    assert "is not used" not in caplog.text
+    new = functools.partial(program, new=True)
+    assert train(tmp_path / "new", new, [3])[0] == [[0, 1, 2, 3, 4], 0]
+    assert "it is of a fit with other data" in caplog.text
+
+
+def test_epochs_before_the_first_one_of_a_program_that_resumes_itself_keep_their_rows(tmp_path):
+    def program(callbacks, run):
+        begins = run.log.last_epoch
+        for name in run.backups.names():
+            run.backups.reject(run.backups.root / name, "torn")
+        model().fit(
+            X, Y, initial_epoch=begins, epochs=5, verbose=0, callbacks=[*callbacks, Breaks()]
+        )
+        return [row["epoch"] for row in run.log.rows]
+
+    assert train(tmp_path, program, [3])[0] == [1, 2, 3, 4, 5]
 
 
 def test_fits_that_are_over_are_given_back_exactly(tmp_path):
@@ -142,3 +218,15 @@ def test_a_failed_run_keeps_what_another_goes_on_from(tmp_path):
     assert RunRecord.at(again.path).provenance["continues"]["run"] == failed.path.name
     manager.tree.tidy()
     assert not failed.paths.backup.exists()
+
+
+def test_of_two_fits_of_a_script_at_the_same_time_one_is_recorded(tmp_path, monkeypatch):
+    said = []
+    hook = types.SimpleNamespace(say=said.append)
+    monkeypatch.setitem(sys.modules, "_sweeper_keras", hook)
+    run = ExperimentManager(tmp_path).open(PARAMS, sweep="s", trial=0, seed=7)
+    fits = ScriptFits(run, None, [])
+    assert fits.join(None) is not None
+    assert fits.join([]) is None
+    assert "within another one" in said[0]
+    monkeypatch.setattr(script_api, "listener", None)

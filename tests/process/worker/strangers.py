@@ -204,6 +204,54 @@ for fold in range(2):
     scores.append(model.evaluate(*held, verbose=0)[0])
 sweeper.report(val_loss=float(np.mean(scores)))
 """
+SKIPS = f"""
+import json, os, sys
+import numpy as np
+{_IMPORTS}
+(x, y), held = load()
+done = json.load(open("done.json")) if os.path.exists("done.json") else {{}}
+for fold in range(3):
+    if str(fold) not in done:
+        mask = np.arange(len(x)) % 3 != fold
+        model = build(float(sys.argv[1].partition("=")[2]))
+        fit = model.fit(
+            x[mask], y[mask], 4, 3, validation_data=(x[~mask], y[~mask]), verbose=0
+        )
+        done[str(fold)] = [fit.history, model.evaluate(*held, verbose=0)]
+        json.dump(done, open("done.json", "w"))
+print("RESULT", done)
+"""
+FINDER = f"""
+import sys
+{_IMPORTS}
+losses = []
+
+class Finder(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        losses.append(logs["loss"])
+        self.model.optimizer.learning_rate = 1.02 * float(self.model.optimizer.learning_rate)
+
+(x, y), held = load()
+model = build(1e-4)
+weights = model.get_weights()
+model.fit(x, y, epochs=1, verbose=0, callbacks=[Finder()])
+model.set_weights(weights)
+model.optimizer.learning_rate = 1e-4 * 1.02 ** losses.index(min(losses))
+fit = model.fit(x, y, 8, 4, validation_data=held, verbose=0)
+print("RESULT", len(losses), fit.history)
+"""
+BETWEEN = f"""
+import sys
+import sweeper
+{_IMPORTS}
+(x, y), held = load()
+sweeper.report(size=len(x))
+model = build(float(sys.argv[1].partition("=")[2]))
+for _ in range(2):
+    fit = model.fit(x, y, 8, 3, validation_data=held, verbose=0)
+    sweeper.report(test=model.evaluate(*held, verbose=0)[0])
+    print("RESULT", fit.history)
+"""
 SEVERAL_RUNS = f"""
 import wandb
 {_IMPORTS}
@@ -221,8 +269,8 @@ print("RESULT", model.evaluate(*held, verbose=0))
 HYDRA_COMMAND = ["${interpreter}", "${program}", "${args_no_hyphens}"]
 MODULE_COMMAND = ["${interpreter}", "-m", "pkg.train", "${args}"]
 PRINTED = {"metric": {"name": "val_loss", "goal": "minimize", "pattern": r"val_loss: (\S+)"}}
-# Each: its files, and what its sweep says.
-STRANGERS: dict[str, tuple[dict[str, str] | str, dict[str, Any]]] = {
+# Each: its files, what its sweep says, after how many rows it is killed if that is not two.
+STRANGERS: dict[str, tuple[Any, ...]] = {
     "argparse": (ARGPARSE, {}),
     "absl": (ABSL, {}),
     "click": (CLICK, {}),
@@ -234,5 +282,8 @@ STRANGERS: dict[str, tuple[dict[str, str] | str, dict[str, Any]]] = {
     "sklearn": (SKLEARN, PRINTED),
     "wandb": (WANDB, {"metric": {"name": "epoch/val_loss", "goal": "minimize"}}),
     "folds": (FOLDS, {}),
+    "skips": (SKIPS, {}, 4),
+    "finder": (FINDER, {}),
+    "between": (BETWEEN, {}, 4),
     "several_runs": (SEVERAL_RUNS, {}),
 }

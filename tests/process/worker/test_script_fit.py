@@ -13,7 +13,7 @@ from tests.process.worker.conftest import Stage
 from tests.process.worker.strangers import COMMON, STRANGERS
 
 ROOT = Path(__file__).parents[3]
-OFTEN = ("argparse", "folds", "wandb")  # the others are slow tests
+OFTEN = ("argparse", "folds", "skips", "wandb")  # the others are slow tests
 
 
 def put(stage: Stage, files: dict[str, str] | str, keys: dict[str, Any]) -> None:
@@ -49,8 +49,10 @@ def kill_after(stage: Stage, rows: int) -> None:
     child.kill()
 
 
-def killed_and_whole(tmp_path: Path, program: Any, keys: dict[str, Any]) -> tuple[Any, Any]:
-    """What is found of a program that was killed after its second row, and of a whole one."""
+def killed_and_whole(
+    tmp_path: Path, program: Any, keys: dict[str, Any], rows: int = 2
+) -> tuple[Any, Any]:
+    """What is found of a program that was killed after so many rows, and of a whole one."""
     ends = []
     for name in ("killed", "whole"):
         directory = tmp_path / name
@@ -59,7 +61,7 @@ def killed_and_whole(tmp_path: Path, program: Any, keys: dict[str, Any]) -> tupl
         put(stage, program, keys)
         try:
             if name == "killed":
-                kill_after(stage, 2)
+                kill_after(stage, rows)
             _, end = stage.run()
             assert end["outcome"] == "finished", (end, stage.output)
             ends.append(found(stage))

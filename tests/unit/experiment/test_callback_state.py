@@ -174,6 +174,33 @@ def test_only_what_changed_is_stored() -> None:
     np.testing.assert_array_equal(other.weights[0], np.ones(2))
 
 
+LOSSES: list[float] = []
+LATEST = 0
+
+
+class Finder:
+    def on_train_batch_end(self) -> None:
+        global LATEST
+        LATEST += 1
+        note(0.5)
+
+
+def note(loss: float) -> None:
+    LOSSES.append(loss)
+
+
+def test_what_functions_of_a_callback_change_in_their_module_is_its_state() -> None:
+    global LATEST
+    finder = Finder()
+    states = CallbackStates([finder], {})
+    finder.on_train_batch_end()
+    found, arrays = states.capture({})
+    LOSSES.clear()
+    LATEST = 0
+    assert CallbackStates([finder], {}).restore(found, arrays, {}) == []
+    assert (LOSSES, LATEST) == ([0.5], 1)
+
+
 def test_changes_in_place_of_large_arrays_count() -> None:
     callback = Callback()
     states = CallbackStates([callback], {})
