@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import LeaseLost, UsageError
@@ -22,6 +21,7 @@ from .backup import Backup
 from .callback_state import CallbackStates
 from .fingerprint import Fingerprint, chapters, of_data, of_model
 from .input_position import InputPosition, stateful_random_operations
+from .pacing import Pace
 from .partial_epoch import PartialEpoch
 from .retention import Retention
 
@@ -35,15 +35,6 @@ log = logging.getLogger("sweeper.experiment")
 
 CHEAP_EPOCH_SECONDS = 5.0
 """The last epoch is backed up only if training it again would cost more than this."""
-
-SHARE = 0.05
-"""How much of the time backing up may take …"""
-
-MOST_SECONDS, LEAST_SECONDS = 60.0, 0.5
-"""… unless a kill would cost more training than this; below the other, each epoch is backed up."""
-
-BYTES_PER_SECOND = 200e6
-"""What a first backup is taken to cost."""
 
 _GENERATOR = "GeneratorDataAdapter"
 
@@ -70,9 +61,8 @@ class Fit:
         self._others: list[Any] = []
         self._ended: _State | None = None  # of the chapter before, until it is on disk
         self._given_back: Backup | None = None  # this chapter is over already
-        self._epoch_started = self._backed_up = time.monotonic()
-        self._costs: deque[float] = deque(maxlen=3)  # of the last backups, in seconds
-        self._estimate = 0.0
+        self._epoch_started = time.monotonic()
+        self._pace = Pace(0)
         self.unflushed: list[Path] = []  # saved models
         self._input = InputPosition(None)
         self._validation = InputPosition(None)
@@ -199,9 +189,7 @@ class Fit:
         self._plain = variables.plain_attributes(self.model)
         now = variables.Variables(self.model, self._with_state())
         self._states = CallbackStates(self._with_state(), now.keys)
-        self._backed_up = time.monotonic()
-        self._estimate = now.size / BYTES_PER_SECOND
-        self._costs.clear()
+        self._pace = Pace(now.size)
         others_fit = self._find_chapter()
         if self.number > 1 and self.run.resumed_epoch and self._input.adapter == _GENERATOR:
             text = "a generator that an earlier fit may have read from goes on elsewhere"
@@ -385,16 +373,10 @@ class Fit:
             self._warn_if_inexact()
         last = bool(self.model.stop_training) or epoch + 1 >= self.epochs
         seconds = time.monotonic() - self._epoch_started
-        if (seconds > CHEAP_EPOCH_SECONDS or not last) and self._is_due():
+        due = self.run.settings.backup_every == "epoch" or self._pace.is_due()
+        if due and (seconds > CHEAP_EPOCH_SECONDS or not last):
             self.save(fit_epoch=epoch + 1, run_epoch=self.run_epoch(epoch))
             self.retention.remove_unkept(self.run.paths.models)
-
-    def _is_due(self) -> bool:
-        """Has so much been trained since the last backup that another one costs little of it?"""
-        cost = min(self._costs, default=self._estimate)  # a slow one may have been the disk's
-        wait = min(cost / SHARE, MOST_SECONDS)
-        each = wait < LEAST_SECONDS or self.run.settings.backup_every == "epoch"
-        return each or time.monotonic() - self._backed_up >= wait
 
     def _warn_if_inexact(self) -> None:
         found = stateful_random_operations(self.model.train_function)
@@ -418,8 +400,7 @@ class Fit:
         """Back up: ``fit_epoch`` epochs of this fit are done, ``run_epoch`` of the run."""
         began = time.monotonic()
         self._guarded(self._save, run_epoch, fit_epoch=fit_epoch, batch=batch, logs=logs)
-        self._backed_up = time.monotonic()
-        self._costs.append(self._backed_up - began)
+        self._pace.note(began)
 
     def _save(self, epoch: int, **what: Any) -> None:
         state = self._capture(epoch, **what)

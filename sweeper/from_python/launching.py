@@ -67,10 +67,7 @@ def launch(
     if not isinstance(document.get("parameters", {}), Mapping):
         raise UsageError("sweeper.launch: expected `parameters` to be a dict of parameters")
     carried = carry(train)
-    for key in (
-        "program",
-        "command",
-    ):  # W&B's agent leaves them alone, too, where it has a function
+    for key in ("program", "command"):  # W&B's agent, too, leaves them alone for a function
         document.pop(key, None)
     if carried.name is None and "name" not in document:
         raise UsageError("sweeper.launch: a notebook's sweep needs a name: launch(…, name='mnist')")

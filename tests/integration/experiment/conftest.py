@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 
-from sweeper.experiment import ExperimentManager, backend, keras_callbacks, resuming
+from sweeper.experiment import ExperimentManager, backend, keras_callbacks, pacing
 from sweeper.experiment.variables import Variables
 from sweeper.tree import Tree
 
@@ -150,7 +150,7 @@ def whole(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _each_epoch_is_backed_up(monkeypatch):
     """However slow the disk is."""
-    monkeypatch.setattr(resuming, "SHARE", math.inf)
+    monkeypatch.setattr(pacing, "SHARE", math.inf)
 
 
 @pytest.fixture(autouse=True)

@@ -61,7 +61,7 @@ def train(base, kill, options):
     import keras
     from programs import OPTIONS, PROGRAMS
 
-    from sweeper.experiment import ExperimentManager, backend, keras_callbacks, resuming
+    from sweeper.experiment import ExperimentManager, backend, keras_callbacks, pacing
 
     counted = hook_files(kill)
     if kill and kill[0] == "seconds":
@@ -69,8 +69,8 @@ def train(base, kill, options):
     name = options.pop("program", "mlp")
     settings = {**OPTIONS.get(name, {}), **options.pop("settings", {})}
     # A kill costs one epoch at most, so that each moment is tried; or more, where backups are rare.
-    resuming.SHARE = settings.pop("share", math.inf)
-    resuming.MOST_SECONDS = 0.05
+    pacing.SHARE = settings.pop("share", math.inf)
+    pacing.MOST_SECONDS = 0.05
     moments = {"batch": itertools.count(1), "moment": itertools.count(1)}
     seen = {}
 
