@@ -116,6 +116,7 @@ def test_a_resumed_trial_is_judged_by_all_its_reports(launcher: Launcher, addres
     assert records[2].provenance["attempts"][-1]["resumed_from_epoch"] >= 4
 
 
+@pytest.mark.slow
 @needs_wandb
 def test_asha_stops_random_wandb_scripts(launcher: Launcher, address: str) -> None:
     assert "type: hyperband" in HYPERBAND

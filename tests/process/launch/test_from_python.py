@@ -102,6 +102,9 @@ def start(
         stderr=subprocess.PIPE,
         text=True,
         env=environment,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # not as in a background job
     )
 
 
@@ -143,6 +146,7 @@ def test_a_launch_from_python_ends_with_its_process(launcher: Launcher, address:
 
 
 @needs_wandb
+@pytest.mark.slow
 def test_a_function_in_the_style_of_wandb_gets_its_parameters(
     launcher: Launcher, address: str
 ) -> None:

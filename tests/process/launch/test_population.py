@@ -125,6 +125,7 @@ def test_sigkill_of_the_driver(launcher: Launcher, address: str) -> None:
     assert {record.path for record in launcher.records()} == set(records)
 
 
+@pytest.mark.slow
 def test_a_budget_of_trials_leaves_children_to_the_next_launch(
     launcher: Launcher, address: str
 ) -> None:

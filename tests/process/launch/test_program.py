@@ -76,6 +76,7 @@ def test_the_modules_of_a_script_count_too(launcher: Launcher, address: str) -> 
     assert "2 runs ran an older text of the program (changed since: model.py)" in again.stderr
 
 
+@pytest.mark.slow
 def test_a_rerun_that_is_interrupted_goes_on_without_being_told(launcher: Launcher) -> None:
     launcher.write({"epochs": 3, "delay": 0.4}, trials=3)
     assert launcher.run("-j", "2").returncode == 0
