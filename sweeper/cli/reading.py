@@ -109,7 +109,10 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
 
     index = open_target(target, given)
     metric = metric_to_rank_by(index, given["metric_name"], given["goal"])
-    ranked = rank(index.entries, metric)
+    # Each row costs a look into a directory: all are made only where others than the first matter.
+    chooses = any(given[name] is not None for name in ("where", "sort", "columns"))
+    every = chooses or given["all_columns"] or format_ == "csv"
+    ranked = rank(index.entries, metric, None if every else top)
     if not ranked:
         check_metric(metric, index.records())
         say(f"{index.title}: {nothing_to_rank(index, metric)}")
@@ -119,7 +122,8 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
     names = index.parameters()
     found = Selection([best_row(item, index.repeated) for item in ranked], names, given)
     rows = found.rows()[:top]
-    ranked = [item for item in ranked if str(item.record.path) in {row["path"] for row in rows}]
+    shown = {row["path"] for row in rows}
+    ranked = [item for item in ranked if str(item.record.path) in shown]
     _say_torn(path for item in ranked for path in item.record.torn)
     columns = [formatting.column(key) for key in ("rank", "trial")]
     fields: tuple[str, ...] = BEST_FIELDS

@@ -19,7 +19,7 @@ from sweeper.tree import Row, RunRecord
 from .entry import Entry
 from .flat import flatten
 from .index import Index
-from .ranking import Ranked, Score, metric_of, rank
+from .ranking import Ranked, Score, checkpoint_of, group_of, metric_of, rank
 from .rows import entry_score
 from .target import open_index
 
@@ -89,8 +89,7 @@ class LoadedRun:
     @property
     def checkpoint(self) -> Path | None:
         """The saved model of the epoch that counts, else the best that is kept; or None."""
-        kept = self.record.models.get(self.score.epoch) if self.score else None
-        return kept or self.record.checkpoint
+        return checkpoint_of(self.record, self.score)
 
     def load_model(self, **options: Any) -> Any:
         """The model of ``checkpoint``, by ``keras.saving.load_model(…, **options)``.
@@ -176,10 +175,10 @@ class SweepResults:
             row = self._row(self._run(index, one.entry))
             row |= {"value": one.value, "std": one.std, "runs": len(one.values)}
             rows.append({"rank": len(rows) + 1, **row})
-            seen.add((index.base, one.entry.sweep, one.entry.experiment))
+            seen.add((index.base, group_of(one.entry)))
         for index in self._indices:
             for entry in index.entries:
-                key = (index.base, entry.sweep, entry.experiment)
+                key = (index.base, group_of(entry))
                 if key not in seen:
                     seen.add(key)
                     run = self._run(index, entry) if entry.record else None

@@ -71,7 +71,7 @@ class Ranked:
     @property
     def checkpoint(self) -> Path | None:
         """The saved model of the epoch that counts, else the best run's best that is kept."""
-        return self.record.models.get(self.score.epoch) or self.record.checkpoint
+        return checkpoint_of(self.record, self.score)
 
 
 def score(record: RunRecord, metric: Metric) -> Score | None:
@@ -87,6 +87,11 @@ def score(record: RunRecord, metric: Metric) -> Score | None:
         found = None
     # The summary is missing, torn, or about another metric: the training log has every epoch.
     return found or _score_of(_choose(record.rows, metric), metric.name)
+
+
+def checkpoint_of(record: RunRecord, score: Score | None) -> Path | None:
+    """The saved model of the epoch that counts, else the run's best that is kept."""
+    return (record.models.get(score.epoch) if score else None) or record.checkpoint
 
 
 def run_value(record: RunRecord, metric: Metric | None) -> float | None:
