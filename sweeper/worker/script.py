@@ -42,7 +42,7 @@ INJECTED = Path(__file__).parent / "inject"
 _UNHEARD = (
     "sweeper: no Python of this trial has been heard of (it is none, is frozen, runs with -I or -E "
     "or has another PYTHONPATH): its model.fit and W&B's logs do not reach the sweep; append JSON "
-    "lines to $SWEEPER_REPORT_FILE, or name a metric.pattern\n"
+    "lines to $SWEEPER_REPORT_FILE, or name a metric.pattern"
 )
 
 
@@ -276,7 +276,7 @@ class Script:
             if self._printed and not self._printed.matched:
                 end["printed"] = self._printed.last_lines
             elif end["outcome"] == "no-metric" and not self._recorder.is_hooked:
-                sys.stderr.write(_UNHEARD)
+                complain(_UNHEARD)
             return end
         lines = _tail(run.paths.output, output_size)
         how = f"exit code {code}" if code > 0 else f"killed by {_signal_name(-code)}"
