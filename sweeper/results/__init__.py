@@ -31,6 +31,7 @@ from .ranking import (
     without_number,
 )
 from .rows import best_row, csv_line, plain_json, plan_row, trial_row
+from .study import optuna_study, optuna_trials
 from .summary import write_summary
 from .target import load_target, open_index, runs_elsewhere
 
@@ -59,6 +60,8 @@ __all__ = [
     "nothing_to_rank",
     "older_text_note",
     "open_index",
+    "optuna_study",
+    "optuna_trials",
     "plain_json",
     "plan_row",
     "rank",

@@ -33,7 +33,9 @@ def test_a_door_names_what_it_opens_to(room: str) -> None:
     assert all(hasattr(door, name) for name in getattr(door, "__all__", ()))
 
 
-@pytest.mark.parametrize("room", ["space", "sweepfile", "tree", "results", "search", "experiment"])
+@pytest.mark.parametrize(
+    "room", ["space", "sweepfile", "tree", "results", "search", "experiment", "web"]
+)
 def test_a_door_loads_nothing_heavy(room: str) -> None:
     heavy = ("ray", "tensorflow", "keras", "numpy", "scipy", "optuna", "pandas", "rich")
     code = f"import sys, sweeper.{room}; print([m for m in {heavy} if m in sys.modules])"
