@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-FORMATS = ("table", "json", "csv", "yaml")
+FORMATS = ("table", "json", "csv", "yaml", "md", "latex")
 
 
 @dataclass

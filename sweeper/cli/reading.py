@@ -43,6 +43,7 @@ def status(target: Path, format_: str, **given: Any) -> None:
 
     from . import formatting
     from .selection import Selection
+    from .tables import Column
 
     index = open_target(target, given)
     _say_torn(index.torn())
@@ -54,16 +55,15 @@ def status(target: Path, format_: str, **given: Any) -> None:
     columns = [formatting.column(key) for key in ("trial", "status", "epochs")]
     if metric:
         columns += [formatting.column("value", metric.name), formatting.column("epoch", "at")]
-    columns.append(formatting.Column("time", lambda row: formatting.show_seconds(row["elapsed"])))
+    columns.append(Column("time", lambda row: formatting.show_seconds(row["elapsed"])))
     columns = found.columns(columns, formatting.DIRECTORY)
     head = {"sweep": index.name, "size": index.size, "counts": counts}
     if format_ == "table":
         many = counted(sum(counts.values()), "trial")
         tell(f"{index.title}: {many}: {index.counts_in_words()}")
-    formatting.print_rows(format_, rows, head, columns, STATUS_FIELDS, found.more)
+    left_out = formatting.print_rows(format_, rows, head, columns, STATUS_FIELDS, found.more)
     if format_ == "table":
-        if note := found.left_out():
-            tell(note)
+        _tell_left_out(left_out)
         for row in rows:
             if row["log"] or row["error"]:
                 why = row["error"] or "no error recorded"
@@ -106,6 +106,7 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
 
     from . import formatting
     from .selection import Selection
+    from .tables import Column
 
     index = open_target(target, given)
     metric = metric_to_rank_by(index, given["metric_name"], given["goal"])
@@ -128,7 +129,7 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
     columns = [formatting.column(key) for key in ("rank", "trial")]
     fields: tuple[str, ...] = BEST_FIELDS
     if index.repeated:
-        columns.append(formatting.Column(f"{metric.name} (mean ± std)", _mean))
+        columns.append(Column(f"{metric.name} (mean ± std)", _mean))
         columns.append(formatting.column("runs"))
         fields += MEAN_FIELDS
     else:
@@ -136,16 +137,21 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
     columns.append(formatting.column("epoch"))
     columns = found.columns([*columns, formatting.column("status")], formatting.DIRECTORY)
     head = {"sweep": index.name, "metric": metric.name, "goal": metric.goal}
-    formatting.print_rows(format_, rows, head, columns, fields, found.more)
+    left_out = formatting.print_rows(format_, rows, head, columns, fields, found.more)
     if format_ == "table" and rows:
-        if note := found.left_out():
-            tell(note)
+        _tell_left_out(left_out)
         _print_best(rows[0], metric.name)
         if note := wandb_differs(index, metric):
             say(f"sweeper: {note}")
     if copy_to is not None and ranked:
         for path in copy_best(ranked[0], copy_to):
             say(f"copied {path}")
+
+
+def _tell_left_out(columns: int) -> None:
+    if columns:
+        many = counted(columns, "parameter")
+        tell(f"+{many} that vary: --all-columns, or --columns NAME,…")
 
 
 def _mean(row: Any) -> str:
