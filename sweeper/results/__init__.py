@@ -4,7 +4,7 @@ Pure: everything here is a function of the files, on any machine, with neither R
 """
 
 from .copying import copy_best
-from .differences import difference
+from .differences import differences
 from .entry import Entry
 from .estimate import Estimate, Estimator
 from .find import find_entry, find_run
@@ -48,7 +48,7 @@ __all__ = [
     "check_metric",
     "copy_best",
     "csv_line",
-    "difference",
+    "differences",
     "find_entry",
     "find_run",
     "flatten",
