@@ -130,6 +130,13 @@ format_options = together(
     click.option("--json", "format_", flag_value="json", help="The same as --format json."),
 )
 
+metric_options = together(
+    click.option("--metric", "metric_name", metavar="NAME", help="Rank by this metric instead."),
+    click.option(
+        "--goal", type=click.Choice(["minimize", "maximize"]), help="What --metric is to be."
+    ),
+)
+
 select_options = together(
     click.option(
         "--where",

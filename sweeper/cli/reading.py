@@ -15,6 +15,7 @@ from .messages import say, tell
 
 if TYPE_CHECKING:
     from sweeper.results import Index
+    from sweeper.sweepfile import Metric
 
 STATUS_FIELDS = (
     *("trial", "replicate", "status", "epochs", "value", "epoch", "elapsed"),
@@ -33,17 +34,18 @@ MEAN_FIELDS = ("std", "runs", "values")  # too, where trials are repeated
 @options.place_options
 @options.seed_option
 @options.select_options
+@click.option("--sparkline", is_flag=True, help="A column with the metric over the epochs.")
 @options.format_options
 def status(target: Path, format_: str, **given: Any) -> None:
     """Show how each trial of a sweep stands, from what lies in the tree.
 
     SPEC|DIR is a sweep file, a base directory, or a sweeps/<name> directory in one.
     """
-    from sweeper.results import metric_of, trial_row
+    from sweeper.results import curve_of, metric_of, trial_row
 
     from . import formatting
     from .selection import Selection
-    from .tables import Column
+    from .tables import Column, sparkline
 
     index = open_target(target, given)
     _say_torn(index.torn())
@@ -55,6 +57,9 @@ def status(target: Path, format_: str, **given: Any) -> None:
     columns = [formatting.column(key) for key in ("trial", "status", "epochs")]
     if metric:
         columns += [formatting.column("value", metric.name), formatting.column("epoch", "at")]
+        if given["sparkline"]:
+            curves = {str(e.path): curve_of(e, metric) for e in index.entries}
+            columns.append(Column("curve", lambda row: sparkline(curves[str(row["path"])])))
     columns.append(Column("time", lambda row: formatting.show_seconds(row["elapsed"])))
     columns = found.columns(columns, formatting.DIRECTORY)
     head = {"sweep": index.name, "size": index.size, "counts": counts}
@@ -79,8 +84,7 @@ def status(target: Path, format_: str, **given: Any) -> None:
 @options.select_options
 @options.format_options
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, metavar="N")
-@click.option("--metric", "metric_name", metavar="NAME", help="Rank by this metric instead.")
-@click.option("--goal", type=click.Choice(["minimize", "maximize"]), help="What --metric is to be.")
+@options.metric_options
 @click.option(
     "--copy-to",
     metavar="DIR",
@@ -98,7 +102,6 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
         best_row,
         check_metric,
         copy_best,
-        metric_to_rank_by,
         nothing_to_rank,
         rank,
         wandb_differs,
@@ -109,7 +112,7 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
     from .tables import Column
 
     index = open_target(target, given)
-    metric = metric_to_rank_by(index, given["metric_name"], given["goal"])
+    metric = target_metric(index, given)
     # Each row costs a look into a directory: all are made only where others than the first matter.
     chooses = any(given[name] is not None for name in ("where", "sort", "columns"))
     every = chooses or given["all_columns"] or format_ == "csv"
@@ -195,6 +198,13 @@ def open_target(target: Path, given: dict[str, Any]) -> Index:
     for note in index.notes:
         say(f"sweeper: {note}")
     return index
+
+
+def target_metric(index: Index, given: Mapping[str, Any]) -> Metric:
+    """What to rank by: the metric that ``--metric`` and ``--goal`` name, else the sweep's own."""
+    from sweeper.results import metric_to_rank_by
+
+    return metric_to_rank_by(index, given["metric_name"], given["goal"])
 
 
 def _say_torn(paths: Iterable[Path]) -> None:

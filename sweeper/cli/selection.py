@@ -19,7 +19,18 @@ if TYPE_CHECKING:
 
     from .tables import Column
 
-OWN = ("trial", "replicate", "status", "epochs", "value", "epoch", "elapsed", "error", "rank")
+OWN = (
+    "sweep",
+    "trial",
+    "replicate",
+    "status",
+    "epochs",
+    "value",
+    "epoch",
+    "elapsed",
+    "error",
+    "rank",
+)
 
 
 class Selection:

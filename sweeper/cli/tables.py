@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import shutil
 import sys
@@ -124,6 +125,17 @@ def cells_of(text: str) -> int:
 
 def _is_number(value: Any) -> bool:
     return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+
+
+def sparkline(values: Sequence[float], most: int = 16) -> str:
+    """Numbers as blocks of eight heights, the last ``most`` of them evenly thinned."""
+    numbers = [value for value in values if math.isfinite(value)]
+    if not numbers:
+        return ""
+    step = max(1.0, len(numbers) / most)
+    numbers = [numbers[round((n + 1) * step) - 1] for n in range(round(len(numbers) / step))]
+    low, high = min(numbers), max(numbers)
+    return "".join("▁▂▃▄▅▆▇█"[int(7.999 * (x - low) / (high - low or 1))] for x in numbers)
 
 
 def page(texts: Iterable[str], stream: TextIO, screen: Screen) -> None:

@@ -31,7 +31,7 @@ from .ranking import (
     without_number,
 )
 from .rows import best_row, csv_line, plain_json, plan_row, trial_row
-from .study import optuna_study, optuna_trials
+from .study import curve_of, optuna_study, optuna_trials, parameter_importances
 from .summary import write_summary
 from .target import load_target, open_index, runs_elsewhere
 
@@ -48,6 +48,7 @@ __all__ = [
     "check_metric",
     "copy_best",
     "csv_line",
+    "curve_of",
     "differences",
     "find_entry",
     "find_run",
@@ -62,6 +63,7 @@ __all__ = [
     "open_index",
     "optuna_study",
     "optuna_trials",
+    "parameter_importances",
     "plain_json",
     "plan_row",
     "rank",

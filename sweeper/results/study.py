@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from sweeper.errors import UsageError
 from sweeper.sweepfile import Metric
 
 from .entry import Entry
@@ -146,6 +147,35 @@ def _time(text: object) -> datetime | None:
         return datetime.fromisoformat(str(text)).astimezone().replace(tzinfo=None)
     except ValueError:
         return None
+
+
+def parameter_importances(indices: Sequence[Index], metric: Metric) -> dict[str, float]:
+    """How much each parameter that varies matters for the better tenth of the trials: 1 in all.
+
+    By PED-ANOVA (Watanabe et al., IJCAI 2023). Raises UsageError where nothing can be compared.
+    """
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
+    study = optuna_study(indices, metric)
+    ended = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
+    title = ", ".join(index.title for index in indices)
+    if len({trial.value for trial in ended}) < 2:
+        raise UsageError(
+            f"{title}: expected trials that have ended with different values of {metric.name}, "
+            f"found {len(ended)} with a number"
+        )
+    common = set.intersection(*(set(trial.params) for trial in ended))
+    if not common:
+        raise UsageError(f"{title}: expected a parameter that varies in all trials, found none")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what Optuna still calls experimental
+        evaluator = PedAnovaImportanceEvaluator()
+        return dict(get_param_importances(study, evaluator=evaluator, params=sorted(common)))
+
+
+def curve_of(entry: Entry, metric: Metric) -> list[float]:
+    """The metric over the epochs that have it."""
+    return list(_curve(entry, metric).values())
 
 
 def _curve(entry: Entry, metric: Metric | None) -> dict[int, float]:
