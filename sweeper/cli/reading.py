@@ -27,6 +27,14 @@ BEST_FIELDS = (
 MEAN_FIELDS = ("std", "runs", "values")  # too, where trials are repeated
 
 
+metric_options = options.together(
+    click.option("--metric", "metric_name", metavar="NAME", help="Rank by this metric instead."),
+    click.option(
+        "--goal", type=click.Choice(["minimize", "maximize"]), help="What --metric is to be."
+    ),
+)
+
+
 @click.command()
 @options.target_argument
 @options.overrides_argument
@@ -79,8 +87,7 @@ def status(target: Path, format_: str, **given: Any) -> None:
 @options.select_options
 @options.format_options
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, metavar="N")
-@click.option("--metric", "metric_name", metavar="NAME", help="Rank by this metric instead.")
-@click.option("--goal", type=click.Choice(["minimize", "maximize"]), help="What --metric is to be.")
+@metric_options
 @click.option(
     "--copy-to",
     metavar="DIR",

@@ -54,7 +54,7 @@ def optuna_trials(indices: Sequence[Index], metric: Metric | None) -> list[Froze
     from optuna.trial import create_trial
 
     groups = [
-        (index, entries, ranked) for index in indices for entries, ranked in _groups(index, metric)
+        (index, entries, ranked) for index in indices for entries, ranked in grouped(index, metric)
     ]
     varying = set(ParameterNames(entries[0].params for _, entries, _ in groups).varying)
     flats = [
@@ -109,7 +109,7 @@ def parameter_distributions(flats: Iterable[Mapping[str, Any]]) -> dict[str, Bas
     return found
 
 
-def _groups(index: Index, metric: Metric | None) -> list[tuple[list[Entry], Ranked | None]]:
+def grouped(index: Index, metric: Metric | None) -> list[tuple[list[Entry], Ranked | None]]:
     """The entries that have a run, those of one parameter dict together, with their place."""
     ranked = {one.record.path: one for one in (rank(index.entries, metric) if metric else [])}
     groups: dict[Any, list[Entry]] = {}
@@ -136,15 +136,16 @@ def _state(entries: Sequence[Entry], ranked: Ranked | None) -> Any:
 def _times(entries: Sequence[Entry]) -> tuple[datetime | None, datetime | None]:
     """When the first attempt began and the last one ended, as Optuna has times: naive, local."""
     attempts = [a for entry in entries if entry.record for a in entry.record.attempts]
-    starts = [time for a in attempts if (time := _time(a.get("start")))]
-    ends = [time for a in attempts if (time := _time(a.get("end")))]
+    starts = [time for a in attempts if (time := local_time(a.get("start")))]
+    ends = [time for a in attempts if (time := local_time(a.get("end")))]
     return min(starts, default=None), max(ends, default=None)
 
 
-def _time(text: object) -> datetime | None:
+def local_time(text: object) -> datetime | None:
+    """A time as ISO 8601 has it, local and naive; None if it is none."""
     try:
         return datetime.fromisoformat(str(text)).astimezone().replace(tzinfo=None)
-    except ValueError:
+    except (ValueError, OverflowError, OSError):  # the year 1 has no local time
         return None
 
 
