@@ -42,14 +42,23 @@ class Axis:
         """As plotly has an axis."""
         found: dict[str, Any] = {"title": {"text": self.title}, "automargin": True}
         if self.labels is None:
-            return {**found, "type": "log" if self.log else "linear"}
+            ticks = {"type": "log", "dtick": 1} if self.log else {"type": "linear"}
+            return {**found, **ticks, "exponentformat": "e"}
         labels = self.labels[:MOST]
-        ticks = {"tickvals": list(range(len(labels))), "ticktext": labels}
-        return {**found, **ticks, "range": [-0.5, len(self.labels) - 0.5]}
+        named = {"tickvals": list(range(len(labels))), "ticktext": labels}
+        return {**found, **named, "range": [-0.5, len(self.labels) - 0.5]}
 
     def positions(self) -> list[float | None]:
         """The values as they lie on the axis: the logarithms of a logarithmic one."""
         return [math.log10(v) if self.log and v is not None else v for v in self.values]
+
+    def clipped(self, ends: Sequence[float] | None) -> Axis:
+        """The same with what lies beyond ``ends`` at them."""
+        if ends is None:
+            return self
+        low, high = ends
+        values = [None if v is None else min(max(v, low), high) for v in self.values]
+        return Axis(self.title, values, self.labels, self.log)
 
     def dimension(self) -> dict[str, Any]:
         """As parallel coordinates have an axis; below it lie the trials without a value."""
@@ -112,8 +121,8 @@ def usual_range(values: Iterable[float], goal: str) -> list[float] | None:
     end = best + 3 * (most - best)
     if not best < end < found[-1]:
         return None
-    ends = [sign * (best - (end - best) / 20), sign * end]
-    return sorted(ends)
+    end = max(value for value in found if value <= end)
+    return sorted((sign * (best - (end - best) / 20), sign * (end + (end - best) / 20)))
 
 
 def surface(x: Axis, y: Axis, z: Sequence[float]) -> tuple[list[float], list[float], list[Any]]:
@@ -123,7 +132,8 @@ def surface(x: Axis, y: Axis, z: Sequence[float]) -> tuple[list[float], list[flo
     both = [i for i, pair in enumerate(zip(x.values, y.values, strict=True)) if None not in pair]
     grids, weights = [], []
     for axis in (x, y):
-        at = numpy.array([axis.positions()[i] for i in both], dtype=float)
+        positions = axis.positions()
+        at = numpy.array([positions[i] for i in both], dtype=float)
         if axis.labels is None:
             grid = numpy.linspace(at.min(), at.max(), 40)
             wide = (at.max() - at.min()) / 15

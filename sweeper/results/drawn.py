@@ -40,6 +40,12 @@ def missing_plotly() -> UsageError:
     return UsageError("figures need plotly, which is not installed: pip install 'sweeper[figures]'")
 
 
+def called(entry: Entry, trial: int | None = None) -> str:
+    """What figures call a trial, or the run of none."""
+    number = entry.trial if trial is None else trial
+    return shown(entry.experiment) if number is None else f"trial {number}"
+
+
 class Drawn:
     """The trials of one or several sweeps as figures are made of them.
 
@@ -92,12 +98,17 @@ class Drawn:
         return optuna_study(self._indices, self._metric)
 
     @cached_property
+    def _every(self) -> list[FrozenTrial]:
+        return list(self._study.get_trials(deepcopy=False))
+
+    @cached_property
     def _groups(self) -> list[list[Entry]]:
         return [group for index in self._indices for group, _ in grouped(index, self._metric)]
 
     @cached_property
     def _complete(self) -> list[FrozenTrial]:
-        return [trial for trial in self._study.trials if trial.state.name == "COMPLETE"]
+        found = [trial for trial in self._every if trial.state.name == "COMPLETE"]
+        return sorted(found, key=self._number)
 
     @property
     def _trials(self) -> list[FrozenTrial]:
@@ -148,7 +159,7 @@ class Drawn:
 
     def _label(self, trial: FrozenTrial) -> str:
         sweep = f"{shown(trial.user_attrs['sweep'], 24)} " if len(self._indices) > 1 else ""
-        return f"{sweep}trial {trial.user_attrs.get('trial')}"
+        return sweep + called(self._groups[trial.number][0], trial.user_attrs["trial"])
 
     def _hover(self, trial: FrozenTrial) -> str:
         std = trial.user_attrs.get("std")
@@ -185,7 +196,7 @@ class Drawn:
         return axis
 
     def _titled(self, title: str) -> dict[str, Any]:
-        return {"title": {"text": title}, "automargin": True}
+        return {"title": {"text": title, "standoff": 12}, "automargin": True}
 
     def _figure(
         self, title: str, data: list[Any], x: Any = None, y: Any = None, high: int = 0, **more: Any

@@ -13,8 +13,8 @@ from typing import Any
 from sweeper.errors import UsageError
 
 from .attempts import attempts_of, lanes
-from .axes import Axis, axis_of, shown, surface, thinned
-from .drawn import AXES, CYCLE, NONE_VARY, TEXT, Drawn
+from .axes import Axis, axis_of, shown, surface, thinned, usual_range
+from .drawn import AXES, CYCLE, NONE_VARY, TEXT, Drawn, called
 from .entry import Entry
 from .ranking import check_metric
 
@@ -61,7 +61,7 @@ class Figures(Drawn):
         """The metric epoch by epoch: the best trials stand out, over repetitions mean ± std."""
         order = {trial.number: place for place, trial in enumerate(self._by_value)}
         curves = []
-        for trial, entries in zip(self._study.trials, self._groups, strict=True):
+        for trial, entries in zip(self._every, self._groups, strict=True):
             if curve := _mean_curve(entries, self._metric.name):
                 curves.append((order.get(trial.number, len(order)), trial, curve))
         if not curves:
@@ -79,7 +79,8 @@ class Figures(Drawn):
             more["x"].append(None)  # the line ends here
             more["y"].append(None)
         if others:
-            name = f"{min(len(others), CURVES)} of {len(others)} others"
+            of = f" of {len(others)}" if len(others) > CURVES else ""
+            name = f"{min(len(others), CURVES)}{of} others"
             data.append(
                 {
                     **{"type": "scatter", "mode": "lines", "name": name, **more},
@@ -89,9 +90,10 @@ class Figures(Drawn):
             )
         for place, (_, trial, curve) in reversed(list(enumerate(best))):
             x, y, std = (list(column) for column in zip(*curve, strict=True))
-            line = {"color": CYCLE[place], "width": 2}
-            one = {"type": "scatter", "x": x, "y": y, "name": self._label(trial), "line": line}
-            one |= {"mode": "lines" if len(x) > 1 else "markers", "legendrank": place}
+            mode = "lines" if len(x) > 1 else "markers"
+            one: dict[str, Any] = {"type": "scatter", "mode": mode, "x": x, "y": y}
+            one |= {"line": {"color": CYCLE[place], "width": 2}, "name": self._label(trial)}
+            one["legendrank"] = place
             if any(std):
                 one["error_y"] = {"array": std, "thickness": 1, "width": 2}
             hover = self._hover(trial).partition("<br>")[2]
@@ -100,14 +102,17 @@ class Figures(Drawn):
             data.append({**one, "hovertemplate": TEXT})
         ends = [point[1] for _, _, curve in curves for point in curve]
         axis = self._value_axis(ends)
-        return self._figure("Learning curves", data, self._titled("epoch"), axis)
+        longest = max(curve[-1][0] for _, _, curve in curves)
+        across = {**self._titled("epoch"), **({"dtick": 1} if longest <= 10 else {})}
+        return self._figure("Learning curves", data, across, axis)
 
     def parallel_coordinates(self, params: Sequence[str] | None = None) -> Any:
         """A line for each trial through its parameters, coloured by the metric; axes brush."""
         names = self._named(params, AXES)
         trials = thinned(self._by_value[::-1], POINTS)  # the best lie on top
         values = [self._value(trial) for trial in trials]
-        first = Axis(shown(self._metric.name), list(values), None, False)
+        ends = usual_range(values, self._metric.goal)
+        first = Axis(shown(self._metric.name), list(values), None, False).clipped(ends)
         numbers = Axis("trial", [float(self._number(trial)) for trial in trials], None, False)
         axes = [numbers, *(axis_of(trials, name, self._titles[name]) for name in names)]
         dimensions = [first.dimension(), *(axis.dimension() for axis in axes)]
@@ -151,7 +156,7 @@ class Figures(Drawn):
             column, row = place % columns, place // columns
             layout[f"xaxis{end}"] = {**axis.layout(), "anchor": f"y{end}"}
             layout[f"xaxis{end}"]["domain"] = _domain(column, columns, 0.08)
-            domain = _domain(rows - 1 - row, rows, 0.25)
+            domain = _domain(rows - 1 - row, rows, 0.2)
             y = {**self._value_axis([self._value(t) for t in kept]), "domain": domain}
             if column:
                 y |= {"title": {"text": ""}, "showticklabels": False}
@@ -169,11 +174,17 @@ class Figures(Drawn):
             raise UsageError(f"contour: no trial with a number has both {' and '.join(names)}")
         x, y = (axis_of(trials, name, self._titles[name]) for name in names)
         values = [self._value(trial) for trial in trials]
-        across, up, means = surface(x, y, values)
+        low, high = usual_range(values, self._metric.goal) or (min(values), max(values))
+        across, up, means = surface(x, y, [min(max(v, low), high) for v in values])
+        seen = [mean for row in means for mean in row if mean is not None]
         flat = x.labels is None and y.labels is None
         plane = {
             **{"type": "contour" if flat else "heatmap", "x": across, "y": up, "z": means},
-            **{"hoverinfo": "skip", "connectgaps": False, **self._scale(values, "z")},
+            **{
+                "hoverinfo": "skip",
+                "connectgaps": False,
+                **self._scale(seen, "z"),
+            },
             "colorbar": {"title": {"text": shown(self._metric.name)}},
         }
         points = self._points(values, trials, x.values)
@@ -221,7 +232,7 @@ class Figures(Drawn):
             bar["y"].append(lane)
             gpus = f", {attempt.gpus} GPU" if attempt.gpus else ""
             place = f"{shown(attempt.host)}, pid {attempt.pid}{gpus}"
-            lines = [f"trial {attempt.entry.trial}: {attempt.status}", place]
+            lines = [f"{called(attempt.entry)}: {attempt.status}", place]
             bar["text"].append("<br>".join([*lines, f"{attempt.seconds:.1f} s"]))
         data = [
             {

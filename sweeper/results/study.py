@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -84,8 +85,8 @@ def optuna_trials(indices: Sequence[Index], metric: Metric | None) -> list[Froze
 def parameter_distributions(flats: Iterable[Mapping[str, Any]]) -> dict[str, BaseDistribution]:
     """What Optuna needs to know of each parameter, by the values it has had.
 
-    Numbers are an axis, logarithmic where they are positive and span more than
-    :data:`LOG_SPAN`; everything else is a choice, anything but text as JSON.
+    Numbers are an axis, logarithmic where they are positive, span more than :data:`LOG_SPAN`
+    and lie mostly at its lower end; everything else is a choice, anything but text as JSON.
     """
     from optuna import distributions
 
@@ -98,7 +99,8 @@ def parameter_distributions(flats: Iterable[Mapping[str, Any]]) -> dict[str, Bas
         numbers = [v for v in given if isinstance(v, (int, float)) and not isinstance(v, bool)]
         if len(numbers) == len(given):
             low, high = min(numbers), max(numbers)
-            log = low > 0 and high / low > LOG_SPAN
+            low_half = statistics.median_low(numbers) < high / 4  # not of uniform draws
+            log = low > 0 and high / low > LOG_SPAN and low_half
             if all(isinstance(number, int) for number in numbers):
                 found[name] = distributions.IntDistribution(int(low), int(high), log=log)
             else:

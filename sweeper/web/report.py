@@ -142,7 +142,10 @@ def _domain(values: list[Any]) -> str:
         return f"{min(values):.4g} to {max(values):.4g} ({len(values)} values)"
     shown = sorted(values) if numbers else values[:20]
     more = f", … ({len(values)} values)" if len(values) > len(shown) else ""
-    return ", ".join(shortened(str(value), 40) for value in shown) + more
+    return (
+        ", ".join(f"{v:.5g}" if isinstance(v, float) else shortened(str(v), 40) for v in shown)
+        + more
+    )
 
 
 def _outcome(index: Index, metric: Metric) -> list[str]:
@@ -195,13 +198,16 @@ def _table(titles: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
 
 
 def _text(value: Any) -> str:
-    return escape(printable(shortened(str(value), 2000)))
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return escape(printable(shortened(text, 2000)))
 
 
 def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
 def _json(value: Any) -> str:

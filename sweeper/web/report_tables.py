@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import re
+import statistics
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -24,18 +26,23 @@ REASONS, LINES, TAIL = 20, 12, 4000
 
 def trial_table(index: Index, metric: Metric) -> dict[str, Any]:
     """Columns and rows of all trials."""
-    names = index.parameters().varying
+    names, repeated = index.parameters().varying, index.repeated
     short = short_names(names)
-    titles = ["trial", *(["replicate"] if index.repeated else []), "status", metric.name]
+    titles = ["trial", *(["replicate"] if repeated else []), "status", metric.name]
     titles += ["epoch", "epochs", "seconds", *(short[name] for name in names), "error"]
     rows = []
     for entry in index.entries:
         row, params = trial_row(entry, metric), flatten(entry.params)
-        cells = [row["trial"], *([row["replicate"]] if index.repeated else []), row["status"]]
+        cells = [row["trial"], *([row["replicate"]] if repeated else []), row["status"]]
         cells += [row["value"], row["epoch"], row["epochs"], round(row["elapsed"], 1)]
         cells += [_cell(params.get(name)) for name in names]
         rows.append([*cells, _cell(row["error"])])
-    return {"columns": [printable(title) for title in titles], "rows": rows}
+    lines: dict[Any, int] = {}  # the line of each run in the parallel coordinates
+    for place, (entries, ranked) in enumerate(grouped(index, metric)):
+        trial = (ranked.entry if ranked else entries[0]).trial
+        lines.update((entry.path, place if trial is None else trial) for entry in entries)
+    found = [lines.get(entry.path) for entry in index.entries]
+    return {"columns": [printable(title) for title in titles], "rows": rows, "lines": found}
 
 
 def _cell(value: Any) -> Any:
@@ -45,10 +52,16 @@ def _cell(value: Any) -> Any:
     return printable(shortened(str(value), 200))
 
 
-def value_tables(index: Index, metric: Metric, order: Sequence[str]) -> list[dict[str, Any]]:
-    """For each parameter that varies its values, the best first: trials, failures, mean, best.
+def _shown(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
-    A mean is over the parameter dicts that have ended with a number, those with replicates by
+
+def value_tables(index: Index, metric: Metric, order: Sequence[str]) -> list[dict[str, Any]]:
+    """For each parameter that varies its values: trials, failures, median, mean, best.
+
+    By the median, the best first: one trial that has diverged spoils a mean.
+
+    They are over the parameter dicts that have ended with a number, those with replicates by
     their own mean.
     """
     dicts = []
@@ -66,10 +79,11 @@ def value_tables(index: Index, metric: Metric, order: Sequence[str]) -> list[dic
         rows: list[list[Any]] = []
         for label, members in groups:
             values = [value for _, value, _ in members if value is not None]
-            mean = sum(values) / len(values) if values else None
+            mean = statistics.fmean(values) if values else None
+            median = statistics.median(values) if values else None
             best = (max if metric.goal == "maximize" else min)(values) if values else None
             failed = sum(bad for _, _, bad in members)
-            rows.append([printable(shortened(label, 80)), len(members), failed, mean, best])
+            rows.append([printable(shortened(label, 80)), len(members), failed, median, mean, best])
         sign = -1.0 if metric.goal == "maximize" else 1.0
         rows.sort(key=lambda row: (row[3] is None, sign * row[3] if row[3] is not None else 0.0))
         found.append({"name": printable(short[name]), "rows": rows})
@@ -82,7 +96,7 @@ def _by_value(there: list[tuple[Any, Any, bool]]) -> list[tuple[str, list[Any]]]
     for one in there:
         groups.setdefault(str(one[0]), []).append(one)
     if len(groups) <= FEW:
-        return list(groups.items())
+        return [(_shown(group[0][0]), group) for group in groups.values()]
     if not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v, _, _ in there):
         return None
     ordered = sorted(there, key=lambda one: float(one[0]))
@@ -92,18 +106,20 @@ def _by_value(there: list[tuple[Any, Any, bool]]) -> list[tuple[str, list[Any]]]
 
 
 def failures(index: Index) -> list[str]:
-    """Why trials failed, as HTML: the reasons, the most frequent first, and their last lines."""
+    """Why trials failed, as HTML: the reasons, the most frequent first, and their last lines.
+
+    Errors that differ in numbers alone are one reason.
+    """
     reasons: dict[str, list[Entry]] = {}
     for entry in index.entries:
         if entry.failed or entry.unreadable:
-            reason = shortened(entry.error or f"{entry.status}, no error recorded", 300)
-            reasons.setdefault(reason, []).append(entry)
+            reasons.setdefault(re.sub("[0-9]+", "#", _reason(entry)), []).append(entry)
     ordered = sorted(reasons.items(), key=lambda item: -len(item[1]))
     lines = []
-    for reason, entries in ordered[:REASONS]:
+    for _, entries in ordered[:REASONS]:
         numbers = ", ".join(str(entry.trial) for entry in entries[:30])
         more = ", …" if len(entries) > 30 else ""
-        head = f"{counted(len(entries), 'trial')}: {escape(printable(reason))}"
+        head = f"{counted(len(entries), 'trial')}: {escape(printable(_reason(entries[0])))}"
         last = escape(printable("\n".join(_last_lines(entries[0])), "\n"))
         lines.append(
             f"<details><summary>{head}</summary><p>Trials {numbers}{more}. The last lines of "
@@ -112,6 +128,10 @@ def failures(index: Index) -> list[str]:
     if len(ordered) > REASONS:
         lines.append(f"<p>And {counted(len(ordered) - REASONS, 'reason')} more.</p>")
     return lines
+
+
+def _reason(entry: Entry) -> str:
+    return shortened(entry.error or f"{entry.status}, no error recorded", 300)
 
 
 def _last_lines(entry: Entry) -> list[str]:

@@ -12,14 +12,16 @@ function make(tag, text, parent, className) {
   return element;
 }
 
-function say(value) {
+function say(value, digits = 6) {
   if (value === null || value === undefined) return "";
   if (typeof value !== "number" || Number.isInteger(value)) return String(value);
-  return String(Number(value.toPrecision(6)));
+  const rounded = Number(value.toPrecision(digits));
+  return Math.abs(rounded) < 1e-3 ? rounded.toExponential() : String(rounded);
 }
 
 // The table of all trials: sorted by a click on a title, filtered by words and comparisons.
-const { columns, rows } = data.table;
+const { columns, rows, lines } = data.table;
+rows.forEach((row, i) => { row.line = lines[i]; });
 const numeric = columns.map((_, i) => rows.every((r) => r[i] === null || typeof r[i] === "number"));
 let sorted = { column: 0, falls: false }, shown = 100, brushed = null;
 const input = make("input", undefined, $("table"));
@@ -55,7 +57,7 @@ function condition(text) {
 
 function table() {
   const holds = condition(input.value);
-  const found = rows.filter((row) => holds(row) && (brushed === null || brushed.has(row[0])));
+  const found = rows.filter((row) => holds(row) && (brushed === null || brushed.has(row.line)));
   const { column, falls } = sorted;
   found.sort((a, b) => {
     const x = a[column], y = b[column];
@@ -93,15 +95,15 @@ table();
 // Parameters, value by value.
 const values = make("div", undefined, $("values"), "values");
 if (!data.values.length) values.textContent = "No parameter has several values to compare.";
-for (const { name, rows: lines } of data.values) {
+for (const { name, rows: groups } of data.values) {
   const box = make("div", undefined, values);
   make("h3", name, box);
   const small = make("table", undefined, make("div", undefined, box, "scroll"));
   const head = make("tr", undefined, small);
-  ["value", "trials", "failed", "mean", "best"].forEach((t, i) => make("th", t, head, i && "number"));
-  lines.forEach((row, place) => {
+  ["value", "trials", "failed", "median", "mean", "best"].forEach((t, i) => make("th", t, head, i && "number"));
+  groups.forEach((row, place) => {
     const line = make("tr", undefined, small, !place && row[3] !== null ? "best" : "");
-    row.forEach((cell, i) => make("td", say(cell), line, i === 2 && cell ? "number bad" : i ? "number" : ""));
+    row.forEach((cell, i) => make("td", say(cell, 4), line, i === 2 && cell ? "number bad" : i ? "number" : ""));
   });
 }
 
@@ -119,8 +121,8 @@ function shade(part) {
 
 function parallel(place, { dimensions, line }) {
   const canvas = make("canvas", undefined, place);
-  make("p", "Drag along an axis to choose trials (the table below follows); a click there ends it.",
-    place.parentElement, "note");
+  make("p", `${line.color.length} trials with a number. Drag along an axis to choose some (the table
+    below follows); a click there ends it.`, place.parentElement, "note");
   const brush = new Map();
   const top = 64, bottom = 16, height = 400;
   let width = 0, from = null;
