@@ -128,9 +128,9 @@ class Figures(Drawn):
         texts = [f"{value:.2f}" for _, value in found]
         bars = {
             **{"type": "bar", "orientation": "h", "x": [v for _, v in found]},
-            **{"y": list(range(len(found))), "text": texts, "textposition": "auto"},
+            **{"y": list(range(len(found))), "text": texts, "textposition": "outside"},
             "hovertext": [f"{shown(name, 80)}: {value:.4f}" for name, value in found],
-            "hoverinfo": "text",
+            **{"hoverinfo": "text", "cliponaxis": False},
             "marker": {"color": CYCLE[0]},
         }
         ticks = {"tickvals": bars["y"], "ticktext": [self._titles[name] for name, _ in found]}
