@@ -94,7 +94,7 @@ def axis_of(trials: Sequence[FrozenTrial], name: str, title: str) -> Axis:
         values: list[Any] = [choice for choice in distribution.choices if choice in set(there)]
     else:
         values = sorted(set(there))
-        if len(values) > FEW:
+        if len(values) > FEW or len(values) == len(there):  # nothing to compare at one place
             return Axis(title, found, None, bool(getattr(distribution, "log", False)))
     places = {value: float(place) for place, value in enumerate(values)}
     labels = [shown(value, 24) for value in values]
@@ -115,9 +115,9 @@ def usual_range(values: Iterable[float], goal: str) -> list[float] | None:
     """
     sign = -1.0 if goal == "maximize" else 1.0
     found = sorted(sign * value for value in values)
-    if len(found) < FEW:
+    if len(found) < 5:
         return None
-    best, most = found[0], found[len(found) * 4 // 5]
+    best, most = found[0], found[(len(found) - 1) * 4 // 5]
     end = best + 3 * (most - best)
     if not best < end < found[-1]:
         return None
