@@ -99,17 +99,23 @@ def _titles(indices: Sequence[Index]) -> list[str]:
 def importance(target: Path, format_: str, **given: Any) -> None:
     """Show how much of the metric's best values each parameter explains.
 
-    By PED-ANOVA, on the better tenth of the trials that have ended: 1 in all. With few trials it
-    says little.
+    By PED-ANOVA (Watanabe et al., 2023), from what the better tenth of the trials have in common, ten
+    at least; 1 in all. With few trials it says little.
     """
-    from sweeper.results import parameter_importances
+    from sweeper.errors import UsageError
+    from sweeper.results import Figures
 
     from . import formatting
     from .tables import Column
 
     index = open_target(target, given)
     metric = target_metric(index, given)
-    found = parameter_importances([index], metric)
+    found = Figures([index], metric).importances()
+    if not found:
+        raise UsageError(
+            f"{index.title}: expected four trials that have ended, with different values of "
+            f"{metric.name} and a parameter that varies, found fewer"
+        )
     rows = [{"name": name, "importance": value} for name, value in found.items()]
     columns = [formatting.column("name", "parameter"), formatting.column("importance")]
     columns.append(Column(" ", lambda row: "█" * round(BAR * row["importance"]) or "▏"))

@@ -22,6 +22,7 @@ COMMANDS = {
     "plan": ("sweeper.cli.plan", "Show which trials a launch would run, and run nothing."),
     "status": ("sweeper.cli.reading", "Show how far a sweep is, trial by trial."),
     "best": ("sweeper.cli.reading", "Show the best trials, their parameters and checkpoints."),
+    "report": ("sweeper.cli.report", "Write a page with all of it: figures, tables, failures."),
     "logs": ("sweeper.cli.runs", "Print what a trial wrote to its output."),
     "diff": ("sweeper.cli.runs", "Show in what runs differ."),
     "compare": ("sweeper.cli.comparing", "Show several sweeps side by side."),

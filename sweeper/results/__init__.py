@@ -3,10 +3,14 @@
 Pure: everything here is a function of the files, on any machine, with neither Ray nor TensorFlow.
 """
 
+from .attempts import attempts_of
+from .axes import thinned
 from .copying import copy_best
 from .differences import differences
+from .drawn import missing_plotly
 from .entry import Entry
 from .estimate import Estimate, Estimator
+from .figures import Figures
 from .find import find_entry, find_run
 from .flat import ParameterNames, flatten, short_names
 from .index import Index, index_sweep
@@ -31,7 +35,7 @@ from .ranking import (
     without_number,
 )
 from .rows import best_row, csv_line, plain_json, plan_row, trial_row
-from .study import curve_of, optuna_study, optuna_trials, parameter_importances
+from .study import curve_of, grouped, optuna_study, optuna_trials
 from .summary import write_summary
 from .target import load_target, open_index, runs_elsewhere
 
@@ -39,10 +43,12 @@ __all__ = [
     "Entry",
     "Estimate",
     "Estimator",
+    "Figures",
     "Index",
     "LoadedRun",
     "ParameterNames",
     "SweepResults",
+    "attempts_of",
     "best_row",
     "changes_since",
     "check_metric",
@@ -53,17 +59,18 @@ __all__ = [
     "find_entry",
     "find_run",
     "flatten",
+    "grouped",
     "index_sweep",
     "load",
     "load_target",
     "metric_of",
     "metric_to_rank_by",
+    "missing_plotly",
     "nothing_to_rank",
     "older_text_note",
     "open_index",
     "optuna_study",
     "optuna_trials",
-    "parameter_importances",
     "plain_json",
     "plan_row",
     "rank",
@@ -75,6 +82,7 @@ __all__ = [
     "target_reached",
     "text_difference",
     "text_of",
+    "thinned",
     "trial_row",
     "wandb_differs",
     "without_number",

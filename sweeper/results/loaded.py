@@ -17,6 +17,7 @@ from sweeper.sweepfile import Metric
 from sweeper.tree import Row, RunRecord
 
 from .entry import Entry
+from .figures import Figures
 from .flat import flatten
 from .index import Index
 from .ranking import Ranked, Score, checkpoint_of, group_of, metric_of, rank
@@ -197,6 +198,11 @@ class SweepResults:
             params = {f"params.{k}": v for k, v in flatten(run.params).items()}
             rows += [{**names, **row, **params} for row in run.rows]
         return self._frame(rows)
+
+    @property
+    def figures(self) -> Figures:
+        """Figures for plotly: ``history()``, ``curves()``, ``importance()``, …"""
+        return Figures(self._indices, self.metric)
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{number} {status}" for status, number in self.counts.items() if number)

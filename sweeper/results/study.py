@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sweeper.errors import UsageError
 from sweeper.sweepfile import Metric
 
 from .entry import Entry
@@ -55,7 +55,7 @@ def optuna_trials(indices: Sequence[Index], metric: Metric | None) -> list[Froze
     from optuna.trial import create_trial
 
     groups = [
-        (index, entries, ranked) for index in indices for entries, ranked in _groups(index, metric)
+        (index, entries, ranked) for index in indices for entries, ranked in grouped(index, metric)
     ]
     varying = set(ParameterNames(entries[0].params for _, entries, _ in groups).varying)
     flats = [
@@ -85,8 +85,8 @@ def optuna_trials(indices: Sequence[Index], metric: Metric | None) -> list[Froze
 def parameter_distributions(flats: Iterable[Mapping[str, Any]]) -> dict[str, BaseDistribution]:
     """What Optuna needs to know of each parameter, by the values it has had.
 
-    Numbers are an axis, logarithmic where they are positive and span more than
-    :data:`LOG_SPAN`; everything else is a choice, anything but text as JSON.
+    Numbers are an axis, logarithmic where they are positive, span more than :data:`LOG_SPAN`
+    and lie mostly at its lower end; everything else is a choice, anything but text as JSON.
     """
     from optuna import distributions
 
@@ -99,7 +99,8 @@ def parameter_distributions(flats: Iterable[Mapping[str, Any]]) -> dict[str, Bas
         numbers = [v for v in given if isinstance(v, (int, float)) and not isinstance(v, bool)]
         if len(numbers) == len(given):
             low, high = min(numbers), max(numbers)
-            log = low > 0 and high / low > LOG_SPAN
+            low_half = statistics.median_low(numbers) < high / 4  # not of uniform draws
+            log = low > 0 and high / low > LOG_SPAN and low_half
             if all(isinstance(number, int) for number in numbers):
                 found[name] = distributions.IntDistribution(int(low), int(high), log=log)
             else:
@@ -110,7 +111,7 @@ def parameter_distributions(flats: Iterable[Mapping[str, Any]]) -> dict[str, Bas
     return found
 
 
-def _groups(index: Index, metric: Metric | None) -> list[tuple[list[Entry], Ranked | None]]:
+def grouped(index: Index, metric: Metric | None) -> list[tuple[list[Entry], Ranked | None]]:
     """The entries that have a run, those of one parameter dict together, with their place."""
     ranked = {one.record.path: one for one in (rank(index.entries, metric) if metric else [])}
     groups: dict[Any, list[Entry]] = {}
@@ -137,40 +138,17 @@ def _state(entries: Sequence[Entry], ranked: Ranked | None) -> Any:
 def _times(entries: Sequence[Entry]) -> tuple[datetime | None, datetime | None]:
     """When the first attempt began and the last one ended, as Optuna has times: naive, local."""
     attempts = [a for entry in entries if entry.record for a in entry.record.attempts]
-    starts = [time for a in attempts if (time := _time(a.get("start")))]
-    ends = [time for a in attempts if (time := _time(a.get("end")))]
+    starts = [time for a in attempts if (time := local_time(a.get("start")))]
+    ends = [time for a in attempts if (time := local_time(a.get("end")))]
     return min(starts, default=None), max(ends, default=None)
 
 
-def _time(text: object) -> datetime | None:
+def local_time(text: object) -> datetime | None:
+    """A time as ISO 8601 has it, local and naive; None if it is none."""
     try:
         return datetime.fromisoformat(str(text)).astimezone().replace(tzinfo=None)
-    except ValueError:
+    except (ValueError, OverflowError, OSError):  # the year 1 has no local time
         return None
-
-
-def parameter_importances(indices: Sequence[Index], metric: Metric) -> dict[str, float]:
-    """How much each parameter that varies matters for the better tenth of the trials: 1 in all.
-
-    By PED-ANOVA (Watanabe et al., IJCAI 2023). Raises UsageError where nothing can be compared.
-    """
-    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
-
-    study = optuna_study(indices, metric)
-    ended = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
-    title = ", ".join(index.title for index in indices)
-    if len({trial.value for trial in ended}) < 2:
-        raise UsageError(
-            f"{title}: expected trials that have ended with different values of {metric.name}, "
-            f"found {len(ended)} with a number"
-        )
-    common = set.intersection(*(set(trial.params) for trial in ended))
-    if not common:
-        raise UsageError(f"{title}: expected a parameter that varies in all trials, found none")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what Optuna still calls experimental
-        evaluator = PedAnovaImportanceEvaluator()
-        return dict(get_param_importances(study, evaluator=evaluator, params=sorted(common)))
 
 
 def curve_of(entry: Entry, metric: Metric) -> list[float]:
