@@ -99,8 +99,8 @@ def _titles(indices: Sequence[Index]) -> list[str]:
 def importance(target: Path, format_: str, **given: Any) -> None:
     """Show how much of the metric's best values each parameter explains.
 
-    By PED-ANOVA (Watanabe et al., 2023), from what the better tenth of the trials have in common, ten
-    at least; 1 in all. With few trials it says little.
+    By PED-ANOVA (Watanabe et al., 2023), from what the better tenth of the trials have in
+    common, ten at least; 1 in all. With few trials it says little.
     """
     from sweeper.errors import UsageError
     from sweeper.results import Figures

@@ -9,7 +9,7 @@ import click
 
 from . import options
 from .messages import say
-from .reading import metric_options, open_target
+from .reading import open_target
 
 
 @click.command()
@@ -26,7 +26,7 @@ from .reading import metric_options, open_target
     type=click.Path(dir_okay=False, path_type=Path),
     help="The page; one that is there is replaced.",
 )
-@metric_options
+@options.metric_options
 @click.option("--open", "open_", is_flag=True, help="Open it in a browser.")
 def report(target: Path, output: Path, open_: bool, **given: Any) -> None:
     """Write what came of a sweep as one HTML file that opens offline: figures, tables, failures.

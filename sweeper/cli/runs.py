@@ -177,7 +177,7 @@ def diff(runs: tuple[str, ...], storage: Path | None, name: str | None, format_:
     SPEC:TRIAL, such as sweeps/digits.yaml:3. With one alone: how the program's text has changed
     since that run; with more than two, what of their parameters and results is not the same in all.
     """
-    from sweeper.results import changes_since, differences, find_run, text_difference, text_of
+    from sweeper.results import changes_since, differing_facts, find_run, text_difference, text_of
     from sweeper.tree import Program
 
     from . import formatting
@@ -190,7 +190,7 @@ def diff(runs: tuple[str, ...], storage: Path | None, name: str | None, format_:
     head = {title: str(record.path) for title, record in zip(titles, records, strict=False)}
     rows = [
         {"name": fact, **dict(zip(titles, values, strict=True))}
-        for fact, values in (differences(records) if others else {}).items()
+        for fact, values in (differing_facts(records) if others else {}).items()
     ]
     lines: list[str] = []
     if not others:

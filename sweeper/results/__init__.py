@@ -6,7 +6,7 @@ Pure: everything here is a function of the files, on any machine, with neither R
 from .attempts import attempts_of
 from .axes import thinned
 from .copying import copy_best
-from .differences import differences
+from .differences import differing_facts
 from .drawn import missing_plotly
 from .entry import Entry
 from .estimate import Estimate, Estimator
@@ -55,7 +55,7 @@ __all__ = [
     "copy_best",
     "csv_line",
     "curve_of",
-    "differences",
+    "differing_facts",
     "find_entry",
     "find_run",
     "flatten",

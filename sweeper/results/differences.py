@@ -25,7 +25,7 @@ def facts(record: RunRecord) -> dict[str, Any]:
     }
 
 
-def differences(records: Sequence[RunRecord]) -> dict[str, list[Any]]:
+def differing_facts(records: Sequence[RunRecord]) -> dict[str, list[Any]]:
     """What is not the same in all runs, by its name: the value in each, None where it has none.
 
     Parameters come first, as ``params.<dotted name>``, those of the monitored groups before others.
