@@ -3,11 +3,18 @@
 Pure: nothing here imports Ray, TensorFlow or Keras, runs the user's program, or touches the tree.
 """
 
-from .command import AGENT, call_command, command_words, told_words, wandb_param_file
+from .command import (
+    AGENT,
+    call_command,
+    called_function,
+    command_words,
+    told_words,
+    wandb_param_file,
+)
 from .convert import to_wandb_yaml
 from .early_terminate import EarlyTerminate
 from .foreign import from_tool
-from .function_or_script import names_callbacks, names_params
+from .function_or_script import is_guard, names_callbacks, names_params
 from .load import load_sweep
 from .monitored import default_monitored
 from .preflight import (
@@ -37,6 +44,7 @@ __all__ = [
     "Sweep",
     "Trial",
     "call_command",
+    "called_function",
     "check_command",
     "check_early_terminate",
     "check_launchable",
@@ -46,6 +54,7 @@ __all__ = [
     "detect_program_mode",
     "find_module",
     "from_tool",
+    "is_guard",
     "load_sweep",
     "names_callbacks",
     "names_params",
