@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 import sys
 from collections import Counter
@@ -38,7 +37,7 @@ def compare(targets: tuple[Path, ...], format_: str, top: int, **given: Any) -> 
     Each SPEC|DIR is a sweep file, a base directory, or a sweeps/<name> directory in one. All are
     ranked by the metric of the first, or by --metric. Single runs: `sweeper diff`.
     """
-    from sweeper.results import ParameterNames, best_row, rank
+    from sweeper.results import ParameterNames, best_row, rank_together
 
     from . import formatting
     from .selection import Selection
@@ -47,11 +46,10 @@ def compare(targets: tuple[Path, ...], format_: str, top: int, **given: Any) -> 
     indices = [open_target(target, given) for target in targets]
     metric = target_metric(indices[0], given)
     titles = _titles(indices)
-    sign = -1.0 if metric.goal == "maximize" else 1.0
-    sweeps, rows = [], []
-    for title, index in zip(titles, indices, strict=True):
-        ranked = rank(index.entries, metric)
-        values = [one.value for one in ranked]
+    ranked = rank_together(indices, metric)
+    sweeps = []
+    for place, (title, index) in enumerate(zip(titles, indices, strict=True)):
+        values = [one.value for of, one in ranked if of == place]
         counts = index.counts()
         sweeps.append(
             {
@@ -65,9 +63,10 @@ def compare(targets: tuple[Path, ...], format_: str, top: int, **given: Any) -> 
                 "base": str(index.base),
             }
         )
-        rows += [{"sweep": title, **best_row(one, repeated=True)} for one in ranked]
-    rows.sort(key=lambda row: sign * row["value"])
-    rows = [{**row, "rank": place} for place, row in enumerate(rows, 1)]
+    rows = [
+        {"sweep": titles[of], **best_row(one, repeated=True), "rank": place}
+        for place, (of, one) in enumerate(ranked, 1)
+    ]
     names = ParameterNames(entry.params for index in indices for entry in index.entries)
     found = Selection(rows, names, given)
     if format_ == "table":
@@ -132,7 +131,7 @@ def importance(target: Path, format_: str, **given: Any) -> None:
 @click.option("--top", type=click.IntRange(1, 20), default=5, show_default=True, metavar="N")
 def curves(target: Path, top: int, **given: Any) -> None:
     """Draw the metric over the epochs, of the best trials, in the terminal."""
-    from sweeper.results import nothing_to_rank, rank
+    from sweeper.results import curve_of, nothing_to_rank, rank
 
     from .tables import Screen
 
@@ -142,10 +141,7 @@ def curves(target: Path, top: int, **given: Any) -> None:
     if not ranked:
         say(f"{index.title}: {nothing_to_rank(index, metric)}")
         return
-    lines = [
-        {int(r["epoch"]): r[metric.name] for r in one.record.rows if metric.name in r}
-        for one in ranked
-    ]
+    lines = [curve_of(one.entry, metric) for one in ranked]
     screen = Screen.of(sys.stdout)
     width, height = min(screen.width or 80, 160), min(max(screen.height - len(ranked) - 4, 8), 24)
     for text in drawn(lines, width, height):
@@ -157,7 +153,7 @@ def curves(target: Path, top: int, **given: Any) -> None:
 
 def drawn(lines: Sequence[Mapping[int, float]], width: int, height: int) -> list[str]:
     """Curves (x -> y) as rows of text, each drawn with its own sign, the first above the others."""
-    numbers = [[(x, y) for x, y in line.items() if math.isfinite(y)] for line in lines]
+    numbers = [list(line.items()) for line in lines]
     xs, ys = [x for line in numbers for x, _ in line], [y for line in numbers for _, y in line]
     low, high, first, last = min(ys), max(ys), min(xs), max(xs)
     names = [f"{high:.5g}", f"{low:.5g}"]

@@ -54,12 +54,16 @@ def status(target: Path, format_: str, **given: Any) -> None:
     names = index.parameters()
     found = Selection([trial_row(entry, metric) for entry in index.entries], names, given)
     rows = found.rows()
+    entry_of = {str(entry.path): entry for entry in index.entries}
+
+    def curve(row: Mapping[str, Any]) -> list[float]:
+        return list(curve_of(entry_of[str(row["path"])], metric).values())
+
     columns = [formatting.column(key) for key in ("trial", "status", "epochs")]
     if metric:
         columns += [formatting.column("value", metric.name), formatting.column("epoch", "at")]
         if given["sparkline"]:
-            curves = {str(e.path): curve_of(e, metric) for e in index.entries}
-            columns.append(Column("curve", lambda row: sparkline(curves[str(row["path"])])))
+            columns.append(Column("curve", lambda row: sparkline(curve(row))))
     columns.append(Column("time", lambda row: formatting.show_seconds(row["elapsed"])))
     columns = found.columns(columns, formatting.DIRECTORY)
     head = {"sweep": index.name, "size": index.size, "counts": counts}

@@ -9,7 +9,7 @@ import click
 
 from . import options
 from .messages import say
-from .reading import open_target
+from .reading import open_target, target_metric
 
 
 @click.command()
@@ -33,12 +33,10 @@ def report(target: Path, output: Path, open_: bool, **given: Any) -> None:
 
     SPEC|DIR is a sweep file, a base directory, or a sweeps/<name> directory in one.
     """
-    from sweeper.results import metric_to_rank_by
     from sweeper.web import write_report
 
     index = open_target(target, given)
-    metric = metric_to_rank_by(index, given["metric_name"], given["goal"])
-    write_report(index, metric, output)
+    write_report(index, target_metric(index, given), output)
     say(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
     if open_:
         import webbrowser

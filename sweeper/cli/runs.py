@@ -21,6 +21,8 @@ from .messages import say, tell
 from .reading import open_target
 
 if TYPE_CHECKING:
+    from sweeper.errors import SweeperError
+    from sweeper.results import Entry
     from sweeper.tree import RunRecord
 
 FOLLOW_SECONDS = 0.3  # between two looks at a log that grows
@@ -41,9 +43,7 @@ def logs(target: Path, trials: tuple[str, ...], follow: bool, failed: bool, **gi
 
     SPEC|DIR is a sweep file, a base directory, or a sweeps/<name> directory in one.
     """
-    from sweeper.errors import UsageError
     from sweeper.results import find_entry
-    from sweeper.tree import files
 
     pattern, tail = _regex(given["grep"]), given["tail"]
     if not trials and not failed and pattern is None:
@@ -58,17 +58,12 @@ def logs(target: Path, trials: tuple[str, ...], follow: bool, failed: bool, **gi
     if follow and len(found) != 1:
         raise click.UsageError(f"--follow: expected one trial, found {len(found)}")
     safe = Safe() if sys.stdout.isatty() else bytes
+    alone = len(trials) == 1
     for entry in found:
-        record, alone = entry.record, len(trials) == 1
-        if record is None or (not follow and not files.exists(record.paths.output)):
-            if alone and entry.unreadable is not None:
-                raise entry.unreadable
-            if alone and record is None:
-                mend = "`sweeper status` shows"
-                raise UsageError(f"trial {trials[0]}: pending, so it has no output yet; {mend}")
-            if alone and record is not None:
-                path = record.paths.output
-                raise UsageError(f"{path}: not there: run {entry.run} has written no output")
+        record, missing = entry.record, _no_output(entry, follow)
+        if missing is not None and alone:
+            raise missing
+        if missing is not None or record is None:
             if trials or failed:
                 say(f"trial {entry.trial} {entry.status}: no output")
             continue
@@ -81,6 +76,22 @@ def logs(target: Path, trials: tuple[str, ...], follow: bool, failed: bool, **gi
                 tell(f"==> trial {entry.trial} {entry.status}{reason}  {record.paths.output}")
             sys.stdout.buffer.write(safe(data))
             sys.stdout.buffer.flush()
+
+
+def _no_output(entry: Entry, follow: bool) -> SweeperError | None:
+    """Why there is nothing to print of a trial; None if there is, or ``follow`` waits for it."""
+    from sweeper.errors import UsageError
+    from sweeper.tree import files
+
+    if entry.unreadable is not None:
+        return entry.unreadable
+    if entry.record is None:
+        name = entry.experiment if entry.trial is None else f"trial {entry.trial}"
+        return UsageError(f"{name}: pending, so it has no output yet; `sweeper status` shows")
+    path = entry.record.paths.output
+    if follow or files.exists(path):
+        return None
+    return UsageError(f"{path}: not there: run {entry.run} has written no output")
 
 
 def _regex(text: str | None) -> re.Pattern[bytes] | None:
@@ -137,9 +148,9 @@ def _output(record: RunRecord, follow: bool, tail: int | None) -> Iterator[bytes
 
     place = 0
     if tail is not None and files.exists(record.paths.output):
-        place, end = _end_of(record.paths.output)
+        place, end = files.read_end(record.paths.output, MOST_TAIL)
         lines = end.splitlines(keepends=True)
-        yield b"".join(lines[len(lines) - tail :] if tail < len(lines) else lines)
+        yield b"".join(lines[max(0, len(lines) - tail) :])
     while True:
         # Asked before reading: what a run wrote before it ended is then always printed.
         now = RunRecord(record.base, record.experiment, record.run)
@@ -154,16 +165,6 @@ def _output(record: RunRecord, follow: bool, tail: int | None) -> Iterator[bytes
         if not running:
             return
         time.sleep(FOLLOW_SECONDS)
-
-
-def _end_of(path: Path) -> tuple[int, bytes]:
-    """The size of a file, and its last bytes."""
-    from sweeper.tree import files
-
-    with files.tree_errors("read", path), os.fdopen(files.open_file(path), "rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - MOST_TAIL))
-        return size, file.read(size - file.tell())
 
 
 @click.command()

@@ -120,5 +120,7 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _order(value: Any) -> tuple[bool, Any]:
     """Numbers by size before everything else by its text."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return (not is_number, value if is_number else str(value))
+    from sweeper.sweepfile import is_number
+
+    number = is_number(value)
+    return (not number, value if number else str(value))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import os
 import shutil
 import sys
@@ -11,6 +10,8 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
+
+from sweeper.sweepfile import is_number
 
 LOOK_AHEAD = 200  # rows that decide how wide a table's columns are
 PARAM_COLUMNS = 6  # parameters that vary, shown in a table that is not fitted to a width
@@ -124,16 +125,15 @@ def cells_of(text: str) -> int:
 
 
 def _is_number(value: Any) -> bool:
-    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+    return value is None or is_number(value)
 
 
 def sparkline(values: Sequence[float], most: int = 16) -> str:
-    """Numbers as blocks of eight heights, the last ``most`` of them evenly thinned."""
-    numbers = [value for value in values if math.isfinite(value)]
-    if not numbers:
+    """Numbers as blocks of eight heights, evenly thinned to ``most``."""
+    if not values:
         return ""
-    step = max(1.0, len(numbers) / most)
-    numbers = [numbers[round((n + 1) * step) - 1] for n in range(round(len(numbers) / step))]
+    step = max(1.0, len(values) / most)
+    numbers = [values[round((n + 1) * step) - 1] for n in range(round(len(values) / step))]
     low, high = min(numbers), max(numbers)
     return "".join("▁▂▃▄▅▆▇█"[int(7.999 * (x - low) / (high - low or 1))] for x in numbers)
 
@@ -156,24 +156,28 @@ def page(texts: Iterable[str], stream: TextIO, screen: Screen) -> None:
 
 def markdown(lines: Iterator[list[Any]], columns: Sequence[Column], show: Show) -> Iterator[str]:
     """A table as GitHub's Markdown has it, numbers to the right."""
-    rows = list(lines)
-    numbers = [all(map(_is_number, cells)) for cells in zip(*rows, strict=True)]
-    rules = ["--:" if number else ":--" for number in numbers or [False] * len(columns)]
-    escaped = str.maketrans(_MARKDOWN)
-    heads = [show(column.title).translate(escaped) for column in columns]
-    yield f"| {' | '.join(heads)} |\n| {' | '.join(rules)} |\n"
-    for cells in rows:
-        yield f"| {' | '.join(show(cell).translate(escaped) for cell in cells)} |\n"
+    right, (heads, *rows) = _marked(lines, columns, show, _MARKDOWN)
+    rules = ["--:" if number else ":--" for number in right]
+    for cells in (heads, rules, *rows):
+        yield f"| {' | '.join(cells)} |\n"
 
 
 def latex(lines: Iterator[list[Any]], columns: Sequence[Column], show: Show) -> Iterator[str]:
     """A ``tabular`` with the rules of the package booktabs, numbers to the right."""
-    rows = list(lines)
-    numbers = [all(map(_is_number, cells)) for cells in zip(*rows, strict=True)]
-    sides = "".join("r" if number else "l" for number in numbers or [False] * len(columns))
-    escaped = str.maketrans(_LATEX)
-    heads = [show(column.title).translate(escaped) for column in columns]
+    right, (heads, *rows) = _marked(lines, columns, show, _LATEX)
+    sides = "".join("r" if number else "l" for number in right)
     yield f"\\begin{{tabular}}{{{sides}}}\n\\toprule\n{' & '.join(heads)} \\\\\n\\midrule\n"
     for cells in rows:
-        yield f"{' & '.join(show(cell).translate(escaped) for cell in cells)} \\\\\n"
+        yield f"{' & '.join(cells)} \\\\\n"
     yield "\\bottomrule\n\\end{tabular}\n"
+
+
+def _marked(
+    lines: Iterator[list[Any]], columns: Sequence[Column], show: Show, signs: Mapping[str, str]
+) -> tuple[list[bool], list[list[str]]]:
+    """Which columns hold numbers; the titles and then the rows as text, ``signs`` escaped."""
+    rows = list(lines)
+    escaped = str.maketrans(dict(signs))
+    right = [all(map(_is_number, cells)) for cells in zip(*rows, strict=True)]
+    texts = [[column.title for column in columns], *rows]
+    return right or [False] * len(columns), [[show(c).translate(escaped) for c in t] for t in texts]

@@ -4,7 +4,6 @@ Pure: everything here is a function of the files, on any machine, with neither R
 """
 
 from .attempts import attempts_of
-from .axes import thinned
 from .copying import copy_best
 from .differences import differing_facts
 from .drawn import missing_plotly
@@ -28,6 +27,7 @@ from .ranking import (
     metric_to_rank_by,
     nothing_to_rank,
     rank,
+    rank_together,
     run_value,
     score,
     target_reached,
@@ -35,7 +35,7 @@ from .ranking import (
     without_number,
 )
 from .rows import best_row, csv_line, plain_json, plan_row, trial_row
-from .study import curve_of, grouped, optuna_study, optuna_trials
+from .study import curve_of, grouped
 from .summary import write_summary
 from .target import load_target, open_index, runs_elsewhere
 
@@ -69,11 +69,10 @@ __all__ = [
     "nothing_to_rank",
     "older_text_note",
     "open_index",
-    "optuna_study",
-    "optuna_trials",
     "plain_json",
     "plan_row",
     "rank",
+    "rank_together",
     "refuse_other_programs",
     "run_value",
     "runs_elsewhere",
@@ -82,7 +81,6 @@ __all__ = [
     "target_reached",
     "text_difference",
     "text_of",
-    "thinned",
     "trial_row",
     "wandb_differs",
     "without_number",

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sweeper.sweepfile import Metric
+from sweeper.sweepfile import Metric, is_number
 
 from .entry import Entry
 from .flat import ParameterNames, flatten
@@ -74,7 +74,7 @@ def optuna_trials(indices: Sequence[Index], metric: Metric | None) -> list[Froze
             params={name: _given(value, distributions[name]) for name, value in flat.items()},
             distributions={name: distributions[name] for name in flat},
             user_attrs=_attributes(index, entry, ranked),
-            intermediate_values=_curve(entry, metric),
+            intermediate_values=curve_of(entry, metric),
         )
         trial.number, trial.datetime_start = number, start
         trial.datetime_complete = end if state.is_finished() else None
@@ -96,7 +96,7 @@ def parameter_distributions(flats: Iterable[Mapping[str, Any]]) -> dict[str, Bas
             values.setdefault(name, []).append(value)
     found: dict[str, BaseDistribution] = {}
     for name, given in values.items():
-        numbers = [v for v in given if isinstance(v, (int, float)) and not isinstance(v, bool)]
+        numbers = [value for value in given if is_number(value)]
         if len(numbers) == len(given):
             low, high = min(numbers), max(numbers)
             low_half = statistics.median_low(numbers) < high / 4  # not of uniform draws
@@ -151,12 +151,8 @@ def local_time(text: object) -> datetime | None:
         return None
 
 
-def curve_of(entry: Entry, metric: Metric) -> list[float]:
-    """The metric over the epochs that have it."""
-    return list(_curve(entry, metric).values())
-
-
-def _curve(entry: Entry, metric: Metric | None) -> dict[int, float]:
+def curve_of(entry: Entry, metric: Metric | None) -> dict[int, float]:
+    """Epoch -> the metric, of the epochs that have a number for it."""
     if metric is None or entry.record is None:
         return {}
     rows = entry.record.rows

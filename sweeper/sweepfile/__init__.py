@@ -29,6 +29,7 @@ from .preflight import (
     program_mode,
     program_name,
 )
+from .rules import is_number
 from .schema import schema_json
 from .sweep import ADAPTIVE_METHODS, MOST_LAUNCHED_TRIALS, Metric, Sweep, Trial
 from .trials_file import save_trials
@@ -55,6 +56,7 @@ __all__ = [
     "find_module",
     "from_tool",
     "is_guard",
+    "is_number",
     "load_sweep",
     "names_callbacks",
     "names_params",

@@ -28,7 +28,7 @@ from sweeper.results import (
     plain_json,
     rank,
 )
-from sweeper.sweepfile import Metric
+from sweeper.sweepfile import Metric, is_number
 from sweeper.tree import files
 from sweeper.wording import counted, printable, shortened
 
@@ -137,7 +137,7 @@ def _asked(index: Index, metric: Metric) -> list[str]:
 
 
 def _domain(values: list[Any]) -> str:
-    numbers = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
+    numbers = all(map(is_number, values))
     if numbers and len(values) > 8:
         return f"{min(values):.4g} to {max(values):.4g} ({len(values)} values)"
     shown = sorted(values) if numbers else values[:20]

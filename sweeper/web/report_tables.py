@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import re
 import statistics
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from typing import Any
 
 from sweeper.errors import TreeError
 from sweeper.results import Entry, Index, flatten, grouped, short_names, trial_row
-from sweeper.sweepfile import Metric
+from sweeper.sweepfile import Metric, is_number
 from sweeper.tree import files
 from sweeper.wording import counted, printable, shortened
 
@@ -47,7 +46,7 @@ def trial_table(index: Index, metric: Metric) -> dict[str, Any]:
 
 def _cell(value: Any) -> Any:
     """Numbers as they are, anything else as text that is safe to show."""
-    if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+    if value is None or is_number(value):
         return value
     return printable(shortened(str(value), 200))
 
@@ -97,7 +96,7 @@ def _by_value(there: list[tuple[Any, Any, bool]]) -> list[tuple[str, list[Any]]]
         groups.setdefault(str(one[0]), []).append(one)
     if len(groups) <= FEW:
         return [(_shown(group[0][0]), group) for group in groups.values()]
-    if not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v, _, _ in there):
+    if not all(is_number(value) for value, _, _ in there):
         return None
     ordered = sorted(there, key=lambda one: float(one[0]))
     cuts = [len(ordered) * part // BINS for part in range(BINS + 1)]
@@ -138,13 +137,8 @@ def _last_lines(entry: Entry) -> list[str]:
     """What the run wrote last; where it wrote nothing, the end of its traceback."""
     data = b""
     if entry.log is not None:
-        with contextlib.suppress(OSError, TreeError):
-            descriptor = files.open_file(entry.log)
-            try:
-                size = os.fstat(descriptor).st_size
-                data = os.pread(descriptor, TAIL, max(0, size - TAIL))
-            finally:
-                os.close(descriptor)
+        with contextlib.suppress(TreeError):
+            _, data = files.read_end(entry.log, TAIL)
     lines = data.decode(errors="replace").rstrip().splitlines()
     if not lines and entry.record is not None:
         error = (entry.record.outcome or {}).get("error")

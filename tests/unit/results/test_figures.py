@@ -13,10 +13,10 @@ import pytest
 
 import sweeper
 from sweeper.errors import UsageError
-from sweeper.results import Figures, attempts_of, open_index, optuna_trials
+from sweeper.results import Figures, attempts_of, open_index
 from sweeper.results.attempts import lanes
 from sweeper.results.axes import shown, thinned, usual_range
-from sweeper.results.study import local_time, parameter_distributions
+from sweeper.results.study import local_time, optuna_trials, parameter_distributions
 from sweeper.sweepfile import Metric, load_sweep
 
 ALL = (
