@@ -16,8 +16,9 @@ from sweeper.tree import Tree
 from .request import Request
 
 NOTICE_SECONDS = 90  # before the walltime ends: a backup of the epoch, and the run's end
-# TERM comes to the shell alone. Whether it came of the walltime, which asks to go on, or of scancel
-# is told by the time that is left: SLURM_JOB_END_TIME is Slurm's own (22.05 and later).
+LEAST_SECONDS = 60
+# TERM comes to the shell alone. A job that is cancelled or pre-empted does not run any more; one
+# whose walltime is nearly over does, and is to go on, if it has had the time to do anything.
 _BODY = """\
 cd {directory}
 {launch} &
@@ -25,10 +26,10 @@ launch=$!
 trap 'kill -TERM "$launch" 2>/dev/null' TERM
 wait "$launch"; code=$?
 while kill -0 "$launch" 2>/dev/null; do wait "$launch"; code=$?; done
-trap - TERM
-if [ "$code" = 143 ] && [ "${{SLURM_JOB_END_TIME:-0}}" -gt 0 ] &&
-    [ $((SLURM_JOB_END_TIME - $(date +%s))) -le {soon} ]; then
-    scontrol requeue "$SLURM_JOB_ID"  # the walltime is over and the sweep is not
+me=${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID
+if [ "$code" = 143 ] && [ "$SECONDS" -gt {least} ] &&
+    [ "$(squeue -h -j "$me" -o %T)" = RUNNING ]; then
+    scontrol requeue "$me"
 fi
 exit "$code"
 """
@@ -64,7 +65,7 @@ def slurm_request(
     body = _BODY.format(
         directory=shlex.quote(str(Path.cwd())),
         launch=shlex.join([*launch, *words]),
-        soon=NOTICE_SECONDS + 60,
+        least=LEAST_SECONDS,
     )
     path = home / "slurm.sbatch"
     return Request(

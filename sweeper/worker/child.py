@@ -84,14 +84,21 @@ def serve(connection: Connection, train: TrainFunction, session: Session) -> Non
             if stopping and session.ended_by(stopping.pop()):
                 os._exit(0)
 
+    def send(message: Message) -> None:
+        """Go, if our owner is gone: to what trains it would be an error of its own."""
+        try:
+            connection.send(message)
+        except OSError:
+            os._exit(0)
+
     while True:
         try:
             request: TrialRequest = connection.receive()
         except EOFError:
             return
         with memory.room(session.directory, request.get("alone", False)):
-            end = run_trial(request, train, connection.send, heed)
-        connection.send(end)
+            end = run_trial(request, train, send, heed)
+        send(end)
 
 
 def run_trial(

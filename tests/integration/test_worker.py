@@ -157,6 +157,36 @@ def test_a_child_goes_when_its_owner_hangs_up(bench: Callable[[str], Bench]) -> 
     assert not alive
 
 
+REPORTS_ON = """
+import time
+def train(params, callbacks, run):
+    for epoch in range(100):
+        time.sleep(0.2)
+        run.report(loss=1.0)
+"""
+
+
+def test_a_report_to_an_owner_that_is_gone_is_no_failure(bench: Callable[[str], Bench]) -> None:
+    one = bench(REPORTS_ON)
+    child = one.child()
+    child.start(one.request(0, {"x": 1}))
+    while child.receive(120)["kind"] != "report":
+        pass
+    process = psutil.Process(child.pid)
+    server = process.parent()
+    assert server is not None
+    server.suspend()  # which would end it first
+    try:
+        child._connection.close()
+        deadline = time.monotonic() + 30
+        while process.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        server.resume()
+    assert one.record(0).status == "interrupted"
+
+
 def test_a_server_goes_with_its_driver(bench: Callable[[str], Bench]) -> None:
     here = bench(PLAIN)
     child = here.child()
