@@ -40,9 +40,10 @@ class SharedPlan(Iterator["PlannedTrial | None"]):
         self._look_at = 0.0
         self.ended: Callable[[PlannedTrial, bool], None] = lambda item, news: None
         self.elsewhere = False
+        self.exhausted = False  # what is left others have taken
 
     def __next__(self) -> PlannedTrial | None:
-        self.elsewhere = False
+        self.elsewhere = self.exhausted = False
         if time.monotonic() >= self._look_at:
             for _ in range(len(self._waiting)):
                 taken = self._take(self._waiting.popleft())
@@ -60,7 +61,7 @@ class SharedPlan(Iterator["PlannedTrial | None"]):
                 return taken
         if not self._waiting:
             raise StopIteration
-        self.elsewhere = True
+        self.elsewhere = self.exhausted = True
         return None
 
     def _take(self, item: PlannedTrial) -> PlannedTrial | None:

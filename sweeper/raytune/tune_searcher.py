@@ -50,6 +50,11 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
         self._handed_out[trial_id] = item
         return {"request": json.dumps(self._request(item)), "avoid": sorted(self.avoid)}
 
+    @property
+    def idle(self) -> bool:
+        """Is all that is left run by other launches?"""
+        return not self._running and self._plan.exhausted
+
     def _next(self) -> PlannedTrial | None:
         if self._conditions.winding_down():
             return None
