@@ -213,7 +213,7 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
         tree = self._tree.of(params)
         claims = self._claims[tree.base]
         experiment, runs = tree.find_runs(params, sweep.monitored, claims)
-        if (tree.base, experiment) in self._seen:
+        if (tree.base, experiment) in self._seen or self._is_theirs(runs):
             return None
         self._seen.add((tree.base, experiment))
         point = _Point(key)
@@ -227,15 +227,24 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
             if planned.state == "other":  # as if it were not there
                 planned = replace(planned, run=None, state="new", changed=False)
             todo.append(planned)
-        if todo and self._shared is not None and self._shared.take(todo[0].trial) is None:
-            self._seen.remove((tree.base, experiment))  # another launch is about to begin it
-            return None
+        if todo and self._shared is not None:
+            taken = self._shared.take(todo[0].trial)
+            if taken is None or self._is_theirs(tree.runs(experiment)):
+                self._shared.release(todo[0].trial.index)
+                self._seen.remove((tree.base, experiment))
+                return None
         self._points |= {item.trial.index: point for item in todo}
         if todo:
             self._next += sweep.repeats
         else:
             self._tell(point)
         return todo
+
+    def _is_theirs(self, runs: Sequence[RunRecord]) -> bool:
+        """Has another launch begun this point since we caught up? The next time we learn of it."""
+        ours = self._sweep.sweep_name
+        theirs = (run for run in runs if run.unreadable is None and run.sweep == ours)
+        return self._shared is not None and any(theirs)
 
     @cached_property
     def _chooser(self) -> RunChooser:
