@@ -89,7 +89,7 @@ def acquire_sweep(sweep: Sweep, home: Path, join: bool, slots: int = 0) -> Itera
         if not join:
             refuse_if_launching(home, before=lease.number)
         remove_left(home)
-        if living_owners(home)[0]["number"] == lease.number:
+        if all(owner["number"] >= lease.number for owner in living_owners(home)):
             files.write_bytes(home / "sweep.yaml", sweep.to_yaml().encode())
         yield lease
     finally:
