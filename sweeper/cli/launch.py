@@ -32,7 +32,8 @@ from sweeper.tree import (
     PlannedTrial,
     Tree,
     files,
-    living_owner,
+    launches,
+    living_owners,
     plan_known,
     plan_trials,
 )
@@ -40,6 +41,7 @@ from sweeper.wording import counted
 
 from . import messages, options
 from .display import LaunchProgress, LiveDisplay, PlainDisplay
+from .reading import in_words, launches_of
 from .rerun import RerunCommand, choices_of, rerun_options, words_to_go_on
 from .submitting import hand_over, request_for, submit_options
 
@@ -56,6 +58,7 @@ _STATES = ("new", "resumed", "reused", "failed", "unreadable")
 @options.overrides_argument
 @options.sweep_options
 @click.option("--address", metavar="HOST:PORT", help="A running Ray cluster's address, or `auto`.")
+@click.option("--join", is_flag=True, help="Share the sweep with other launches of it.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and run nothing.")
 @submit_options
 @rerun_options
@@ -123,7 +126,7 @@ def _launch(given: dict[str, Any], signals: LaunchSignals | None) -> int:
     if total != 0 and not reached:
         from sweeper.raytune import check_request
 
-        check_request(sweep, given["address"])
+        check_request(sweep, given["address"], given["join"])
     note = older_text_note(sweep, [(i.trial.index, i.run) for i in known if i.run and i.changed])
     if note:
         say(f"sweeper: {note}")
@@ -136,6 +139,8 @@ def _launch(given: dict[str, Any], signals: LaunchSignals | None) -> int:
         say(f"{sweep.title}: {many}: {', '.join(words)} -> {sweep.base_dir}")
         if elsewhere := runs_elsewhere(sweep):
             say(f"sweeper: {elsewhere}")
+        for other in launches(tree.home(sweep.sweep_name)) if total else ():
+            say(f"sweeper: beside {in_words(other)}")
         if total and total > LARGE and not given["yes"] and sys.stdin.isatty():
             click.confirm(f"Run {total} trials?", abort=True, err=True)
     ending = None
@@ -171,7 +176,7 @@ def _earlier(sweep: Sweep, ended: bool = False) -> tuple[tuple[int, float] | Non
 def _store(sweep: Sweep, tree: Tree) -> None:
     """Keep the sweep as launched where nothing is to be run, if this storage can be written."""
     home = tree.home(sweep.sweep_name)
-    if living_owner(home) is None:
+    if not living_owners(home):
         with contextlib.suppress(TreeError):
             files.make_directory(home, parents=True)
             files.write_bytes(home / "sweep.yaml", sweep.to_yaml().encode())
@@ -200,6 +205,7 @@ def _run(
         choices=choices,
         total=total,
         address=given["address"],
+        join=given["join"],
         verbose=given["verbose"],
     )
 
@@ -239,6 +245,8 @@ def _conclude(
     for text in index.notes:
         if text != said:
             say(f"sweeper: {text}")
+    for other in launches_of(index):
+        say(f"sweeper: still at it: {in_words(other)}")
     _say_without_number(index, say)
     _print_best(index)
     if index.metric is not None and (note := wandb_differs(index, index.metric)):

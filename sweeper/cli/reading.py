@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from sweeper.errors import TreeError
 from sweeper.wording import counted, printable
 
 from . import options
@@ -66,10 +68,13 @@ def status(target: Path, format_: str, **given: Any) -> None:
             columns.append(Column("curve", lambda row: sparkline(curve(row))))
     columns.append(Column("time", lambda row: formatting.show_seconds(row["elapsed"])))
     columns = found.columns(columns, formatting.DIRECTORY)
-    head = {"sweep": index.name, "size": index.size, "counts": counts}
+    now = launches_of(index)
+    head = {"sweep": index.name, "size": index.size, "counts": counts, "launches": now}
     if format_ == "table":
         many = counted(sum(counts.values()), "trial")
         tell(f"{index.title}: {many}: {index.counts_in_words()}")
+        for one in now:
+            tell(f"launched by {in_words(one)}")
     left_out = formatting.print_rows(format_, rows, head, columns, STATUS_FIELDS, found.more)
     if format_ == "table":
         _tell_left_out(left_out)
@@ -153,6 +158,23 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
     if copy_to is not None and ranked:
         for path in copy_best(ranked[0], copy_to):
             say(f"copied {path}")
+
+
+def launches_of(index: Index) -> list[dict[str, Any]]:
+    """The launches of the sweep that live; none where its directory cannot be read."""
+    from sweeper.tree import Tree, launches
+
+    with contextlib.suppress(TreeError):
+        return launches(Tree(index.base).home(index.name))
+    return []
+
+
+def in_words(launch: Mapping[str, Any]) -> str:
+    """One of these."""
+    return printable(
+        f"process {launch['pid']} on {launch['host']}, {launch['slots']} at a time, since "
+        f"{launch['since']}, last sign of life {launch['seen']}"
+    )
 
 
 def _tell_left_out(columns: int) -> None:

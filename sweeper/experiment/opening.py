@@ -21,6 +21,7 @@ from sweeper.tree import (
     plain,
     runs_of_replicate,
     runs_of_trial,
+    silent_until,
     trial_state,
 )
 
@@ -160,7 +161,8 @@ def _why_it_stopped(owner: dict[str, Any] | None) -> str:
         return "the process is gone"
     if is_self(owner):
         return "continued by the same process"
-    return f"taken over from process {owner.get('pid')} on {owner.get('host')}, which was alive"
+    sign = "was alive" if silent_until(owner) is None else "has given no sign of life for long"
+    return f"taken over from process {owner.get('pid')} on {owner.get('host')}, which {sign}"
 
 
 def _mend(record: RunRecord, params: Mapping[str, Any] | None) -> None:

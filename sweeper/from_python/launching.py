@@ -16,7 +16,7 @@ from sweeper.errors import LaunchReached, RunBusy, UsageError
 from sweeper.raytune import check_request
 from sweeper.results import best_row, index_sweep, plain_json, rank
 from sweeper.sweepfile import Sweep, check_launchable, load_sweep, to_yaml
-from sweeper.tree import Tree, files, living_owner
+from sweeper.tree import Tree, files, living_owners
 from sweeper.worker import MARK
 
 from .carry import carry
@@ -83,7 +83,7 @@ def launch(
     found = loaded(carried.program)
     home = Tree(found.base_dir).home(found.sweep_name)
     if carried.cells is not None:
-        if living_owner(home) is not None:  # whose trials import them
+        if living_owners(home):  # whose trials import them
             raise RunBusy(f"{home}: this sweep is being launched already: wait for it, or stop it")
         files.make_directory(home, parents=True)
         file = home / carried.program.partition(":")[0]

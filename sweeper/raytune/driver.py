@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 from sweeper.errors import UsageError
 from sweeper.sweepfile import ADAPTIVE_METHODS, Sweep
-from sweeper.tree import Choices, PlannedTrial, RunRecord, Tree, files
+from sweeper.tree import Choices, Claims, PlannedTrial, RunRecord, Tree
 from sweeper.worker import ServerControl, Session, import_in_doubt
 
 from . import cluster
 from .disk import DiskUsage
 from .faults import Faults
 from .listener import GuardianListener
+from .shared_plan import SharedPlan
 from .stop_conditions import StopConditions
 from .storage import acquire_sweep
 from .trial_requests import trial_request
@@ -42,6 +43,7 @@ class Driver:
     choices: Choices
     total: int | None
     address: str | None
+    join: bool
     verbose: bool
 
     def run(self, server: ServerControl, guardian: GuardianListener) -> None:
@@ -51,9 +53,10 @@ class Driver:
         tree = Tree(sweep.base_dir)
         home = tree.home(sweep.sweep_name)
         conditions.script = self.session.mode == "script"
-        adaptive = self._adaptive(tree, conditions) if sweep.adaptive else None
+        claims = Claims(sweep, home)
+        adaptive = self._adaptive(tree, conditions, claims) if sweep.adaptive else None
         chosen: Iterator[PlannedTrial | None] = self.plan if adaptive is None else adaptive
-        todo = (item for item in chosen if item is None or item.state in ("new", "resumed"))
+        todo = SharedPlan(chosen, sweep, tree, self.choices, claims, conditions.winding_down)
         if import_in_doubt(sweep, self.session):
             server.wait_ready()
         with cluster.ray_running(
@@ -67,18 +70,16 @@ class Driver:
 
             server.wait_ready()
             slots = cluster.check_resources(ray, sweep.resources.cpu, sweep.resources.gpu)
-            with acquire_sweep(home) as lease:
+            slots = min(slots, sweep.parallel or slots, self.total or slots)
+            with acquire_sweep(sweep, home, self.join, slots) as lease:
                 tree.tidy()
-                files.write_bytes(home / "sweep.yaml", sweep.to_yaml().encode())
                 if self.choices != Choices():
                     self.choices.write(tree, sweep.sweep_name)
                 most = [n for n in (self.total, sweep.budget.trials) if n is not None]
                 guardian.started(min(most, default=None))
-                slots = min(slots, sweep.parallel or slots, self.total or slots)
-                files.remove(home / "ray")  # of those who had the lease before
                 scratch = home / "ray" / str(lease.number)
                 disk.prune()
-                request = partial(trial_request, sweep, self.session.mode)
+                request = partial(trial_request, sweep, self.session.mode, claims)
                 searcher = TuneSearcher(todo, request, conditions)
                 able = partial(cluster.able_nodes, ray, sweep.resources.cpu, sweep.resources.gpu)
                 faults = Faults(conditions, able)
@@ -86,8 +87,9 @@ class Driver:
                 ray_log = cluster.where_ray_logs(ray, self.address)
                 callback = LaunchCallback(
                     searcher, conditions, faults, disk, guardian, tree, self.score, adaptive,
-                    ray_log, lease,
+                    ray_log, lease, claims,
                 )  # fmt: skip
+                todo.ended = callback.ended_before
                 scheduler = scheduler_for(sweep, tree, adaptive)
                 tuner = make_tuner(
                     sweep, self.session, slots, lease, scratch, searcher, scheduler, callback
@@ -99,6 +101,7 @@ class Driver:
                     lease.check()
                     logger.warning("Ray Tune ended early: %s", error)
                 finally:
+                    claims.release_all()
                     shutil.rmtree(scratch, ignore_errors=True)
                     with contextlib.suppress(OSError):
                         scratch.parent.rmdir()
@@ -106,13 +109,13 @@ class Driver:
                 raise UsageError(conditions.fatal)
             guardian.ended(conditions.reason, conditions.early)
 
-    def _adaptive(self, tree: Tree, conditions: StopConditions) -> AdaptivePlan:
+    def _adaptive(self, tree: Tree, conditions: StopConditions, claims: Claims) -> AdaptivePlan:
         from sweeper.search import AdaptivePlan, Population, searcher_for
 
         sweep, planned = self.sweep, list(self.plan)
         searcher = searcher_for(sweep) if sweep.method in ADAPTIVE_METHODS else None
         if not sweep.makes_trials:
-            return AdaptivePlan(sweep, tree, searcher, planned, self.score)
+            return AdaptivePlan(sweep, tree, searcher, planned, self.score, claims)
         from .population_runs import PopulationRuns
 
         children = PopulationRuns(sweep, tree)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 
-from sweeper.errors import SweeperError, TreeError, UsageError
+from sweeper.errors import SweeperError, TreeError
 from sweeper.experiment import interrupt_run
 from sweeper.search import check_installed
 from sweeper.sweepfile import Sweep, check_command, check_early_terminate, check_program
-from sweeper.tree import Choices, PlannedTrial, RunRecord, Tree, files, lease_numbers
+from sweeper.tree import Choices, PlannedTrial, RunRecord, Tree, remove_left
 from sweeper.worker import session_of
 
 from . import cluster
@@ -18,11 +18,11 @@ from .driver import Driver
 from .guardian import Ending, Guardian
 from .listener import Listener
 from .signals import LaunchSignals
-from .storage import acquire_sweep, check_storage, refuse_if_launching
+from .storage import acquire_sweep, check_join, check_storage, refuse_if_launching
 
 
-def check_request(sweep: Sweep, address: str | None) -> None:
-    """Refuse what needs no Ray to be refused; ``address`` is a cluster's, as in ``launch``.
+def check_request(sweep: Sweep, address: str | None, join: bool = False) -> None:
+    """Refuse what needs no Ray to be refused; ``address`` and ``join`` are as in ``launch``.
 
     Raises ``UsageError``, ``RunBusy`` when another process is launching this sweep.
     """
@@ -32,7 +32,11 @@ def check_request(sweep: Sweep, address: str | None) -> None:
     check_early_terminate(sweep)
     check_installed(sweep.method)
     check_storage(sweep.base_dir)
-    refuse_if_launching(Tree(sweep.base_dir).home(sweep.sweep_name))
+    home = Tree(sweep.base_dir).home(sweep.sweep_name)
+    if join:
+        check_join(sweep, home)
+    else:
+        refuse_if_launching(home)
     session_of(sweep)
 
 
@@ -46,39 +50,39 @@ def launch(
     choices: Choices,
     total: int | None = None,
     address: str | None = None,
+    join: bool = False,
     verbose: bool = False,
 ) -> Ending:
     """Run the new and resumed trials of ``plan`` on Ray Tune and return how it ended.
 
     An adaptive sweep goes on with trials that its searcher or its population chooses, by what
     ``score`` says that a run gave. ``choices`` are what ``plan`` was made with. ``total`` is the
-    number of trials that will run, if known; ``address`` is a running Ray cluster's. Nothing is
-    written before the train module, the resources and the storage are known to be good. Ray is not
-    started where earlier launches have spent the budget of disk.
+    number of trials that will run, if known; ``address`` is a running Ray cluster's. We ``join``
+    other launches of the sweep, and do what none of them does or has done. Nothing is written
+    before the train module, the resources and the storage are known to be good. Ray is not started
+    where earlier launches have spent the budget of disk.
 
     Raises ``UsageError`` for a request that cannot be carried out, ``RunBusy`` when another
     process is launching this sweep.
     """
-    check_request(sweep, address)
+    check_request(sweep, address, join)
     tree = Tree(sweep.base_dir)
     home = tree.home(sweep.sweep_name)
     disk = DiskUsage(sweep, tree)
     if disk.spent:
-        with acquire_sweep(home):
-            files.write_bytes(home / "sweep.yaml", sweep.to_yaml().encode())
+        with acquire_sweep(sweep, home, join):
             disk.prune()  # a lower checkpoint.top may make room
     if disk.spent:
         return Ending(disk.spent, early=True, again=False)
     session = session_of(sweep, cluster.passed_on())
-    driver = Driver(sweep, plan, session, disk, score, choices, total, address, verbose)
+    driver = Driver(sweep, plan, session, disk, score, choices, total, address, join, verbose)
     guardian = Guardian(session, listener, signals)
     ending = guardian.run(driver.run, sweep.budget.wall, leave=address is not None)
     tree.remove_staging()  # of children that were killed
-    if lease_numbers(home):  # the driver was killed
-        with contextlib.suppress(TreeError, UsageError), acquire_sweep(home):
-            files.remove(home / "ray")
-            if ending.cut_off:
-                _say_interrupted(tree, sweep.sweep_name, ending.cut_off)
+    with contextlib.suppress(TreeError):
+        remove_left(home)  # where the driver was killed
+        if ending.cut_off:
+            _say_interrupted(tree, sweep.sweep_name, ending.cut_off)
     ending.again = sweep.budget.disk is None or not DiskUsage(sweep, tree).spent
     return ending
 

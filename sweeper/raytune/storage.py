@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sweeper.errors import RunBusy, UsageError
-from sweeper.tree import Lease, living_owner, silent_until
+from sweeper.sweepfile import Sweep, load_sweep
+from sweeper.tree import Lease, files, living_owners, remove_left, silent_until
 
 
 def check_storage(base: Path) -> None:
@@ -29,18 +32,44 @@ def check_storage(base: Path) -> None:
         raise _unwritable(place)
 
 
-def refuse_if_launching(home: Path) -> None:
-    """Raise ``RunBusy`` if a living process launches the sweep of this directory."""
-    owner = living_owner(home)
-    if owner is not None:
-        raise RunBusy(
-            f"{home}: this sweep is being launched already, by process {owner.get('pid')} on "
-            f"{owner.get('host')}: wait for it, or stop it and launch again{_silent(home, owner)}"
+def refuse_if_launching(home: Path, before: float = math.inf) -> None:
+    """Raise ``RunBusy`` if a living process launches the sweep of this directory.
+
+    One with a lease ``before`` that number: of two that start at once one goes on.
+    """
+    for owner in living_owners(home):
+        if owner["number"] < before:
+            raise RunBusy(
+                f"{home}: this sweep is being launched already, by process {owner.get('pid')} on "
+                f"{owner.get('host')}: share it with --join, or wait for it, or stop it and launch "
+                f"again{_silent(owner)}"
+            )
+
+
+def check_join(sweep: Sweep, home: Path) -> None:
+    """Raise ``UsageError`` where launches cannot share the sweep, or share another one already."""
+    early = sweep.early_terminate
+    if sweep.makes_trials and early is not None:
+        raise UsageError(
+            f"--join: early_terminate: {{type: {early.type}}}: expected trials that do not begin "
+            "from each other, as a population lives in one launch: launch without --join"
+        )
+    stored = home / "sweep.yaml"
+    if living_owners(home) and files.exists(stored) and not _is_same(sweep, load_sweep(stored)):
+        raise UsageError(
+            f"--join: expected the sweep that is being launched ({stored}), found another: join "
+            "with that file, or wait for its launches to end"
         )
 
 
-def _silent(home: Path, owner: dict[str, Any]) -> str:
-    until = silent_until(home, owner)
+def _is_same(sweep: Sweep, other: Sweep) -> bool:
+    """Are they equal but for what each launch may have as it likes?"""
+    own = {key: getattr(other, key) for key in ("parallel", "resources", "budget", "storage")}
+    return replace(sweep, **own) == other
+
+
+def _silent(owner: dict[str, Any]) -> str:
+    until = silent_until(owner)
     if until is None:
         return ""
     when = time.strftime("%H:%M:%S", time.localtime(until))
@@ -48,20 +77,25 @@ def _silent(home: Path, owner: dict[str, Any]) -> str:
 
 
 @contextmanager
-def acquire_sweep(home: Path) -> Iterator[Lease]:
-    """Hold the lease of the sweep of this directory, which is made if it is not there.
+def acquire_sweep(sweep: Sweep, home: Path, join: bool, slots: int = 0) -> Iterator[Lease]:
+    """Hold a lease of the sweep of this directory, which is made if it is not there.
 
-    Raises ``UsageError`` if it cannot be written, ``RunBusy`` if another process has the lease.
+    The first of those that launch it stores the sweep, and of what those left that are gone nothing
+    stays. Raises ``UsageError`` if it cannot be written, and unless we ``join``, ``RunBusy`` if
+    another process launches it.
     """
     try:
         home.mkdir(parents=True, exist_ok=True)
-        lease = Lease.acquire(home)
     except OSError as error:
         raise _unwritable(home) from error
-    except RunBusy:
-        refuse_if_launching(home)
-        raise
+    # Whoever comes back from a long sleep must not find its number in use: it is the time.
+    lease = Lease.acquire(home, beside=True, at_least=int(files.now(home)), slots=slots)
     try:
+        if not join:
+            refuse_if_launching(home, before=lease.number)
+        remove_left(home)
+        if all(owner["number"] >= lease.number for owner in living_owners(home)):
+            files.write_bytes(home / "sweep.yaml", sweep.to_yaml().encode())
         yield lease
     finally:
         lease.release()

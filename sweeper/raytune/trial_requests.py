@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from sweeper.sweepfile import Sweep, command_words, told_words
-from sweeper.tree import PlannedTrial, Program
+from sweeper.tree import Claims, PlannedTrial, Program
 from sweeper.worker import INTERPRETER, JSON_FILE, RUN_DIR
 
 CHILD_TRIALS = 200  # a child is replaced after so many trials
@@ -36,7 +36,7 @@ def sweep_request(sweep: Sweep) -> dict[str, Any]:
     }
 
 
-def trial_request(sweep: Sweep, mode: str, planned: PlannedTrial) -> dict[str, Any]:
+def trial_request(sweep: Sweep, mode: str, claims: Claims, planned: PlannedTrial) -> dict[str, Any]:
     """What is a trial's own; ``mode`` is the session's, ``function`` or ``script``."""
     trial = planned.trial
     request: dict[str, Any] = {
@@ -47,6 +47,8 @@ def trial_request(sweep: Sweep, mode: str, planned: PlannedTrial) -> dict[str, A
         "passed_over": [run.run for run in planned.passed_over],
         "continues": planned.continues.run if planned.continues is not None else None,
     }
+    if (lease := claims.lease(trial.index)) is not None:
+        request["lease"] = [str(lease.directory), lease.number]
     if mode == "script":
         stand_in = {"json_path": JSON_FILE, "interpreter": INTERPRETER, "run_dir": RUN_DIR}
         request["argv"] = command_words(sweep, trial.params, environ=os.environ, **stand_in)

@@ -14,7 +14,7 @@ from ray import tune
 from sweeper.errors import TreeError
 from sweeper.experiment import close_run
 from sweeper.search import AdaptivePlan
-from sweeper.tree import Lease, RunRecord, Tree
+from sweeper.tree import Claims, Lease, PlannedTrial, RunRecord, Tree
 
 from .disk import DiskUsage
 from .faults import Faults, in_words
@@ -51,7 +51,8 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
 
     ``score`` is the value of the metric that a run counts with; ``adaptive`` is the plan of a sweep
     whose searcher learns from it. ``ray_log`` says where to read what Ray says. ``lease`` is the
-    launch's, of the sweep: once that is gone it touches no run any more, and raises.
+    launch's, of the sweep: once that is gone it touches no run any more, and raises. ``claims`` are
+    the trials that it has taken: each is given back when it has ended.
     """
 
     searcher: TuneSearcher
@@ -64,8 +65,10 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
     adaptive: AdaptivePlan | None
     ray_log: str
     lease: Lease
+    claims: Claims
     # Ended without the metric, which no run has yet.
     silent: list[dict[str, Any]] = field(default_factory=list, init=False)
+    said_idle: bool = field(default=False, init=False)
     warned: bool = field(default=False, init=False)  # that the metric is missing: once is enough
 
     def __getstate__(self) -> dict[str, Any]:
@@ -74,6 +77,9 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
     @_exceptions_logged
     def on_step_begin(self, iteration: int, trials: Any, **info: Any) -> None:
         """Several times a second, whatever the trials do."""
+        if self.searcher.idle and not self.said_idle:
+            self.said_idle = True
+            self.listener.warn("other launches run what is left: waiting for them to end it")
 
     @_exceptions_logged
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
@@ -122,7 +128,22 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
             value = self._tell_value(self._index(trial), None)
         self.conditions.ended(end)
         self.faults.ended(end, result)
+        self.claims.release(self._index(trial))
         self.listener.trial_ended(self._index(trial), end, result, value)
+
+    def ended_before(self, item: PlannedTrial, news: bool) -> None:
+        """A trial is over before its turn here; if that is ``news``, by another launch."""
+        assert item.run is not None
+        trial, metric = item.trial.index, self.conditions.metric
+        if not news:
+            if metric is not None and metric.target is not None:
+                self.conditions.scored(trial, self.score(item.run))
+            return
+        self.disk.ended(item.run.path)
+        value = self._tell_value(trial, item.run)
+        self.conditions.ended(item.run.status)
+        self.conditions.wind_down(self.disk.spent)
+        self.listener.trial_ended(trial, item.state, {}, value)
 
     @_exceptions_logged
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
@@ -133,6 +154,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
             self._again(trial, f"trial {index} goes again: {reason}")
             return
         self._tell_value(index, None)
+        self.claims.release(index)
         self.listener.trial_ended(index, "lost", {"error": error}, None)
 
     def _close_stopped(self, run: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from sweeper.experiment import begins_again
 from sweeper.search import AdaptivePlan, Population, StoppingRule, stopping_rule
 from sweeper.sweepfile import Sweep
-from sweeper.tree import RunRecord, Tree
+from sweeper.tree import RunRecord, Tree, living_owners
+
+LOOK_SECONDS = 5.0  # between looks at what other launches' runs report
 
 
 class MetricScheduler(FIFOScheduler):  # type: ignore[misc]
@@ -34,14 +37,57 @@ class MetricScheduler(FIFOScheduler):  # type: ignore[misc]
         return str(TrialScheduler.STOP if self._should_stop(result) else TrialScheduler.CONTINUE)
 
 
-def stop_by_rule(rule: StoppingRule) -> MetricScheduler:
+def stop_by_rule(rule: StoppingRule, others: OtherRuns | None = None) -> MetricScheduler:
     """Stops a trial when the stopping rule says so."""
 
     def is_bad(result: dict[str, Any]) -> bool:
         run = f"{result['experiment']}/{result['run']}"
+        if others is not None:
+            others.reported(run, result)
         return rule.should_stop(run, result["iteration"], result["metric"])
 
     return MetricScheduler(is_bad)
+
+
+class OtherRuns:
+    """Lets the ``rule`` know what the sweep's runs of other launches report, earlier ones too."""
+
+    def __init__(self, rule: StoppingRule, sweep: Sweep, tree: Tree) -> None:
+        assert sweep.metric is not None
+        self._rule, self._sweep, self._tree = rule, sweep, tree
+        self._metric = sweep.metric.name
+        self._known: set[str] = set()  # runs that are ours, or over
+        self._look_at = 0.0
+        self._alone = False
+
+    def reported(self, run: str, result: dict[str, Any]) -> None:
+        """A run of ours has reported; what it had before, under another launch, counts too."""
+        if run not in self._known:
+            self._known.add(run)
+            values = self._values(RunRecord.at(Path(result["path"])))
+            self._rule.learn(run, values[: result["iteration"] - 1])
+        if time.monotonic() >= self._look_at:
+            self.look()
+
+    def look(self) -> None:
+        """Read them again, if others run some or did at the last look.
+
+        An interrupted one counts, unless it will begin again from its beginning.
+        """
+        was_alone, home = self._alone, self._tree.home(self._sweep.sweep_name)
+        self._alone = len(living_owners(home)) < 2
+        for record in () if was_alone and self._alone else self._tree.runs_of(home.name):
+            run = f"{record.experiment}/{record.run}"
+            if run in self._known:
+                continue
+            if record.outcome:
+                self._known.add(run)
+            if record.status != "interrupted" or not begins_again(record.paths):
+                self._rule.learn(run, self._values(record))
+        self._look_at = time.monotonic() + LOOK_SECONDS
+
+    def _values(self, record: RunRecord) -> list[float]:
+        return [row[self._metric] for row in record.rows if self._metric in row]
 
 
 def replace_by_child(population: Population) -> MetricScheduler:
@@ -61,19 +107,6 @@ def scheduler_for(sweep: Sweep, tree: Tree, adaptive: AdaptivePlan | None) -> Tr
     rule = stopping_rule(sweep)
     if rule is None:
         return None
-    for run, values in _earlier_values(sweep, tree):
-        rule.learn(run, values)
-    return stop_by_rule(rule)
-
-
-def _earlier_values(sweep: Sweep, tree: Tree) -> Iterator[tuple[str, list[float]]]:
-    """The runs that the sweep has already: name, and metric by report.
-
-    An interrupted one too, unless it will begin again from its beginning.
-    """
-    assert sweep.metric is not None
-    name = sweep.metric.name
-    for record in tree.runs_of(sweep.sweep_name):
-        if record.outcome or not begins_again(record.paths):
-            values = [row[name] for row in record.rows if name in row]
-            yield f"{record.experiment}/{record.run}", values
+    others = OtherRuns(rule, sweep, tree)
+    others.look()
+    return stop_by_rule(rule, others)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from typing import Any
 
 from ray.tune.search import Searcher
@@ -12,6 +12,7 @@ from ray.tune.search import Searcher
 from sweeper.errors import SweeperError
 from sweeper.tree import PlannedTrial
 
+from .shared_plan import SharedPlan
 from .stop_conditions import StopConditions
 
 
@@ -24,7 +25,7 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
 
     def __init__(
         self,
-        plan: Iterator[PlannedTrial | None],
+        plan: SharedPlan,
         request: Callable[[PlannedTrial], dict[str, Any]],
         conditions: StopConditions,
     ) -> None:
@@ -43,10 +44,16 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
         item = self._again.popleft() if self._again else self._next()
         if item is None:
             # Tune asks again: what runs may come back, or what is next depends on it.
-            return None if self._running else Searcher.FINISHED
+            more = self._running or (self._plan.elsewhere and not self._conditions.winding_down())
+            return None if more else Searcher.FINISHED
         self._running.add(trial_id)
         self._handed_out[trial_id] = item
         return {"request": json.dumps(self._request(item)), "avoid": sorted(self.avoid)}
+
+    @property
+    def idle(self) -> bool:
+        """Is all that is left run by other launches?"""
+        return not self._running and self._plan.exhausted
 
     def _next(self) -> PlannedTrial | None:
         if self._conditions.winding_down():

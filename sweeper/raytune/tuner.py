@@ -47,7 +47,7 @@ def make_tuner(
     workers = scratch / "workers"  # each that is up leaves a file there
     files.make_directory(workers, parents=True)
     shared = {**sweep_request(sweep), "slots": slots, "workers": str(workers)}
-    shared["lease"] = lease.number
+    shared["lease"] = [str(lease.directory), lease.number]  # where a trial has none of its own
     trainable = tune.with_parameters(
         SweepTrainable, session=session.to_json(), sweep=json.dumps(shared)
     )

@@ -6,7 +6,7 @@ import logging
 import math
 import statistics
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 
 from sweeper.space import draw
 from sweeper.sweepfile import Sweep
-from sweeper.tree import PlannedTrial, RunChooser, RunRecord, Tree, next_trial
+from sweeper.tree import Claims, PlannedTrial, RunChooser, RunRecord, Tree, next_trial, plan_trials
 
 from .searcher import Searcher
 
@@ -43,7 +43,8 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
     metric, None if it failed or has none. The searcher learns from all that is planned, and from
     the runs of other sweeps with the same parameters. A trial that failed counts as bad as the
     worst so far: its surroundings are avoided. No experiment is tried twice; where the searcher
-    insists, the next one is drawn at random.
+    insists, the next one is drawn at random. Where the sweep is ``shared`` with other launches,
+    theirs count as ours, and None is given while they leave us nothing.
     """
 
     def __init__(
@@ -53,8 +54,10 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
         searcher: Searcher | None,
         planned: Sequence[PlannedTrial],
         score: ScoreFunction,
+        shared: Claims | None = None,
     ) -> None:
         self._sweep = sweep
+        self._shared = shared
         self._tree = tree
         self._searcher = searcher
         self._score = score
@@ -62,6 +65,7 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
         self._worst: float | None = None
         self._points: dict[int, _Point] = {}  # trial index -> its point
         self._seen: set[tuple[Path, str]] = set()  # base of the tree, experiment
+        self._foreign: set[tuple[Path, str]] = set()  # such as are no trial's
         self._claims: dict[Path, dict[str, bytes]] = defaultdict(dict)
         self._random: Iterator[dict[str, Any]] | None = None
         self._failures: set[str] = set()  # of the searcher, each said once
@@ -73,15 +77,51 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
         self._learn(planned)
 
     def __next__(self) -> PlannedTrial | None:
-        if not self._todo:
-            left = self._left()
-            if left <= 0:
-                raise StopIteration
-            self._todo.extend(self._choose()[:left])
-            self._trials += len(self._todo)
-            for item in self._todo:
-                self._points[item.trial.index].running.add(item.trial.index)
+        if not self._todo and self._shared is None:
+            self._extend()
+        elif not self._todo and self._shared is not None:
+            with self._shared.choosing() as our_turn:
+                if not our_turn:
+                    return None
+                theirs = self._catch_up(self._shared.elsewhere())
+                if not self._todo and 0 < self._left() <= theirs:
+                    return None
+                if not self._todo:
+                    self._extend(theirs)
         return self._todo.popleft()
+
+    def _extend(self, theirs: int = 0) -> None:
+        """Choose the next trials. Raises StopIteration where ``run_cap`` leaves none."""
+        left = self._left() - theirs
+        if left <= 0:
+            raise StopIteration
+        self._todo.extend(self._choose()[:left])
+        self._trials += len(self._todo)
+        for item in self._todo:
+            self._points[item.trial.index].running.add(item.trial.index)
+
+    def _catch_up(self, taken: Set[int]) -> int:
+        """Learn what other launches have begun; how many of the ``taken`` trials are not yet seen.
+
+        What they have begun is in the plan as if it were ours to go on with: who hands it out sees
+        how it stands.
+        """
+        places = (self._tree, self._tree.debug)
+        there = {(place.base, name) for place in places for name in place.experiments()}
+        if there - self._seen - self._foreign:
+            found = list(plan_trials(self._sweep, self._tree.as_it_is()))
+            begun = [replace(item, state="resumed") for item in found if self._is_new(item)]
+            self._learn(begun)
+            self._todo.extend(begun)
+            self._trials += len(begun)
+            self._foreign |= {key for key in there - self._seen if Tree(key[0]).runs(key[1])}
+        unseen = {index // self._sweep.repeats for index in taken - self._points.keys()}
+        first = max([*taken, *self._points], default=-1) + 1
+        self._next = max(self._next, first + -first % self._sweep.repeats)
+        return len(unseen) * self._sweep.repeats
+
+    def _is_new(self, item: PlannedTrial) -> bool:
+        return (self._tree.of(item.trial.params).base, item.experiment) not in self._seen
 
     def ended(self, trial: int, value: float | None) -> None:
         """The trial has ended; ``value`` is that of the metric, None if it failed or has none."""
@@ -173,7 +213,7 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
         tree = self._tree.of(params)
         claims = self._claims[tree.base]
         experiment, runs = tree.find_runs(params, sweep.monitored, claims)
-        if (tree.base, experiment) in self._seen:
+        if (tree.base, experiment) in self._seen or self._is_theirs(runs):
             return None
         self._seen.add((tree.base, experiment))
         point = _Point(key)
@@ -187,12 +227,24 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
             if planned.state == "other":  # as if it were not there
                 planned = replace(planned, run=None, state="new", changed=False)
             todo.append(planned)
-            self._points[trial.index] = point
+        if todo and self._shared is not None:
+            taken = self._shared.take(todo[0].trial)
+            if taken is None or self._is_theirs(tree.runs(experiment)):
+                self._shared.release(todo[0].trial.index)
+                self._seen.remove((tree.base, experiment))
+                return None
+        self._points |= {item.trial.index: point for item in todo}
         if todo:
             self._next += sweep.repeats
         else:
             self._tell(point)
         return todo
+
+    def _is_theirs(self, runs: Sequence[RunRecord]) -> bool:
+        """Has another launch begun this point since we caught up? The next time we learn of it."""
+        ours = self._sweep.sweep_name
+        theirs = (run for run in runs if run.unreadable is None and run.sweep == ours)
+        return self._shared is not None and any(theirs)
 
     @cached_property
     def _chooser(self) -> RunChooser:

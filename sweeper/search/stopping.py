@@ -6,7 +6,7 @@ import bisect
 import math
 import random
 from collections import defaultdict
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Sequence
 
 from sweeper.sweepfile import EarlyTerminate, Metric, Sweep
 
@@ -74,12 +74,13 @@ class StoppingRule:
         self._sign = -1.0 if metric.goal == "maximize" else 1.0
         self._curves: dict[str, LearningCurve] = defaultdict(LearningCurve)
 
-    def learn(self, run: str, values: Iterable[float]) -> None:
-        """Let a run of an earlier launch count; ``values``: what it reported, in order.
+    def learn(self, run: str, values: Sequence[float]) -> None:
+        """Let a run of another launch count; ``values``: what it has reported so far, in order.
 
         Of an interrupted one too: what it trains again replaces what it had reported.
         """
-        for value in values:
+        self._rewind(run, len(values))
+        for value in values[len(self._curves[run].values) :]:
             self._add(run, self._sign * value)
 
     def should_stop(self, run: str, iteration: int, value: float) -> bool:

@@ -7,6 +7,7 @@ from sweeper.metric_goals import mode_of
 
 from . import files
 from .choices import Choices
+from .claims import Claims, launches, remove_left
 from .compare import diff, explain, other_experiment
 from .identity import Monitored, group_canonicals, groups_as_stored, plain
 from .lease import (
@@ -15,7 +16,9 @@ from .lease import (
     is_self,
     lease_numbers,
     living_owner,
+    living_owners,
     process_start,
+    remove_dead,
     silent_until,
 )
 from .metrics import Monitor, Row, as_row, best_row, means_metric, nearest_metric, read_rows

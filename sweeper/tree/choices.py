@@ -43,10 +43,11 @@ class Choices:
             return Choices()
 
     def write(self, tree: Tree, sweep_name: str) -> None:
-        """Keep them for the next launch. Raises TreeError."""
-        path = _path(tree, sweep_name)
+        """Keep them for the next launch, with what others have said since. Raises TreeError."""
+        path, kept = _path(tree, sweep_name), Choices.read(tree, sweep_name)
         files.make_directory(path.parent, parents=True)
-        files.write_json(path, {key: sorted(getattr(self, key)) for key in _KEYS})
+        both = {key: sorted(getattr(self, key) | getattr(kept, key)) for key in _KEYS}
+        files.write_json(path, both)
 
     def also(
         self,

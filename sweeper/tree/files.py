@@ -245,6 +245,12 @@ def remove(path: Path) -> None:
             os.unlink(path)
 
 
+def remove_empty(directory: Path) -> None:
+    """Remove a directory in which nothing is."""
+    with contextlib.suppress(OSError):
+        os.rmdir(directory)
+
+
 def set_aside(path: Path, aside: Path) -> Path | None:
     """Move ``path`` into the directory ``aside`` under a new name; None if it is not there."""
     if not exists(path):

@@ -15,7 +15,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from functools import lru_cache, partial
 from pathlib import Path
@@ -117,28 +117,43 @@ def living_owner(directory: Path) -> dict[str, Any] | None:
 
     Raises TreeError where that cannot be read.
     """
-    for number in reversed(lease_numbers(directory)):
+    newest = next(_owners(directory, reversed(lease_numbers(directory))), None)
+    return newest[0] if newest is not None and newest[1] else None
+
+
+def living_owners(directory: Path) -> list[dict[str, Any]]:
+    """All that live of those who own ``directory`` side by side, as their leases say, in order."""
+    return [owner for owner, alive in _owners(directory, lease_numbers(directory)) if alive]
+
+
+def remove_dead(directory: Path) -> None:
+    """Remove the leases of owners that are gone: should one come back, it stops writing."""
+    for owner, alive in _owners(directory, lease_numbers(directory)):
+        if not alive:
+            files.remove(directory / lease_name(owner["number"]))
+
+
+def _owners(directory: Path, numbers: Iterable[int]) -> Iterator[tuple[dict[str, Any], bool]]:
+    """What those leases say, with ``number`` and ``seen``, when each was touched; who lives?"""
+    for number in numbers:
         path = directory / lease_name(number)
         try:
             owner = files.read_json(path, shapes.LEASE)
             if owner is not None:
+                seen = files.modified(path)
                 # Nobody's own clock is trusted: the storage's own dates the leases.
-                alive = is_alive(owner, files.modified(path), partial(files.now, directory))
-                return owner if alive else None
+                alive = is_alive(owner, seen, partial(files.now, directory))
+                yield {**owner, "number": number, "seen": seen}, alive
         except files.TornFile:
             continue  # no sign of life
         except TreeError:
             if files.exists(path):
                 raise  # else it was removed in this moment
-    return None
 
 
-def silent_until(directory: Path, owner: dict[str, Any]) -> float | None:
+def silent_until(owner: dict[str, Any]) -> float | None:
     """When an owner, should it give no other sign, would be taken for gone; None if it is seen."""
-    if _is_here(owner):
-        return None
-    leases = [directory / lease_name(number) for number in lease_numbers(directory)]
-    return max(map(files.modified, leases), default=time.time()) + SILENCE_SECONDS
+    return None if _is_here(owner) else float(owner["seen"]) + SILENCE_SECONDS
 
 
 class Lease:
@@ -158,26 +173,35 @@ class Lease:
         return self.directory / lease_name(self.number)
 
     @classmethod
-    def acquire(cls, directory: Path, *, take_over: bool = False, at_least: int = 1) -> Lease:
+    def acquire(
+        cls,
+        directory: Path,
+        *,
+        take_over: bool = False,
+        beside: bool = False,
+        at_least: int = 1,
+        **told: int,
+    ) -> Lease:
         """Own ``directory``. Raises RunBusy if a living process does and not ``take_over``.
 
         A directory that this very process owns is always taken over: the older holder in it loses.
-        ``at_least`` is the lowest number that was never used here (numbers must not come back).
+        ``beside``: others may own it too, and keep their leases. ``at_least`` is the lowest number
+        that was never used here (numbers must not come back). ``told`` is written into the lease.
         """
         files.refuse_link(directory.parent)
         while True:
             numbers = lease_numbers(directory)
-            owner = living_owner(directory) if numbers else None
+            owner = living_owner(directory) if numbers and not beside else None
             if owner is not None and not take_over and not is_self(owner):
                 raise RunBusy(
                     f"{directory}: owned by process {owner.get('pid')} on {owner.get('host')}, "
                     f"which is alive: wait for it to end, or stop it"
                 )
             number = max([at_least, *(n + 1 for n in numbers)])
-            if _create(directory, number):
+            if _create(directory, number, told):
                 break
         for lower in lease_numbers(directory):
-            if lower < number:
+            if lower < number and not beside:
                 files.remove(directory / lease_name(lower))
         lease = cls(directory, number)
         lease.check()  # someone may have taken the next number meanwhile
@@ -232,13 +256,16 @@ def _new_owner(directory: Path) -> str:
     return f"{who} has taken it over, to end it or to continue the work; stop writing"
 
 
-def _create(directory: Path, number: int, *, durable: bool = True) -> bool:
+def _create(
+    directory: Path, number: int, told: Mapping[str, int] | None = None, durable: bool = True
+) -> bool:
     owner: dict[str, Any] = {
         "number": number,
         **pid_scope(),
         "pid": os.getpid(),
         "started": process_start(os.getpid()),
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        **(told or {}),
     }
     data = files.dump_json(owner).encode()
     if not files.exists(directory):

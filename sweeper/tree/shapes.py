@@ -116,7 +116,16 @@ OUTCOME = _fields(
     error=lambda value: type(value) in (dict, str),
 )
 
-LEASE = _fields(pid=_count, started=_or_none(_seconds), host=_text, boot=_text, pidns=_text)
+LEASE = _fields(
+    pid=_count,
+    started=_or_none(_seconds),
+    host=_text,
+    boot=_text,
+    pidns=_text,
+    time=_text,
+    slots=_count,
+    trial=_count,
+)
 
 CHOICES = _fields(rerun=_list(_text), reuse=_list(_text), beside=_list(_text))
 

@@ -48,7 +48,7 @@ class TrialRequest(TypedDict):
     seed: int
     base: str
     sweep: str
-    lease: NotRequired[int]  # the launch's, of the sweep
+    lease: NotRequired[tuple[str, int]]  # the launch's, of the trial: a directory and a number
     monitored: Monitored
     checkpoint: dict[str, Any]
     hook: Literal["on", "off"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from sweeper.errors import LeaseLost, SweeperError
 from sweeper.experiment import ExperimentManager, Run, begins_again, describe_error
-from sweeper.tree import Lease, Program, RunRecord, Tree, files
+from sweeper.tree import Lease, Program, RunRecord, files
 
 from .messages import End, RunOpened, TrialRequest
 
@@ -17,12 +17,12 @@ def open_run(request: TrialRequest) -> Run:
     """The run of the trial in ``request``, continued or new.
 
     One that begins again from its beginning has no rows. One that is over is ``reopened``. Raises
-    LeaseLost where another launch has taken the sweep over: what it runs is not to be taken back.
+    LeaseLost where another launch has taken the trial over: what it runs is not to be taken back.
     """
     guarded: dict[str, Any] = {}
     if "lease" in request:
-        home = Tree(request["base"]).home(request["sweep"])
-        guarded["guard"] = Lease(home, request["lease"]).check
+        directory, number = request["lease"]
+        guarded["guard"] = Lease(Path(directory), number).check
     manager = ExperimentManager(
         request["base"],
         [tuple(key) if isinstance(key, list) else key for key in request["monitored"]],

@@ -65,9 +65,8 @@ def test_a_refusal_says_when_it_would_end(grid: Sweep, grid_file: Path, capsys: 
     seen = lease.stat().st_mtime
     assert main(["launch", str(grid_file)]) == 1
     when = time.strftime("%H:%M:%S", time.localtime(seen + 90))
-    assert "by process 7 on elsewhere: wait for it, or stop it and launch again; if it died " in (
-        err := capsys.readouterr().err
-    )
+    err = capsys.readouterr().err
+    assert "by process 7 on elsewhere: share it with --join, or wait for it" in err
     assert f"a launch is accepted from {when} on" in err
 
 

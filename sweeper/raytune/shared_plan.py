@@ -1,0 +1,84 @@
+"""The trials of a plan that no other launch of the sweep does or has done."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from sweeper.sweepfile import Sweep
+from sweeper.tree import Choices, Claims, PlannedTrial, RunChooser, Tree
+
+LOOK_SECONDS = 2.0  # between looks at what others had taken
+
+
+class SharedPlan(Iterator["PlannedTrial | None"]):
+    """Hands out the new and resumed trials of ``plan``: takes each, then looks how it stands now.
+
+    What another launch has taken waits until that has ended it, or is gone. ``ended`` hears of
+    each that has a run which is over, and whether that is news; ``stop`` says that no more is
+    wanted. None: what is next depends on what runs, here or, where ``elsewhere`` is set, in other
+    launches.
+    """
+
+    def __init__(
+        self,
+        plan: Iterator[PlannedTrial | None],
+        sweep: Sweep,
+        tree: Tree,
+        choices: Choices,
+        claims: Claims,
+        stop: Callable[[], bool],
+    ) -> None:
+        self._plan = plan
+        self._sweep = sweep
+        self._tree = tree
+        self._chooser = RunChooser(sweep, tree, choices)
+        self._claims = claims
+        self._stop = stop
+        self._waiting: deque[PlannedTrial] = deque()
+        self._look_at = 0.0
+        self.ended: Callable[[PlannedTrial, bool], None] = lambda item, news: None
+        self.elsewhere = False
+        self.exhausted = False  # what is left others have taken
+
+    def __next__(self) -> PlannedTrial | None:
+        self.elsewhere = self.exhausted = False
+        if time.monotonic() >= self._look_at:
+            for _ in range(len(self._waiting)):
+                taken = self._take(self._waiting.popleft())
+                if taken is not None or self._stop():
+                    return taken
+            self._look_at = time.monotonic() + LOOK_SECONDS
+        for item in self._plan:
+            if item is None:
+                self.elsewhere = not self._sweep.makes_trials
+                return None
+            if item.state == "reused" and item.run is not None:
+                self.ended(item, False)
+            taken = self._take(item) if item.state in ("new", "resumed") else None
+            if taken is not None or self._stop():
+                return taken
+        if not self._waiting:
+            raise StopIteration
+        self.elsewhere = self.exhausted = True
+        return None
+
+    def _take(self, item: PlannedTrial) -> PlannedTrial | None:
+        """The trial as it stands now, if it is to be run and is ours."""
+        if self._sweep.makes_trials:  # a population is one launch's alone
+            return item
+        if self._claims.take(item.trial) is None:
+            self._waiting.append(item)
+            return None
+        tree = self._tree.of(item.trial.params)
+        experiment, runs = tree.find_runs(item.trial.params, self._sweep.monitored)
+        now = self._chooser.plan(item.trial, experiment, runs)
+        if now.state in ("new", "resumed"):
+            return now
+        if now.state == "other":  # as if it were not there
+            return item
+        self._claims.release(item.trial.index)
+        if now.run is not None:
+            self.ended(now, True)
+        return None

@@ -1,0 +1,134 @@
+"""Launches that share a sweep: which of them does what.
+
+Each launch has a lease in the sweep's directory, side by side with the others, and one for each
+trial that it has taken, in a directory of the trial's own below ``claims/``. A lease is a file that
+only one can create, so nothing here needs locks; one whose owner is gone is taken over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweeper.errors import LeaseLost, RunBusy, TreeError
+
+from . import files
+from .identity import group_canonicals
+from .lease import Lease, living_owner, living_owners, remove_dead
+
+if TYPE_CHECKING:
+    from sweeper.sweepfile import Sweep, Trial
+
+_CHOOSING = "choosing"
+
+
+class Claims:
+    """What this launch has taken of the sweep whose directory ``home`` is.
+
+    A trial is known by what identifies its run: two launches may number the same one differently.
+    """
+
+    def __init__(self, sweep: Sweep, home: Path) -> None:
+        self._sweep = sweep
+        self._home = home
+        self._held: dict[int, Lease] = {}  # trial -> its lease
+        self._names: dict[str, int] = {}
+
+    def take(self, trial: Trial) -> Lease | None:
+        """Take the trial; None while another launch, or another trial of this one, has it."""
+        name = self._name(trial)
+        if self._names.setdefault(name, trial.index) != trial.index:
+            return None
+        lease = self._held.get(trial.index)
+        if lease is None or not lease.held:
+            lease = self._acquire(name, trial.index)
+        if lease is None:
+            self._names.pop(name, None)
+        else:
+            self._held[trial.index] = lease
+        return lease
+
+    def lease(self, trial: int) -> Lease | None:
+        """The lease of a trial that this launch has taken."""
+        return self._held.get(trial)
+
+    def release(self, trial: int) -> None:
+        """Give the trial back: its run says how it stands."""
+        lease = self._held.pop(trial, None)
+        if lease is not None:
+            self._names.pop(lease.directory.name, None)
+            _give_back(lease)
+
+    def release_all(self) -> None:
+        for trial in list(self._held):
+            self.release(trial)
+
+    def elsewhere(self) -> set[int]:
+        """The trials that others have taken and not ended."""
+        mine = set(self._held)
+        places = map((self._home / "claims").joinpath, files.names(self._home / "claims"))
+        owners = (living_owner(place) for place in places if place.name != _CHOOSING)
+        return {owner["trial"] for owner in owners if owner and "trial" in owner} - mine
+
+    @contextlib.contextmanager
+    def choosing(self) -> Iterator[bool]:
+        """Is it this launch's turn to choose what is new? One does at a time."""
+        lease = self._acquire(_CHOOSING, 0)
+        try:
+            yield lease is not None
+        finally:
+            if lease is not None:
+                _give_back(lease)
+
+    def _acquire(self, name: str, trial: int) -> Lease | None:
+        place = self._home / "claims" / name
+        tries = 100
+        while True:
+            try:
+                files.make_directory(place.parent)
+                files.make_directory(place)
+                return Lease.acquire(place, trial=trial)
+            except (RunBusy, LeaseLost):
+                return None
+            except TreeError:
+                tries -= 1
+                if files.exists(place) or not tries:
+                    raise  # else who had it before has removed it in this moment
+
+    def _name(self, trial: Trial) -> str:
+        own = trial.params.get("debug") is True, trial.replicate
+        text = "\0".join([*group_canonicals(trial.params, self._sweep.monitored), repr(own)])
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def launches(home: Path) -> list[dict[str, Any]]:
+    """Who launches the sweep now, since when, and when each was last seen."""
+    found = []
+    for owner in living_owners(home):
+        seen = datetime.fromtimestamp(owner["seen"], timezone.utc).isoformat(timespec="seconds")
+        about = {key: owner.get(key) for key in ("host", "pid", "slots")}
+        found.append({**about, "since": owner.get("time"), "seen": seen})
+    return found
+
+
+def remove_left(home: Path) -> None:
+    """Remove what launches that are gone have left of themselves in the sweep's directory."""
+    remove_dead(home)
+    for place in map((home / "claims").joinpath, files.names(home / "claims")):
+        remove_dead(place)
+        files.remove_empty(place)
+    files.remove_empty(home / "claims")
+    living = {str(owner["number"]) for owner in living_owners(home)}
+    for name in files.names(home / "ray"):
+        if name not in living:
+            files.remove(home / "ray" / name)
+    files.remove_empty(home / "ray")
+
+
+def _give_back(lease: Lease) -> None:
+    lease.release()
+    files.remove_empty(lease.directory)

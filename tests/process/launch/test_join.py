@@ -1,0 +1,51 @@
+"""Launches that share a sweep: no trial twice, and nothing lost with one of them."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.process.launch.launcher import Launcher
+
+
+def test_what_a_killed_launch_leaves_is_taken_up_by_another(launcher: Launcher) -> None:
+    launcher.write({"epochs": 12, "delay": 0.3}, trials=6)
+    first = launcher.start("--join", "-j", "1")
+    launcher.wait_for(lambda records: any(record.rows for record in records))
+    second = launcher.start("--join", "-j", "1")
+    launcher.wait_for(lambda records: sum(record.status == "running" for record in records) == 2)
+    told = launcher.read("status")["launches"]
+    assert {one["host"] for one in told} == {os.uname().nodename}
+    assert [one["slots"] for one in told] == [1, 1]
+    slip = launcher.run()
+    assert slip.returncode == 1
+    assert f"by process {told[0]['pid']} on " in slip.stderr
+    assert "share it with --join" in slip.stderr
+    other = launcher.run("parameters.x.values=[1, 9]", "--join")
+    assert other.returncode == 2
+    assert "--join: expected the sweep that is being launched" in other.stderr
+    first.kill()
+    first.communicate(timeout=120)
+    _, err = second.communicate(timeout=240)
+    assert second.returncode == 0, err
+    assert "6 finished" in err
+    records = launcher.records()
+    assert sorted(record.trial for record in records if record.trial is not None) == [*range(6)]
+    assert {record.status for record in records} == {"finished"}
+    assert {tuple(row["epoch"] for row in record.rows) for record in records} == {
+        tuple(range(1, 13))
+    }
+    assert sum(len(record.attempts) for record in records) == 7
+    assert not list((launcher.base / "sweeps" / "case").glob("[lcr]*"))
+    assert launcher.left() == []
+
+
+@pytest.mark.parametrize("early", ["pbt", "pb2"])
+def test_a_population_is_not_shared(launcher: Launcher, early: str) -> None:
+    x = {"min": 1.0, "max": 9.0}
+    keys = {"early_terminate": {"type": early}, "run_cap": 4, "parameters": {"x": x}}
+    launcher.write({}, method="random", **keys)
+    refused = launcher.run("--join")
+    assert refused.returncode == 2
+    assert f"--join: early_terminate: {{type: {early}}}: " in refused.stderr
