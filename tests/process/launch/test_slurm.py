@@ -1,0 +1,57 @@
+"""A real SLURM of two pretended nodes: an array of joined launches, one of which is pre-empted."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.process.launch.launcher import Launcher
+
+CLUSTER = Path(__file__).parents[4] / "shared/cluster"
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        shutil.which("slurmctld") is None or not CLUSTER.exists() or os.geteuid() != 0,
+        reason="no SLURM can be started here",
+    ),
+]
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    place = tmp_path / "slurm"
+    started = subprocess.run(
+        ["bash", CLUSTER / "slurm-start", place, "18817"],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    monkeypatch.setenv("SLURM_CONF", started.stdout.strip().partition("=")[2])
+    try:
+        yield
+    finally:
+        subprocess.run(["scancel", "--user=root"], check=False)
+        subprocess.run(["bash", CLUSTER / "slurm-stop", place], check=True)
+
+
+@pytest.mark.usefixtures("slurm")
+def test_an_array_shares_a_sweep_and_a_member_that_is_requeued_goes_on(
+    launcher: Launcher,
+) -> None:
+    launcher.write({"epochs": 6, "delay": 0.5}, trials=6)
+    submitted = launcher.run("--on", "slurm", "-j", "2", "--sbatch", "time=00:10:00")
+    assert submitted.returncode == 0, submitted.stderr
+    job = submitted.stdout.strip()
+    assert job.isdigit()
+    launcher.wait_for(lambda records: any(record.rows for record in records))
+    subprocess.run(["scontrol", "requeue", f"{job}_0"], check=True)
+    launcher.wait_for(lambda records: [r.status for r in records] == ["finished"] * 6)
+    records = launcher.records()
+    assert sorted(record.trial or 0 for record in records) == list(range(6))
+    for record in records:
+        assert [row["epoch"] for row in record.rows] == list(range(1, 7))
