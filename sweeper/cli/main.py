@@ -22,6 +22,8 @@ COMMANDS = {
     "plan": ("sweeper.cli.plan", "Show which trials a launch would run, and run nothing."),
     "status": ("sweeper.cli.reading", "Show how far a sweep is, trial by trial."),
     "best": ("sweeper.cli.reading", "Show the best trials, their parameters and checkpoints."),
+    "ls": ("sweeper.cli.overview", "List every sweep below a storage."),
+    "ui": ("sweeper.cli.overview", "Show sweeps live in a browser."),
     "logs": ("sweeper.cli.runs", "Print what a trial wrote to its output."),
     "diff": ("sweeper.cli.runs", "Show in what two runs differ."),
     "check": ("sweeper.cli.check", "Say all that is wrong with a sweep file and its program."),

@@ -39,11 +39,15 @@ def status(target: Path, format_: str, **given: Any) -> None:
 
     SPEC|DIR is a sweep file, a base directory, or a sweeps/<name> directory in one.
     """
-    from sweeper.results import metric_of, trial_row
+    from sweeper.results import is_storage, metric_of, trial_row
 
     from . import formatting
     from .selection import Selection
 
+    if not given["overrides"] and is_storage(target):
+        from .overview import list_sweeps
+
+        return list_sweeps(target, format_)
     index = open_target(target, given)
     _say_torn(index.torn())
     metric = metric_of(index)

@@ -10,7 +10,9 @@ from .estimate import Estimate, Estimator
 from .find import find_entry, find_run
 from .flat import ParameterNames, flatten, short_names
 from .index import Index, index_sweep
+from .live import LiveSweep, LiveSweeps
 from .loaded import LoadedRun, SweepResults, load
+from .overview import OVERVIEW_FIELDS, is_storage, overview_row, sweeps_below
 from .programs import (
     changes_since,
     older_text_note,
@@ -19,6 +21,7 @@ from .programs import (
     text_of,
 )
 from .ranking import (
+    Ranked,
     check_metric,
     metric_of,
     metric_to_rank_by,
@@ -31,17 +34,21 @@ from .ranking import (
     without_number,
 )
 from .rows import best_row, csv_line, plain_json, plan_row, trial_row
-from .study import optuna_study, optuna_trials
-from .summary import write_summary
+from .study import grouped, optuna_study, optuna_trials
+from .summary import summary_csv, write_summary
 from .target import load_target, open_index, runs_elsewhere
 
 __all__ = [
+    "OVERVIEW_FIELDS",
     "Entry",
     "Estimate",
     "Estimator",
     "Index",
+    "LiveSweep",
+    "LiveSweeps",
     "LoadedRun",
     "ParameterNames",
+    "Ranked",
     "SweepResults",
     "best_row",
     "changes_since",
@@ -52,7 +59,9 @@ __all__ = [
     "find_entry",
     "find_run",
     "flatten",
+    "grouped",
     "index_sweep",
+    "is_storage",
     "load",
     "load_target",
     "metric_of",
@@ -62,6 +71,7 @@ __all__ = [
     "open_index",
     "optuna_study",
     "optuna_trials",
+    "overview_row",
     "plain_json",
     "plan_row",
     "rank",
@@ -70,6 +80,8 @@ __all__ = [
     "runs_elsewhere",
     "score",
     "short_names",
+    "summary_csv",
+    "sweeps_below",
     "target_reached",
     "text_difference",
     "text_of",

@@ -2,3 +2,7 @@
 
 Pure as ``results`` is: nothing here writes below a storage or runs what a tree holds.
 """
+
+from .server import serve
+
+__all__ = ["serve"]
