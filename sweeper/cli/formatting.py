@@ -9,27 +9,20 @@ import itertools
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TextIO
 
 from sweeper.results import ParameterNames, csv_line, flatten, plain_json, short_names
 from sweeper.wording import printable
 
-LOOK_AHEAD = 200  # rows that decide how wide a table's columns are
-PARAM_COLUMNS = 6  # parameters that vary, shown in a table
+from . import tables
+from .tables import Column
+
 EMPTY = "-"
 _OBEYED = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column: its title, and what a row says in it, a parameter as ``params.<name>``."""
-
-    title: str
-    get: Callable[[Row], Any]
 
 
 def column(key: str, title: str | None = None) -> Column:
@@ -37,10 +30,12 @@ def column(key: str, title: str | None = None) -> Column:
     return Column(title or key, lambda row: row.get(key))
 
 
-def param_columns(names: ParameterNames, most: int | None = PARAM_COLUMNS) -> list[Column]:
-    """Table columns for the parameters that vary, the first ``most`` of them."""
+def param_columns(names: ParameterNames, optional: bool = True) -> list[Column]:
+    """Table columns for the parameters that vary; ``optional``: as far as there is room."""
     short = short_names(names.all)
-    return [column(f"params.{name}", short[name]) for name in names.varying[:most]]
+    return [
+        replace(column(f"params.{name}", short[name]), optional=optional) for name in names.varying
+    ]
 
 
 def _directory(row: Row) -> str | None:
@@ -49,7 +44,7 @@ def _directory(row: Row) -> str | None:
     return "/".join(names) or None
 
 
-DIRECTORY = Column("directory", _directory)
+DIRECTORY = Column("directory", _directory, path=True)
 
 
 def show(value: Any) -> str:
@@ -105,25 +100,36 @@ def print_rows(
     key: str = "trials",
     tail: Row | None = None,
     stream: TextIO | None = None,
-) -> None:
-    """Print ``rows`` as they come, in one format: table, json, csv or yaml.
+) -> int:
+    """Print ``rows`` as they come, in one format: table, json, csv, yaml, md or latex.
+
+    Returns how many optional columns the table had no room for.
 
     ``head``: what JSON and YAML say before the rows, which stand under ``key``; ``tail``: what they
     say after them, which may be filled as the rows are made. ``columns``: of a table. ``fields``:
     the row's own columns of a CSV file, before ``more``, such as ``params.<name>``.
     """
     tail = {} if tail is None else tail
+    stream = stream or sys.stdout
     if format_ == "json":
         texts = _as_json(rows, head, key, tail)
     elif format_ == "yaml":
         texts = _as_yaml(rows, head, key, tail)
     elif format_ == "csv":
         titles = [*fields, *more]
-        texts = map(csv_line, _cells(rows, titles, [column(title) for title in titles]))
+        lines = _cells(rows, [column(title) for title in titles])
+        texts = map(csv_line, itertools.chain([titles], lines))
+    elif format_ in ("md", "latex"):
+        make = tables.markdown if format_ == "md" else tables.latex
+        texts = make(_cells(rows, columns), columns, show)
     else:
-        texts = _as_table(_cells(rows, [c.title for c in columns], columns))
+        screen = tables.Screen.of(stream)
+        texts, left_out = tables.fit(_cells(rows, columns), columns, show, screen)
+        tables.page(texts, stream, screen)
+        return left_out
     for text in texts:
-        (stream or sys.stdout).write(text)
+        stream.write(text)
+    return 0
 
 
 def _as_json(rows: Iterable[Row], head: Row, key: str, tail: Row) -> Iterator[str]:
@@ -152,35 +158,12 @@ def _as_yaml(rows: Iterable[Row], head: Row, key: str, tail: Row) -> Iterator[st
         yield _yaml(tail)
 
 
-def _cells(
-    rows: Iterable[Row], titles: Sequence[str], columns: Sequence[Column]
-) -> Iterator[list[Any]]:
-    """The titles, then what each row says in the columns."""
-    yield list(titles)
+def _cells(rows: Iterable[Row], columns: Sequence[Column]) -> Iterator[list[Any]]:
+    """What each row says in the columns."""
     for row in rows:
         groups = {name: row.get(name) or {} for name in ("params", "metrics")}
         flat = {**row, **flatten(groups)}
         yield [column.get(flat) for column in columns]
-
-
-def _as_table(lines: Iterator[list[Any]]) -> Iterator[str]:
-    """Aligned text; the first rows decide the widths, the rest is printed as it comes."""
-    titles = next(lines)
-    first = list(itertools.islice(lines, LOOK_AHEAD))
-    texts = [[show(cell) for cell in cells] for cells in (titles, *first)]
-    widths = [max(map(len, cells)) for cells in zip(*texts, strict=True)]
-    signs = ["" if all(map(_is_number, cells)) else "-" for cells in zip(*first, strict=True)]
-    if not first:
-        return
-    form = "  ".join(f"%{sign}{width}s" for sign, width in zip(signs, widths, strict=True))
-    for cells in texts:
-        yield (form % tuple(cells)).rstrip() + "\n"
-    for line in lines:
-        yield (form % tuple(map(show, line))).rstrip() + "\n"
-
-
-def _is_number(value: Any) -> bool:
-    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
 
 
 def json_text(value: Any, indent: int | None = None) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-FORMATS = ("table", "json", "csv", "yaml")
+FORMATS = ("table", "json", "csv", "yaml", "md", "latex")
 
 
 @dataclass
@@ -128,6 +128,13 @@ format_options = together(
         help="How to print.",
     ),
     click.option("--json", "format_", flag_value="json", help="The same as --format json."),
+)
+
+metric_options = together(
+    click.option("--metric", "metric_name", metavar="NAME", help="Rank by this metric instead."),
+    click.option(
+        "--goal", type=click.Choice(["minimize", "maximize"]), help="What --metric is to be."
+    ),
 )
 
 select_options = together(

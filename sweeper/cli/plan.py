@@ -111,7 +111,9 @@ def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "ta
         tail["estimate"] = left and {"seconds": round(left.seconds, 3), "bytes": left.bytes}
 
     titles = [f"params.{name}" for name in names.all]
-    formatting.print_rows(format_, rows(), head, columns, PLAN_FIELDS, titles, tail=tail)
+    left_out = formatting.print_rows(format_, rows(), head, columns, PLAN_FIELDS, titles, tail=tail)
+    if left_out:
+        say(f"+{counted(left_out, 'parameter')} that vary: a wider terminal, or --format csv")
     left = estimator.estimate()
     words = ", ".join(f"{number} {state}" for state, number in counts.items()) or "none"
     say(f"{sweep.title}: {counted(counts.total(), 'trial')}: {words}; in {sweep.base_dir}")

@@ -15,6 +15,7 @@ from .messages import say, tell
 
 if TYPE_CHECKING:
     from sweeper.results import Index
+    from sweeper.sweepfile import Metric
 
 STATUS_FIELDS = (
     *("trial", "replicate", "status", "epochs", "value", "epoch", "elapsed"),
@@ -33,16 +34,18 @@ MEAN_FIELDS = ("std", "runs", "values")  # too, where trials are repeated
 @options.place_options
 @options.seed_option
 @options.select_options
+@click.option("--sparkline", is_flag=True, help="A column with the metric over the epochs.")
 @options.format_options
 def status(target: Path, format_: str, **given: Any) -> None:
     """Show how each trial of a sweep stands, from what lies in the tree.
 
     SPEC|DIR is a sweep file, a base directory, or a sweeps/<name> directory in one.
     """
-    from sweeper.results import is_storage, metric_of, trial_row
+    from sweeper.results import curve_of, is_storage, metric_of, trial_row
 
     from . import formatting
     from .selection import Selection
+    from .tables import Column, sparkline
 
     if not given["overrides"] and is_storage(target):
         from .overview import list_sweeps
@@ -55,19 +58,25 @@ def status(target: Path, format_: str, **given: Any) -> None:
     names = index.parameters()
     found = Selection([trial_row(entry, metric) for entry in index.entries], names, given)
     rows = found.rows()
+    entry_of = {str(entry.path): entry for entry in index.entries}
+
+    def curve(row: Mapping[str, Any]) -> list[float]:
+        return list(curve_of(entry_of[str(row["path"])], metric).values())
+
     columns = [formatting.column(key) for key in ("trial", "status", "epochs")]
     if metric:
         columns += [formatting.column("value", metric.name), formatting.column("epoch", "at")]
-    columns.append(formatting.Column("time", lambda row: formatting.show_seconds(row["elapsed"])))
+        if given["sparkline"]:
+            columns.append(Column("curve", lambda row: sparkline(curve(row))))
+    columns.append(Column("time", lambda row: formatting.show_seconds(row["elapsed"])))
     columns = found.columns(columns, formatting.DIRECTORY)
     head = {"sweep": index.name, "size": index.size, "counts": counts}
     if format_ == "table":
         many = counted(sum(counts.values()), "trial")
         tell(f"{index.title}: {many}: {index.counts_in_words()}")
-    formatting.print_rows(format_, rows, head, columns, STATUS_FIELDS, found.more)
+    left_out = formatting.print_rows(format_, rows, head, columns, STATUS_FIELDS, found.more)
     if format_ == "table":
-        if note := found.left_out():
-            tell(note)
+        _tell_left_out(left_out)
         for row in rows:
             if row["log"] or row["error"]:
                 why = row["error"] or "no error recorded"
@@ -83,8 +92,7 @@ def status(target: Path, format_: str, **given: Any) -> None:
 @options.select_options
 @options.format_options
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, metavar="N")
-@click.option("--metric", "metric_name", metavar="NAME", help="Rank by this metric instead.")
-@click.option("--goal", type=click.Choice(["minimize", "maximize"]), help="What --metric is to be.")
+@options.metric_options
 @click.option(
     "--copy-to",
     metavar="DIR",
@@ -102,7 +110,6 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
         best_row,
         check_metric,
         copy_best,
-        metric_to_rank_by,
         nothing_to_rank,
         rank,
         wandb_differs,
@@ -110,9 +117,10 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
 
     from . import formatting
     from .selection import Selection
+    from .tables import Column
 
     index = open_target(target, given)
-    metric = metric_to_rank_by(index, given["metric_name"], given["goal"])
+    metric = target_metric(index, given)
     # Each row costs a look into a directory: all are made only where others than the first matter.
     chooses = any(given[name] is not None for name in ("where", "sort", "columns"))
     every = chooses or given["all_columns"] or format_ == "csv"
@@ -132,7 +140,7 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
     columns = [formatting.column(key) for key in ("rank", "trial")]
     fields: tuple[str, ...] = BEST_FIELDS
     if index.repeated:
-        columns.append(formatting.Column(f"{metric.name} (mean ± std)", _mean))
+        columns.append(Column(f"{metric.name} (mean ± std)", _mean))
         columns.append(formatting.column("runs"))
         fields += MEAN_FIELDS
     else:
@@ -140,16 +148,21 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
     columns.append(formatting.column("epoch"))
     columns = found.columns([*columns, formatting.column("status")], formatting.DIRECTORY)
     head = {"sweep": index.name, "metric": metric.name, "goal": metric.goal}
-    formatting.print_rows(format_, rows, head, columns, fields, found.more)
+    left_out = formatting.print_rows(format_, rows, head, columns, fields, found.more)
     if format_ == "table" and rows:
-        if note := found.left_out():
-            tell(note)
+        _tell_left_out(left_out)
         _print_best(rows[0], metric.name)
         if note := wandb_differs(index, metric):
             say(f"sweeper: {note}")
     if copy_to is not None and ranked:
         for path in copy_best(ranked[0], copy_to):
             say(f"copied {path}")
+
+
+def _tell_left_out(columns: int) -> None:
+    if columns:
+        many = counted(columns, "parameter")
+        tell(f"+{many} that vary: --all-columns, or --columns NAME,…")
 
 
 def _mean(row: Any) -> str:
@@ -193,6 +206,13 @@ def open_target(target: Path, given: dict[str, Any]) -> Index:
     for note in index.notes:
         say(f"sweeper: {note}")
     return index
+
+
+def target_metric(index: Index, given: Mapping[str, Any]) -> Metric:
+    """What to rank by: the metric that ``--metric`` and ``--goal`` name, else the sweep's own."""
+    from sweeper.results import metric_to_rank_by
+
+    return metric_to_rank_by(index, given["metric_name"], given["goal"])
 
 
 def _say_torn(paths: Iterable[Path]) -> None:

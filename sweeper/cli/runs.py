@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import collections
 import os
 import re
 import sys
@@ -20,37 +21,101 @@ from .messages import say, tell
 from .reading import open_target
 
 if TYPE_CHECKING:
+    from sweeper.errors import SweeperError
+    from sweeper.results import Entry
     from sweeper.tree import RunRecord
 
 FOLLOW_SECONDS = 0.3  # between two looks at a log that grows
+FAILED_LINES = 20  # that `logs --failed` shows of each
+MOST_TAIL = 1 << 20  # bytes in which the last lines are looked for
 
 
 @click.command()
 @options.target_argument
-@click.argument("trial")
+@click.argument("trials", metavar="[TRIAL]...", nargs=-1)
 @options.place_options
 @click.option("-f", "--follow", is_flag=True, help="Go on printing until the run ends.")
-def logs(target: Path, trial: str, follow: bool, **given: Any) -> None:
+@click.option("--failed", is_flag=True, help="The trials that failed: the last 20 lines of each.")
+@click.option("--grep", metavar="REGEX", help="Only lines in which it is found; in all trials.")
+@click.option("--tail", type=click.IntRange(min=0), metavar="N", help="Only the last N lines.")
+def logs(target: Path, trials: tuple[str, ...], follow: bool, failed: bool, **given: Any) -> None:
     """Print the output of a trial: its number, or its experiment's name.
 
     SPEC|DIR is a sweep file, a base directory, or a sweeps/<name> directory in one.
     """
-    from sweeper.errors import UsageError
     from sweeper.results import find_entry
+
+    pattern, tail = _regex(given["grep"]), given["tail"]
+    if not trials and not failed and pattern is None:
+        raise click.UsageError("expected a TRIAL, --failed or --grep, found none of them")
+    index = open_target(target, given)
+    found = [find_entry(index, trial) for trial in trials] or index.entries
+    if failed:
+        found = [entry for entry in found if entry.failed]
+        tail = FAILED_LINES if tail is None and pattern is None else tail
+        if not found:
+            say(f"{index.title}: no trial has failed")
+    if follow and len(found) != 1:
+        raise click.UsageError(f"--follow: expected one trial, found {len(found)}")
+    safe = Safe() if sys.stdout.isatty() else bytes
+    alone = len(trials) == 1
+    for entry in found:
+        record, missing = entry.record, _no_output(entry, follow)
+        if missing is not None and alone:
+            raise missing
+        if missing is not None or record is None:
+            if trials or failed:
+                say(f"trial {entry.trial} {entry.status}: no output")
+            continue
+        pieces = _chosen(_output(record, follow, tail if pattern is None else None), pattern)
+        if pattern is not None and tail is not None:
+            pieces = iter(collections.deque(pieces, maxlen=tail))
+        for number, data in enumerate(pieces):
+            if not number and not alone:
+                reason = f": {entry.error}" if entry.failed and entry.error else ""
+                tell(f"==> trial {entry.trial} {entry.status}{reason}  {record.paths.output}")
+            sys.stdout.buffer.write(safe(data))
+            sys.stdout.buffer.flush()
+
+
+def _no_output(entry: Entry, follow: bool) -> SweeperError | None:
+    """Why there is nothing to print of a trial; None if there is, or ``follow`` waits for it."""
+    from sweeper.errors import UsageError
     from sweeper.tree import files
 
-    entry = find_entry(open_target(target, given), trial)
+    if entry.unreadable is not None:
+        return entry.unreadable
     if entry.record is None:
-        if entry.unreadable is not None:
-            raise entry.unreadable
-        raise UsageError(f"trial {trial}: pending, so it has no output yet; `sweeper status` shows")
+        name = entry.experiment if entry.trial is None else f"trial {entry.trial}"
+        return UsageError(f"{name}: pending, so it has no output yet; `sweeper status` shows")
     path = entry.record.paths.output
-    if not follow and not files.exists(path):
-        raise UsageError(f"{path}: not there: run {entry.run} has written no output")
-    safe = Safe() if sys.stdout.isatty() else bytes
-    for data in _output(entry.record, follow):
-        sys.stdout.buffer.write(safe(data))
-        sys.stdout.buffer.flush()
+    if follow or files.exists(path):
+        return None
+    return UsageError(f"{path}: not there: run {entry.run} has written no output")
+
+
+def _regex(text: str | None) -> re.Pattern[bytes] | None:
+    try:
+        return None if text is None else re.compile(text.encode())
+    except re.error as error:
+        raise click.UsageError(
+            f"--grep: {error}: expected a regular expression of Python"
+        ) from error
+
+
+def _chosen(pieces: Iterator[bytes], pattern: re.Pattern[bytes] | None) -> Iterator[bytes]:
+    """The pieces as they are, or those of their lines in which ``pattern`` is found."""
+    if pattern is None:
+        yield from pieces
+        return
+    rest = b""
+    for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from (line + b"\n" for line in lines if pattern.search(line))
+        if len(rest) > MOST_TAIL:
+            rest = b""
+    if rest and pattern.search(rest):
+        yield rest + b"\n"
 
 
 class Safe:
@@ -74,11 +139,18 @@ class Safe:
         return "".join(parts).encode(errors="backslashreplace")
 
 
-def _output(record: RunRecord, follow: bool) -> Iterator[bytes]:
-    """The bytes of a run's output.log; with ``follow`` until the run is running no more."""
+def _output(record: RunRecord, follow: bool, tail: int | None) -> Iterator[bytes]:
+    """The bytes of a run's output.log; with ``follow`` until the run is running no more.
+
+    From the last ``tail`` lines on, of at most :data:`MOST_TAIL` bytes, if it is given.
+    """
     from sweeper.tree import RunRecord, files
 
     place = 0
+    if tail is not None and files.exists(record.paths.output):
+        place, end = files.read_end(record.paths.output, MOST_TAIL)
+        lines = end.splitlines(keepends=True)
+        yield b"".join(lines[max(0, len(lines) - tail) :])
     while True:
         # Asked before reading: what a run wrote before it ended is then always printed.
         now = RunRecord(record.base, record.experiment, record.run)
@@ -96,35 +168,43 @@ def _output(record: RunRecord, follow: bool) -> Iterator[bytes]:
 
 
 @click.command()
-@click.argument("left", metavar="RUN")
-@click.argument("right", metavar="[RUN]", required=False)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True)
 @options.place_options
 @options.format_options
-def diff(
-    left: str, right: str | None, storage: Path | None, name: str | None, format_: str
-) -> None:
-    """Show in what two runs differ: parameters, metrics, versions, the program's text.
+def diff(runs: tuple[str, ...], storage: Path | None, name: str | None, format_: str) -> None:
+    """Show in what runs differ: parameters, metrics, versions, the program's text.
 
     RUN is a run's or an experiment's directory (as it stands, or below --storage/--name), or
     SPEC:TRIAL, such as sweeps/digits.yaml:3. With one alone: how the program's text has changed
-    since that run.
+    since that run; with more than two, what of their parameters and results is not the same in all.
     """
-    from sweeper.results import changes_since, difference, find_run, text_difference, text_of
+    from sweeper.results import changes_since, differing_facts, find_run, text_difference, text_of
     from sweeper.tree import Program
 
     from . import formatting
 
-    one, sweep = find_run(left, storage, name)
-    other = None if right is None else find_run(right, storage, name)[0]
-    head = {"left": str(one.path), "right": "now" if other is None else str(other.path)}
-    rows = [] if other is None else difference(one, other)
-    if other is None:
+    (one, sweep), *others = [find_run(run, storage, name) for run in runs]
+    records = [one, *(record for record, _ in others)]
+    titles = (
+        ["left", "right"] if len(records) < 3 else [f"run {n + 1}" for n in range(len(records))]
+    )
+    head = {title: str(record.path) for title, record in zip(titles, records, strict=False)}
+    rows = [
+        {"name": fact, **dict(zip(titles, values, strict=True))}
+        for fact, values in (differing_facts(records) if others else {}).items()
+    ]
+    lines: list[str] = []
+    if not others:
+        head["right"] = "now"
         lines = changes_since(one, None if sweep is None else Program.of(sweep))
-    else:
-        lines = list(text_difference(text_of(one), text_of(other)))
-    fields = ("name", "left", "right")
+    elif len(records) == 2:
+        lines = list(text_difference(text_of(one), text_of(records[1])))
+    fields = ("name", *titles)
     columns = [formatting.column(key) for key in fields]
     tail = {"text": lines}
+    if format_ == "table" and len(records) > 2:
+        for title, path in head.items():
+            tell(f"{title}  {path}")
     formatting.print_rows(format_, rows, head, columns, fields, key="differences", tail=tail)
     if format_ == "table":
         for line in lines:

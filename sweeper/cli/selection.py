@@ -9,18 +9,28 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweeper.wording import counted, nearest, one_of
+from sweeper.wording import nearest, one_of
 
 from . import formatting
-from .formatting import PARAM_COLUMNS
 
 if TYPE_CHECKING:
     from sweeper.results import ParameterNames
     from sweeper.space import Expression
 
-    from .formatting import Column
+    from .tables import Column
 
-OWN = ("trial", "replicate", "status", "epochs", "value", "epoch", "elapsed", "error", "rank")
+OWN = (
+    "sweep",
+    "trial",
+    "replicate",
+    "status",
+    "epochs",
+    "value",
+    "epoch",
+    "elapsed",
+    "error",
+    "rank",
+)
 
 
 class Selection:
@@ -70,16 +80,9 @@ class Selection:
             asked = [name.strip() for name in self._given["columns"].split(",")]
             return [formatting.column(self._key("--columns", name), name) for name in asked]
         every = self._given["all_columns"]
-        params = formatting.param_columns(self._names, None if every else PARAM_COLUMNS)
+        params = formatting.param_columns(self._names, optional=not every)
         more = [formatting.column(f"metrics.{n}", n) for n in self.metrics] if every else []
         return [*own, *params, *more, last]
-
-    def left_out(self) -> str | None:
-        """What to say of the parameters that the table has no column for."""
-        more = len(self._names.varying) - PARAM_COLUMNS
-        if more <= 0 or self._given["columns"] is not None or self._given["all_columns"]:
-            return None
-        return f"+{counted(more, 'parameter')} that vary: --all-columns, or --columns NAME,…"
 
     def _holds(self, where: str, flat: Mapping[str, Any]) -> bool:
         from sweeper.space import CannotEvaluate
@@ -117,5 +120,7 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _order(value: Any) -> tuple[bool, Any]:
     """Numbers by size before everything else by its text."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return (not is_number, value if is_number else str(value))
+    from sweeper.sweepfile import is_number
+
+    number = is_number(value)
+    return (not number, value if number else str(value))

@@ -15,7 +15,7 @@ from typing import Any
 from sweeper.errors import UsageError
 from sweeper.sweepfile import call_command, names_callbacks, names_params
 
-from .cells import cells_of, module_text
+from .cells import cells_of, module_text, set_too_late
 
 _SHAPES = "train(params, callbacks), train(params, callbacks, run), train(config) or train()"
 _BUILDER = re.compile(r"\bhp\.(Int|Float|Choice|Boolean|Fixed)\(")
@@ -57,6 +57,12 @@ def carry(train: Callable[..., Any]) -> Carried:
     main = module.__name__ == "__main__"
     file = _file(module)
     arguments = sys.argv[1:] if main and file else []
+    if main and file and (late := set_too_late(file.read_text(encoding="utf-8-sig"), name)):
+        raise UsageError(
+            f"sweeper.launch: {name} needs {', '.join(sorted(late))}, which {file.name} sets below "
+            "`if __name__ == '__main__':` or after a launch, to where no trial comes: set it "
+            "before, or make it a parameter"
+        )
     command = None if shape is None else call_command(shape, arguments)
     called = "" if command else f":{name}"
     if file is None:

@@ -1,4 +1,4 @@
-"""The cells of a notebook as a module: what a function needs of them, and no more.
+"""What a function needs of a notebook's cells, as a module, and of a script's.
 
 A cell that tries the function, plots or installs would run in every trial.
 """
@@ -13,11 +13,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sweeper.errors import UsageError
+from sweeper.sweepfile import is_guard
 
 _HEAD = "# What {} needs of the notebook's cells, written by sweeper.launch.\n\n"
 _LAUNCHES = ("sweeper.launch", "launch", "wandb.agent", "wandb.sweep")
 _ALWAYS = ("sys.path", "os.environ")  # what imports depend on, though nothing names it
 _NOW = ("class", "listcomp", "setcomp", "dictcomp", "genexpr")  # scopes that run where they stand
+_CHANGE = ("append", "extend", "insert", "add", "update", "setdefault", "pop", "remove", "clear")
 _SIMPLE = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -75,6 +77,57 @@ def module_text(cells: Iterable[str], name: str) -> str:
     return text
 
 
+def set_too_late(text: str, name: str) -> set[str]:
+    """What the function ``name`` needs and a script sets where a trial that imports it never comes.
+
+    That is below its ``__main__`` guard and after its first launch.
+    """
+    body = [(node, _text(text, node)) for node in ast.parse(text).body]
+    guarded, launched = [], False
+    for node, lines in body:
+        guard = isinstance(node, ast.If) and is_guard(node)
+        launched |= not guard and not isinstance(node, _SIMPLE) and _launches(node)
+        if guard or launched:
+            guarded.append((node, lines))
+    uses: dict[str, set[str]] = {}
+    imported: set[str] = set()
+    for node, lines in body:
+        if (node, lines) not in guarded:
+            one = _statement(node, lines)
+            imported |= one.binds if isinstance(node, (ast.Import, ast.ImportFrom)) else set()
+            for bound in one.binds:
+                uses.setdefault(bound, set()).update(one.now | one.late)
+    needed = _closure({name}, uses)
+    begun = {used for node, lines in guarded for used in _statement(node, lines).now}
+    called = _closure(begun, uses) - needed
+    guarded += [one for one in body if getattr(one[0], "name", "") in called]
+    found = {changed for node, lines in guarded for changed in _sets(node, lines)}
+    return (found - imported) & needed
+
+
+def _sets(node: ast.stmt, text: str) -> set[str]:
+    """The module's names that a statement sets or changes, in the functions that it defines too."""
+    table = symtable.symtable(text, "a script", "exec")
+    sets = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
+    inner, local = list(table.get_children()), set()
+    for one in inner:
+        inner += one.get_children()
+        for symbol in one.get_symbols():
+            if symbol.is_declared_global() and symbol.is_assigned():
+                sets.add(symbol.get_name())
+            elif symbol.is_local():
+                local.add(symbol.get_name())
+    changed: set[str] = set()
+    for part in ast.walk(node):
+        stored = isinstance(getattr(part, "ctx", None), (ast.Store, ast.Del))
+        method = part.func if isinstance(part, ast.Call) else None
+        if isinstance(method, ast.Attribute) and method.attr in _CHANGE:
+            changed |= _root(method)
+        elif stored and not isinstance(part, ast.Name):
+            changed |= _root(part)
+    return sets | (changed - local)
+
+
 def _closure(names: set[str], uses: dict[str, set[str]]) -> set[str]:
     found: set[str] = set()
     todo = set(names)
@@ -90,16 +143,23 @@ def _statements(cell: str) -> Iterable[_Statement]:
     except SyntaxError:  # never ran
         return
     for node in body:
-        calls = [call for call in ast.walk(node) if isinstance(call, ast.Call)]
-        for call in calls:
+        for call in (call for call in ast.walk(node) if isinstance(call, ast.Call)):
             if ast.unparse(call.func) == "get_ipython().run_cell_magic":
                 yield from _statements(str(ast.literal_eval(call.args[2])))  # `%%time`
-        if any(ast.unparse(call.func) in _LAUNCHES for call in calls):
+        if _launches(node):
             continue
-        lines = [ast.get_source_segment(cell, node) or ""]
-        decorators: Sequence[ast.expr] = getattr(node, "decorator_list", ())
-        text = "\n".join([*(f"@{ast.unparse(one)}" for one in decorators), *lines])
-        yield _statement(node, text)
+        yield _statement(node, _text(cell, node))
+
+
+def _launches(node: ast.AST) -> bool:
+    calls = (call for call in ast.walk(node) if isinstance(call, ast.Call))
+    return any(ast.unparse(call.func) in _LAUNCHES for call in calls)
+
+
+def _text(cell: str, node: ast.stmt) -> str:
+    decorators: Sequence[ast.expr] = getattr(node, "decorator_list", ())
+    lines = ast.get_source_segment(cell, node) or ""
+    return "\n".join([*(f"@{ast.unparse(one)}" for one in decorators), lines])
 
 
 def _statement(node: ast.stmt, text: str) -> _Statement:

@@ -95,7 +95,7 @@ class StopConditions:
         found = f"found {', '.join(reported)}" if reported else "found no number reported"
         printed = next((result["printed"] for result in results if "printed" in result), None)
         if printed is not None and self.metric:
-            found += f", and no line that matches {self.metric.pattern!r}"
+            found += f", and no number in a line that matches {self.metric.pattern!r}"
             mend = f"the last it printed: {', '.join(map(repr, printed))}" * bool(printed)
             mend = mend or "it printed nothing"
         elif known:

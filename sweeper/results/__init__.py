@@ -3,10 +3,13 @@
 Pure: everything here is a function of the files, on any machine, with neither Ray nor TensorFlow.
 """
 
+from .attempts import attempts_of
 from .copying import copy_best
-from .differences import difference
+from .differences import differing_facts
+from .drawn import missing_plotly
 from .entry import Entry
 from .estimate import Estimate, Estimator
+from .figures import Figures
 from .find import find_entry, find_run
 from .flat import ParameterNames, flatten, short_names
 from .index import Index, index_sweep
@@ -27,6 +30,7 @@ from .ranking import (
     metric_to_rank_by,
     nothing_to_rank,
     rank,
+    rank_together,
     run_value,
     score,
     target_reached,
@@ -34,7 +38,7 @@ from .ranking import (
     without_number,
 )
 from .rows import best_row, csv_line, plain_json, plan_row, trial_row
-from .study import grouped, optuna_study, optuna_trials
+from .study import curve_of, grouped
 from .summary import summary_csv, write_summary
 from .target import load_target, open_index, runs_elsewhere
 
@@ -43,6 +47,7 @@ __all__ = [
     "Entry",
     "Estimate",
     "Estimator",
+    "Figures",
     "Index",
     "LiveSweep",
     "LiveSweeps",
@@ -50,12 +55,14 @@ __all__ = [
     "ParameterNames",
     "Ranked",
     "SweepResults",
+    "attempts_of",
     "best_row",
     "changes_since",
     "check_metric",
     "copy_best",
     "csv_line",
-    "difference",
+    "curve_of",
+    "differing_facts",
     "find_entry",
     "find_run",
     "flatten",
@@ -66,15 +73,15 @@ __all__ = [
     "load_target",
     "metric_of",
     "metric_to_rank_by",
+    "missing_plotly",
     "nothing_to_rank",
     "older_text_note",
     "open_index",
-    "optuna_study",
-    "optuna_trials",
     "overview_row",
     "plain_json",
     "plan_row",
     "rank",
+    "rank_together",
     "refuse_other_programs",
     "run_value",
     "runs_elsewhere",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from sweeper.tree import MISSING, RunRecord, diff
+from sweeper.tree import RunRecord
 
 from .flat import flatten
 
@@ -24,25 +25,24 @@ def facts(record: RunRecord) -> dict[str, Any]:
     }
 
 
-def difference(left: RunRecord, right: RunRecord) -> list[dict[str, Any]]:
-    """One ``{"name", "left", "right"}`` per fact that differs; None where a run has none.
+def differing_facts(records: Sequence[RunRecord]) -> dict[str, list[Any]]:
+    """What is not the same in all runs, by its name: the value in each, None where it has none.
 
     Parameters come first, as ``params.<dotted name>``, those of the monitored groups before others.
     """
-    rows = [
-        {"name": f"params.{found.key}", "left": _known(found.a), "right": _known(found.b)}
-        for found in diff(left, right)
-    ]
-    facts_left, facts_right = facts(left), facts(right)
-    return rows + [
-        {"name": name, "left": facts_left.get(name), "right": facts_right.get(name)}
-        for name in facts_left | facts_right
-        if _text(facts_left.get(name)) != _text(facts_right.get(name))
-    ]
-
-
-def _known(value: Any) -> Any:
-    return None if value is MISSING else value
+    found: dict[str, list[Any]] = {}
+    groups = [g for record in records for g in record.monitored]
+    monitored = {key for g in groups for key in ([g] if isinstance(g, str) else g)}
+    flat = [flatten(record.params) for record in records]
+    names = {name for params in flat for name in params}
+    for name in sorted(names, key=lambda name: (name.split(".")[0] not in monitored, name)):
+        if len({_text(params.get(name)) for params in flat}) > 1:
+            found[f"params.{name}"] = [params.get(name) for params in flat]
+    each = [facts(record) for record in records]
+    for name in dict.fromkeys(name for one in each for name in one):
+        if len({_text(one.get(name)) for one in each}) > 1:
+            found[name] = [one.get(name) for one in each]
+    return found
 
 
 def _text(value: Any) -> str:

@@ -17,9 +17,10 @@ from sweeper.sweepfile import Metric
 from sweeper.tree import Row, RunRecord
 
 from .entry import Entry
+from .figures import Figures
 from .flat import flatten
 from .index import Index
-from .ranking import Ranked, Score, checkpoint_of, group_of, metric_of, rank
+from .ranking import Ranked, Score, checkpoint_of, group_of, metric_of, rank_together
 from .rows import entry_score
 from .target import open_index
 
@@ -198,6 +199,11 @@ class SweepResults:
             rows += [{**names, **row, **params} for row in run.rows]
         return self._frame(rows)
 
+    @cached_property
+    def figures(self) -> Figures:
+        """Figures for plotly: ``history()``, ``curves()``, ``importance()``, …"""
+        return Figures(self._indices, self.metric)
+
     def __repr__(self) -> str:
         counts = ", ".join(f"{number} {status}" for status, number in self.counts.items() if number)
         return f"<{self._names}: {counts or 'no trials'}>"
@@ -218,10 +224,8 @@ class SweepResults:
 
     def _ranked(self) -> list[tuple[Index, Ranked]]:
         """The trials of all sweeps with a number, best first."""
-        metric = self._metric()
-        found = [(index, one) for index in self._indices for one in rank(index.entries, metric)]
-        sign = -1.0 if metric.goal == "maximize" else 1.0
-        return sorted(found, key=lambda pair: sign * pair[1].value)
+        ranked = rank_together(self._indices, self._metric())
+        return [(self._indices[place], one) for place, one in ranked]
 
     def _run(self, index: Index, entry: Entry) -> LoadedRun:
         assert entry.record is not None

@@ -84,6 +84,8 @@ OVERVIEW_FIELDS = (
 def _row(index: Index) -> dict[str, Any]:
     records, counts, metric = list(index.records()), index.counts(), metric_of(index)
     ranked = rank(index.entries, metric, top=1) if metric else []
+    wrong = [*index.notes] if index.sweep is None else []
+    wrong += [f"torn: {record.path}" for record in index.unreadable[:1]]
     last = max((record.modified for record in records), default=0.0)
     return {
         "sweep": index.title,
@@ -98,4 +100,5 @@ def _row(index: Index) -> dict[str, Any]:
         "modified": datetime.fromtimestamp(last, timezone.utc).isoformat(timespec="seconds")
         if last
         else None,
+        "error": "; ".join(wrong) or None,
     }

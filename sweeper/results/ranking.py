@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sweeper.errors import UsageError
-from sweeper.sweepfile import Metric
+from sweeper.sweepfile import Metric, is_number
 from sweeper.tree import FAILED, RunRecord, mode_of, nearest_metric
 from sweeper.wording import counted
 
@@ -108,9 +108,7 @@ def _watched(summary: Row) -> tuple[object, Goal | None]:
 
 
 def _number(value: object) -> float | None:
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
-        return float(value)
-    return None
+    return float(value) if is_number(value) and math.isfinite(value) else None
 
 
 def _score_of(row: Row | None, name: str) -> Score | None:
@@ -169,6 +167,16 @@ def rank(
         found_groups.append(Ranked(0, first, its_score, tuple(s.value for _, s in runs)))
     found_groups.sort(key=lambda r: sign * r.value)
     return [replace(ranked, rank=place) for place, ranked in enumerate(found_groups[:top], 1)]
+
+
+def rank_together(indices: Sequence[Index], metric: Metric) -> list[tuple[int, Ranked]]:
+    """The parameter dicts of several sweeps with a score, best first, each with its sweep's place.
+
+    Their ``rank`` is that in their own sweep.
+    """
+    found = [(place, one) for place, i in enumerate(indices) for one in rank(i.entries, metric)]
+    sign = -1.0 if metric.goal == "maximize" else 1.0
+    return sorted(found, key=lambda pair: sign * pair[1].value)
 
 
 def wandb_differs(index: Index, metric: Metric) -> str | None:

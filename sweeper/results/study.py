@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 import warnings
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sweeper.sweepfile import Metric
+from sweeper.sweepfile import Metric, is_number
 
 from .entry import Entry
 from .flat import ParameterNames, flatten
@@ -91,7 +92,7 @@ def optuna_trials(
             params={name: _given(value, distributions[name]) for name, value in flat.items()},
             distributions={name: distributions[name] for name in flat},
             user_attrs=_attributes(index, entry, ranked),
-            intermediate_values=_curve(entry, metric) if drawn else {},
+            intermediate_values=curve_of(entry, metric) if drawn else {},
         )
         trial.number, trial.datetime_start = number, start
         trial.datetime_complete = end if state.is_finished() else None
@@ -102,8 +103,8 @@ def optuna_trials(
 def parameter_distributions(flats: Iterable[Mapping[str, Any]]) -> dict[str, BaseDistribution]:
     """What Optuna needs to know of each parameter, by the values it has had.
 
-    Numbers are an axis, logarithmic where they are positive and span more than
-    :data:`LOG_SPAN`; everything else is a choice, anything but text as JSON.
+    Numbers are an axis, logarithmic where they are positive, span more than :data:`LOG_SPAN`
+    and lie mostly at its lower end; everything else is a choice, anything but text as JSON.
     """
     from optuna import distributions
 
@@ -113,10 +114,11 @@ def parameter_distributions(flats: Iterable[Mapping[str, Any]]) -> dict[str, Bas
             values.setdefault(name, []).append(value)
     found: dict[str, BaseDistribution] = {}
     for name, given in values.items():
-        numbers = [v for v in given if isinstance(v, (int, float)) and not isinstance(v, bool)]
+        numbers = [value for value in given if is_number(value)]
         if len(numbers) == len(given):
             low, high = min(numbers), max(numbers)
-            log = low > 0 and high / low > LOG_SPAN
+            low_half = statistics.median_low(numbers) < high / 4  # not of uniform draws
+            log = low > 0 and high / low > LOG_SPAN and low_half
             if all(isinstance(number, int) for number in numbers):
                 found[name] = distributions.IntDistribution(int(low), int(high), log=log)
             else:
@@ -161,19 +163,21 @@ def _state(entries: Sequence[Entry], ranked: Ranked | None, more: bool) -> Any:
 def _times(entries: Sequence[Entry]) -> tuple[datetime | None, datetime | None]:
     """When the first attempt began and the last one ended, as Optuna has times: naive, local."""
     attempts = [a for entry in entries if entry.record for a in entry.record.attempts]
-    starts = [time for a in attempts if (time := _time(a.get("start")))]
-    ends = [time for a in attempts if (time := _time(a.get("end")))]
+    starts = [time for a in attempts if (time := local_time(a.get("start")))]
+    ends = [time for a in attempts if (time := local_time(a.get("end")))]
     return min(starts, default=None), max(ends, default=None)
 
 
-def _time(text: object) -> datetime | None:
+def local_time(text: object) -> datetime | None:
+    """A time as ISO 8601 has it, local and naive; None if it is none."""
     try:
         return datetime.fromisoformat(str(text)).astimezone().replace(tzinfo=None)
-    except ValueError:
+    except (ValueError, OverflowError, OSError):  # the year 1 has no local time
         return None
 
 
-def _curve(entry: Entry, metric: Metric | None) -> dict[int, float]:
+def curve_of(entry: Entry, metric: Metric | None) -> dict[int, float]:
+    """Epoch -> the metric, of the epochs that have a number for it."""
     if metric is None or entry.record is None:
         return {}
     rows = entry.record.rows

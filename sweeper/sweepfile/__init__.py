@@ -3,11 +3,18 @@
 Pure: nothing here imports Ray, TensorFlow or Keras, runs the user's program, or touches the tree.
 """
 
-from .command import AGENT, call_command, command_words, told_words, wandb_param_file
+from .command import (
+    AGENT,
+    call_command,
+    called_function,
+    command_words,
+    told_words,
+    wandb_param_file,
+)
 from .convert import to_wandb_yaml
 from .early_terminate import EarlyTerminate
 from .foreign import from_tool
-from .function_or_script import names_callbacks, names_params
+from .function_or_script import is_guard, names_callbacks, names_params
 from .load import load_sweep
 from .monitored import default_monitored
 from .preflight import (
@@ -22,6 +29,7 @@ from .preflight import (
     program_mode,
     program_name,
 )
+from .rules import is_number
 from .schema import schema_json
 from .sweep import ADAPTIVE_METHODS, MOST_LAUNCHED_TRIALS, Metric, Sweep, Trial
 from .trials_file import save_trials
@@ -37,6 +45,7 @@ __all__ = [
     "Sweep",
     "Trial",
     "call_command",
+    "called_function",
     "check_command",
     "check_early_terminate",
     "check_launchable",
@@ -46,6 +55,8 @@ __all__ = [
     "detect_program_mode",
     "find_module",
     "from_tool",
+    "is_guard",
+    "is_number",
     "load_sweep",
     "names_callbacks",
     "names_params",

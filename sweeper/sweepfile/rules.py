@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from sweeper.wording import did_you_mean, one_of
 
@@ -83,7 +83,7 @@ def read_mapping(
     }
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[int | float]:
     """Whether it is a number: YAML's booleans, which Python counts as integers, are none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 

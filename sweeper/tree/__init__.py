@@ -7,7 +7,7 @@ from sweeper.metric_goals import mode_of
 
 from . import files
 from .choices import Choices
-from .compare import MISSING, diff, explain, other_experiment
+from .compare import diff, explain, other_experiment
 from .identity import Monitored, group_canonicals, groups_as_stored, plain
 from .lease import (
     HEARTBEAT,

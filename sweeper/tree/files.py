@@ -31,6 +31,7 @@ from .regular import (
     names,
     open_file,
     read_bytes,
+    read_end,
     refuse_foreign,
     refuse_link,
 )

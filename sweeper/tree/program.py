@@ -55,9 +55,11 @@ class Program:
     @staticmethod
     def of(sweep: Sweep) -> Program:
         """What the sweep runs now. Nothing is imported; the file may be missing."""
-        from sweeper.sweepfile import program_name
+        from sweeper.sweepfile import called_function, program_name
 
-        function = sweep.program.function if sweep.program and not sweep.command else None
+        function = sweep.program.function if sweep.program else None
+        if sweep.command:
+            function = called_function(sweep.command)
         return Program.at(program_name(sweep), function, sweep.command)
 
     @staticmethod

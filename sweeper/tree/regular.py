@@ -78,6 +78,17 @@ def read_bytes(path: Path | str, most: int = MOST) -> bytes | None:
     raise TornFile(Path(path), f"{size:,} bytes, where at most {most:,} are expected")
 
 
+def read_end(path: Path | str, most: int) -> tuple[int, bytes]:
+    """The size of a regular file, and its last ``most`` bytes at most. Raises TreeError."""
+    with tree_errors("read", Path(path)):
+        fd = open_file(path)
+        try:
+            size = os.fstat(fd).st_size
+            return size, os.pread(fd, min(most, size), max(0, size - most))
+        finally:
+            os.close(fd)
+
+
 def names(path: Path | str, *, follow: bool = False) -> list[str]:
     """The names in a directory; none where there is no such directory. Raises TreeError."""
     try:

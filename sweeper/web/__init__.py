@@ -3,6 +3,7 @@
 Pure as ``results`` is: nothing here writes below a storage or runs what a tree holds.
 """
 
+from .report import report, write_report
 from .server import serve
 
-__all__ = ["serve"]
+__all__ = ["report", "serve", "write_report"]

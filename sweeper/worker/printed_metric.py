@@ -13,6 +13,7 @@ LONGEST = 1 << 16  # of a line that does not end, the rest is kept
 SHOWN_LINES, SHOWN_LETTERS = 5, 100
 _ENDS = re.compile(rb"[\r\n]")
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_REST = re.compile(r"\d*(\.\d+)?([eE][-+]?\d+)?")  # of a number that a match has cut short
 _OURS = "sweeper: "  # how the lines begin that are not the script's
 
 
@@ -20,8 +21,9 @@ class PrintedMetric:
     """Reads what is appended to ``path`` from now on; ``pattern`` has a group with the number.
 
     Lines end with a line feed or a carriage return, colours are left out. ``matched``: some line
-    had the pattern. ``complain`` gets a sentence about the first match that is no number, at the
-    end: it goes where the script may be in the middle of a line.
+    had a number where the pattern says; of one that the match cuts short the rest is read, too.
+    ``complain`` gets a sentence about the first match that is no number, at the end: it goes where
+    the script may be in the middle of a line.
     """
 
     def __init__(self, path: Path, pattern: str, complain: Callable[[str], None]) -> None:
@@ -67,11 +69,14 @@ class PrintedMetric:
         self._last.append(line.strip())
         match = self._pattern.search(line)
         found = match and match[self._group]
-        if found is None:
+        if match is None or found is None:
             return
-        self.matched = True
+        rest = _REST.match(line, match.end(self._group)) if found[-1:].isdigit() else None
+        found += rest[0] if rest else ""
         try:
-            yield float(found)
+            number = float(found)
+            self.matched = True
+            yield number
         except ValueError:
             self._mistake = self._mistake or (
                 f"sweeper: metric.pattern: expected a number, found {found[:80]!r} "

@@ -69,6 +69,7 @@ class ScriptReports:
         self._due = False  # the metric has arrived
         self._told: set[str] = set()  # names that the script reports, or logs to W&B
         self._scalars: dict[str, float] = {}  # what it gives to TensorBoard alone
+        self._directory: str | None = None  # for which the first process has written the metric
         self.watch = MetricWatch(metric)
         self._said_epoch: int | None = None  # the latest that a line has named
 
@@ -148,8 +149,8 @@ class ScriptReports:
         if told is not None:
             metrics = self._news(metrics, summary="ended" in told)
         recorded = line.get(MARK) == "recorded"
-        if line.get(MARK) == "scalars":
-            metrics = {name: value for name, value in metrics.items() if name not in self._told}
+        if (scalars := self._scalars_of(line, metrics)) is not None:
+            metrics = scalars
             self._scalars |= metrics
         elif told is not None and "ended" in told:  # W&B may have read them itself
             metrics = {name: v for name, v in metrics.items() if name not in self._scalars}
@@ -176,6 +177,28 @@ class ScriptReports:
         self._due |= bool(metrics) if self._metric is None else self._metric in metrics
         if self._due and step is None:
             yield self._row()
+
+    def _scalars_of(
+        self, line: Mapping[str, Any], metrics: dict[str, float]
+    ) -> dict[str, float] | None:
+        """What counts of ``line``, if it was written for TensorBoard.
+
+        Processes do not know of each other's directories: the metric of the first one counts.
+        """
+        told = line.get(MARK)
+        if not isinstance(told, dict) or "scalars" not in told:
+            return None
+        metrics = {name: value for name, value in metrics.items() if name not in self._told}
+        if self._metric in metrics:
+            self._directory = self._directory or str(told["scalars"])
+            if told["scalars"] != self._directory:
+                del metrics[self._metric]
+                self._mistake(
+                    "directory",
+                    f"{self._metric}: is written for several directories, of which "
+                    f"{self._directory} was the first, and counts",
+                )
+        return metrics
 
     def _row(self) -> ScriptReport:
         report = ScriptReport("row", self._pending, self._epoch, afresh=self._afresh)

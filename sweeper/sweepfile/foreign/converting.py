@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -59,10 +61,13 @@ class Converting:
 
     def put(self, path: Sequence[str], body: Mapping[str, Any]) -> None:
         """Add a parameter, below groups where ``path`` has several names."""
-        level = self.parameters
+        level: Any = self.parameters
         for part in path[:-1]:
-            level = level.setdefault(part, {"parameters": {}})["parameters"]
-        level[path[-1]] = dict(body)
+            level = level.setdefault(part, {"parameters": {}}).get("parameters")
+            if level is None:
+                break
+        if level is None or level.setdefault(path[-1], dict(body)) != body:
+            self.refused.append(f"{'.'.join(path)}: is another one elsewhere")
 
     def draw(self, path: Sequence[str], kind: str, given: Sequence[Any]) -> None:
         """Add a parameter that is drawn as NNI, Ray Tune and seml all have it."""
@@ -82,6 +87,11 @@ class Converting:
             self.put(path, body)
         else:
             self.refused.append(shown)
+
+    def run(self, text: Any) -> None:
+        """Set the command, which their tool gives to a shell."""
+        plain = re.fullmatch(r"[\w\s./:=,@%+'\"-]*", text) and "=" not in text.split()[0]
+        self.document["command"] = shlex.split(text) if plain else ["/bin/sh", "-c", text]
 
     def aim(self, name: str, maximize: bool) -> None:
         """Set the metric."""
@@ -127,6 +137,8 @@ def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
 
 def arguments(call: ast.Call, names: Sequence[str] = ()) -> dict[str, Any]:
     """The arguments of a call by their names. Raises ValueError where one is no literal."""
-    given = dict(zip(names, call.args, strict=False))
-    given.update({word.arg: word.value for word in call.keywords if word.arg})
+    words = {word.arg: word.value for word in call.keywords}
+    if len(call.args) > len(names) or None in words:
+        raise ValueError(ast.unparse(call))
+    given: dict[Any, ast.expr] = {**dict(zip(names, call.args, strict=False)), **words}
     return {name: ast.literal_eval(value) for name, value in given.items()}

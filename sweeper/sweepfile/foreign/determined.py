@@ -6,7 +6,6 @@ https://docs.determined.ai/latest/reference/training/experiment-config-reference
 
 from __future__ import annotations
 
-import shlex
 from typing import Any
 
 from .converting import Converting, evenly
@@ -35,11 +34,12 @@ def read(to: Converting) -> None:
     if "name" in data:
         to.document["name"] = data["name"]
     entry = data.get("entrypoint")
-    words = shlex.split(entry) if isinstance(entry, str) else entry or []
-    if len(words) > 1:
-        to.document["command"] = words
-    elif words:
-        to.notes.append(f"entrypoint: {words[0]} is a class of Determined's: add `program`")
+    if isinstance(entry, list):
+        to.document["command"] = entry
+    elif entry and len(entry.split()) > 1:
+        to.run(entry)
+    elif entry:
+        to.notes.append(f"entrypoint: {entry} is a class of Determined's: add `program`")
     to.notes.append("the program: instead of asking its context call sweeper.params()")
     to.leave(data, ("name", "entrypoint", "hyperparameters", "searcher"))
     aims = ("name", "metric", "smaller_is_better", "max_trials", "max_concurrent_trials")

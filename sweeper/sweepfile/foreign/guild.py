@@ -16,7 +16,10 @@ from sweeper.sweepfile.yaml12 import parse
 from .converting import Converting, evenly, steps
 
 _FUNCTION = re.compile(r"([a-z]*)\[([^\[\]]+:[^\[\]]+)\]\s*\Z")
-_KNOWN = ("main", "flags", "objective", "max-trials", "default", "description", "name")
+_KNOWN = (
+    *("main", "flags", "objective", "max-trials", "default", "description", "name"),
+    *("exec", "flags-dest"),
+)
 
 
 def read(to: Converting) -> None:
@@ -32,10 +35,18 @@ def read(to: Converting) -> None:
         (way, metric), *_ = objective.items()
         to.aim(str(metric), way == "maximize")
     elif objective:
-        to.aim(str(objective), False)
+        to.aim(str(objective).removeprefix("-"), str(objective).startswith("-"))
+    if "exec" in operation:
+        to.refused.append("exec: has a program of its own: write `command`")
+    if operation.get("flags-dest", "args") != "args":
+        to.refused.append(f"flags-dest: {operation['flags-dest']}: flags are arguments here")
     if "max-trials" in operation:
         to.document["run_cap"] = operation["max-trials"]
     to.leave(operation, _KNOWN)
+    to.notes.append(
+        "flags: are arguments, --name=value: a program whose globals Guild sets, as it has no "
+        "argparse, must ask sweeper.params() for them"
+    )
     for flag, value in (operation.get("flags") or {}).items():
         if flag.startswith("$"):
             to.refused.append(f"{flag}: flags of another place: write them here")
@@ -68,6 +79,13 @@ def _flag(to: Converting, name: str, value: Any) -> None:
     if isinstance(value, list) and len(value) == 1 and ":" in str(value[0]):
         value = f"[{value[0]}]"  # unquoted
     call = _FUNCTION.match(value) if isinstance(value, str) else None
+    if value is None:  # an argument that is not given
+        return
+    listed = value if isinstance(value, list) else [value]
+    if None in listed:
+        to.refused.append(f"{name}: {value}: null leaves the argument out in Guild")
+    if any(isinstance(one, bool) for one in listed):
+        to.notes.append(f"{name}: is passed as True or False, where Guild has 1 and ''")
     if call is None:
         to.put([name], {"values" if isinstance(value, list) else "value": value})
         return

@@ -15,13 +15,17 @@ from sweeper.sweepfile.function_or_script import parse
 from .converting import Converting, arguments, calls, steps
 
 _METHODS = {"RandomSearch": "random", "GridSearch": "grid", "BayesianOptimization": "bayes"}
-_NUMBERS = ("name", "min_value", "max_value", "step", "sampling", "default")
+_TUNERS: dict[str, tuple[str, ...]]
+_TUNERS = dict.fromkeys(_METHODS, ("hypermodel", "objective", "max_trials"))
+_TUNERS["Hyperband"] = ("hypermodel", "objective", "max_epochs", "factor")
+_PARENT = ("parent_name", "parent_values")
+_NUMBERS = ("name", "min_value", "max_value", "step", "sampling", "default", *_PARENT)
 _SIGNATURES = {
     "Float": _NUMBERS,
     "Int": _NUMBERS,
-    "Choice": ("name", "values"),
-    "Boolean": ("name",),
-    "Fixed": ("name", "value"),
+    "Choice": ("name", "values", "ordered", "default", *_PARENT),
+    "Boolean": ("name", "default", *_PARENT),
+    "Fixed": ("name", "value", *_PARENT),
 }
 
 
@@ -30,13 +34,19 @@ def read(to: Converting) -> None:
     if tree is None:
         raise UsageError(f"{to.path}: expected a Python program")
     to.document["method"] = "random"
+    tuners = [call.lineno for kind, call in calls(tree) if kind in _TUNERS]
+    if len(tuners) > 1:
+        lines = ", ".join(f"line {line}" for line in tuners)
+        raise UsageError(f"{to.path}: expected one tuner, found {lines}")
     for kind, call in calls(tree):
         if kind in _SIGNATURES and isinstance(call.func, ast.Attribute):
             _parameter(to, kind, call)
-        elif kind in (*_METHODS, "Hyperband"):
+        elif kind in _TUNERS:
             _tuner(to, kind, call)
-        elif kind == "conditional_scope":
-            to.refused.append(f"line {call.lineno}: conditional_scope: write `when` by hand")
+        elif kind in ("conditional_scope", "name_scope"):
+            to.refused.append(f"line {call.lineno}: {kind}: write what is in it by hand")
+    if to.document["method"] != "grid" and "run_cap" not in to.document:
+        to.notes.append("run_cap: say how many trials")
     to.notes.append("program: a train(params, callbacks) that builds the model and fits it")
 
 
@@ -45,15 +55,16 @@ def _tuner(to: Converting, kind: str, call: ast.Call) -> None:
     if kind not in ("RandomSearch", "GridSearch"):
         to.notes.append(f"line {call.lineno}: {kind} becomes method: {to.document['method']}")
     keys = {"max_trials": "run_cap", "executions_per_trial": "repeats", "seed": "seed"}
-    for word in call.keywords:
+    given = [ast.keyword(*pair) for pair in zip(_TUNERS[kind], call.args, strict=False)]
+    for word in [*given, *call.keywords]:
         aim = ast.unparse(word.value)
         if word.arg in keys and isinstance(word.value, ast.Constant):
             to.document[keys[word.arg]] = word.value.value
         elif word.arg == "objective" and isinstance(word.value, ast.Constant):
             to.aim(str(word.value.value), mode_of(str(word.value.value)) == "max")
         elif word.arg == "objective" and isinstance(word.value, ast.Call):
-            given = arguments(word.value, ("name", "direction"))
-            to.aim(given["name"], given["direction"] == "max")
+            named = arguments(word.value, ("name", "direction"))
+            to.aim(named["name"], named["direction"] == "max")
         elif word.arg not in ("hypermodel", "directory", "project_name", "overwrite"):
             to.notes.append(f"line {call.lineno}: {word.arg}={aim} is not converted")
 
@@ -85,7 +96,4 @@ def _parameter(to: Converting, kind: str, call: ast.Call) -> None:
     else:
         to.refused.append(shown)
         return
-    name = given["name"]
-    if to.parameters.get(name, body) != body:
-        to.refused.append(f"{shown}: {name} is another one elsewhere")
-    to.put([name], body)
+    to.put([given["name"]], body)

@@ -5,7 +5,6 @@ https://nni.readthedocs.io/en/stable/hpo/search_space.html
 
 from __future__ import annotations
 
-import shlex
 from typing import Any
 
 from .converting import Converting
@@ -36,11 +35,10 @@ def read(to: Converting) -> None:
     keys = {"experimentName": "name", "trialConcurrency": "parallel", "maxTrialNumber": "run_cap"}
     to.document.update({ours: data[key] for key, ours in keys.items() if key in data})
     to.document["method"] = method
-    if method != "grid":
-        to.aim("default", given.get("optimize_mode") == "maximize")
-        to.notes.append("metric: NNI's has no name: log or report it as `default`")
+    to.aim("default", given.get("optimize_mode") == "maximize")
+    to.notes.append("metric: NNI's has no name: log or report it as `default`")
     if "trialCommand" in data:
-        to.document["command"] = shlex.split(str(data["trialCommand"]))
+        to.run(str(data["trialCommand"]))
         to.notes.append("command: instead of nni.get_next_parameter() call sweeper.params()")
     if "maxExperimentDuration" in data:
         to.document["budget"] = {"wall": data["maxExperimentDuration"]}

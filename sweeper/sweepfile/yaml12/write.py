@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from sweeper.errors import UsageError
+
 from .read import reads_as_text
 
 
@@ -26,7 +28,11 @@ _Dumper.add_representer(str, _text)
 
 
 def to_yaml(data: Mapping[str, Any] | list[Any]) -> str:
-    """``data`` in block style, keys in their order."""
+    """``data`` in block style, keys in their order. Raises UsageError for what is no data."""
     plain = dict(data) if isinstance(data, Mapping) else data
-    text: str = yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    try:
+        text: str = yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    except yaml.representer.RepresenterError as error:
+        found = repr(error.args[-1])[:80]
+        raise UsageError(f"expected numbers, texts, lists and dicts, found {found}") from None
     return text

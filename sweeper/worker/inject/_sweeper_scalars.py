@@ -19,16 +19,14 @@ _directories: list[str] = []  # that have a writer, in order
 _prefixes: dict[str, str] = {}  # of the names of what goes into a directory, once something has
 
 
-def _note(directory: Any) -> str:
-    path: str = os.path.abspath(os.fspath(directory))
+def _note(path: str) -> None:
     if path not in _directories:
         _directories.append(path)
-    return path
 
 
-def _prefix(directory: Any) -> str:
+def _prefix(path: str) -> str:
     """Tells apart what goes into several directories: it stays as it was at the first scalar."""
-    path = _note(directory)
+    _note(path)
     if path not in _prefixes:
         below = os.path.relpath(path, os.path.commonpath(_directories))
         _prefixes[path] = "" if below == "." else f"{below}/"
@@ -40,7 +38,7 @@ def _metric() -> Any:
     return json.loads(os.environ["SWEEPER_ADOPT"])["metric"]
 
 
-def _tell(metrics: dict[str, Any], step: Any = None) -> None:
+def _tell(metrics: dict[str, Any], step: Any, directory: str = "") -> None:
     hook = sys.modules["_sweeper_hook"]
     metrics = hook.numbers(metrics)
     if not hook.first_rank():
@@ -51,7 +49,7 @@ def _tell(metrics: dict[str, Any], step: Any = None) -> None:
         hook.told.update({_metric()} & metrics.keys())
         hook.tell_modules()
         steps = hook.numbers({"step": step})
-        hook.write({**metrics, **steps, "sweeper": "scalars"})
+        hook.write({**metrics, **steps, "sweeper": {"scalars": directory}})
 
 
 def _after(
@@ -76,21 +74,23 @@ def _summary_writer(module: Any) -> None:
     """``SummaryWriter`` of PyTorch and of tensorboardX."""
     kind = module.SummaryWriter
 
-    def directory(writer: Any) -> Any:
-        return getattr(writer, "logdir", None) or writer.log_dir
-
     def begun(given: dict[str, Any], _: Any, caller: str) -> None:
+        writer = given["self"]
+        directory = getattr(writer, "logdir", None) or writer.log_dir
+        writer._sweeper_directory = os.path.abspath(os.fspath(directory))
         if caller != module.__name__:  # else it is for add_hparams alone
-            _note(directory(given["self"]))
+            _note(writer._sweeper_directory)
 
     def added(given: dict[str, Any], _: Any, caller: str) -> None:
-        prefix = "" if caller == module.__name__ else _prefix(directory(given["self"]))
-        _tell({f"{prefix}{given['tag']}": given["scalar_value"]}, given.get("global_step"))
+        place = given["self"]._sweeper_directory
+        prefix = "" if caller == module.__name__ else _prefix(place)
+        _tell({f"{prefix}{given['tag']}": given["scalar_value"]}, given.get("global_step"), place)
 
     def added_several(given: dict[str, Any], _: Any, caller: str) -> None:
-        main = f"{_prefix(directory(given['self']))}{given['main_tag']}"
+        place = given["self"]._sweeper_directory
+        main = f"{_prefix(place)}{given['main_tag']}"
         several = {f"{main}/{tag}": value for tag, value in given["tag_scalar_dict"].items()}
-        _tell(several, given.get("global_step"))
+        _tell(several, given.get("global_step"), place)
 
     kind.__init__ = _after(kind.__init__, ("self",), begun)
     kind.add_scalar = _after(kind.add_scalar, ("self", "tag", "scalar_value", "global_step"), added)
@@ -103,9 +103,9 @@ def _file_writers(module: Any) -> None:
     """TensorFlow's writers: each knows its directory."""
 
     def created(given: dict[str, Any], writer: Any, caller: str) -> None:
-        writer._sweeper_directory = given["logdir"]
+        writer._sweeper_directory = os.path.abspath(os.fspath(given["logdir"]))
         if not caller.startswith(_KERAS):
-            _note(given["logdir"])
+            _note(writer._sweeper_directory)
 
     module.create_file_writer_v2 = _after(module.create_file_writer_v2, ("logdir",), created)
 
@@ -120,9 +120,9 @@ def _summary(module: Any) -> None:
         step = state.step if given.get("step") is None else given["step"]
         directory, name = state.writer._sweeper_directory, given["name"]
         if not caller.startswith(_KERAS):
-            _tell({f"{_prefix(directory)}{name}": given["data"]}, step)
+            _tell({f"{_prefix(directory)}{name}": given["data"]}, step, directory)
         elif f"{os.path.basename(directory)}/{name}" == _metric():
-            _tell({_metric(): given["data"]}, step)  # the others the run's own callbacks tell
+            _tell({_metric(): given["data"]}, step, directory)  # the callbacks tell the others
 
     module.scalar = _after(module.scalar, ("name", "data", "step"), written)
 

@@ -204,7 +204,8 @@ def numbers(data: Any, prefix: str = "") -> dict[str, float]:
                 if shape := tuple(getattr(value, "shape", ()) or ()):
                     if any(size != 1 for size in shape):
                         continue
-                    value = (value if hasattr(value, "item") else value.numpy()).item()
+                    value = value if hasattr(value, "item") else value.numpy()
+                value = value.item() if hasattr(value, "item") else value
                 found[name] = float(value)
     return found
 

@@ -86,6 +86,28 @@ board = [Board()]
 """
 
 
+FOLDS = """
+import os, sys, multiprocessing
+from tensorboardX import SummaryWriter
+def fold(number):
+    writer = SummaryWriter(f"logs/fold{number}")
+    os.chdir("/")
+    for epoch in range(2):
+        writer.add_scalar("loss", 9 - number - epoch, epoch)
+    writer.close()
+for number in range(2):
+    process = multiprocessing.get_context("fork").Process(target=fold, args=(number,))
+    process.start()
+    process.join()
+"""
+
+
+def test_of_several_processes_the_first_directory_counts(stage: Stage) -> None:
+    metric = {"name": "loss", "goal": "minimize"}
+    assert [row["loss"] for row in rows(stage, FOLDS, metric=metric)] == [9.0, 8.0]
+    assert stage.output.count("loss: is written for several directories") == 1
+
+
 def test_a_fit_that_is_recorded_comes_before(stage: Stage) -> None:
     metric = {"name": "val_loss", "goal": "minimize"}
     found = rows(stage, KERAS.format(board=NO_BOARD), metric=metric)

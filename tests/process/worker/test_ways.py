@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sweeper.tree import RunRecord, Tree, files
+from sweeper.worker.printed_metric import PrintedMetric
 from tests.process.worker.conftest import Stage
 
 PRINTS = r"""
@@ -37,6 +38,26 @@ def test_the_metric_is_found_in_what_a_script_prints(stage: Stage) -> None:
     assert [report["iteration"] for report in reports] == [1, 2, 3, 4, 5]
     assert stage.output.count("metric.pattern: expected a number, found '12%'") == 1
     assert "'13%'" not in stage.output
+
+
+@pytest.mark.parametrize(
+    ("printed", "value"),
+    [
+        ("loss: 1.5e-05", 1.5e-5),
+        ("loss: 15E+2;", 1500.0),
+        ("loss: 3.25 of 7", 3.25),
+        ("loss: 0.5, 0.75", 0.5),
+        ("loss: 2e x", 2.0),
+    ],
+)
+def test_a_number_that_the_pattern_cuts_short_is_whole(
+    printed: str, value: float, tmp_path: Path
+) -> None:
+    file = tmp_path / "output.log"
+    file.touch()
+    found = PrintedMetric(file, r"loss: (\d+\.?\d*)", pytest.fail)
+    file.write_text(f"{printed}\n")
+    assert list(found.read(last=True)) == [value]
 
 
 def test_an_attempt_hears_only_what_it_prints_itself(stage: Stage) -> None:

@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from sweeper.cli import formatting
-from sweeper.cli.formatting import LOOK_AHEAD, Column, column, show, show_seconds
+from sweeper.cli.formatting import column, show, show_seconds
+from sweeper.cli.tables import LOOK_AHEAD, Column
 
 ROWS: list[dict[str, Any]] = [
     {"trial": 0, "value": 0.1234567891, "params": {"model": {"kernel": (3, 3)}, "name": "a b"}},

@@ -233,6 +233,26 @@ def test_logs(half_done: Sweep, grid_file: Path, capfdbinary: Any) -> None:
     assert main(["logs", str(grid_file), "9"]) == 2
 
 
+def test_logs_of_several_trials(half_done: Sweep, grid_file: Path, capfdbinary: Any) -> None:
+    path = next(p.parent for p in half_done.base_dir.rglob("run.json") if _trial(p) == 2)
+    lines = [f"step {n}" for n in range(1, 41)]
+    (path / "output.log").write_text("\n".join(["ERROR first", *lines]))
+
+    def out(*words: str) -> list[str]:
+        assert main(["logs", str(grid_file), *words]) == 0
+        return capfdbinary.readouterr().out.decode().splitlines()
+
+    head, *last = out("--failed")
+    assert head.startswith("==> trial 2 failed: ")
+    assert last == lines[-20:]
+    assert out("2", "--tail", "2") == ["step 39", "step 40"]
+    assert out("2", "--tail", "0") == []
+    assert out("--grep", "ERR|trained 1")[1::2] == ["trained 1 epochs", "ERROR first"]
+    assert out("2", "--grep", "step 4", "--tail", "1") == ["step 40"]
+    for words in ([], ["--grep", "("], ["--failed", "-f", "0", "1"]):
+        assert main(["logs", str(grid_file), *words]) == 2
+
+
 def test_logs_follow_a_run_until_it_ends(
     half_done: Sweep, grid_file: Path, capfdbinary: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

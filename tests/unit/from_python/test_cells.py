@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sweeper.errors import UsageError
-from sweeper.from_python.cells import module_text
+from sweeper.from_python.cells import module_text, set_too_late
 
 CELLS = (
     "import math, os\nos.environ['MINE'] = '1'",
@@ -74,3 +74,45 @@ def test_what_was_bound_before_is_kept_where_something_was_made_of_it() -> None:
 def test_a_name_that_no_cell_defines_is_refused() -> None:
     with pytest.raises(UsageError, match="train needs display, missing, which no cell"):
         module_text(["def train(c):\n    display(c)\n    return [missing for _ in c]"], "train")
+
+
+SCRIPT = """
+import logging, sys
+SCALE, CFG, OTHER, args, log = 1, {}, 2, None, logging.getLogger()
+def helper(config): return config["x"] * SCALE
+def train(config):
+    local = 1
+    log.info("x")
+    return helper(config), %s
+def setup():
+    global args
+    args = tmp = {}
+    tmp["x"] = CFG["a"] = 1
+def main():
+    setup()
+if __name__ == "__main__":
+    import sys
+    %s
+"""
+
+
+@pytest.mark.parametrize(
+    ("reads", "guarded", "late"),
+    [
+        ("0", "SCALE = 3", {"SCALE"}),
+        ("0", "for SCALE in (1, 2): pass", {"SCALE"}),
+        ("0", "def helper(c): pass", {"helper"}),
+        ("0", "def train(c): pass", {"train"}),
+        ("args", "main()", {"args"}),
+        ("CFG", "main()", {"CFG"}),
+        ("CFG", "CFG.update(a=1)", {"CFG"}),
+        ("0", "OTHER = 3; local = 3; main()", set()),
+        ("sys", "log.warning('begins'); print(SCALE)", set()),
+        ("args", "pass\nsweeper.launch(train)\nargs = 1", {"args"}),
+        ("args", "pass\nargs = 1\nsweeper.launch(train)", set()),
+    ],
+)
+def test_what_a_script_sets_where_no_trial_comes_is_known(
+    reads: str, guarded: str, late: set[str]
+) -> None:
+    assert set_too_late(SCRIPT % (reads, guarded), "train") == late

@@ -11,7 +11,7 @@ from sweeper.errors import UsageError
 from sweeper.results import (
     Index,
     copy_best,
-    difference,
+    differing_facts,
     find_entry,
     find_run,
     load_target,
@@ -154,10 +154,11 @@ def test_only_what_differs_is_told(base: Path) -> None:
     def record(trial: int) -> RunRecord:
         return find_run(f"{base}:{trial}")[0]
 
-    assert difference(record(0), record(0)) == []
-    assert difference(record(0), record(1)) == [
-        {"name": "params.training.rate", "left": 0.1, "right": 0.2}
-    ]
+    assert differing_facts([record(0), record(0)]) == {}
+    assert differing_facts([record(0), record(1)]) == {"params.training.rate": [0.1, 0.2]}
+    assert differing_facts([record(0), record(1), record(0)]) == {
+        "params.training.rate": [0.1, 0.2, 0.1]
+    }
 
 
 def test_the_best_run_is_copied_out_of_the_tree(base: Path, tmp_path: Path) -> None:

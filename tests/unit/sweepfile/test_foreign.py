@@ -190,11 +190,11 @@ CASES = {
     "hydra": (
         HYDRA,
         {
-            "model.optimizer": {"values": ["adam", "sgd,nesterov"]},
+            "model.optimizer": {"values": ["adam", '"sgd,nesterov"']},  # else Hydra sweeps it
             "model.lr": between("log_uniform_values", 0.0001, 0.2),
             "model.dropout": between("uniform", 0.0, 1.0),  # an interval is of real numbers
             "data.batch_size": {"values": [32, 64]},
-            "data.folds": {"values": [1, 2]},
+            "data.folds": {"value": [1, 2]},
         },
         {"method": "tpe", "run_cap": 20, "parallel": 2, "seed": 1234},
         {"name": "objective", "goal": "maximize"},
@@ -212,6 +212,14 @@ CASES = {
         None,
         [],
     ),
+    "hydra defaults": (
+        "{defaults: [override hydra/sweeper: optuna, override hydra/sweeper/sampler: random],"
+        ' hydra: {sweeper: {direction: maximize, params: {x: \'"1","a"\', on: true}}}}',
+        {"x": {"values": ['"1"', "a"]}, "on": {"value": True}},
+        {"method": "random", "run_cap": 20},
+        {"name": "objective", "goal": "maximize"},
+        [],
+    ),
     "guild": (
         GUILD,
         {
@@ -224,7 +232,14 @@ CASES = {
         },
         {"method": "random", "run_cap": 12, "program": "train"},
         {"name": "val_acc", "goal": "maximize"},
-        [],
+        ["flags: "],
+    ),
+    "guild negated": (
+        "train: {objective: -acc, flags: {a: [1, 2], b: true, none: null}}",
+        {"a": {"values": [1, 2]}, "b": {"value": True}},
+        {"method": "grid"},
+        {"name": "acc", "goal": "maximize"},
+        ["b: is passed as True"],
     ),
     "tune": (
         TUNE,
@@ -244,6 +259,37 @@ CASES = {
         {"method": "random", "run_cap": 20},
         {"name": "val_loss", "goal": "minimize"},
         ["program: "],
+    ),
+    "tune keywords": (
+        's = {"a": tune.quniform(q=1, upper=10, lower=0), "b": tune.loguniform(1, 9, base=2)}\n'
+        'tune.run(f, config=s, metric="m", num_samples=N, scheduler=x)\nsubprocess.run(metric="z")',
+        {"a": between("q_uniform", 0, 10, q=1), "b": between("log_uniform_values", 1, 9)},
+        {"method": "random"},
+        {"name": "m", "goal": "minimize"},
+        ["line 2: num_samples=N", "line 2: scheduler=x", "line 2: no mode", "program"],
+    ),
+    "tune grid": (
+        's = {"a": {"grid_search": [1, 2]}, "b": tune.grid_search([3]), "c": {"d": [4]}}\n'
+        "TuneConfig(num_samples=3)",
+        {"a": {"values": [1, 2]}, "b": {"values": [3]}, "c": {"value": {"d": [4]}}},
+        {"method": "grid", "repeats": 3},
+        None,
+        [],
+    ),
+    "keras-tuner positional": (
+        'hp.Choice("a", [1, 2], True)\nkt.Hyperband(build, "val_accuracy", 9)',
+        {"a": {"values": [1, 2]}},
+        {"method": "random"},
+        {"name": "val_accuracy", "goal": "maximize"},
+        ["line 2: max_epochs=9", "run_cap: "],
+    ),
+    "nni shell": (
+        "{searchSpace: {a: {_type: choice, _value: [1]}}, trialCommand: cd src && python a.py $X,"
+        " tuner: {name: GridSearch, classArgs: {optimize_mode: maximize}}}",
+        {"a": {"values": [1]}},
+        {"method": "grid", "command": ["/bin/sh", "-c", "cd src && python a.py $X"]},
+        {"name": "default", "goal": "maximize"},
+        [],
     ),
     "keras-tuner": (
         KERAS_TUNER,
@@ -293,6 +339,20 @@ def test_a_file_of_another_tool_means_the_same(case: str, tmp_path: Path) -> Non
         ("keras-tuner", "print(1)", "found none"),
         ("keras-tuner", 'hp.Int("a")', "expected a file as keras-tuner reads it"),
         ("hydra", "['a=range(1,1e18)']", "too many"),
+        ("hydra", "['a=1,null']", "a: 1,null: null"),
+        ("hydra", "['a=1', ~db]", "~db"),
+        ("hydra", "{n_trials: 1, direction: [minimize, maximize], params: {a: 1}}", "several"),
+        ("guild", "train: {exec: python x.py, flags: {a: 1}}", "exec: "),
+        ("guild", "train: {flags-dest: globals, flags: {a: 1}}", "flags-dest: globals"),
+        ("guild", "train: {flags: {a: [1, null]}}", "a: [1, None]"),
+        ("seml", "{fixed: {a: 1}, grid: {a: {type: choice, options: [1]}}}", "a: is another"),
+        ("seml", "{fixed: {a: 1}, grid: {a.b: {type: choice, options: [1]}}}", "a.b: is another"),
+        ("tune", 's = {"a": tune.choice([1])}\ns["b"] = tune.choice([2])', "line 2: tune.choice"),
+        ("tune", 's = {"a": {"grid_search": [1]}, "b": tune.choice([1])}', "together"),
+        ("tune", 's = {"a": tune.uniform(**bounds)}', "a: tune.uniform(**bounds)"),
+        ("keras-tuner", "with hp.name_scope('x'):\n  hp.Int('a', 1, 2)", "line 1: name_scope"),
+        ("keras-tuner", "hp.Int('a', 1, 2)\nhp.Int('a', 1, 3)", "a: is another"),
+        ("keras-tuner", "hp.Int('a', 1, 2)\nGridSearch()\nHyperband()", "found line 2, line 3"),
     ],
 )
 def test_what_has_no_equal_is_refused_by_name(

@@ -91,6 +91,13 @@ def test_another_function_of_the_same_file_is_another_program() -> None:
     assert found(sweep_of("a/train.py:two")) == ("other", True)
 
 
+def test_another_function_that_a_command_calls_is_another_program() -> None:
+    calls = '["${interpreter}", -m, sweeper.call, "%s", "${program}", "%s"]'
+    run_of(sweep_of("a/train.py", command=calls % ("one(config)", "")))
+    assert found(sweep_of("a/train.py", command=calls % ("one()", "-v"))) == ("reused", True)
+    assert found(sweep_of("a/train.py", command=calls % ("two(config)", ""))) == ("other", True)
+
+
 def test_another_command_for_the_same_file_is_an_older_text() -> None:
     run_of(sweep_of(None, command='["${interpreter}", a/train.py, "${args}"]'))
     assert found(sweep_of(None, command='["${interpreter}", a/train.py, "${args}"]'))[1] is False

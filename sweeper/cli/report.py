@@ -1,0 +1,45 @@
+"""The command report: a sweep as one page. It loads neither Ray nor TensorFlow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from . import options
+from .messages import say
+from .reading import open_target, target_metric
+
+
+@click.command()
+@options.target_argument
+@options.overrides_argument
+@options.place_options
+@options.seed_option
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    default="report.html",
+    show_default=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The page; one that is there is replaced.",
+)
+@options.metric_options
+@click.option("--open", "open_", is_flag=True, help="Open it in a browser.")
+def report(target: Path, output: Path, open_: bool, **given: Any) -> None:
+    """Write what came of a sweep as one HTML file that opens offline: figures, tables, failures.
+
+    SPEC|DIR is a sweep file, a base directory, or a sweeps/<name> directory in one.
+    """
+    from sweeper.web import write_report
+
+    index = open_target(target, given)
+    write_report(index, target_metric(index, given), output)
+    say(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
+    if open_:
+        import webbrowser
+
+        if not webbrowser.open(output.resolve().as_uri()):
+            say("sweeper: no browser was found: open the file yourself")

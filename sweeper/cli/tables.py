@@ -1,0 +1,183 @@
+"""Rows as a table: for the width of a terminal, or for Markdown and LaTeX."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from sweeper.sweepfile import is_number
+
+LOOK_AHEAD = 200  # rows that decide how wide a table's columns are
+PARAM_COLUMNS = 6  # parameters that vary, shown in a table that is not fitted to a width
+NARROWEST = 13  # what is left of a path: exp-12345678…
+
+Show = Callable[[Any], str]
+
+_COLOURS = {
+    "finished": "32",
+    "stopped": "32",
+    "pruned": "32",
+    "running": "36",
+    "interrupted": "33",
+    **dict.fromkeys(("failed", "out-of-memory", "timed-out", "unreadable"), "31"),
+}
+_LATEX = {
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\\": r"\textbackslash{}",
+    "±": r"$\pm$",
+}
+_MARKDOWN = {sign: f"\\{sign}" for sign in r"\`*_[]|"} | {"<": "&lt;", "&": "&amp;"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its title, and what a row says in it, a parameter as ``params.<name>``.
+
+    ``optional``: left out where the table would be too wide, the last one first; ``path``: cut
+    before that.
+    """
+
+    title: str
+    get: Callable[[Mapping[str, Any]], Any]
+    optional: bool = False
+    path: bool = False
+
+
+@dataclass(frozen=True)
+class Screen:
+    """Where a table goes: ``width`` in cells, None for a file or a pipe; with colours or not."""
+
+    width: int | None = None
+    height: int = 0
+    colour: bool = False
+
+    @classmethod
+    def of(cls, stream: TextIO) -> Screen:
+        """That of a terminal, else of a pipe. https://no-color.org says when there is no colour."""
+        if not stream.isatty():
+            return cls()
+        size = shutil.get_terminal_size()
+        return cls(size.columns, size.lines, not os.environ.get("NO_COLOR"))
+
+
+def fit(
+    lines: Iterator[list[Any]], columns: Sequence[Column], show: Show, to: Screen
+) -> tuple[Iterator[str], int]:
+    """Aligned text, and how many optional columns it has no room for.
+
+    ``lines``: what the rows say in ``columns``. The first rows decide the widths, the rest is made
+    as it comes.
+    """
+    first = list(itertools.islice(lines, LOOK_AHEAD))
+    if not first:
+        return iter(()), 0
+    heads = [show(column.title) for column in columns]
+    texts = [[show(cell) for cell in cells] for cells in first]
+    widths = [max(map(cells_of, column)) for column in zip(heads, *texts, strict=True)]
+    right = [all(map(_is_number, cells)) for cells in zip(*first, strict=True)]
+    shown = list(range(len(columns)))
+    optional = [place for place in shown if columns[place].optional]
+    paths = [place for place in shown if columns[place].path and widths[place] > NARROWEST]
+    spare = sum(widths[place] - NARROWEST for place in paths)
+    for place in reversed(optional if to.width is not None else optional[PARAM_COLUMNS:]):
+        if to.width is None or _total(widths, shown) - spare > to.width:
+            shown.remove(place)
+    if to.width is not None:
+        for place in paths:
+            over = max(0, _total(widths, shown) - to.width)
+            widths[place] = max(NARROWEST, widths[place] - over)
+
+    def line(texts: Sequence[str], colour: bool) -> str:
+        parts = []
+        for place in shown:
+            text, width = texts[place], widths[place]
+            if columns[place].path and cells_of(text) > width:
+                text = text[: width - 1] + "…"
+            padding = " " * (width - cells_of(text))
+            if colour and columns[place].title == "status":
+                text = f"\x1b[{_COLOURS.get(text, '0')}m{text}\x1b[0m"
+            parts.append(padding + text if right[place] else text + padding)
+        return "  ".join(parts).rstrip() + "\n"
+
+    body = itertools.chain(texts, ([show(cell) for cell in cells] for cells in lines))
+    made = itertools.chain([line(heads, False)], (line(texts, to.colour) for texts in body))
+    return made, len(optional) - sum(columns[place].optional for place in shown)
+
+
+def _total(widths: Sequence[int], shown: Sequence[int]) -> int:
+    return sum(widths[place] for place in shown) + 2 * (len(shown) - 1)
+
+
+def cells_of(text: str) -> int:
+    """How many cells of a terminal ``text`` takes, by Unicode's annex 11; marks that join none."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
+    return len(text) + wide - sum(map(bool, map(unicodedata.combining, text)))
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or is_number(value)
+
+
+def sparkline(values: Sequence[float], most: int = 16) -> str:
+    """Numbers as blocks of eight heights, evenly thinned to ``most``."""
+    if not values:
+        return ""
+    step = max(1.0, len(values) / most)
+    numbers = [values[round((n + 1) * step) - 1] for n in range(round(len(values) / step))]
+    low, high = min(numbers), max(numbers)
+    return "".join("▁▂▃▄▅▆▇█"[int(7.999 * (x - low) / (high - low or 1))] for x in numbers)
+
+
+def page(texts: Iterable[str], stream: TextIO, screen: Screen) -> None:
+    """Write ``texts``; of more than a terminal shows at once by the user's pager, as git does."""
+    texts = iter(texts)
+    first = list(itertools.islice(texts, screen.height)) if screen.height else []
+    if not first or len(first) < screen.height or stream is not sys.stdout:
+        for text in itertools.chain(first, texts):
+            stream.write(text)
+        return
+    import click
+
+    os.environ.setdefault("LESS", "FRX")
+    click.echo_via_pager(itertools.chain(first, texts), color=screen.colour)
+    for _ in texts:  # what is counted as rows are made is counted
+        pass
+
+
+def markdown(lines: Iterator[list[Any]], columns: Sequence[Column], show: Show) -> Iterator[str]:
+    """A table as GitHub's Markdown has it, numbers to the right."""
+    right, (heads, *rows) = _marked(lines, columns, show, _MARKDOWN)
+    rules = ["--:" if number else ":--" for number in right]
+    for cells in (heads, rules, *rows):
+        yield f"| {' | '.join(cells)} |\n"
+
+
+def latex(lines: Iterator[list[Any]], columns: Sequence[Column], show: Show) -> Iterator[str]:
+    """A ``tabular`` with the rules of the package booktabs, numbers to the right."""
+    right, (heads, *rows) = _marked(lines, columns, show, _LATEX)
+    sides = "".join("r" if number else "l" for number in right)
+    yield f"\\begin{{tabular}}{{{sides}}}\n\\toprule\n{' & '.join(heads)} \\\\\n\\midrule\n"
+    for cells in rows:
+        yield f"{' & '.join(cells)} \\\\\n"
+    yield "\\bottomrule\n\\end{tabular}\n"
+
+
+def _marked(
+    lines: Iterator[list[Any]], columns: Sequence[Column], show: Show, signs: Mapping[str, str]
+) -> tuple[list[bool], list[list[str]]]:
+    """Which columns hold numbers; the titles and then the rows as text, ``signs`` escaped."""
+    rows = list(lines)
+    escaped = str.maketrans(dict(signs))
+    right = [all(map(_is_number, cells)) for cells in zip(*rows, strict=True)]
+    texts = [[column.title for column in columns], *rows]
+    return right or [False] * len(columns), [[show(c).translate(escaped) for c in t] for t in texts]

@@ -1,0 +1,141 @@
+"""The report: one page that opens offline, whatever the tree holds."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweeper.cli.main import main
+
+HOSTILE = (
+    '</script><img src=x onerror="window.hacked=1">',
+    *("<!--<script>", "$(x)", "<b>bold</b>", "__proto__", "%{x}&amp;", "学習率", "\x1b[2J\u202e"),
+)
+
+
+@pytest.fixture
+def tree(tmp_path: Path, make_run: Callable[..., Path]) -> Callable[..., Path]:
+    def write(count: int, outcome: str | None = "finished") -> Path:
+        """Runs of hostile names and values, every fifth of which has failed."""
+        base = tmp_path / "hostile"
+        for i in range(count):
+            params = {"g": {"rate": 0.1 / (i + 1), **dict.fromkeys(HOSTILE, HOSTILE[i % 3])}}
+            if i % 2:
+                params["g"]["only"] = i
+            error = {
+                "type": "ValueError",
+                "message": f"{HOSTILE[0]} {i}",
+                "traceback": [HOSTILE[3]],
+            }
+            bad = i % 5 == 4
+            rows = [{"val_loss": 1.0 + i + epoch, HOSTILE[3]: 1.0} for epoch in range(3)]
+            path = make_run(
+                *(base, params, ["g"]),
+                rows=rows if outcome and not bad else [],
+                outcome="failed" if bad else outcome,
+                error=error if bad else None,
+                trial=i,
+            )
+            (path / "output.log").write_text(f"line {i} {HOSTILE[0]}\x1b[31m")
+            record = json.loads((path / "run.json").read_text())
+            times = {"start": f"2026-11-24T00:00:{i:02d}Z", "end": f"2026-11-24T00:01:{i:02d}Z"}
+            record["attempts"] = [{"number": 1, **times, "host": HOSTILE[0], "pid": i}]
+            (path / "run.json").write_text(json.dumps(record))
+        return base
+
+    return write
+
+
+def test_a_page_of_hostile_names(tree: Callable[..., Path], tmp_path: Path) -> None:
+    page = tmp_path / "r.html"
+    assert main(["report", str(tree(20)), "-o", str(page)]) == 0
+    text = page.read_text()
+    assert len(text) < 3_000_000
+    assert "<img" not in text
+    assert "<b>bold" not in text
+    assert "\x1b" not in text
+    assert len(re.findall("<script", text)) == 3
+    assert len(re.findall("</script>", text)) == 3
+    assert "4 trials: ValueError: &lt;/script&gt;" in text  # one reason: they differ in numbers
+    policy = re.search('Content-Security-Policy" content="([^"]+)"', text)
+    assert policy is not None
+    assert policy[1].startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe-eval" not in policy[1]
+    assert not list(tmp_path.glob(".*tmp"))
+
+
+def test_a_page_without_a_number_says_why(tree: Callable[..., Path], tmp_path: Path) -> None:
+    page = tmp_path / "r.html"
+    asked = ["--metric", "val_loss", "--goal", "minimize"]
+    assert main(["report", str(tree(5, None)), "-o", str(page), *asked]) == 0
+    assert "1 run failed before recording val_loss" in page.read_text()
+
+
+def test_what_cannot_be_reported(
+    tree: Callable[..., Path], tmp_path: Path, grid_file: Path, capsys: Any
+) -> None:
+    base = str(tree(3))
+    (tmp_path / "is.html").mkdir()
+    page = str(tmp_path / "r.html")
+    for words, code, said in [
+        ([str(grid_file), "-o", page], 2, "expected runs to report on, found none"),
+        ([base, "-o", page, "--metric", "val_los"], 2, "did you mean 'val_loss'?"),
+        ([base, "-o", str(grid_file)], 2, "expected a file *.html"),
+        ([base, "-o", str(tmp_path / "no" / "r.html")], 1, "r.html"),
+        ([base, "-o", str(tmp_path / "is.html")], 2, "is a directory"),
+    ]:
+        assert main(["report", *words]) == code
+        assert said in capsys.readouterr().err
+    assert not Path(page).exists()
+    assert "name: tree" in grid_file.read_text()
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    """A headless Chromium; skips where there is none."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    path = next(filter(None, map(shutil.which, names)), None)
+    with playwright.sync_playwright() as started:
+        if path is None and not Path(started.chromium.executable_path).exists():
+            pytest.skip("no Chromium is installed")
+        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def test_the_page_in_a_browser(tree: Callable[..., Path], tmp_path: Path, browser: Any) -> None:
+    path = tmp_path / "r.html"
+    assert main(["report", str(tree(20)), "-o", str(path)]) == 0
+    page = browser.new_page(viewport={"width": 1400, "height": 12000})
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: said.append(request.url))
+    page.goto(path.as_uri())
+    page.locator(".js-plotly-plot .plot-container").nth(5).wait_for()
+    assert said == [path.as_uri()]  # no error, and nothing else is fetched
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("img, b").count() == 0
+    assert "<!--<script>" in page.locator("#figure-importance").text_content()
+    rows = page.locator("#table tr")
+    assert rows.count() == 21
+    page.fill("#table input", "val_loss < 4")
+    assert rows.count() == 1 + 3
+    page.fill("#table input", "failed")
+    assert rows.count() == 1 + 4
+    page.fill("#table input", "")
+    canvas = page.locator("canvas").bounding_box()
+    page.mouse.move(canvas["x"] + 60, canvas["y"] + 300)  # the axis of the metric
+    page.mouse.down()
+    page.mouse.move(canvas["x"] + 60, canvas["y"] + 395)
+    page.mouse.up()
+    assert 1 < rows.count() < 17
+    blocked = page.evaluate("fetch('https://example.org').then(() => 'sent', () => 'refused')")
+    assert blocked == "refused"
