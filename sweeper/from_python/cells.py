@@ -20,6 +20,7 @@ _LAUNCHES = ("sweeper.launch", "launch", "wandb.agent", "wandb.sweep")
 _ALWAYS = ("sys.path", "os.environ")  # what imports depend on, though nothing names it
 _NOW = ("class", "listcomp", "setcomp", "dictcomp", "genexpr")  # scopes that run where they stand
 _CHANGE = ("append", "extend", "insert", "add", "update", "setdefault", "pop", "remove", "clear")
+_SPOIL = ("shuffle", "setattr", "delattr")  # change what they are given
 _SIMPLE = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -28,7 +29,9 @@ class _Statement:
     """One statement of a cell, and the names that it ``binds``, ``changes``, and needs.
 
     ``now`` when it runs, ``late`` when what it defines is called. A ``simple`` one makes the names
-    that it binds anew, so that what was bound before is not needed for its sake.
+    that it binds anew, so that what was bound before is not needed for its sake. ``calls``: what it
+    calls by name, with the names that it hands over; ``sets``: what a function sets of its module
+    when it is called, with an empty name among them where it changes what it is given.
     """
 
     text: str
@@ -38,6 +41,8 @@ class _Statement:
     late: set[str]
     simple: bool
     always: bool
+    calls: list[tuple[str, set[str]]]
+    sets: set[str]
 
 
 def cells_of() -> list[str] | None:
@@ -53,10 +58,13 @@ def module_text(cells: Iterable[str], name: str) -> str:
     Raises UsageError for names that it needs and no cell defines.
     """
     statements = [one for cell in cells for one in _statements(cell)]
-    uses: dict[str, set[str]] = {}  # a name -> those that what it stands for may use
+    called = _closure({name}, _uses(statements))  # by the function itself, in a trial
+    sets = {bound: one.sets for one in statements if one.sets for bound in one.binds - called}
     for one in statements:
-        for bound in one.binds | one.changes:
-            uses.setdefault(bound, set()).update(one.now | one.late)
+        for function, given in one.calls:
+            changed = sets.get(function, {""} if function in _SPOIL else set())
+            one.changes |= (changed - {""}) | (given if "" in changed else set())
+    uses = _uses(statements)
     alive = _closure({name}, uses)
     kept = []
     for one in reversed(statements):
@@ -82,34 +90,44 @@ def set_too_late(text: str, name: str) -> set[str]:
 
     That is below its ``__main__`` guard and after its first launch.
     """
-    body = [(node, _text(text, node)) for node in ast.parse(text).body]
-    guarded, launched = [], False
-    for node, lines in body:
+    reached, late, launched = [], [], False
+    imported: set[str] = set()
+    for node in ast.parse(text).body:
         guard = isinstance(node, ast.If) and is_guard(node)
         launched |= not guard and not isinstance(node, _SIMPLE) and _launches(node)
+        lines = _text(text, node)
         if guard or launched:
-            guarded.append((node, lines))
-    uses: dict[str, set[str]] = {}
-    imported: set[str] = set()
-    for node, lines in body:
-        if (node, lines) not in guarded:
-            one = _statement(node, lines)
-            imported |= one.binds if isinstance(node, (ast.Import, ast.ImportFrom)) else set()
-            for bound in one.binds:
-                uses.setdefault(bound, set()).update(one.now | one.late)
+            late.append((_statement(node, lines), _sets(node, lines)))
+            continue
+        reached.append(_statement(node, lines))
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            imported |= reached[-1].binds
+    uses = _uses(reached)
     needed = _closure({name}, uses)
-    begun = {used for node, lines in guarded for used in _statement(node, lines).now}
-    called = _closure(begun, uses) - needed
-    guarded += [one for one in body if getattr(one[0], "name", "") in called]
-    found = {changed for node, lines in guarded for changed in _sets(node, lines)}
+    called = _closure({used for one, _ in late for used in one.now}, uses) - needed
+    found = {changed for _, sets in late for changed in sets}
+    found |= {changed for one in reached if one.binds & called for changed in one.sets}
     return (found - imported) & needed
 
 
+def _uses(statements: Iterable[_Statement]) -> dict[str, set[str]]:
+    """A name -> those that what it stands for may use."""
+    uses: dict[str, set[str]] = {}
+    for one in statements:
+        for bound in one.binds | one.changes:
+            uses.setdefault(bound, set()).update(one.now | one.late)
+    return uses
+
+
 def _sets(node: ast.stmt, text: str) -> set[str]:
-    """The module's names that a statement sets or changes, in the functions that it defines too."""
+    """The module's names that a statement sets or changes, in the functions that it defines too.
+
+    An empty one where a function changes what it is given.
+    """
     table = symtable.symtable(text, "a script", "exec")
     sets = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
-    inner, local = list(table.get_children()), set()
+    inner: list[symtable.SymbolTable] = list(table.get_children())
+    local, given = set(), set()
     for one in inner:
         inner += one.get_children()
         for symbol in one.get_symbols():
@@ -117,6 +135,7 @@ def _sets(node: ast.stmt, text: str) -> set[str]:
                 sets.add(symbol.get_name())
             elif symbol.is_local():
                 local.add(symbol.get_name())
+                given |= {symbol.get_name()} if symbol.is_parameter() else set()
     changed: set[str] = set()
     for part in ast.walk(node):
         stored = isinstance(getattr(part, "ctx", None), (ast.Store, ast.Del))
@@ -125,7 +144,7 @@ def _sets(node: ast.stmt, text: str) -> set[str]:
             changed |= _root(method)
         elif stored and not isinstance(part, ast.Name):
             changed |= _root(part)
-    return sets | (changed - local)
+    return sets | (changed - local) | ({""} if changed & given else set())
 
 
 def _closure(names: set[str], uses: dict[str, set[str]]) -> set[str]:
@@ -189,7 +208,15 @@ def _statement(node: ast.stmt, text: str) -> _Statement:
         for part in ast.walk(node)
         if not isinstance(node, _SIMPLE) and not assigns
     )
-    return _Statement(text, binds, changes, now, late, simple, always)
+    calls, sets = [], set()
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        sets = _sets(node, text) - {node.name}
+    elif not isinstance(node, _SIMPLE):
+        for part in (part for part in ast.walk(node) if isinstance(part, ast.Call)):
+            words = [*part.args, *(word.value for word in part.keywords)]
+            given = {root for word in words for root in _root(word)}
+            calls.append((ast.unparse(part.func).rpartition(".")[2], given))
+    return _Statement(text, binds, changes, now, late, simple, always, calls, sets)
 
 
 def _look_into(table: symtable.SymbolTable, now: set[str], late: set[str]) -> None:

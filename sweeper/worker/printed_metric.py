@@ -13,7 +13,8 @@ LONGEST = 1 << 16  # of a line that does not end, the rest is kept
 SHOWN_LINES, SHOWN_LETTERS = 5, 100
 _ENDS = re.compile(rb"[\r\n]")
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_REST = re.compile(r"\d*(\.\d+)?([eE][-+]?\d+)?")  # of a number that a match has cut short
+# Of a number that a match has cut short.
+_REST = re.compile(r"\d*(,\d{3}(?!\d))*(\.\d+)?([eE][-+]?\d+)?")
 _OURS = "sweeper: "  # how the lines begin that are not the script's
 
 

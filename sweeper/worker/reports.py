@@ -69,7 +69,7 @@ class ScriptReports:
         self._due = False  # the metric has arrived
         self._told: set[str] = set()  # names that the script reports, or logs to W&B
         self._scalars: dict[str, float] = {}  # what it gives to TensorBoard alone
-        self._directory: str | None = None  # for which the first process has written the metric
+        self._scalars_of: str | None = None  # the directory for which it first had the metric
         self.watch = MetricWatch(metric)
         self._said_epoch: int | None = None  # the latest that a line has named
 
@@ -149,7 +149,7 @@ class ScriptReports:
         if told is not None:
             metrics = self._news(metrics, summary="ended" in told)
         recorded = line.get(MARK) == "recorded"
-        if (scalars := self._scalars_of(line, metrics)) is not None:
+        if (scalars := self._heard_scalars(line, metrics)) is not None:
             metrics = scalars
             self._scalars |= metrics
         elif told is not None and "ended" in told:  # W&B may have read them itself
@@ -178,25 +178,26 @@ class ScriptReports:
         if self._due and step is None:
             yield self._row()
 
-    def _scalars_of(
+    def _heard_scalars(
         self, line: Mapping[str, Any], metrics: dict[str, float]
     ) -> dict[str, float] | None:
-        """What counts of ``line``, if it was written for TensorBoard.
+        """What counts of ``line``, if it was written for TensorBoard or MLflow.
 
-        Processes do not know of each other's directories: the metric of the first one counts.
+        The metric of the first directory, or of MLflow's first run: processes that train folds, or
+        nested runs, do not know of each other.
         """
         told = line.get(MARK)
         if not isinstance(told, dict) or "scalars" not in told:
             return None
         metrics = {name: value for name, value in metrics.items() if name not in self._told}
         if self._metric in metrics:
-            self._directory = self._directory or str(told["scalars"])
-            if told["scalars"] != self._directory:
+            self._scalars_of = self._scalars_of or str(told["scalars"])
+            if told["scalars"] != self._scalars_of:
                 del metrics[self._metric]
                 self._mistake(
                     "directory",
-                    f"{self._metric}: is written for several directories, of which "
-                    f"{self._directory} was the first, and counts",
+                    f"{self._metric}: is written to several places, of which "
+                    f"{self._scalars_of} was the first, and counts",
                 )
         return metrics
 

@@ -38,7 +38,7 @@ def _metric() -> Any:
     return json.loads(os.environ["SWEEPER_ADOPT"])["metric"]
 
 
-def _tell(metrics: dict[str, Any], step: Any, directory: str = "") -> None:
+def _tell(metrics: dict[str, Any], step: Any, place: str) -> None:
     hook = sys.modules["_sweeper_hook"]
     metrics = hook.numbers(metrics)
     if not hook.first_rank():
@@ -49,7 +49,7 @@ def _tell(metrics: dict[str, Any], step: Any, directory: str = "") -> None:
         hook.told.update({_metric()} & metrics.keys())
         hook.tell_modules()
         steps = hook.numbers({"step": step})
-        hook.write({**metrics, **steps, "sweeper": {"scalars": directory}})
+        hook.write({**metrics, **steps, "sweeper": {"scalars": place}})
 
 
 def _after(
@@ -128,16 +128,14 @@ def _summary(module: Any) -> None:
 
 
 def _mlflow(module: Any) -> None:
-    module.log_metric = _after(
-        module.log_metric,
-        ("key", "value", "step"),
-        lambda given, *_: _tell({given["key"]: given["value"]}, given.get("step")),
-    )
-    module.log_metrics = _after(
-        module.log_metrics,
-        ("metrics", "step"),
-        lambda given, *_: _tell(dict(given["metrics"]), given.get("step")),
-    )
+    def logged(given: dict[str, Any], _: Any, caller: str) -> None:
+        metrics = given.get("metrics") or {given["key"]: given["value"]}
+        active = module.active_run()
+        run = given.get("run_id") or (active and active.info.run_id)
+        _tell(dict(metrics), given.get("step"), f"MLflow's run {run}")
+
+    module.log_metric = _after(module.log_metric, ("key", "value", "step"), logged)
+    module.log_metrics = _after(module.log_metrics, ("metrics", "step"), logged)
 
 
 LOADED = {

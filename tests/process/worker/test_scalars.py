@@ -105,7 +105,7 @@ for number in range(2):
 def test_of_several_processes_the_first_directory_counts(stage: Stage) -> None:
     metric = {"name": "loss", "goal": "minimize"}
     assert [row["loss"] for row in rows(stage, FOLDS, metric=metric)] == [9.0, 8.0]
-    assert stage.output.count("loss: is written for several directories") == 1
+    assert stage.output.count("loss: is written to several places") == 1
 
 
 def test_a_fit_that_is_recorded_comes_before(stage: Stage) -> None:

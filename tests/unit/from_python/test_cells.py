@@ -76,6 +76,33 @@ def test_a_name_that_no_cell_defines_is_refused() -> None:
         module_text(["def train(c):\n    display(c)\n    return [missing for _ in c]"], "train")
 
 
+@pytest.mark.parametrize(
+    ("cell", "kept"),
+    [
+        ("random.shuffle(data)", True),
+        ("setattr(data, 'a', 1)", True),
+        ("norm(data)", True),
+        ("n = norm(x=data)", True),
+        ("setup()", True),
+        ("show(data)", False),
+        ("train({'x': 1})", False),  # which counts for itself, as it will in a trial
+        ("count()", False),
+    ],
+)
+def test_a_call_that_changes_what_the_function_needs_is_taken_along(cell: str, kept: bool) -> None:
+    cells = (
+        "import random",
+        "data, seen = [1, 2, 3], []",
+        "def norm(x):\n    x[0] = 9",
+        "def setup():\n    global data\n    data = [4]",
+        "def show(x):\n    y = list(x)\n    y[0] = 1\n    print(x)",
+        "def count():\n    seen.append(1)",
+        "def train(config):\n    count()\n    return data[0], len(seen)",
+        cell,
+    )
+    assert (cell in module_text(cells, "train").splitlines()) is kept
+
+
 SCRIPT = """
 import logging, sys
 SCALE, CFG, OTHER, args, log = 1, {}, 2, None, logging.getLogger()
