@@ -23,8 +23,10 @@ def ls(storage: Path, format_: str) -> None:
 def list_sweeps(storage: Path, format_: str) -> None:
     """Print a row for each sweep below ``storage``."""
     from sweeper.results import OVERVIEW_FIELDS, overview_row, sweeps_below
+    from sweeper.wording import show_bytes
 
-    from .formatting import Column, column, print_rows, show_bytes
+    from .formatting import column, print_rows
+    from .tables import Column
 
     rows = [overview_row(place) for place in sweeps_below(storage)]
     columns = [
@@ -35,7 +37,7 @@ def list_sweeps(storage: Path, format_: str) -> None:
         Column("disk", lambda row: row["bytes"] and show_bytes(row["bytes"])),
         column("modified", "last activity"),
         column("launcher", "launched by"),
-        column("path"),
+        Column("path", lambda row: row["path"], path=True),
     ]
     head = {"storage": str(storage.absolute())}
     print_rows(format_, rows, head, columns, OVERVIEW_FIELDS, key="sweeps")

@@ -47,9 +47,11 @@ def status(target: Path, format_: str, **given: Any) -> None:
     from .selection import Selection
     from .tables import Column, sparkline
 
-    if not given["overrides"] and is_storage(target):
+    if is_storage(target):
         from .overview import list_sweeps
 
+        if given.pop("sparkline") or any(given.values()):
+            raise click.UsageError(f"{target} is a storage of many sweeps: name one of them")
         return list_sweeps(target, format_)
     index = open_target(target, given)
     _say_torn(index.torn())

@@ -37,7 +37,7 @@ from .ranking import (
     wandb_differs,
     without_number,
 )
-from .rows import best_row, csv_line, plain_json, plan_row, trial_row
+from .rows import best_row, csv_line, plain_json, plan_row, sort_key, trial_row
 from .study import curve_of, grouped
 from .summary import summary_csv, write_summary
 from .target import load_target, open_index, runs_elsewhere
@@ -87,6 +87,7 @@ __all__ = [
     "runs_elsewhere",
     "score",
     "short_names",
+    "sort_key",
     "summary_csv",
     "sweeps_below",
     "target_reached",

@@ -93,12 +93,6 @@ class LiveSweeps:
                     self._read(sweep)
             return found
 
-    def known(self) -> list[LiveSweep]:
-        """Every sweep that is there, as it was read last."""
-        with self._lock:
-            self._look()
-            return list(self._sweeps.values())
-
     def get(self, number: int) -> LiveSweep | None:
         """The sweep with this number, read again if that is due; None if it is gone."""
         with self._lock:

@@ -47,7 +47,7 @@ def is_storage(target: Path) -> bool:
 
 
 def _bases(storage: Path) -> Iterator[Path]:
-    waiting = deque([(storage, 0)])
+    waiting = deque([(storage.resolve(), 0)])
     for _ in range(MOST_DIRECTORIES):
         if not waiting:
             return
@@ -56,9 +56,9 @@ def _bases(storage: Path) -> Iterator[Path]:
             if _is_base(path):
                 yield path
             elif depth < _DEEPEST:
-                found = sorted(n for n in files.names(path, follow=not depth) if n[0] != ".")
-                inside = (path / name for name in found)
-                waiting += ((p, depth + 1) for p in inside if p.is_dir() and not p.is_symlink())
+                inside = files.entries(path, below=False)
+                found = (e.name for e in inside if e.is_dir(follow_symlinks=False))
+                waiting += ((path / n, depth + 1) for n in sorted(found) if n[0] != ".")
 
 
 def overview_row(place: Path, index: Index | None = None) -> dict[str, Any]:
@@ -84,8 +84,7 @@ OVERVIEW_FIELDS = (
 def _row(index: Index) -> dict[str, Any]:
     records, counts, metric = list(index.records()), index.counts(), metric_of(index)
     ranked = rank(index.entries, metric, top=1) if metric else []
-    wrong = [*index.notes] if index.sweep is None else []
-    wrong += [f"torn: {record.path}" for record in index.unreadable[:1]]
+    wrong = index.notes if index.sweep is None else []
     last = max((record.modified for record in records), default=0.0)
     return {
         "sweep": index.title,
@@ -100,5 +99,5 @@ def _row(index: Index) -> dict[str, Any]:
         "modified": datetime.fromtimestamp(last, timezone.utc).isoformat(timespec="seconds")
         if last
         else None,
-        "error": "; ".join(wrong) or None,
+        "error": " ".join("; ".join(wrong).split()) or None,
     }

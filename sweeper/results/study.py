@@ -146,8 +146,10 @@ def _key(entry: Entry) -> Hashable:
     return group_of(entry) if entry.sweep is not None else entry.path
 
 
-def _arrival(entries: Sequence[Entry]) -> tuple[bool, datetime]:
-    return not all(entry.ended for entry in entries), _times(entries)[0] or datetime.max
+def _arrival(entries: Sequence[Entry]) -> tuple[bool, str]:
+    attempts = [a for entry in entries if entry.record for a in entry.record.attempts[:1]]
+    starts = (str(attempt.get("start")) for attempt in attempts)  # all in UTC
+    return not all(entry.ended for entry in entries), min(starts, default="~")
 
 
 def _state(entries: Sequence[Entry], ranked: Ranked | None, more: bool) -> Any:

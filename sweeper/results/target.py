@@ -153,7 +153,7 @@ def _stored(tree: Tree, home: Path) -> Index:
         except SweeperError as error:
             note = f"{path}: cannot be read as a sweep, so the runs that name it are shown: {error}"
         else:
-            return index_sweep(sweep)
+            return index_sweep(sweep, tree)
     else:
         note = f"{path}: not there, so the runs that name this sweep are shown"
     index = index_directory(tree, home.name, home.name)

@@ -8,11 +8,11 @@ import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
-from sweeper.results import Entry, LiveSweep, Ranked, flatten, grouped, trial_row
+from sweeper.results import Entry, LiveSweep, Ranked, flatten, grouped, sort_key, trial_row
 from sweeper.tree import RunRecord, files
-from sweeper.wording import counted, printable
+from sweeper.wording import clock, counted, printable, show_bytes
 
 from .markup import Lines, Markup, chart, html, link, pairs, show, table, tag, together
 
@@ -41,7 +41,7 @@ def sweeps_page(sweeps: Sequence[LiveSweep]) -> Page:
                 ""
                 if row.get("best") is None
                 else together(row["metric"], " ", mean(row["best"], row["std"])),
-                size(row.get("bytes")),
+                show_bytes(row["bytes"]) if row.get("bytes") else "",
                 when(row.get("modified")),
                 row.get("launcher") or "",
                 link(f"/dashboard/studies/{sweep.number}", "figures"),
@@ -70,10 +70,10 @@ def sweep_page(sweep: LiveSweep, query: Query) -> Page:
     order = order if order.removeprefix("-") in (*_COLUMNS, *names) else "rank"
     key, falls = order.removeprefix("-"), order.startswith("-")
     there = [row for row in rows if row[key] is not None]
-    rows = sorted(there, key=lambda row: _order(row[key]), reverse=falls) + [
+    rows = sorted(there, key=lambda row: sort_key(row[key]), reverse=falls) + [
         row for row in rows if row[key] is None
     ]
-    page = min(int(first(query, "page") or 0), max(0, len(rows) - 1) // PER_PAGE)
+    page = min(whole(first(query, "page")), max(0, len(rows) - 1) // PER_PAGE)
 
     def again(**new: Any) -> str:
         return f"{address}?{urlencode({'status': status, 'sort': order, 'page': 0, **new})}"
@@ -84,7 +84,7 @@ def sweep_page(sweep: LiveSweep, query: Query) -> Page:
         if name == "value" and sweep.metric:
             title = f"{sweep.metric.name} (mean ± std)" if index.repeated else sweep.metric.name
         titles.append(link(again(sort=f"-{name}" if order == name else name), title))
-    shown = [row["cells"] for row in rows[page * PER_PAGE : (page + 1) * PER_PAGE]]
+    shown = [row["cells"]() for row in rows[page * PER_PAGE : (page + 1) * PER_PAGE]]
     pages = [
         tag("b", n + 1) if n == page else link(again(page=n), n + 1)
         for n in range(-(-len(rows) // PER_PAGE))
@@ -118,28 +118,29 @@ _COLUMNS = ("rank", "trial", "status", "value", "epochs", "elapsed")
 def _trial(
     sweep: LiveSweep, entries: Sequence[Entry], ranked: Ranked | None, names: Mapping[str, str]
 ) -> dict[str, Any]:
+    """What the rows of the table are chosen and ordered by, and how to make its cells."""
     entry = ranked.entry if ranked else entries[0]
     row, params = trial_row(entry, sweep.metric), flatten(entry.params)
-    value = ranked.value if ranked else row["value"]
-    std, runs = (ranked.std, len(ranked.values)) if ranked else (None, 1)
-    found = {
-        **{key: params.get(name) for key, name in names.items()},
-        **{key: row[key] for key in _COLUMNS if key in row},
-        **{"rank": ranked.rank if ranked else None, "value": value},
-        "statuses": {e.status for e in entries},
-    }
-    links = [
-        link(address_of(sweep, e.record), e.status if len(entries) == 1 else f"{e.status} ")
-        if e.record
-        else html(e.status)
-        for e in entries
-    ]
-    several = together(mean(value, std), f" of {runs}") if runs > 1 else value
-    own = (found["rank"], row["trial"], together(*links), several, row["epochs"])
-    tick = tag("input", type="checkbox", name="run", value=f"{sweep.number}:{key_of(entry.record)}")
-    cells = [tick if entry.record else "", *own, seconds(row["elapsed"])]
-    found["cells"] = [*cells, *(found[name] for name in names), row["error"] or ""]
-    return found
+    found = {key: params.get(name) for key, name in names.items()}
+    found |= {key: row[key] for key in _COLUMNS if key in row} | {"rank": None}
+    if ranked:
+        found |= {"rank": ranked.rank, "value": ranked.value}
+
+    def cells() -> list[Any]:
+        value = found["value"]
+        if ranked and ranked.std is not None:
+            value = together(mean(value, ranked.std), f" of {len(ranked.values)}")
+        key = key_of(sweep, entry.record) if entry.record else None
+        tick = tag("input", type="checkbox", name="run", value=key, aria_label=f"trial {key}")
+        states = [
+            link(f"/run/{key_of(sweep, e.record)}", e.status, " ") for e in entries if e.record
+        ]
+        own = [found["rank"], row["trial"], together(*states) if states else entry.status, value]
+        own += [row["epochs"], clock(row["elapsed"]) if row["elapsed"] else ""]
+        params = [found[name] for name in names]
+        return [tick if key else "", *own, *params, row["error"] or ""]
+
+    return {**found, "statuses": {e.status for e in entries}, "cells": cells}
 
 
 def run_page(sweep: LiveSweep, entry: Entry) -> Page:
@@ -150,7 +151,7 @@ def run_page(sweep: LiveSweep, entry: Entry) -> Page:
     again = f", replicate {entry.replicate}" if entry.replicate else ""
     name = f"trial {show(entry.trial)}{again}"
     facts = {key: row[key] for key in ("status", "value", "epoch", "epochs", "error", "path")}
-    facts |= {"time": seconds(row["elapsed"]), "seed": record.provenance.get("seed")}
+    facts |= {"time": clock(row["elapsed"]), "seed": record.provenance.get("seed")}
     whence = {k: v for k, v in record.provenance.items() if k != "attempts"}
     attempts = {f"attempt {n}": a for n, a in enumerate(record.attempts[-10:], 1)}
     text, place = tail(record, None)
@@ -164,7 +165,9 @@ def run_page(sweep: LiveSweep, entry: Entry) -> Page:
         tag("h2", "Provenance"),
         pairs(flatten({**whence, **attempts})),
     )
-    log = tag("pre", Markup(escape(text)), data_log=f"/log{_place(sweep, record)}", data_from=place)
+    log = tag(
+        "pre", Markup(escape(text)), data_log=f"/log/{key_of(sweep, record)}", data_from=place
+    )
     return f"{name} of {sweep.name}", shows, together(tag("h2", "Output"), log)
 
 
@@ -172,7 +175,7 @@ def compare_page(chosen: Sequence[tuple[LiveSweep, Entry]]) -> Page:
     """Runs side by side: in what they differ, what they reached, their curves."""
     runs = [(sweep, entry, entry.record) for sweep, entry in chosen if entry.record is not None]
     heads = [
-        link(address_of(sweep, record), f"{sweep.name} trial {show(entry.trial)}")
+        link(f"/run/{key_of(sweep, record)}", f"{sweep.name} trial {show(entry.trial)}")
         for sweep, entry, record in runs
     ]
     rows = [trial_row(entry, sweep.metric) for sweep, entry, _ in runs]
@@ -226,21 +229,19 @@ def tail(record: RunRecord, start: int | None) -> tuple[str, int]:
     return printable(text, "\n\t"), min(begin, end) + len(whole)
 
 
-def key_of(record: RunRecord | None) -> str:
-    """How an address names a run: by its directories."""
-    return f"{record.base.name}/{record.experiment}/{record.run}" if record else ""
-
-
-def address_of(sweep: LiveSweep, record: RunRecord) -> str:
-    return f"/run{_place(sweep, record)}"
-
-
-def _place(sweep: LiveSweep, record: RunRecord) -> str:
-    return f"/{sweep.number}/{quote(key_of(record))}"
+def key_of(sweep: LiveSweep, record: RunRecord) -> str:
+    """How an address names a run: by its sweep's number and its directories, which are ASCII."""
+    debug = "debug/" if sweep.index and record.base != sweep.index.base else ""
+    return f"{sweep.number}/{debug}{record.experiment}/{record.run}"
 
 
 def first(query: Query, name: str) -> str:
     return next(iter(query.get(name, ())), "")
+
+
+def whole(text: str) -> int:
+    """The number that a part of an address is, 0 for anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
 
 
 def counts(found: Mapping[str, int], address: str) -> Markup:
@@ -253,30 +254,9 @@ def counts(found: Mapping[str, int], address: str) -> Markup:
     )
 
 
-def best(row: Mapping[str, Any]) -> Markup:
-    return together(row["metric"], " ", mean(row["best"], row["std"]))
-
-
 def mean(value: float | None, std: float | None) -> Markup:
     return html(show(value) if std is None else f"{show(value)} ± {std:.2g}")
 
 
-def seconds(number: float) -> str:
-    minutes, rest = divmod(round(number), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if number else ""
-
-
-def size(count: int | None) -> str:
-    for unit, amount in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count is not None and count >= amount:
-            return f"{count / amount:.3g} {unit}"
-    return "" if count is None else f"{count} B"
-
-
 def when(text: str | None) -> Markup:
     return tag("time", text, datetime=text) if text else Markup("")
-
-
-def _order(value: Any) -> tuple[bool, Any]:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return (not number, value if number else str(value))

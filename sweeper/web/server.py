@@ -6,17 +6,19 @@ Every request comes through :class:`Gate`. It listens on the loopback interface 
 from __future__ import annotations
 
 import hmac
+import io
 import json
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Sequence
+from importlib.resources import files as resources
 from pathlib import Path
 from socketserver import ThreadingMixIn
-from typing import Any
-from urllib.parse import parse_qs, unquote
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from sweeper.errors import UsageError
+from sweeper.errors import SweeperError, UsageError
 from sweeper.results import Entry, LiveSweep, LiveSweeps, summary_csv
 
 from . import pages
@@ -25,7 +27,7 @@ from .markup import Markup, link, tag, together
 log = logging.getLogger("sweeper.web")
 
 HOST = "127.0.0.1"
-_HOSTS = (HOST, "localhost", "[::1]")  # with any port: `ssh -L` may have changed it
+_HOSTS = {HOST, "localhost", "[::1]"}  # with any port: `ssh -L` may have changed it
 _ASSETS = {"/ui.css": "text/css", "/ui.js": "text/javascript"}
 _DASHBOARD = ("/dashboard", "/api/", "/static/", "/favicon.ico")
 _SAFE = {
@@ -45,8 +47,14 @@ _DASHBOARD_POLICY = (  # its parallel coordinates compile shaders' code: eval
     f"connect-src 'self'; img-src 'self' data: blob:; {_ALL}"
 )
 
-Answer = tuple[int, str, bytes]
-"""Status, media type, body."""
+
+class Answer(NamedTuple):
+    """``version`` is the same as long as the page is."""
+
+    status: int
+    body: bytes = b""
+    kind: str = "text/html; charset=utf-8"
+    version: str = ""
 
 
 class Gate:
@@ -64,90 +72,102 @@ class Gate:
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
-        query = parse_qs(environ.get("QUERY_STRING", ""), max_num_fields=200)
-        refused = self._refused(environ, query)
-        if refused is None and path.startswith(_DASHBOARD):
+        query = parse_qs(environ.get("QUERY_STRING", "")[:20_000])
+        answer = self._refused(environ, query)
+        if answer is None and path.startswith(_DASHBOARD):
+            environ.setdefault("HTTP_ACCEPT_ENCODING", "")
+            environ["wsgi.errors"] = io.StringIO()  # a traceback is no user's business
             return self._dashboard(environ, _guarded(start))  # type: ignore[no-any-return]
-        more = [("Cache-Control", "no-store"), ("Content-Security-Policy", _POLICY)]
-        status, kind, body = refused or self._answer(path, query)
-        if status == 405:
-            more.append(("Allow", "GET, HEAD"))
-        if status == 200 and "token" in query:
+        answer = answer or self._answer(path, query, environ.get("HTTP_IF_NONE_MATCH"))
+        headers = {**_SAFE, "Content-Security-Policy": _POLICY, "Content-Type": answer.kind}
+        headers["Cache-Control"] = "no-cache" if answer.version else "no-store"
+        if answer.version:
+            headers["ETag"] = answer.version
+        if answer.status != 304:
+            headers["Content-Length"] = str(len(answer.body))
+        if answer.status == 405:
+            headers["Allow"] = "GET, HEAD"
+        if answer.status == 200 and "token" in query:
             given = f"{self.cookie}={self.token}; HttpOnly; SameSite=Strict; Path=/"
-            more.append(("Set-Cookie", given))
-        more += [("Content-Type", kind), ("Content-Length", str(len(body))), *_SAFE.items()]
-        start(f"{status} {_REASONS[status]}", more)
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+            headers["Set-Cookie"] = given
+        start(f"{answer.status} {_REASONS[answer.status]}", list(headers.items()))
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
 
     def _refused(self, environ: dict[str, Any], query: pages.Query) -> Answer | None:
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return _said(405, "This server shows and changes nothing: GET and HEAD alone.")
-        if environ.get("HTTP_HOST", "").rpartition(":")[0] not in _HOSTS and (
-            environ.get("HTTP_HOST") not in _HOSTS
-        ):
+        host = environ.get("HTTP_HOST", "")
+        if not {host, host.rpartition(":")[0]} & _HOSTS:
             return _said(403, "Expected the host 127.0.0.1 or localhost, found another.")
         if "token" in query:
-            if not hmac.compare_digest(pages.first(query, "token").encode(), self.token.encode()):
+            if not _same(pages.first(query, "token"), self.token):
                 return _said(403, "This token is not this server's: see what `sweeper ui` printed.")
             # A page of ours that leads on, as a cookie of SameSite=Strict is not sent along with
             # what a link in another page has begun.
-            text = '<!doctype html><meta http-equiv="refresh" content="0;url=/">'
-            return 200, "text/html; charset=utf-8", text.encode()
+            return Answer(200, b'<!doctype html><meta http-equiv="refresh" content="0;url=/">')
         cookies = (c.partition("=") for c in environ.get("HTTP_COOKIE", "").split("; "))
-        found = next((value for name, _, value in cookies if name == self.cookie), "")
-        if not hmac.compare_digest(found.encode(), self.token.encode()):
+        if not any(name == self.cookie and _same(value, self.token) for name, _, value in cookies):
             return _said(403, "Open the address that `sweeper ui` has printed, with its token.")
         return None
 
-    def _answer(self, path: str, query: pages.Query) -> Answer:
+    def _answer(self, path: str, query: pages.Query, has: str | None) -> Answer:
+        _, kind, number, run = [*path.split("/", 3), "", ""][:4]
         try:
-            found = self._page(path, query)
-        except Exception as error:  # a tree that changes while it is read, a number that is none
+            if path in _ASSETS:
+                asset = resources("sweeper.web").joinpath("assets", path[1:])
+                return Answer(200, asset.read_bytes(), _ASSETS[path])
+            if path == "/":
+                return _shown(pages.sweeps_page(self._sweeps.all()))
+            if path == "/compare":
+                chosen = query.get("run", ())[: pages.MOST_RUNS]
+                found = (self._run(*key.partition("/")[::2]) for key in chosen)
+                return _shown(pages.compare_page([one for one in found if one]))
+            if kind in ("run", "log"):
+                there = self._run(number, run)
+                if there and kind == "log":
+                    assert there[1].record is not None
+                    start = pages.whole(pages.first(query, "from"))
+                    text, end = pages.tail(there[1].record, start)
+                    data = json.dumps({"text": text, "next": end})
+                    return Answer(200, data.encode(), "application/json")
+                return _shown(pages.run_page(*there)) if there else _GONE
+            sweep = self._sweep(number)
+            if sweep is None or run or kind not in ("sweep", "csv"):
+                return _GONE
+            version = f'"{sweep.number}-{sweep.read_at}"'
+            if has == version:
+                return Answer(304, version=version)
+            if kind == "sweep":
+                return _shown(pages.sweep_page(sweep, query))._replace(version=version)
+            text = summary_csv(sweep.index) if sweep.index else ""
+            return Answer(200, text.encode(errors="replace"), "text/csv; charset=utf-8")
+        except (SweeperError, OSError) as error:
+            return _said(500, f"This cannot be read: {error}")
+        except Exception as error:
             log.debug("%s", path, exc_info=True)
-            return _said(500, f"This page could not be made: {error}")
-        if found is None:
-            return _said(404, "There is nothing here, or not any more.")
-        return found if isinstance(found[0], int) else (200, *_shell(*found))
-
-    def _page(self, path: str, query: pages.Query) -> pages.Page | Answer | None:
-        if path == "/":
-            return pages.sweeps_page(self._sweeps.all())
-        if path in _ASSETS:
-            return 200, _ASSETS[path], (Path(__file__).parent / "assets" / path[1:]).read_bytes()
-        if path == "/compare":
-            keys = (key.partition(":") for key in query.get("run", ())[: pages.MOST_RUNS])
-            found = ((self._sweep(number), key) for number, _, key in keys)
-            chosen = [(s, _entry(s, key)) for s, key in found if s]
-            return pages.compare_page([(s, entry) for s, entry in chosen if entry])
-        _, kind, number, *rest = [*path.split("/", 3), "", ""]
-        sweep = self._sweep(number)
-        if sweep is None:
-            return None
-        if kind == "sweep":
-            return pages.sweep_page(sweep, query)
-        if kind == "csv" and sweep.index is not None:
-            return 200, "text/csv; charset=utf-8", summary_csv(sweep.index).encode()
-        entry = _entry(sweep, rest[0])
-        if entry is None or entry.record is None or entry.record.unreadable:
-            return None
-        if kind == "run":
-            return pages.run_page(sweep, entry)
-        if kind == "log":
-            text, end = pages.tail(entry.record, int(pages.first(query, "from") or 0))
-            return 200, "application/json", json.dumps({"text": text, "next": end}).encode()
-        return None
+            return _said(500, f"This is a bug of sweeper: {error!r}")
 
     def _sweep(self, number: str) -> LiveSweep | None:
-        return self._sweeps.get(int(number)) if number.isdecimal() and len(number) < 9 else None
+        return self._sweeps.get(pages.whole(number))
+
+    def _run(self, number: str, key: str) -> tuple[LiveSweep, Entry] | None:
+        """The run that an address names: one of those of the sweep; nothing else is opened."""
+        sweep, name = self._sweep(number), f"{number}/{key}"
+        if sweep is None or sweep.index is None:
+            return None
+        for entry in sweep.index.entries:
+            record = entry.record
+            if record and pages.key_of(sweep, record) == name and not record.unreadable:
+                return sweep, entry
+        return None
 
 
-_REASONS = {200: "OK", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 500: "Error"}
+_REASONS = {200: "OK", 304: "Not Modified", 403: "Forbidden", 404: "Not Found"}
+_REASONS |= {405: "Method Not Allowed", 500: "Error"}
 
 
-def _entry(sweep: LiveSweep, key: str) -> Entry | None:
-    """The run that an address names: one of those of the sweep; nothing else is opened."""
-    entries = sweep.index.entries if sweep.index is not None else []
-    return next((e for e in entries if e.record and pages.key_of(e.record) == unquote(key)), None)
+def _same(given: str, token: str) -> bool:
+    return hmac.compare_digest(given.encode(errors="replace"), token.encode())
 
 
 def _guarded(start: Callable[..., Any]) -> Callable[..., Any]:
@@ -162,10 +182,11 @@ def _guarded(start: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _said(status: int, text: str) -> Answer:
-    return status, *_shell(_REASONS[status], tag("p", text), pages.NOTHING)
+    return _shown((_REASONS[status], tag("p", text), pages.NOTHING))._replace(status=status)
 
 
-def _shell(title: str, shows: Markup, below: Markup) -> tuple[str, bytes]:
+def _shown(page: pages.Page) -> Answer:
+    title, shows, below = page
     head = together(
         Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width">'),
         tag("title", title, " · sweeper"),
@@ -174,7 +195,10 @@ def _shell(title: str, shows: Markup, below: Markup) -> tuple[str, bytes]:
     bar = tag("nav", link("/", "sweeps"), " · ", link("/dashboard", "all figures"))
     body = tag("body", bar, tag("main", shows), tag("section", below))
     text = f'<!doctype html><html lang="en"><head>{head}</head>{body}</html>'
-    return "text/html; charset=utf-8", text.encode(errors="replace")
+    return Answer(200, text.encode(errors="replace"))
+
+
+_GONE = _said(404, "There is nothing here, or not any more.")
 
 
 class _Server(ThreadingMixIn, WSGIServer):

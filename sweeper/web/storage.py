@@ -30,10 +30,11 @@ class TreeStorage(BaseStorage):
         self._sweeps = sweeps
 
     def _study(self, study_id: int) -> FrozenStudy:
-        return next((s for s in self.get_all_studies() if s._study_id == study_id), None) or _gone()
+        sweep = self._sweeps.get(study_id)
+        return _gone() if sweep is None else _frozen(sweep)
 
     def get_all_studies(self) -> list[FrozenStudy]:
-        return [_frozen(sweep) for sweep in self._sweeps.known()]
+        return [_frozen(sweep) for sweep in self._sweeps.all()]
 
     def get_study_id_from_name(self, study_name: str) -> int:
         found = (s._study_id for s in self.get_all_studies() if s.study_name == study_name)
