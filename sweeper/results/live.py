@@ -133,7 +133,9 @@ class LiveSweeps:
 
     def _read(self, sweep: LiveSweep) -> None:
         now = time.monotonic()
-        if not sweep.read_at or (now >= self._free and now - sweep.read_at >= AT_LEAST):
+        if not sweep.read_at:
+            sweep.read()
+        elif now >= self._free and now - sweep.read_at >= AT_LEAST:
             self._paid(sweep.read)
 
     def _paid(self, work: Any) -> Any:

@@ -132,7 +132,7 @@ class Tree:
 
         For one reading of everything; who wants to know what has changed takes another.
         """
-        return _Snapshot(self.base, self._inside)
+        return _Snapshot(self)
 
     def tidy(self) -> None:
         """Remove what killed processes left: runs half made, backups and leases of ended runs.
@@ -179,9 +179,6 @@ class LiveTree(Tree):
         super().__init__(base, inside)
         self._kept: dict[tuple[str, str], tuple[tuple[int, int], RunRecord]] = {}
 
-    def as_it_is(self) -> Tree:
-        return _Snapshot(self.base, self._inside, self)
-
     def _record(self, experiment: str, run: str) -> RunRecord:
         stamp, known = (0, 0), self._kept.get((experiment, run))
         with contextlib.suppress(OSError):
@@ -196,22 +193,18 @@ class LiveTree(Tree):
 
 
 class _Snapshot(Tree):
-    """A tree that keeps the records that it has given out; ``source`` may have kept them longer."""
+    """A tree that keeps the records that it has given out; its ``source`` may keep them longer."""
 
-    def __init__(
-        self, base: Path | str, inside: bool = False, source: LiveTree | None = None
-    ) -> None:
-        super().__init__(base, inside)
+    def __init__(self, source: Tree) -> None:
+        super().__init__(source.base, source._inside)
         self._runs: dict[str, list[RunRecord]] = {}
         self._source = source
 
     @cached_property
     def debug(self) -> Tree:
-        return super().debug if self._source is None else self._source.debug.as_it_is()
+        return self._source.debug.as_it_is()
 
     def _record(self, experiment: str, run: str) -> RunRecord:
-        if self._source is None:
-            return super()._record(experiment, run)
         return self._source._record(experiment, run)
 
     @cached_property

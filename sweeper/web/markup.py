@@ -9,7 +9,7 @@ from typing import Any
 
 from sweeper.wording import printable, shortened
 
-LONGEST = 300
+LONGEST = 500
 """Characters of a value; the rest is in the tree."""
 
 _POINTS = 300  # of a line
@@ -36,9 +36,9 @@ def show(value: Any) -> str:
         return "–"
     if isinstance(value, float):
         return f"{value:.6g}"
-    if isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False, default=str)
+    if isinstance(value, (bool, list, dict)):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return str(value)
 
 
 def together(*parts: Any) -> Markup:
@@ -67,7 +67,7 @@ def table(head: Iterable[Any], rows: Iterable[Iterable[Any]]) -> Markup:
         for row in rows
     ]
     top = tag("thead", tag("tr", *(tag("th", cell) for cell in head)))
-    return tag("div", tag("table", top, tag("tbody", *body)), class_="wide")
+    return tag("div", tag("table", top, tag("tbody", *body)), class_="scroll")
 
 
 def _is_number(cell: Any) -> bool:
@@ -76,7 +76,7 @@ def _is_number(cell: Any) -> bool:
 
 def pairs(found: Mapping[str, Any]) -> Markup:
     """Names and values below each other."""
-    return table(("", ""), list(found.items())[:500])
+    return tag("div", table((), list(found.items())[:500]), class_="pairs")
 
 
 def chart(title: str, lines: Lines) -> Markup:

@@ -98,9 +98,9 @@ def sweep_page(sweep: LiveSweep, query: Query) -> Page:
     figures = f"/dashboard/studies/{sweep.number}"
     shows = together(
         *head,
-        tag("p", counts(sweep.row["counts"], address), link(address, "all"), " · "),
-        tag("p", link(figures, "figures"), " · ", link(f"/csv/{sweep.number}", "CSV"), " "),
-        *(tag("p", tag("em", note)) for note in notes),
+        tag("p", counts(sweep.row["counts"], address), link(address, "all")),
+        tag("p", link(figures, "figures"), " · ", link(f"/csv/{sweep.number}", "CSV")),
+        *(tag("p", tag("em", " ".join(note.split()))) for note in notes),
         tag(
             "form",
             tag("button", "compare the chosen"),
@@ -150,7 +150,8 @@ def run_page(sweep: LiveSweep, entry: Entry) -> Page:
     row = trial_row(entry, sweep.metric)
     again = f", replicate {entry.replicate}" if entry.replicate else ""
     name = f"trial {show(entry.trial)}{again}"
-    facts = {key: row[key] for key in ("status", "value", "epoch", "epochs", "error", "path")}
+    facts = {key: row[key] for key in ("status", "epoch", "epochs", "error", "path")}
+    facts |= {sweep.metric.name: row["value"]} if sweep.metric else {}
     facts |= {"time": clock(row["elapsed"]), "seed": record.provenance.get("seed")}
     whence = {k: v for k, v in record.provenance.items() if k != "attempts"}
     attempts = {f"attempt {n}": a for n, a in enumerate(record.attempts[-10:], 1)}
@@ -248,7 +249,7 @@ def counts(found: Mapping[str, int], address: str) -> Markup:
     """Status -> number, each a link to these trials."""
     return together(
         *(
-            together(link(f"{address}?status={status}", tag("b", n), f" {status}"), " ")
+            together(link(f"{address}?status={status}", tag("b", n), f" {status}"), " · ")
             for status, n in found.items()
         )
     )
