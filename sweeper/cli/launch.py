@@ -41,6 +41,7 @@ from sweeper.wording import counted
 from . import messages, options
 from .display import LaunchProgress, LiveDisplay, PlainDisplay
 from .rerun import RerunCommand, choices_of, rerun_options, words_to_go_on
+from .submitting import hand_over, request_for, submit_options
 
 if TYPE_CHECKING:
     from sweeper.raytune import Ending, LaunchSignals
@@ -56,6 +57,7 @@ _STATES = ("new", "resumed", "reused", "failed", "unreadable")
 @options.sweep_options
 @click.option("--address", metavar="HOST:PORT", help="A running Ray cluster's address, or `auto`.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and run nothing.")
+@submit_options
 @rerun_options
 @click.option("-y", "--yes", is_flag=True, help=f"Do not ask before more than {LARGE} trials.")
 @click.option("-q", "--quiet", is_flag=True, help="Print the result only.")
@@ -70,7 +72,7 @@ def launch(**given: Any) -> int:
 
     SPEC may be a Python script that calls wandb.sweep(dict) and wandb.agent(id, function).
     """
-    if given["dry_run"]:
+    if given["dry_run"] or given["on"] or given["detach"]:
         return _launch(given, None)
     from sweeper.raytune import LaunchSignals
 
@@ -91,13 +93,20 @@ def _launch(given: dict[str, Any], signals: LaunchSignals | None) -> int:
     tree = Tree(sweep.base_dir)
     choices = choices_of(sweep, tree, given)
     plan: Iterable[PlannedTrial] = plan_trials(sweep, tree, choices)
-    if signals is None:
+    request = request_for(sweep, given)
+    if given["dry_run"]:
+        if request is not None:
+            messages.answer(request.text.rstrip("\n"))
+            return 0
         from .plan import print_plan
 
         print_plan(sweep, plan)
         return 0
     check_launchable(sweep)
     check_program(sweep)
+    if signals is None:
+        assert request is not None
+        return hand_over(request, sweep, given)
     say = messages.say_nothing if given["quiet"] else messages.say
     if asked:
         say(f"sweeper: {asked[1]}")

@@ -34,6 +34,7 @@ _NO_MEANING = {
     "parallel": "start as many agents",
     "budget": "",
     "retry": "",
+    "slurm": "",
     "checkpoint": "",
     "monitored": "",
 }

@@ -63,6 +63,10 @@ CHECKPOINT = {
     "monitor": Field(text("the name of a metric")),
     "mode": Field(choice("min", "max")),
 }
+_SLURM_SCALAR = {"type": ["string", "number", "boolean"]}
+SLURM = Rule(
+    {"type": "object", "properties": {"skip": NAMES.schema}, "additionalProperties": _SLURM_SCALAR}
+)
 _LIST = {"type": "array", "minItems": 1}
 FIELDS = {
     "name": Field(TEXT, description="Base directory of the tree below `storage`."),
@@ -123,6 +127,7 @@ FIELDS = {
     "budget": Field(Rule(closed(BUDGET))),
     "retry": Field(Rule(closed(RETRY))),
     "checkpoint": Field(Rule(closed(CHECKPOINT))),
+    "slurm": Field(SLURM, description="Options of `sbatch` for `launch --on slurm`."),
     "storage": Field(TEXT, "experiments"),
     "sweep_name": Field(TEXT, description="Directory below <name>/sweeps."),
 }

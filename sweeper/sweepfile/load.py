@@ -266,6 +266,7 @@ class _Loading:
             "retry": self.given("retry", values.retry, Retry()),
             "checkpoint": self.given("checkpoint", values.checkpoint, {}),
             "budget": self.given("budget", values.budget, Budget()),
+            "slurm": self.given("slurm", values.slurm, {}),
         }
 
     def default_name(self) -> str:

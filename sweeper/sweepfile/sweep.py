@@ -132,6 +132,7 @@ class Sweep:
     early_terminate: EarlyTerminate | None
     budget: Budget
     order: Literal["as_written", "shuffle"]
+    slurm: dict[str, Any]
     space: Space
     description: str | None = field(default=None, compare=False)
     warnings: tuple[str, ...] = field(default=(), compare=False)

@@ -222,3 +222,19 @@ def checkpoint(problems: Problems, raw: Any) -> dict[str, Any]:
         for index, what in enumerate(given["keep"]):
             read_value(problems, what, (*key, "keep", index) if is_list else (*key, "keep"), KEPT)
     return given
+
+
+def slurm(problems: Problems, raw: Any) -> dict[str, Any]:
+    """Options of sbatch as they are written, and in ``skip`` those of ours to leave out."""
+    key = ("slurm",)
+    if not isinstance(raw, dict):
+        problems.expected(key, "a mapping", raw, "for example {time: '04:00:00', partition: gpu}")
+        return {}
+    for name, value in raw.items():
+        if name == "skip":
+            if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+                problems.expected((*key, name), "a list of names", value, "for example [requeue]")
+        elif not isinstance(value, (str, int, float)) or "\n" in str(value):
+            mend = f"`{name}: true` for an option without a value"
+            problems.expected((*key, name), "one line of text, a number or true", value, mend)
+    return raw

@@ -19,8 +19,8 @@ class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[mi
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
     style = None if reads_as_text(text) else "'"
-    if not text.isprintable():  # line ends of all kinds survive as escapes only
-        style = '"'
+    if not text.isprintable():  # line ends of other kinds survive as escapes only
+        style = "|" if text.replace("\n", "").isprintable() else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

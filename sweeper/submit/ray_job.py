@@ -1,0 +1,81 @@
+"""``--on ray-job``: the launch as a job of a Ray cluster, with the code of this directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from sweeper.errors import UsageError
+from sweeper.sweepfile import Sweep
+from sweeper.tree import Tree
+
+from .request import Request
+
+MOST_BYTES = 500 * 1024 * 1024  # what Ray takes as a working directory (RAY_RUNTIME_ENV limits it)
+
+
+def ray_job_request(sweep: Sweep, words: Sequence[str], address: str | None) -> Request:
+    """The job that launches ``sweep`` on the cluster whose dashboard is at ``address``.
+
+    It ships the current directory without what git ignores and without the storage. Raises
+    UsageError where that is too large for Ray, or the storage would lie in Ray's copy of it.
+    """
+    here = Path.cwd()
+    storage = Path(os.path.abspath(sweep.storage))
+    home = Tree(storage / sweep.name).home(sweep.sweep_name)
+    left_out = sorted({*_ignored(here), *_below(here, storage)})
+    size = _size(here, left_out)
+    if size > MOST_BYTES:
+        raise UsageError(
+            f"{here}: expected at most {MOST_BYTES >> 20} MB of code for Ray to ship, found "
+            f"{size >> 20} MB: name what trials do not need in .gitignore, or launch from a "
+            "directory of its own"
+        )
+    launch = ["sweeper", "launch", *words, "-y", "--address", "auto", "--storage", str(storage)]
+    command = ["ray", "job", "submit", "--no-wait", "--working-dir", str(here)]
+    if address is not None:
+        command += ["--address", address]
+    if left_out:
+        command += ["--runtime-env-json", json.dumps({"excludes": left_out})]
+    command += ["--", *launch]
+    return Request(
+        text=shlex.join(command) + "\n",
+        path=home / "ray-job.sh",
+        command=tuple(command),
+        needs="pip install 'ray[default]'",
+        then=(
+            f"shipped: {here}, {size / 1e6:.1f} MB; the tree: {storage}, which every node must see",
+            "to follow: ray job logs --follow JOB; to end it: ray job stop JOB",
+        ),
+    )
+
+
+def _ignored(here: Path) -> list[str]:
+    """What git ignores here, as patterns from the top; nothing where there is no git."""
+    command = ["git", "ls-files", "--others", "--ignored", "--exclude-standard", "--directory"]
+    try:
+        found = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return []
+    return [f"/{name.rstrip('/')}" for name in found.stdout.splitlines()]
+
+
+def _below(here: Path, storage: Path) -> Iterable[str]:
+    if storage.is_relative_to(here) and storage != here:
+        yield f"/{storage.relative_to(here)}"
+
+
+def _size(here: Path, left_out: Sequence[str]) -> int:
+    skipped = {str(here / name[1:]) for name in left_out}
+    total = 0
+    for place, directories, names in os.walk(here):
+        directories[:] = [d for d in directories if os.path.join(place, d) not in skipped]
+        for name in names:
+            path = os.path.join(place, name)
+            if path not in skipped and os.path.exists(path):
+                total += os.stat(path).st_size
+    return total

@@ -1,0 +1,55 @@
+"""What is asked of the place that runs a launch, and the asking."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sweeper.errors import SweeperError, UsageError
+from sweeper.tree import files
+
+
+@dataclass(frozen=True)
+class Request:
+    """A launch somewhere else, whole before anything is done.
+
+    ``text`` is what a person reads and ``--dry-run`` prints; it is kept at ``path``. ``command``
+    submits it. ``output`` is where what it prints goes, None: it ends by itself and says what it
+    has done. ``then`` are lines to say afterwards.
+    """
+
+    text: str
+    path: Path
+    command: tuple[str, ...]
+    output: Path | None = None
+    needs: str = ""
+    then: tuple[str, ...] = field(default=())
+
+
+def submit(request: Request) -> str:
+    """Do it, and give what the command said.
+
+    Raises UsageError where there is no such command here, SweeperError where it refuses.
+    """
+    files.make_directory(request.path.parent, parents=True)
+    files.write_bytes(request.path, request.text.encode())
+    name = request.command[0]
+    if shutil.which(name) is None:
+        raise UsageError(
+            f"{name}: expected the command here, found none: {request.needs}; "
+            f"{request.path} is what it would have got"
+        )
+    if request.output is not None:
+        with open(request.output, "ab") as output, open(os.devnull) as nothing:
+            process = subprocess.Popen(
+                request.command, stdin=nothing, stdout=output, stderr=output, start_new_session=True
+            )
+        return f"process {process.pid}"
+    done = subprocess.run(request.command, capture_output=True, text=True, check=False)
+    said = (done.stdout + done.stderr).strip()
+    if done.returncode:
+        raise SweeperError(f"{name}: refuses {request.path} (exit code {done.returncode}): {said}")
+    return said
