@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import click
 
 from . import options
-from .messages import say, tell
+from .messages import browse, say, tell
 
 
 @click.command()
@@ -79,16 +80,18 @@ def ui(storages: tuple[Path, ...], port: int, open_: bool) -> int:
     for target in targets:
         sweeps_below(target)  # is it there?
 
-    def ready(address: str) -> None:
-        tell(address)
-        say("sweeper: Ctrl-C ends it")
-        if open_:
-            import webbrowser
+    with tempfile.NamedTemporaryFile("w", suffix=".html") as file:
 
-            webbrowser.open(address)
+        def ready(address: str) -> None:
+            tell(address)
+            say("sweeper: Ctrl-C ends it")
+            if open_:  # by a file of the user's own: everybody sees what a browser is started with
+                file.write(f'<meta http-equiv="refresh" content="0;url={address}">')
+                file.flush()
+                browse(Path(file.name).as_uri())
 
-    try:
-        serve(targets, port, ready)
-    except KeyboardInterrupt:
-        say("sweeper: ended")
+        try:
+            serve(targets, port, ready)
+        except KeyboardInterrupt:
+            say("sweeper: ended")
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 import time
 from collections.abc import Hashable, Sequence
@@ -47,7 +48,7 @@ class LiveSweep:
         self.index: Index | None = None
         self.metric: Metric | None = None
         self.read_at = 0.0
-        self._trees: dict[Path, LiveTree] = {}
+        self._tree = functools.cache(LiveTree)
         self._seen: dict[Hashable, None] = {}
         self._trials: list[FrozenTrial] | None = None
 
@@ -67,9 +68,6 @@ class LiveSweep:
         if self._trials is None and self.index is not None:
             self._trials = optuna_trials([self.index], self.metric, self._seen, CURVES)
         return self._trials or []
-
-    def _tree(self, base: Path) -> LiveTree:
-        return self._trees.setdefault(base, LiveTree(base))
 
 
 class LiveSweeps:
@@ -123,10 +121,9 @@ class LiveSweeps:
         for path in places:
             if path not in self._sweeps:
                 self._count += 1
-                base = path.parent.parent if path.parent.name == "sweeps" else path.parent
                 name = shortened(printable(path.stem if path.is_file() else path.name), 80)
                 if name in names:
-                    name = f"{name} ({shortened(printable(base.name), 60)}, {self._count})"
+                    name = f"{name} ({self._count})"
                 names.add(name)
                 self._sweeps[path] = LiveSweep(self._count, path, name)
         self._look_again = began + max(AT_LEAST, 3 * RESTS * (time.thread_time() - spent))

@@ -34,13 +34,12 @@ def sweeps_page(sweeps: Sequence[LiveSweep]) -> Page:
     rows = []
     for sweep in sorted(sweeps, key=lambda s: str(s.row.get("modified") or ""), reverse=True):
         row, address = sweep.row, f"/sweep/{sweep.number}"
+        best = row.get("best")
         rows.append(
             (
                 together(link(address, row["sweep"]), tag("small", row["path"])),
                 counts(row["counts"], address) if sweep.read_at else "reading …",
-                ""
-                if row.get("best") is None
-                else together(row["metric"], " ", mean(row["best"], row["std"])),
+                "" if best is None else together(row["metric"], " ", mean(best, row["std"])),
                 show_bytes(row["bytes"]) if row.get("bytes") else "",
                 when(row.get("modified")),
                 row.get("launcher") or "",

@@ -30,7 +30,7 @@ from sweeper.results import (
 )
 from sweeper.sweepfile import Metric, is_number
 from sweeper.tree import files
-from sweeper.wording import counted, printable, shortened
+from sweeper.wording import clock, counted, printable, shortened
 
 from .markup import html, table
 from .report_tables import failures, trial_table, value_tables
@@ -154,10 +154,10 @@ def _outcome(index: Index, metric: Metric) -> list[str]:
     share = index.sweep.resources.gpu if index.sweep is not None else 1.0
     gpu = sum(a.seconds * min(a.gpus, share or a.gpus) for a in attempts)
     spent = sum(record.elapsed for record in index.records())
-    facts: dict[str, Any] = {"Trials": index.counts_in_words(), "Time of all trials": _clock(spent)}
+    facts: dict[str, Any] = {"Trials": index.counts_in_words(), "Time of all trials": clock(spent)}
     if attempts:
         wall = max(a.end for a in attempts) - min(a.start for a in attempts)
-        facts["From first to last"] = _clock(wall.total_seconds())
+        facts["From first to last"] = clock(wall.total_seconds())
     facts["GPU-hours"] = f"{gpu / 3600:.3g}" if gpu else "none"
     ranked = rank(index.entries, metric, 1)
     if not ranked:
@@ -169,7 +169,7 @@ def _outcome(index: Index, metric: Metric) -> list[str]:
         "Trial": row["trial"],
         metric.name: f"{row['value']:.6g}{spread}{runs}",
         "Epoch": row["epoch"],
-        "Time it took": _clock(row["elapsed"]),
+        "Time it took": clock(row["elapsed"]),
         "Checkpoint": row["checkpoint"] or "none was kept",
         "Run": row["path"],
     }
@@ -189,14 +189,6 @@ def _outcome(index: Index, metric: Metric) -> list[str]:
 def _facts(facts: dict[str, Any]) -> str:
     rows = (f"<dt>{html(name)}</dt><dd>{html(value)}</dd>" for name, value in facts.items())
     return f"<dl>{''.join(rows)}</dl>"
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
 def _json(value: Any) -> str:

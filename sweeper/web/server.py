@@ -111,7 +111,7 @@ class Gate:
         return None
 
     def _answer(self, path: str, query: pages.Query, has: str | None) -> Answer:
-        _, kind, number, run = [*path.split("/", 3), "", ""][:4]
+        _, kind, number, key = [*path.split("/", 3), "", ""][:4]
         try:
             if path in _ASSETS:
                 asset = resources("sweeper.web").joinpath("assets", path[1:])
@@ -119,28 +119,17 @@ class Gate:
             if path == "/":
                 return _shown(pages.sweeps_page(self._sweeps.all()))
             if path == "/compare":
-                chosen = query.get("run", ())[: pages.MOST_RUNS]
-                found = (self._run(*key.partition("/")[::2]) for key in chosen)
-                return _shown(pages.compare_page([one for one in found if one]))
-            if kind in ("run", "log"):
-                there = self._run(number, run)
-                if there and kind == "log":
-                    assert there[1].record is not None
-                    start = pages.whole(pages.first(query, "from"))
-                    text, end = pages.tail(there[1].record, start)
-                    data = json.dumps({"text": text, "next": end})
-                    return Answer(200, data.encode(), "application/json")
-                return _shown(pages.run_page(*there)) if there else _GONE
+                named = (name.partition("/") for name in query.get("run", ())[: pages.MOST_RUNS])
+                found = ((sweep, run) for n, _, run in named if (sweep := self._sweep(n)))
+                return _shown(pages.compare_page([(s, e) for s, k in found if (e := _run(s, k))]))
             sweep = self._sweep(number)
-            if sweep is None or run or kind not in ("sweep", "csv"):
+            if sweep is None:
                 return _GONE
             version = f'"{sweep.number}-{sweep.read_at}"'
             if has == version:
                 return Answer(304, version=version)
-            if kind == "sweep":
-                return _shown(pages.sweep_page(sweep, query))._replace(version=version)
-            text = summary_csv(sweep.index) if sweep.index else ""
-            return Answer(200, text.encode(errors="replace"), "text/csv; charset=utf-8")
+            answer = _about(sweep, kind, key, query)
+            return answer._replace(version=version) if kind != "log" else answer
         except (SweeperError, OSError) as error:
             return _said(500, f"This cannot be read: {error}")
         except Exception as error:
@@ -150,16 +139,31 @@ class Gate:
     def _sweep(self, number: str) -> LiveSweep | None:
         return self._sweeps.get(pages.whole(number))
 
-    def _run(self, number: str, key: str) -> tuple[LiveSweep, Entry] | None:
-        """The run that an address names: one of those of the sweep; nothing else is opened."""
-        sweep, name = self._sweep(number), f"{number}/{key}"
-        if sweep is None or sweep.index is None:
-            return None
-        for entry in sweep.index.entries:
-            record = entry.record
-            if record and pages.key_of(sweep, record) == name and not record.unreadable:
-                return sweep, entry
-        return None
+
+def _about(sweep: LiveSweep, kind: str, key: str, query: pages.Query) -> Answer:
+    """A page or the like of a sweep, or of its run that ``key`` names."""
+    if kind == "sweep" and not key:
+        return _shown(pages.sweep_page(sweep, query))
+    if kind == "csv" and not key and sweep.index is not None:
+        data = summary_csv(sweep.index)
+        return Answer(200, data.encode(errors="replace"), "text/csv; charset=utf-8")
+    entry = _run(sweep, key)
+    if entry is not None and kind == "run":
+        return _shown(pages.run_page(sweep, entry))
+    if entry is not None and entry.record is not None and kind == "log":
+        text, end = pages.tail(entry.record, pages.whole(pages.first(query, "from")))
+        data = json.dumps({"text": text, "next": end})
+        return Answer(200, data.encode(), "application/json")
+    return _GONE
+
+
+def _run(sweep: LiveSweep, key: str) -> Entry | None:
+    """The run that an address names: one of those of the sweep; nothing else is opened."""
+    for entry in sweep.index.entries if sweep.index is not None else ():
+        record = entry.record
+        if record and pages.key_of(sweep, record) == f"{sweep.number}/{key}":
+            return None if record.unreadable else entry
+    return None
 
 
 _REASONS = {200: "OK", 304: "Not Modified", 403: "Forbidden", 404: "Not Found"}
