@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def ls(storage: Path, format_: str) -> None:
 def list_sweeps(storage: Path, format_: str) -> None:
     """Print a row for each sweep below ``storage``."""
     from sweeper.results import OVERVIEW_FIELDS, overview_row, sweeps_below
-    from sweeper.wording import show_bytes
+    from sweeper.wording import counted, show_bytes
 
     from .formatting import column, print_rows
     from .tables import Column
@@ -35,13 +36,15 @@ def list_sweeps(storage: Path, format_: str) -> None:
         column("trials"),
         Column("state", _counts),
         Column("best", _best),
-        Column("disk", lambda row: row["bytes"] and show_bytes(row["bytes"])),
-        column("modified", "last activity"),
-        column("launcher", "launched by"),
+        replace(column("launcher", "launched by"), optional=True),
+        replace(column("modified", "last activity"), optional=True),
+        Column("disk", lambda row: row["bytes"] and show_bytes(row["bytes"]), optional=True),
         Column("path", lambda row: row["path"], path=True),
     ]
     head = {"storage": str(storage.absolute())}
-    print_rows(format_, rows, head, columns, OVERVIEW_FIELDS, key="sweeps")
+    left_out = print_rows(format_, rows, head, columns, OVERVIEW_FIELDS, key="sweeps")
+    if left_out:
+        tell(f"+{counted(left_out, 'column')}: a wider terminal, or --json")
     if not rows:
         say(f"sweeper: {storage}: no sweep lies here yet")
     for row in rows:

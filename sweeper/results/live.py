@@ -24,14 +24,9 @@ from .target import open_index
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-RESTS = 30.0
-"""For each second of reading so many pass without: reading takes 3 % of a core, however large."""
-
-AT_LEAST = 2.0
-"""Seconds between two readings of a sweep."""
-
-CURVES = 1000
-"""Of more trials not all learning curves are shown."""
+RESTS = 30.0  # seconds without reading for each of reading: 3 % of a core, however large a tree
+AT_LEAST = 2.0  # seconds between two readings of a sweep
+CURVES = 1000  # of more trials not all learning curves are shown
 
 
 class LiveSweep:

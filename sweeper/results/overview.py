@@ -16,9 +16,7 @@ from .index import Index
 from .ranking import metric_of, rank
 from .target import DEFAULT_STORAGE, _is_base, _is_home, _stored_in, open_index
 
-MOST_DIRECTORIES = 10_000
-"""Where a storage has more, the rest is not looked at."""
-
+MOST_DIRECTORIES = 10_000  # where a storage has more, the rest is not looked at
 _DEEPEST = 4  # a base directory may be `storage/team/project/name`
 
 
@@ -84,7 +82,6 @@ OVERVIEW_FIELDS = (
 def _row(index: Index) -> dict[str, Any]:
     records, counts, metric = list(index.records()), index.counts(), metric_of(index)
     ranked = rank(index.entries, metric, top=1) if metric else []
-    wrong = index.notes if index.sweep is None else []
     last = max((record.modified for record in records), default=0.0)
     return {
         "sweep": index.title,
@@ -99,5 +96,5 @@ def _row(index: Index) -> dict[str, Any]:
         "modified": datetime.fromtimestamp(last, timezone.utc).isoformat(timespec="seconds")
         if last
         else None,
-        "error": " ".join("; ".join(wrong).split()) or None,
+        "error": None if index.sweep else " ".join("; ".join(index.notes).split()) or None,
     }

@@ -48,14 +48,14 @@ def optuna_trials(
     indices: Sequence[Index],
     metric: Metric | None,
     seen: dict[Hashable, None] | None = None,
-    curves: int | None = None,
+    curves: int = 1 << 60,
 ) -> list[FrozenTrial]:
     """The trials that have a run, in order, each parameter dict with its replicates as one.
 
     With ``seen``, for who looks again and again, in the order in which they were seen, which it
-    remembers: of those that are new first those that have ended, by their beginning; and a dict
-    of which a replicate has not begun yet has not ended. Of more than ``curves`` trials only the
-    best fifth of that number and those that have not ended have intermediate values.
+    remembers: new ones that have ended first; and a dict of which a replicate has not begun yet has
+    not ended. Of more than ``curves`` trials the best fifth of that number and those that have not
+    ended have intermediate values.
 
     Whatever ``best`` would rank and has ended is COMPLETE, with the mean over the replicates;
     FAIL is what has ended otherwise, RUNNING what runs, WAITING what was interrupted.
@@ -84,8 +84,8 @@ def optuna_trials(
         entry = ranked.entry if ranked else entries[0]
         state = _state(entries, ranked, seen is not None and _key(entry) in begun)
         start, end = _times(entries)
-        best = ranked is not None and curves is not None and ranked.rank <= curves // 5
-        drawn = curves is None or len(groups) <= curves or best or not state.is_finished()
+        good = ranked is not None and ranked.rank <= curves // 5
+        drawn = len(groups) <= curves or good or not state.is_finished()
         trial = create_trial(
             state=state,
             value=ranked.value if ranked and state.name == "COMPLETE" else None,

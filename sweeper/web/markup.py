@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from sweeper.sweepfile import is_number
 from sweeper.wording import printable, shortened
 
 LONGEST = 500
@@ -63,15 +64,11 @@ def link(address: str, *inside: Any) -> Markup:
 def table(head: Iterable[Any], rows: Iterable[Iterable[Any]]) -> Markup:
     """A table that scrolls sideways where it is too wide; numbers to the right."""
     body = [
-        tag("tr", *(tag("td", cell, class_="n" if _is_number(cell) else None) for cell in row))
+        tag("tr", *(tag("td", cell, class_="n" if is_number(cell) else None) for cell in row))
         for row in rows
     ]
     top = tag("thead", tag("tr", *(tag("th", cell) for cell in head)))
     return tag("div", tag("table", top, tag("tbody", *body)), class_="scroll")
-
-
-def _is_number(cell: Any) -> bool:
-    return isinstance(cell, (int, float)) and not isinstance(cell, bool)
 
 
 def pairs(found: Mapping[str, Any]) -> Markup:
@@ -96,12 +93,9 @@ def chart(title: str, lines: Lines) -> Markup:
 
     drawn = []
     for number, (name, line) in enumerate(lines):
-        some = [*line[:: max(1, len(line) // _POINTS)], *line[-1:]]
+        some = [*line[:: max(1, len(line) // _POINTS)], *line[-1:]]  # of one point: a dot
         kind = f"c{number % 10}"
         shape = tag("polyline", points=" ".join(at(*p) for p in some), class_=kind)
-        if len(line) == 1:
-            x, y = at(*line[0]).split(",")
-            shape = tag("circle", cx=x, cy=y, r=4, class_=kind)
         drawn.append(tag("g", tag("title", name), shape))
     box = f"-4 -4 {_WIDTH + 8} {_HEIGHT + 8}"
     svg = tag("svg", *drawn, viewBox=box, role="img", aria_label=shortened(title, 100))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -94,11 +93,11 @@ def sweep_page(sweep: LiveSweep, query: Query) -> Page:
         notes.append(f"{counted(index.pending, 'pending trial')} not listed")
     if more > 0:
         notes.append(f"+{counted(more, 'parameter')} that vary: see the trial, or `sweeper status`")
-    figures = f"/dashboard/studies/{sweep.number}"
     shows = together(
         *head,
-        tag("p", counts(sweep.row["counts"], address), link(address, "all")),
-        tag("p", link(figures, "figures"), " · ", link(f"/csv/{sweep.number}", "CSV")),
+        tag("p", counts(sweep.row["counts"], address), " · ", link(address, "all")),
+        tag("p", link(address.replace("sweep", "dashboard/studies"), "figures")),
+        tag("p", link(address.replace("sweep", "csv"), "CSV")),
         *(tag("p", tag("em", " ".join(note.split()))) for note in notes),
         tag(
             "form",
@@ -215,18 +214,17 @@ def _charts(runs: Sequence[tuple[str, RunRecord]]) -> list[Markup]:
 
 def tail(record: RunRecord, start: int | None) -> tuple[str, int]:
     """What a run has printed from ``start`` on, the end of it by default, and where that ends."""
-    try:
-        with os.fdopen(files.open_file(record.paths.output), "rb") as file:
-            end = file.seek(0, os.SEEK_END)
-            begin = max(0, end - TAIL) if start is None or end - start > 4 * TAIL else start
-            file.seek(min(begin, end))
-            data = file.read(4 * TAIL)
-    except FileNotFoundError:
+    if not files.is_regular(record.paths.output):
         return "", 0
+    end, data = files.read_end(record.paths.output, 4 * TAIL)
+    begin = end - len(data)
+    if start is None or not begin <= start <= end:
+        start = max(begin, end - TAIL)
+    data = data[start - begin :]
     whole = data[: data.rfind(b"\n") + 1] or data  # half a character may come later
     lines = _STEERS.sub("", whole.decode(errors="replace")).split("\n")
     text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines)  # as it is drawn last
-    return printable(text, "\n\t"), min(begin, end) + len(whole)
+    return printable(text, "\n\t"), start + len(whole)
 
 
 def key_of(sweep: LiveSweep, record: RunRecord) -> str:
@@ -246,12 +244,8 @@ def whole(text: str) -> int:
 
 def counts(found: Mapping[str, int], address: str) -> Markup:
     """Status -> number, each a link to these trials."""
-    return together(
-        *(
-            together(link(f"{address}?status={status}", tag("b", n), f" {status}"), " · ")
-            for status, n in found.items()
-        )
-    )
+    said = (link(f"{address}?status={s}", tag("b", n), f" {s}") for s, n in found.items())
+    return Markup(" · ".join(said))
 
 
 def mean(value: float | None, std: float | None) -> Markup:

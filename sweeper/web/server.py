@@ -11,6 +11,7 @@ import json
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Sequence
+from http import HTTPStatus
 from importlib.resources import files as resources
 from pathlib import Path
 from socketserver import ThreadingMixIn
@@ -90,7 +91,7 @@ class Gate:
         if answer.status == 200 and "token" in query:
             given = f"{self.cookie}={self.token}; HttpOnly; SameSite=Strict; Path=/"
             headers["Set-Cookie"] = given
-        start(f"{answer.status} {_REASONS[answer.status]}", list(headers.items()))
+        start(f"{answer.status} {HTTPStatus(answer.status).phrase}", list(headers.items()))
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
 
     def _refused(self, environ: dict[str, Any], query: pages.Query) -> Answer | None:
@@ -166,10 +167,6 @@ def _run(sweep: LiveSweep, key: str) -> Entry | None:
     return None
 
 
-_REASONS = {200: "OK", 304: "Not Modified", 403: "Forbidden", 404: "Not Found"}
-_REASONS |= {405: "Method Not Allowed", 500: "Error"}
-
-
 def _same(given: str, token: str) -> bool:
     return hmac.compare_digest(given.encode(errors="replace"), token.encode())
 
@@ -186,7 +183,9 @@ def _guarded(start: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _said(status: int, text: str) -> Answer:
-    return _shown((_REASONS[status], tag("p", text), pages.NOTHING))._replace(status=status)
+    return _shown((HTTPStatus(status).phrase, tag("p", text), pages.NOTHING))._replace(
+        status=status
+    )
 
 
 def _shown(page: pages.Page) -> Answer:
