@@ -229,6 +229,8 @@ def _conclude(
         write_summary(index)
     except TreeError as error:  # on storage that can only be read, all else is still told
         say(f"sweeper: {error}")
+        if ending is not None and not sweep.base_dir.is_dir():
+            return 1  # what has been run was there a moment ago
     for entry in index.entries:
         if entry.listed and (entry.failed or entry.unreadable):
             log = f"\n    {entry.log}" if entry.log else ""

@@ -15,6 +15,11 @@ from sweeper.tree import Lease, living_owner, silent_until
 
 def check_storage(base: Path) -> None:
     """Raise ``UsageError`` if the tree cannot be written below ``base``; writes nothing."""
+    if any(part.startswith("_ray_pkg_") for part in base.absolute().parts):
+        raise UsageError(
+            f"{base}: expected a storage that stays, found Ray's own copy of a job's directory, "
+            "which goes with the job: give --storage DIRECTORY, one that every node sees"
+        )
     place = base
     while not place.exists() and place != place.parent:
         place = place.parent

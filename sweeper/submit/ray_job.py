@@ -36,16 +36,21 @@ def ray_job_request(sweep: Sweep, words: Sequence[str], address: str | None) -> 
             "directory of its own"
         )
     launch = ["sweeper", "launch", *words, "-y", "--address", "auto", "--storage", str(storage)]
-    command = ["ray", "job", "submit", "--no-wait", "--working-dir", str(here)]
+    command = ["ray", "job", "submit", "--no-wait", "--log-color=false"]
+    command += ["--working-dir", str(here)]
     if address is not None:
         command += ["--address", address]
     if left_out:
         command += ["--runtime-env-json", json.dumps({"excludes": left_out})]
     command += ["--", *launch]
+    # A cluster that `ray start` has begun wants the token, and Ray offers it only where told to.
+    token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    has_token = token.is_file() and "RAY_AUTH_MODE" not in os.environ
     return Request(
         text=shlex.join(command) + "\n",
         path=home / "ray-job.sh",
         command=tuple(command),
+        environment={"RAY_AUTH_MODE": "token"} if has_token else {},
         needs="pip install 'ray[default]'",
         then=(
             f"shipped: {here}, {size / 1e6:.1f} MB; the tree: {storage}, which every node must see",

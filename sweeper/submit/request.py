@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,8 +18,8 @@ class Request:
     """A launch somewhere else, whole before anything is done.
 
     ``text`` is what a person reads and ``--dry-run`` prints; it is kept at ``path``. ``command``
-    submits it. ``output`` is where what it prints goes, None: it ends by itself and says what it
-    has done. ``then`` are lines to say afterwards.
+    submits it, with ``environment`` beside ours. ``output`` is where what it prints goes; None: it
+    ends by itself and says what it has done. ``then`` are lines to say afterwards.
     """
 
     text: str
@@ -26,6 +27,7 @@ class Request:
     command: tuple[str, ...]
     output: Path | None = None
     needs: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
     then: tuple[str, ...] = field(default=())
 
 
@@ -48,8 +50,12 @@ def submit(request: Request) -> str:
                 request.command, stdin=nothing, stdout=output, stderr=output, start_new_session=True
             )
         return f"process {process.pid}"
-    done = subprocess.run(request.command, capture_output=True, text=True, check=False)
+    environment = {**os.environ, **request.environment}
+    done = subprocess.run(
+        request.command, capture_output=True, text=True, check=False, env=environment
+    )
     said = (done.stdout + done.stderr).strip()
     if done.returncode:
+        said = said.splitlines()[-1] if "Traceback" in said else said
         raise SweeperError(f"{name}: refuses {request.path} (exit code {done.returncode}): {said}")
     return said

@@ -135,3 +135,14 @@ def test_a_place_that_refuses_or_is_not_here(tmp_path: Path) -> None:
         submit(Request("text", path, ("no-such-command",), needs="go there"))
     assert path.read_text() == "text"
     assert submit(Request("text", path, ("cat", str(path)))) == "text"
+
+
+def test_the_tree_is_not_kept_in_rays_copy_of_a_job(
+    spec: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = Path("session/working_dir_files/_ray_pkg_4549d007")
+    copy.mkdir(parents=True)
+    for path in (spec, Path("train.py")):
+        (copy / path.name).write_text(path.read_text())
+    monkeypatch.chdir(copy)
+    assert "found Ray's own copy of a job's directory" in refused(capsys, "s.yaml")
