@@ -81,3 +81,19 @@ def did_you_mean(word: str, names: Iterable[str]) -> str:
     """``did you mean `name`?``, or nothing."""
     close = nearest(word, names)
     return f"did you mean `{close[0]}`?" if close else ""
+
+
+def clock(seconds: float) -> str:
+    """``75`` seconds as ``1:15``, ``4000`` as ``1:06:40``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def show_bytes(count: float) -> str:
+    """``1500000`` bytes as ``1.5 MB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:,.1f} TB"

@@ -10,9 +10,8 @@ from typing import Any, TextIO
 
 from sweeper.sweepfile import Metric
 from sweeper.tree import FAILED
-from sweeper.wording import counted, printable
+from sweeper.wording import clock, counted, printable
 
-from .formatting import clock
 from .time_left import TimeLeft
 
 BAD_ENDS = (*FAILED, "lost")

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, TextIO
 
 from sweeper.results import ParameterNames, csv_line, flatten, plain_json, short_names
-from sweeper.wording import printable
+from sweeper.wording import clock, printable
 
 from . import tables
 from .tables import Column
@@ -71,22 +71,6 @@ def show_mean(value: float | None, std: float | None) -> str:
 def show_seconds(seconds: float | None) -> str:
     """A duration as :func:`clock` shows it, if there was any."""
     return clock(seconds) if seconds else EMPTY
-
-
-def clock(seconds: float) -> str:
-    """``75`` seconds as ``1:15``, ``4000`` as ``1:06:40``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def show_bytes(count: float) -> str:
-    """``1500000`` bytes as ``1.5 MB``."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:,.1f} TB"
 
 
 def print_rows(

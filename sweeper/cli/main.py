@@ -22,6 +22,8 @@ COMMANDS = {
     "plan": ("sweeper.cli.plan", "Show which trials a launch would run, and run nothing."),
     "status": ("sweeper.cli.reading", "Show how far a sweep is, trial by trial."),
     "best": ("sweeper.cli.reading", "Show the best trials, their parameters and checkpoints."),
+    "ls": ("sweeper.cli.overview", "List every sweep below a storage."),
+    "ui": ("sweeper.cli.overview", "Show sweeps live in a browser."),
     "report": ("sweeper.cli.report", "Write a page with all of it: figures, tables, failures."),
     "logs": ("sweeper.cli.runs", "Print what a trial wrote to its output."),
     "diff": ("sweeper.cli.runs", "Show in what runs differ."),

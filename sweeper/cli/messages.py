@@ -35,3 +35,11 @@ def nobody_reads() -> None:
 
 def say_nothing(text: str) -> None:
     """What ``--quiet`` puts in the place of :func:`say`."""
+
+
+def browse(address: str) -> None:
+    """Open a page in the user's browser."""
+    import webbrowser
+
+    if not webbrowser.open(address):
+        say("sweeper: no browser was found: open it yourself")

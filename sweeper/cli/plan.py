@@ -171,7 +171,9 @@ def _space_in_words(sweep: Sweep) -> str:
 
 def _estimate_in_words(estimate: Estimate) -> str:
     """One line for people."""
-    from .formatting import show_bytes, show_seconds
+    from sweeper.wording import show_bytes
+
+    from .formatting import show_seconds
 
     runs = counted(estimate.runs, "finished run")
     return (

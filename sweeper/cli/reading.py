@@ -43,12 +43,18 @@ def status(target: Path, format_: str, **given: Any) -> None:
 
     SPEC|DIR is a sweep file, a base directory, or a sweeps/<name> directory in one.
     """
-    from sweeper.results import curve_of, metric_of, trial_row
+    from sweeper.results import curve_of, is_storage, metric_of, trial_row
 
     from . import formatting
     from .selection import Selection
     from .tables import Column, sparkline
 
+    if is_storage(target):
+        from .overview import list_sweeps
+
+        if given.pop("sparkline") or any(given.values()):
+            raise click.UsageError(f"{target} is a storage of many sweeps: name one of them")
+        return list_sweeps(target, format_)
     index = open_target(target, given)
     _say_torn(index.torn())
     metric = metric_of(index)

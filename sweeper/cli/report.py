@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from . import options
-from .messages import say
+from .messages import browse, say
 from .reading import open_target, target_metric
 
 
@@ -39,7 +39,4 @@ def report(target: Path, output: Path, open_: bool, **given: Any) -> None:
     write_report(index, target_metric(index, given), output)
     say(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
     if open_:
-        import webbrowser
-
-        if not webbrowser.open(output.resolve().as_uri()):
-            say("sweeper: no browser was found: open the file yourself")
+        browse(output.resolve().as_uri())

@@ -60,6 +60,8 @@ class Selection:
 
     def rows(self) -> Sequence[Mapping[str, Any]]:
         """What ``--where``, ``--sort`` and ``--limit`` leave. Raises click.UsageError."""
+        from sweeper.results import sort_key
+
         where, sort, limit = (self._given[name] for name in ("where", "sort", "limit"))
         if where is None and sort is None:
             return self._rows[:limit]
@@ -70,7 +72,7 @@ class Selection:
             falls = sort.startswith("-") and sort not in self._known
             name = self._key("--sort", sort.removeprefix("-" if falls else ""))
             there = [pair for pair in flat if name in pair[1]]
-            there.sort(key=lambda pair: _order(pair[1][name]), reverse=falls)
+            there.sort(key=lambda pair: sort_key(pair[1][name]), reverse=falls)
             flat = there + [pair for pair in flat if name not in pair[1]]
         return [row for row, _ in flat[:limit]]
 
@@ -116,11 +118,3 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     groups = flatten({name: row[name] for name in ("params", "metrics")})
     flat = {**{name: row.get(name) for name in OWN}, **groups}
     return {name: value for name, value in flat.items() if value is not None}
-
-
-def _order(value: Any) -> tuple[bool, Any]:
-    """Numbers by size before everything else by its text."""
-    from sweeper.sweepfile import is_number
-
-    number = is_number(value)
-    return (not number, value if number else str(value))

@@ -13,7 +13,9 @@ from .figures import Figures
 from .find import find_entry, find_run
 from .flat import ParameterNames, flatten, short_names
 from .index import Index, index_sweep
+from .live import LiveSweep, LiveSweeps
 from .loaded import LoadedRun, SweepResults, load
+from .overview import OVERVIEW_FIELDS, is_storage, overview_row, sweeps_below
 from .programs import (
     changes_since,
     older_text_note,
@@ -22,6 +24,7 @@ from .programs import (
     text_of,
 )
 from .ranking import (
+    Ranked,
     check_metric,
     metric_of,
     metric_to_rank_by,
@@ -34,19 +37,23 @@ from .ranking import (
     wandb_differs,
     without_number,
 )
-from .rows import best_row, csv_line, plain_json, plan_row, trial_row
+from .rows import best_row, csv_line, plain_json, plan_row, sort_key, trial_row
 from .study import curve_of, grouped
-from .summary import write_summary
+from .summary import summary_csv, write_summary
 from .target import load_target, open_index, runs_elsewhere
 
 __all__ = [
+    "OVERVIEW_FIELDS",
     "Entry",
     "Estimate",
     "Estimator",
     "Figures",
     "Index",
+    "LiveSweep",
+    "LiveSweeps",
     "LoadedRun",
     "ParameterNames",
+    "Ranked",
     "SweepResults",
     "attempts_of",
     "best_row",
@@ -61,6 +68,7 @@ __all__ = [
     "flatten",
     "grouped",
     "index_sweep",
+    "is_storage",
     "load",
     "load_target",
     "metric_of",
@@ -69,6 +77,7 @@ __all__ = [
     "nothing_to_rank",
     "older_text_note",
     "open_index",
+    "overview_row",
     "plain_json",
     "plan_row",
     "rank",
@@ -78,6 +87,9 @@ __all__ = [
     "runs_elsewhere",
     "score",
     "short_names",
+    "sort_key",
+    "summary_csv",
+    "sweeps_below",
     "target_reached",
     "text_difference",
     "text_of",

@@ -52,6 +52,8 @@ class Ranked:
     @property
     def value(self) -> float:
         """The mean over the replicates: what is ranked by."""
+        if len(self.values) == 1:
+            return self.values[0]
         return statistics.mean(self.values)  # exact: of equal numbers it is that number
 
     @property

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sweeper.sweepfile import Metric
+from sweeper.sweepfile import Metric, is_number
 from sweeper.tree import PlannedTrial
 from sweeper.wording import printable
 
@@ -127,3 +127,9 @@ def plain_json(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain_json(item) for item in value]
     return value
+
+
+def sort_key(value: Any) -> tuple[bool, Any]:
+    """Numbers by size before everything else by its text."""
+    number = is_number(value)
+    return (not number, value if number else str(value))

@@ -6,7 +6,7 @@ import json
 import math
 import statistics
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -44,8 +44,18 @@ def optuna_study(indices: Sequence[Index], metric: Metric | None) -> Study:
     return study
 
 
-def optuna_trials(indices: Sequence[Index], metric: Metric | None) -> list[FrozenTrial]:
+def optuna_trials(
+    indices: Sequence[Index],
+    metric: Metric | None,
+    seen: dict[Hashable, None] | None = None,
+    curves: int = 1 << 60,
+) -> list[FrozenTrial]:
     """The trials that have a run, in order, each parameter dict with its replicates as one.
+
+    With ``seen``, for who looks again and again, in the order in which they were seen, which it
+    remembers: new ones that have ended first; and a dict of which a replicate has not begun yet has
+    not ended. Of more than ``curves`` trials the best fifth of that number and those that have not
+    ended have intermediate values.
 
     Whatever ``best`` would rank and has ended is COMPLETE, with the mean over the replicates;
     FAIL is what has ended otherwise, RUNNING what runs, WAITING what was interrupted.
@@ -57,6 +67,12 @@ def optuna_trials(indices: Sequence[Index], metric: Metric | None) -> list[Froze
     groups = [
         (index, entries, ranked) for index in indices for entries, ranked in grouped(index, metric)
     ]
+    if seen is not None:
+        groups.sort(key=lambda group: _arrival(group[1]))
+        seen |= dict.fromkeys(_key(entries[0]) for _, entries, _ in groups)
+        place = {key: number for number, key in enumerate(seen)}
+        groups.sort(key=lambda group: place[_key(group[1][0])])
+    begun = {_key(e) for index in indices for e in index.entries if e.listed and e.record is None}
     varying = set(ParameterNames(entries[0].params for _, entries, _ in groups).varying)
     flats = [
         {n: _plain(value) for n, value in flatten(entries[0].params).items() if n in varying}
@@ -66,15 +82,17 @@ def optuna_trials(indices: Sequence[Index], metric: Metric | None) -> list[Froze
     found = []
     for number, ((index, entries, ranked), flat) in enumerate(zip(groups, flats, strict=True)):
         entry = ranked.entry if ranked else entries[0]
-        state = _state(entries, ranked)
+        state = _state(entries, ranked, seen is not None and _key(entry) in begun)
         start, end = _times(entries)
+        good = ranked is not None and ranked.rank <= curves // 5
+        drawn = len(groups) <= curves or good or not state.is_finished()
         trial = create_trial(
             state=state,
             value=ranked.value if ranked and state.name == "COMPLETE" else None,
             params={name: _given(value, distributions[name]) for name, value in flat.items()},
             distributions={name: distributions[name] for name in flat},
             user_attrs=_attributes(index, entry, ranked),
-            intermediate_values=curve_of(entry, metric),
+            intermediate_values=curve_of(entry, metric) if drawn else {},
         )
         trial.number, trial.datetime_start = number, start
         trial.datetime_complete = end if state.is_finished() else None
@@ -117,20 +135,29 @@ def grouped(index: Index, metric: Metric | None) -> list[tuple[list[Entry], Rank
     groups: dict[Any, list[Entry]] = {}
     for entry in index.entries:
         if entry.record is not None:
-            key = group_of(entry) if entry.sweep is not None else entry.path
-            groups.setdefault(key, []).append(entry)
+            groups.setdefault(_key(entry), []).append(entry)
     return [
         (group, next((ranked[e.path] for e in group if e.path in ranked), None))
         for group in groups.values()
     ]
 
 
-def _state(entries: Sequence[Entry], ranked: Ranked | None) -> Any:
+def _key(entry: Entry) -> Hashable:
+    return group_of(entry) if entry.sweep is not None else entry.path
+
+
+def _arrival(entries: Sequence[Entry]) -> tuple[bool, str]:
+    attempts = [a for entry in entries if entry.record for a in entry.record.attempts[:1]]
+    starts = (str(attempt.get("start")) for attempt in attempts)  # all in UTC
+    return not all(entry.ended for entry in entries), min(starts, default="~")
+
+
+def _state(entries: Sequence[Entry], ranked: Ranked | None, more: bool) -> Any:
     from optuna.trial import TrialState
 
     if any(entry.status == "running" for entry in entries):
         return TrialState.RUNNING
-    if not all(entry.ended for entry in entries):
+    if more or not all(entry.ended for entry in entries):
         return TrialState.WAITING
     return TrialState.COMPLETE if ranked else TrialState.FAIL
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,8 +55,9 @@ def open_index(
     storage: Path | None = None,
     name: str | None = None,
     seed: int | None = None,
+    tree: Callable[[Path], Tree] = Tree,
 ) -> Index:
-    """Read the tree that ``target`` names.
+    """Read the tree that ``target`` names; ``tree`` makes it of its base directory.
 
     ``target`` is a sweep file; or a base directory; or a ``sweeps/<name>`` directory in one. A
     directory that is not found is looked for below ``storage`` too, so that a base directory's
@@ -67,9 +68,9 @@ def open_index(
     if target.is_file():
         home = _home_of(target)
         if home is not None and not (storage or name or seed or overrides):
-            return _stored(home.parent.parent, home)
+            return _stored(tree(home.parent.parent), home)
         sweep = load_target(target, overrides, storage=storage, name=name, seed=seed)
-        index = index_sweep(sweep)
+        index = index_sweep(sweep, tree(sweep.base_dir))
         if not any(entry.record for entry in index.entries) and not index.notes:
             index.notes.append(runs_elsewhere(sweep) or f"{sweep.title}: no run in {index.base}")
         return index
@@ -79,7 +80,7 @@ def open_index(
     below = (storage or Path(DEFAULT_STORAGE)) / target
     for directory in (target, below):
         if directory.is_dir():
-            return _open_directory(directory.resolve())
+            return _open_directory(directory.resolve(), tree)
     above = [place / below for place in Path.cwd().parents]
     beside = [path.name for path in target.parent.glob("*.y*ml") if path.is_file()]
     offers = [place for place in above if place.is_dir()]
@@ -91,9 +92,9 @@ def open_index(
     )
 
 
-def _open_directory(directory: Path) -> Index:
+def _open_directory(directory: Path, tree: Callable[[Path], Tree]) -> Index:
     if _is_home(directory):
-        return _stored(directory.parent.parent, directory)
+        return _stored(tree(directory.parent.parent), directory)
     if not _is_base(directory):
         raise UsageError(
             f"{directory}: expected a base directory (with exp-… in it) or a sweeps/<name> "
@@ -101,8 +102,8 @@ def _open_directory(directory: Path) -> Index:
         )
     stored = _stored_in(directory)
     if len(stored) == 1:
-        return _stored(directory, stored[0])
-    index = index_directory(Tree(directory), directory.name)
+        return _stored(tree(directory), stored[0])
+    index = index_directory(tree(directory), directory.name)
     if stored:
         index.notes.append(
             f"{len(stored)} sweeps are stored here, so all runs are shown{_of_programs(index)}; "
@@ -143,9 +144,8 @@ def _offer(directory: Path) -> str:
     return f"; did you mean {printable(str(directory / found[0]))}?" if found else ""
 
 
-def _stored(base: Path, home: Path) -> Index:
-    """The sweep stored in ``home``, over the tree ``base``, wherever that has been moved to."""
-    tree = Tree(base)
+def _stored(tree: Tree, home: Path) -> Index:
+    """The sweep stored in ``home``, over its ``tree``, wherever that has been moved to."""
     path = home / STORED
     if path.is_file():
         try:
@@ -153,7 +153,7 @@ def _stored(base: Path, home: Path) -> Index:
         except SweeperError as error:
             note = f"{path}: cannot be read as a sweep, so the runs that name it are shown: {error}"
         else:
-            return index_sweep(sweep)
+            return index_sweep(sweep, tree)
     else:
         note = f"{path}: not there, so the runs that name this sweep are shown"
     index = index_directory(tree, home.name, home.name)

@@ -47,4 +47,4 @@ from .program import (
 )
 from .records import FAILED, RunRecord, model_epoch
 from .shapes import MANIFEST, OUTCOMES
-from .tree import STAGING, Tree
+from .tree import STAGING, LiveTree, Tree

@@ -187,6 +187,19 @@ class RunRecord:
         return 0.0
 
     @cached_property
+    def size(self) -> int:
+        """The bytes of all its files."""
+        return files.size(self.path)
+
+    @cached_property
+    def modified(self) -> float:
+        """When a file last appeared in it, by the clock of the storage; 0.0 where it is gone."""
+        try:
+            return os.lstat(self._root).st_mtime
+        except OSError:
+            return 0.0
+
+    @cached_property
     def models(self) -> dict[int, Path]:
         """The saved models that can be told, by epoch."""
         found: dict[int, Path] = {}

@@ -25,6 +25,7 @@ STAGING = ".new-"
 """How the name of a run that is being made begins."""
 
 _DAY = 86_400.0
+_TICK = 2.0  # seconds; some storages date files by no finer clock
 _LEFT = re.compile(r"backup$|lease\.|\..*\.tmp")
 
 
@@ -52,7 +53,10 @@ class Tree:
         except TreeError as error:
             return [RunRecord(self.base, experiment, "", error)]
         names = sorted(found, key=run_order)
-        return [RunRecord(self.base, experiment, name) for name in names]
+        return [self._record(experiment, name) for name in names]
+
+    def _record(self, experiment: str, run: str) -> RunRecord:
+        return RunRecord(self.base, experiment, run)
 
     def check(self) -> None:
         """Raise TreeError for a directory of the tree's own that is a link: nothing goes there."""
@@ -128,7 +132,7 @@ class Tree:
 
         For one reading of everything; who wants to know what has changed takes another.
         """
-        return _Snapshot(self.base, self._inside)
+        return _Snapshot(self)
 
     def tidy(self) -> None:
         """Remove what killed processes left: runs half made, backups and leases of ended runs.
@@ -164,12 +168,44 @@ class Tree:
                     continue
 
 
-class _Snapshot(Tree):
-    """A tree that keeps the records that it has given out."""
+class LiveTree(Tree):
+    """A tree that is read again and again, each time at the cost of what has changed.
+
+    A run that has ended keeps its record, with all that was read of it, as long as its directory is
+    as it was: every file of ours but the training log changes by being renamed into it.
+    """
 
     def __init__(self, base: Path | str, inside: bool = False) -> None:
         super().__init__(base, inside)
+        self._kept: dict[tuple[str, str], tuple[tuple[int, int], RunRecord]] = {}
+
+    def _record(self, experiment: str, run: str) -> RunRecord:
+        stamp, known = (0, 0), self._kept.get((experiment, run))
+        with contextlib.suppress(OSError):
+            found = os.lstat(os.path.join(self.base, experiment, run))
+            # What has just changed may change again within the same tick of the storage's clock.
+            if abs(time.time() - found.st_mtime) > _TICK:
+                stamp = found.st_mtime_ns, found.st_ino
+        if known and known[0] == stamp != (0, 0) and vars(known[1]).get("outcome"):
+            return known[1]
+        self._kept[experiment, run] = stamp, super()._record(experiment, run)
+        return self._kept[experiment, run][1]
+
+
+class _Snapshot(Tree):
+    """A tree that keeps the records that it has given out; its ``source`` may keep them longer."""
+
+    def __init__(self, source: Tree) -> None:
+        super().__init__(source.base, source._inside)
         self._runs: dict[str, list[RunRecord]] = {}
+        self._source = source
+
+    @cached_property
+    def debug(self) -> Tree:
+        return self._source.debug.as_it_is()
+
+    def _record(self, experiment: str, run: str) -> RunRecord:
+        return self._source._record(experiment, run)
 
     @cached_property
     def _experiments(self) -> frozenset[str]:

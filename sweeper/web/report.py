@@ -30,8 +30,9 @@ from sweeper.results import (
 )
 from sweeper.sweepfile import Metric, is_number
 from sweeper.tree import files
-from sweeper.wording import counted, printable, shortened
+from sweeper.wording import clock, counted, printable, shortened
 
+from .markup import html, table
 from .report_tables import failures, trial_table, value_tables
 
 FIGURES = {
@@ -83,8 +84,8 @@ def report(index: Index, metric: Metric) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         '<meta name="referrer" content="no-referrer">',
-        f"<title>{_text(index.title)}</title><style>{style}</style></head><body>",
-        f"<header><h1>{_text(index.title)}</h1><p>{_text(index.counts_in_words())}</p></header>",
+        f"<title>{html(index.title)}</title><style>{style}</style></head><body>",
+        f"<header><h1>{html(index.title)}</h1><p>{html(index.counts_in_words())}</p></header>",
         "<main>",
         *_section("What was asked", _asked(index, metric)),
         *_section("What came of it", _outcome(index, metric)),
@@ -98,7 +99,7 @@ def report(index: Index, metric: Metric) -> str:
     made = datetime.now().astimezone().isoformat(" ", "minutes")
     parts += [
         "</main>",
-        f"<footer>Made by sweeper, {made}, from {_text(index.base)}</footer>",
+        f"<footer>Made by sweeper, {made}, from {html(index.base)}</footer>",
         f'<script type="application/json" id="data">{_json(data)}</script>',
         f'<script type="text/plain" id="plotly">{packed}</script>',
         f"<script>{script}</script></body></html>",
@@ -129,7 +130,7 @@ def _asked(index: Index, metric: Metric) -> list[str]:
     lines = [_facts(facts)]
     if tried:
         rows = [(name, _domain(list(values.values()))) for name, values in tried.items()]
-        lines += ["<h3>What varies</h3>", _table(("parameter", "tried"), rows)]
+        lines += ["<h3>What varies</h3>", table(("parameter", "tried"), rows)]
     if sweep is not None:
         text = escape(printable(sweep.to_yaml(), "\n"))
         lines.append(f"<details><summary>The sweep file</summary><pre>{text}</pre></details>")
@@ -153,14 +154,14 @@ def _outcome(index: Index, metric: Metric) -> list[str]:
     share = index.sweep.resources.gpu if index.sweep is not None else 1.0
     gpu = sum(a.seconds * min(a.gpus, share or a.gpus) for a in attempts)
     spent = sum(record.elapsed for record in index.records())
-    facts: dict[str, Any] = {"Trials": index.counts_in_words(), "Time of all trials": _clock(spent)}
+    facts: dict[str, Any] = {"Trials": index.counts_in_words(), "Time of all trials": clock(spent)}
     if attempts:
         wall = max(a.end for a in attempts) - min(a.start for a in attempts)
-        facts["From first to last"] = _clock(wall.total_seconds())
+        facts["From first to last"] = clock(wall.total_seconds())
     facts["GPU-hours"] = f"{gpu / 3600:.3g}" if gpu else "none"
     ranked = rank(index.entries, metric, 1)
     if not ranked:
-        return [_facts(facts), f"<p>{_text(nothing_to_rank(index, metric))}</p>"]
+        return [_facts(facts), f"<p>{html(nothing_to_rank(index, metric))}</p>"]
     row = best_row(ranked[0], index.repeated)
     spread = f" ± {row['std']:.2g}" if row.get("std") is not None else ""
     runs = f" (mean of {counted(row['runs'], 'run')})" if "runs" in row else ""
@@ -168,7 +169,7 @@ def _outcome(index: Index, metric: Metric) -> list[str]:
         "Trial": row["trial"],
         metric.name: f"{row['value']:.6g}{spread}{runs}",
         "Epoch": row["epoch"],
-        "Time it took": _clock(row["elapsed"]),
+        "Time it took": clock(row["elapsed"]),
         "Checkpoint": row["checkpoint"] or "none was kept",
         "Run": row["path"],
     }
@@ -178,36 +179,16 @@ def _outcome(index: Index, metric: Metric) -> list[str]:
     fixed = [(name, value) for name, value in params.items() if name not in varying]
     lines = [_facts(facts), "<h3>The best</h3>", _facts(best)]
     if chosen:
-        lines.append(_table(("parameter", "of the best"), chosen))
+        lines.append(table(("parameter", "of the best"), chosen))
     if fixed:
-        rest = _table(("parameter", "of every trial"), fixed)
+        rest = table(("parameter", "of every trial"), fixed)
         lines.append(f"<details><summary>What does not vary</summary>{rest}</details>")
     return lines
 
 
 def _facts(facts: dict[str, Any]) -> str:
-    rows = (f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in facts.items())
+    rows = (f"<dt>{html(name)}</dt><dd>{html(value)}</dd>" for name, value in facts.items())
     return f"<dl>{''.join(rows)}</dl>"
-
-
-def _table(titles: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    head = "".join(f"<th>{title}</th>" for title in titles)
-    body = ("".join(f"<td>{_text(cell)}</td>" for cell in row) for row in rows)
-    lines = "".join(f"<tr>{cells}</tr>" for cells in body)
-    return f'<div class="scroll"><table><tr>{head}</tr>{lines}</table></div>'
-
-
-def _text(value: Any) -> str:
-    text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return escape(printable(shortened(text, 2000)))
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
 def _json(value: Any) -> str:

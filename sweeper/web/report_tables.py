@@ -16,6 +16,8 @@ from sweeper.sweepfile import Metric, is_number
 from sweeper.tree import files
 from sweeper.wording import counted, printable, shortened
 
+from .markup import show
+
 FEW, BINS = 10, 5
 """So many values have a row each; numbers of more stand in so many groups of equal size."""
 
@@ -49,10 +51,6 @@ def _cell(value: Any) -> Any:
     if value is None or is_number(value):
         return value
     return printable(shortened(str(value), 200))
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def value_tables(index: Index, metric: Metric, order: Sequence[str]) -> list[dict[str, Any]]:
@@ -95,7 +93,7 @@ def _by_value(there: list[tuple[Any, Any, bool]]) -> list[tuple[str, list[Any]]]
     for one in there:
         groups.setdefault(str(one[0]), []).append(one)
     if len(groups) <= FEW:
-        return [(_shown(group[0][0]), group) for group in groups.values()]
+        return [(show(group[0][0]), group) for group in groups.values()]
     if not all(is_number(value) for value, _, _ in there):
         return None
     ordered = sorted(there, key=lambda one: float(one[0]))

@@ -106,6 +106,8 @@ def test_the_fields_that_commands_and_summaries_give(
         assert set(found["trials"][0]) == fields(f"{command} --json")
         for name in {*found} - {"trials"}:
             assert f"`{name}`" in section(f"{command} --json")
+    assert main(["ls", str(grid.storage), "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)["sweeps"][0]) == fields("ls --json")
     (grid.base_dir / "sweeps" / "grid").mkdir(parents=True)
     summary = json.loads(write_summary(index_sweep(grid))[0].read_text())
     assert set(summary) == fields("summary.json")

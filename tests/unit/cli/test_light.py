@@ -40,6 +40,7 @@ def tree(grid: Sweep, run_trial: Callable[..., Path]) -> Path:
         ["plan", "SPEC", "--json"],
         ["status", "SPEC"],
         ["status", "TREE", "--json"],
+        ["ls", "TREE"],
         ["best", "SPEC"],
         ["best", "TREE", "--format", "yaml"],
         ["logs", "SPEC", "0"],

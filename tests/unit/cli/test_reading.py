@@ -368,3 +368,33 @@ def test_what_a_table_leaves_out(tmp_path: Path, capsys: Capture) -> None:
     file.write_text(f"program: t.py\nmethod: random\nrun_cap: 9\nparameters:\n{keys}")
     assert main(["status", str(file), "--storage", str(tmp_path)]) == 0
     assert "+2 parameters that vary: --all-columns" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["ls", "status"])
+def test_every_sweep_below_a_storage(
+    command: str, half_done: Sweep, make_run: RunTrial, tmp_path: Path, capsys: Capture
+) -> None:
+    storage = half_done.storage
+    make_run(storage / "team" / "other", {"g": {"a": 1}}, ["g"], rows=ROWS)
+    (storage / "link").symlink_to(storage / "team")
+    found = read(capsys, command, storage)
+    rows = {row["sweep"]: row for row in found["sweeps"]}
+    assert list(rows) == [half_done.base_dir.name, "other"]
+    counts = {"finished": 1, "interrupted": 1, "failed": 1}
+    assert rows[half_done.base_dir.name]["counts"] == counts
+    assert (rows["other"]["metric"], rows["other"]["best"]) == ("val_loss", 2.5)
+    assert rows["other"]["bytes"] > 100
+    assert rows["other"]["modified"].endswith("+00:00")
+    for format_ in ("table", "csv", "yaml", "md", "latex"):
+        assert main([command, str(storage), "--format", format_]) == 0
+        assert "other" in capsys.readouterr().out
+
+
+def test_what_is_no_storage(half_done: Sweep, tmp_path: Path, capsys: Capture) -> None:
+    assert main(["ls", str(tmp_path / "no")]) == 2
+    assert "found nothing there" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert main(["ls", str(tmp_path / "empty")]) == 0
+    assert "no sweep lies here yet" in capsys.readouterr().err
+    assert main(["status", str(half_done.storage), "--where", "value < 1"]) == 2
+    assert "is a storage of many sweeps: name one of them" in capsys.readouterr().err

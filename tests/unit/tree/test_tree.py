@@ -14,7 +14,16 @@ import pytest
 from sweeper.errors import LeaseLost, TreeError, UsageError
 from sweeper.experiment import ExperimentManager, close_run, prune_checkpoints
 from sweeper.sweepfile import Trial
-from sweeper.tree import Choices, RunRecord, Tree, diff, explain, next_run_name, plan_trials
+from sweeper.tree import (
+    Choices,
+    LiveTree,
+    RunRecord,
+    Tree,
+    diff,
+    explain,
+    next_run_name,
+    plan_trials,
+)
 from sweeper.tree.identity import canonical, digits_of, experiment_id, group_canonicals
 from sweeper.tree.paths import run_order
 
@@ -421,3 +430,23 @@ def test_pruning_by_another_metric_takes_that_ones_goal(base):
         prune_checkpoints(Tree(base), keep=1, metric="oddness")
     prune_checkpoints(Tree(base), keep=1, metric="accuracy")
     assert [len(os.listdir(run.paths.models)) for run in runs] == [0, 1]
+
+
+def test_a_tree_that_is_looked_at_again_reads_what_has_changed(tmp_path, make_run):
+    paths = [
+        make_run(tmp_path, {"g": {"a": n}}, ["g"], outcome=outcome)
+        for n, outcome in enumerate(("finished", "finished", None))
+    ]
+    for path in paths:
+        os.utime(path, (1e9, 1e9))
+    live = LiveTree(tmp_path)
+
+    def read():
+        found = {record.path: record for record in live.as_it_is().all_runs()}
+        assert [record.status for record in found.values()]
+        return found
+
+    first = read()
+    (paths[1] / "new.json").write_text("{}")
+    again = read()
+    assert [again[path] is first[path] for path in paths] == [True, False, False]

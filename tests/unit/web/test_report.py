@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sweeper.cli.main import main
-
-HOSTILE = (
-    '</script><img src=x onerror="window.hacked=1">',
-    *("<!--<script>", "$(x)", "<b>bold</b>", "__proto__", "%{x}&amp;", "学習率", "\x1b[2J\u202e"),
-)
+from tests.unit.web.conftest import HOSTILE
 
 
 @pytest.fixture
@@ -94,20 +89,6 @@ def test_what_cannot_be_reported(
         assert said in capsys.readouterr().err
     assert not Path(page).exists()
     assert "name: tree" in grid_file.read_text()
-
-
-@pytest.fixture
-def browser() -> Iterator[Any]:
-    """A headless Chromium; skips where there is none."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    path = next(filter(None, map(shutil.which, names)), None)
-    with playwright.sync_playwright() as started:
-        if path is None and not Path(started.chromium.executable_path).exists():
-            pytest.skip("no Chromium is installed")
-        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 def test_the_page_in_a_browser(tree: Callable[..., Path], tmp_path: Path, browser: Any) -> None:
