@@ -104,7 +104,6 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
     """
     from sweeper.results import (
         best_row,
-        check_metric,
         copy_best,
         nothing_to_rank,
         rank,
@@ -122,7 +121,6 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
     every = chooses or given["all_columns"] or format_ == "csv"
     ranked = rank(index.entries, metric, None if every else top)
     if not ranked:
-        check_metric(metric, index.records())
         say(f"{index.title}: {nothing_to_rank(index, metric)}")
     for entry in index.entries:
         if entry.unreadable is not None:

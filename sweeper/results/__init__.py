@@ -22,6 +22,7 @@ from .programs import (
     text_of,
 )
 from .ranking import (
+    Ranked,
     check_metric,
     metric_of,
     metric_to_rank_by,
@@ -47,6 +48,7 @@ __all__ = [
     "Index",
     "LoadedRun",
     "ParameterNames",
+    "Ranked",
     "SweepResults",
     "attempts_of",
     "best_row",
