@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,8 @@ from sweeper.tree import (
 from sweeper.wording import counted
 
 from . import messages, options
-from .display import LaunchProgress, LiveDisplay, PlainDisplay
+from .display import FramesDisplay, LiveDisplay, PlainDisplay
+from .progress import LaunchProgress
 from .rerun import RerunCommand, choices_of, rerun_options, words_to_go_on
 
 if TYPE_CHECKING:
@@ -127,14 +129,14 @@ def _launch(given: dict[str, Any], signals: LaunchSignals | None) -> int:
         say(f"{sweep.title}: {many}: {', '.join(words)} -> {sweep.base_dir}")
         if elsewhere := runs_elsewhere(sweep):
             say(f"sweeper: {elsewhere}")
-        if total and total > LARGE and not given["yes"] and sys.stdin.isatty():
+        if total and total > LARGE and not given["yes"] and messages.is_terminal(sys.stdin):
             click.confirm(f"Run {total} trials?", abort=True, err=True)
     ending = None
     metric = sweep.metric
     if reached and metric is not None:
         say(f"{metric.name} has reached its target of {metric.target:g}: nothing more to run")
     if total != 0 and not reached:
-        ending = _run(sweep, plan, signals, choices, total, best, given)
+        ending = _run(sweep, plan, known, signals, choices, total, best, given)
     else:
         _store(sweep, tree)
         if choices != Choices.read(tree, sweep.sweep_name):
@@ -171,6 +173,7 @@ def _store(sweep: Sweep, tree: Tree) -> None:
 def _run(
     sweep: Sweep,
     plan: Iterable[PlannedTrial],
+    known: Sequence[PlannedTrial],
     signals: LaunchSignals,
     choices: Choices,
     total: int | None,
@@ -182,6 +185,8 @@ def _run(
     display = _display(sweep, given)
     display.best = best if sweep.repeats == 1 else None
     display.time_left.wall = sweep.budget.wall
+    for item in known[:LARGE]:
+        display.names.add(item.trial.params)
     return launch_sweep(
         sweep,
         iter(plan),
@@ -197,9 +202,12 @@ def _run(
 
 def _display(sweep: Sweep, given: dict[str, Any]) -> LaunchProgress:
     repeated = sweep.repeats > 1
+    frames = os.environ.pop("SWEEPER_FRAMES", "")  # `sweeper.launch` in a notebook
     if given["quiet"]:
         return LaunchProgress(sweep.metric, repeated)
-    if sys.stderr.isatty() and not given["verbose"]:
+    if frames.isdecimal():
+        return FramesDisplay(sweep.metric, sys.stderr, int(frames), repeated)
+    if messages.is_terminal(sys.stderr) and not given["verbose"]:
         return LiveDisplay(sweep.metric, sys.stderr, repeated)
     return PlainDisplay(sweep.metric, sys.stderr, repeated)
 
@@ -217,7 +225,8 @@ def _conclude(
     """
     index = index_sweep(sweep)
     try:
-        write_summary(index)
+        if index.base.is_dir():  # else nothing was run
+            write_summary(index)
     except TreeError as error:  # on storage that can only be read, all else is still told
         say(f"sweeper: {error}")
     for entry in index.entries:

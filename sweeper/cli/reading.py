@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,8 +36,9 @@ MEAN_FIELDS = ("std", "runs", "values")  # too, where trials are repeated
 @options.seed_option
 @options.select_options
 @click.option("--sparkline", is_flag=True, help="A column with the metric over the epochs.")
+@click.option("--watch", is_flag=True, help="What runs, drawn anew until all trials have ended.")
 @options.format_options
-def status(target: Path, format_: str, **given: Any) -> None:
+def status(target: Path, format_: str, watch: bool, **given: Any) -> None:
     """Show how each trial of a sweep stands, from what lies in the tree.
 
     SPEC|DIR is a sweep file, a base directory, or a sweeps/<name> directory in one.
@@ -47,6 +49,9 @@ def status(target: Path, format_: str, **given: Any) -> None:
     from .selection import Selection
     from .tables import Column, sparkline
 
+    if watch:
+        _watch(target, format_, given)
+        return
     index = open_target(target, given)
     _say_torn(index.torn())
     metric = metric_of(index)
@@ -78,6 +83,24 @@ def status(target: Path, format_: str, **given: Any) -> None:
                 why = row["error"] or "no error recorded"
                 log = f"\n  {row['log']}" if row["log"] else ""
                 tell(f"trial {row['trial']} {row['status']}: {printable(why)}{log}")
+
+
+def _watch(target: Path, format_: str, given: dict[str, Any]) -> None:
+    from sweeper.results import metric_of
+
+    from .display import LiveDisplay, PlainDisplay
+    from .messages import is_terminal
+    from .watching import watch
+
+    chosen = [n for n in ("where", "sort", "limit", "columns", "all_columns") if given[n]]
+    if format_ != "table" or chosen:
+        what = f"--{chosen[0].replace('_', '-')}" if chosen else f"--format {format_}"
+        raise click.UsageError(f"--watch shows the trials that run: leave out {what}")
+    kind = LiveDisplay if is_terminal(sys.stdout) else PlainDisplay
+    index = open_target(target, given)
+    display = kind(metric_of(index), sys.stdout, index.repeated)
+    index = watch(index, lambda: open_target(target, given, notes=False), display)
+    tell(f"{index.title}: {index.counts_in_words()}")
 
 
 @click.command()
@@ -186,8 +209,8 @@ def _print_best(row: Mapping[str, Any], metric: str) -> None:
     tell(f"  checkpoint  {row['checkpoint'] or 'none was kept'}")
 
 
-def open_target(target: Path, given: dict[str, Any]) -> Index:
-    """The index that a reading command's SPEC|DIR and options name."""
+def open_target(target: Path, given: dict[str, Any], notes: bool = True) -> Index:
+    """The index that a reading command's SPEC|DIR and options name; its ``notes`` are said."""
     from sweeper.results import open_index
 
     index = open_index(
@@ -197,7 +220,7 @@ def open_target(target: Path, given: dict[str, Any]) -> Index:
         name=given["name"],
         seed=given.get("seed"),
     )
-    for note in index.notes:
+    for note in index.notes if notes else ():
         say(f"sweeper: {note}")
     return index
 
