@@ -87,12 +87,15 @@ class DrawnDisplay(PlainDisplay):
             found.append((self._stopping, "bold"))
         return found
 
+    def stopping(self, signum: int) -> None:
+        self._stopping = self.stopping_text(signum)
+
     def _row(self, trial: int | str, one: Running) -> dict[str, Any]:
-        row = {"trial": trial, "value": _short(one.value), "best": _short(one.best)}
+        row = {"trial": trial, "value": one.value, "best": one.best, "params": one.params}
         row["epoch"] = f"{one.epoch}/{one.epochs}" if one.epochs else one.epoch or "starting"
         row["curve"] = tables.sparkline(one.curve) or None
-        row["s/epoch"] = _short(one.pace, 2)
-        return {**row, "params": one.params, "GPU": one.gpus, "memory": one.memory}
+        row["s/epoch"] = one.pace and round(one.pace, 2)
+        return {**row, "GPU": one.gpus, "memory": one.memory}
 
     def _columns(self, rows: list[dict[str, Any]]) -> list[tables.Column]:
         names = ["trial", "epoch"]
@@ -103,10 +106,6 @@ class DrawnDisplay(PlainDisplay):
         places = [name for name in ("GPU", "memory") if any(row[name] for row in rows)]
         found += formatting.param_columns(self.names)
         return [*found, *(replace(formatting.column(name), optional=True) for name in places)]
-
-
-def _short(value: float | None, digits: int = 5) -> float | None:
-    return None if value is None else float(f"{value:.{digits}g}")
 
 
 class LiveDisplay(DrawnDisplay):
@@ -139,7 +138,7 @@ class LiveDisplay(DrawnDisplay):
     line = warn
 
     def stopping(self, signum: int) -> None:
-        self._stopping = self.stopping_text(signum)
+        super().stopping(signum)
         with contextlib.suppress(OSError):
             self._live.refresh()
 
@@ -178,9 +177,6 @@ class FramesDisplay(DrawnDisplay):
     def __exit__(self, *exception: object) -> None:
         self._over.set()
         self._thread.join()
-
-    def stopping(self, signum: int) -> None:
-        self._stopping = self.stopping_text(signum)
 
     def _draw(self) -> None:
         over = False

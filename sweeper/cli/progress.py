@@ -45,6 +45,8 @@ class Running:
         """Read what lies in its directory, if that is known."""
         if self.path is None or not self.epoch:
             return
+        import psutil
+
         with contextlib.suppress(TreeError):
             record = RunRecord.at(self.path)
             found, attempt = record.performances or {}, (record.attempts or [{}])[-1]
@@ -55,7 +57,12 @@ class Running:
             self.epochs = found.get("epochs")
             gpus = attempt.get("gpus")
             self.gpus = ",".join(map(str, gpus)) or None if isinstance(gpus, list) else None
-            self.memory = _memory(attempt)
+            if attempt.get("host") == socket.gethostname():
+                with contextlib.suppress(
+                    psutil.Error, ArithmeticError, LookupError, TypeError, ValueError
+                ):
+                    used = psutil.Process(int(attempt["pid"])).memory_info().rss
+                    self.memory = formatting.show_bytes(used)
 
     def rest(self) -> float | None:
         """In how many seconds it has all its epochs, if that is known."""
@@ -99,7 +106,8 @@ class LaunchProgress:
     def trial_started(
         self, trial: int | str, params: dict[str, Any] | None = None, age: float = 0.0
     ) -> None:
-        self.names.add(params or {})
+        if params:
+            self.names.add(params)
         self.running.setdefault(trial, Running(params or {}))
         self.time_left.trial_started(trial, age)
 
@@ -128,7 +136,7 @@ class LaunchProgress:
         if best:
             words.append("(best so far)")
         if result.get("error"):
-            words.append(_first_line(result["error"]))
+            words.append(next(iter(str(result["error"]).strip().splitlines()), ""))
         self.line(" ".join(words))
 
     def count(
@@ -194,24 +202,7 @@ class LaunchProgress:
         """Whether `best` would now name the trial: of equal values it is the first trial's."""
         if not math.isfinite(value) or self.repeated:
             return False
-
-        def order(trial: int | str, value: float) -> tuple[float, str, Any]:
-            return self._sign * value, type(trial).__name__, trial
-
-        return self.best is None or order(trial, value) <= order(*self.best)
-
-
-def _memory(attempt: dict[str, Any]) -> str | None:
-    """What the process of an attempt has now, if it is one of this machine."""
-    import psutil
-
-    pid = attempt.get("pid")
-    if attempt.get("host") != socket.gethostname() or type(pid) is not int or pid <= 0:
-        return None
-    with contextlib.suppress(psutil.Error, OverflowError):
-        return formatting.show_bytes(psutil.Process(pid).memory_info().rss)
-    return None
-
-
-def _first_line(error: object) -> str:
-    return next(iter(str(error or "").strip().splitlines()), "")
+        if self.best is None:
+            return True
+        both = ((self._sign * v, f"{t:>99}") for t, v in ((trial, value), self.best))
+        return next(both) <= next(both)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timezone
 from pathlib import Path
 
 from sweeper.errors import TreeError
-from sweeper.results import Entry, Index, curve_of, run_value
-from sweeper.tree import Tree, files, living_owner
+from sweeper.results import Entry, Index, attempts_of, curve_of, run_value
+from sweeper.tree import RunRecord, Tree, files, living_owner
 
 from .progress import LaunchProgress
 
@@ -25,8 +24,8 @@ def watch(index: Index, read: Callable[[], Index], display: LaunchProgress) -> I
     for entry in index.entries:
         display.names.add(entry.params)
     seen: set[Path] = set()  # runs that have ended
-    for entry, value in _ended(index, display, seen):
-        took = entry.record.elapsed if entry.record else None
+    for entry, record in _ended(index, seen):
+        value, took = run_value(record, display.metric), record.elapsed
         display.count(_name(index, entry), entry.status, value, took=took)
     endless = index.sweep is not None and index.size is None
     display.started(None if endless else sum(index.counts().values()))
@@ -41,8 +40,8 @@ def watch(index: Index, read: Callable[[], Index], display: LaunchProgress) -> I
             time.sleep(1.0)
             began = time.monotonic()
             index = read()
-            for entry, value in _ended(index, display, seen):
-                error = {"error": entry.error}
+            for entry, record in _ended(index, seen):
+                value, error = run_value(record, display.metric), {"error": entry.error}
                 display.trial_ended(_name(index, entry), entry.status, error, value)
             _look_at_running(index, display)
             time.sleep(RESTS * (time.monotonic() - began))
@@ -55,15 +54,12 @@ def _name(index: Index, entry: Entry) -> int | str:
     return entry.trial
 
 
-def _ended(
-    index: Index, display: LaunchProgress, seen: set[Path]
-) -> Iterator[tuple[Entry, float | None]]:
-    """The entries that have ended since, with their values."""
+def _ended(index: Index, seen: set[Path]) -> Iterator[tuple[Entry, RunRecord]]:
+    """The runs that have ended since."""
     for entry in index.entries:
-        record = entry.record
-        if record is not None and entry.ended and record.path not in seen:
-            seen.add(record.path)
-            yield entry, run_value(record, display.metric)
+        if entry.record is not None and entry.ended and entry.record.path not in seen:
+            seen.add(entry.record.path)
+            yield entry, entry.record
 
 
 def _look_at_running(index: Index, display: LaunchProgress) -> None:
@@ -72,20 +68,13 @@ def _look_at_running(index: Index, display: LaunchProgress) -> None:
         display.trial_lost(name)
     for name, entry in running.items():
         if name not in display.running:
-            display.trial_started(name, entry.params, _age(entry))
+            age = sum(attempt.seconds for attempt in attempts_of([entry])[-1:])
+            display.trial_started(name, entry.params, age)
         before = display.running[name].epoch
         if entry.epochs > before:
             curve = curve_of(entry, display.metric)
             for epoch in [e for e in curve if e > before] or [entry.epochs]:
                 display.trial_reported(name, epoch, curve.get(epoch), str(entry.path))
-
-
-def _age(entry: Entry) -> float:
-    start = entry.record.attempts[-1].get("start") if entry.record and entry.record.attempts else ""
-    with contextlib.suppress(ValueError, TypeError, OverflowError):
-        began = datetime.fromisoformat(str(start))
-        return max(0.0, (datetime.now(timezone.utc) - began).total_seconds())
-    return 0.0
 
 
 def _launched(index: Index, display: LaunchProgress) -> bool:

@@ -283,15 +283,15 @@ def test_what_is_watched_says_what_ends_and_stops_when_all_has(
             end = {"outcome": "failed", "elapsed": 1, "epochs": 1, "error": "no room\nat all"}
             (path / "outcome.json").write_text(json.dumps(end))
         elif others:
-            run_trial(grid, others.pop(), rows=[{"val_loss": 2.0}])
+            run_trial(grid, others.pop(0), rows=[{"val_loss": 2.0}])
 
     monkeypatch.setattr(watching.time, "sleep", look_again)
     assert main(["status", str(grid_file), "--watch"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[-4:] == [
         "[2/4] trial 1 failed no room",
-        "[3/4] trial 3 finished val_loss=2 (best so far)",
-        "[4/4] trial 2 finished val_loss=2 (best so far)",
+        "[3/4] trial 2 finished val_loss=2 (best so far)",
+        "[4/4] trial 3 finished val_loss=2",
         "tree (sweep grid): 3 finished, 1 failed",
     ]
     assert main(["status", str(grid_file), "--watch", "--json"]) == 2
