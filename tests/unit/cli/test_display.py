@@ -194,6 +194,8 @@ def test_whatever_ends_it_a_live_display_leaves_the_terminal_as_it_was(
     run(live)
     live.__exit__(ValueError, ValueError(), None)
     assert read().endswith("\x1b[1A\x1b[2K" * 2)
+    live.abandon()  # the second Ctrl-C while it ends
+    assert read() == "\r\x1b[2K"
     live = LiveDisplay(Metric("loss"), stream)
     run(live)
     live.abandon()
