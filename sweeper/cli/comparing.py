@@ -16,7 +16,7 @@ from .messages import say, tell
 from .reading import BEST_FIELDS, open_target, target_metric
 
 if TYPE_CHECKING:
-    from sweeper.results import Index
+    from sweeper.results import Index, Ranked
 
 BAR = 40  # cells of a bar of 1
 SIGNS = "123456789abcdefghijk"  # the curves, the best first
@@ -37,7 +37,7 @@ def compare(targets: tuple[Path, ...], format_: str, top: int, **given: Any) -> 
     Each SPEC|DIR is a sweep file, a base directory, or a sweeps/<name> directory in one. All are
     ranked by the metric of the first, or by --metric. Single runs: `sweeper diff`.
     """
-    from sweeper.results import ParameterNames, best_row, rank_together
+    from sweeper.results import ParameterNames, best_row, nothing_to_rank, rank_together
 
     from . import formatting
     from .selection import Selection
@@ -47,6 +47,8 @@ def compare(targets: tuple[Path, ...], format_: str, top: int, **given: Any) -> 
     metric = target_metric(indices[0], given)
     titles = _titles(indices)
     ranked = rank_together(indices, metric)
+    if not ranked:
+        say(f"{titles[0]}: {nothing_to_rank(indices[0], metric)}")
     sweeps = []
     for place, (title, index) in enumerate(zip(titles, indices, strict=True)):
         values = [one.value for of, one in ranked if of == place]
@@ -101,7 +103,6 @@ def importance(target: Path, format_: str, **given: Any) -> None:
     By PED-ANOVA (Watanabe et al., 2023), from what the better tenth of the trials have in
     common, ten at least; 1 in all. With few trials it says little.
     """
-    from sweeper.errors import UsageError
     from sweeper.results import Figures
 
     from . import formatting
@@ -109,12 +110,7 @@ def importance(target: Path, format_: str, **given: Any) -> None:
 
     index = open_target(target, given)
     metric = target_metric(index, given)
-    found = Figures([index], metric).importances()
-    if not found:
-        raise UsageError(
-            f"{index.title}: expected four trials that have ended, with different values of "
-            f"{metric.name} and a parameter that varies, found fewer"
-        )
+    found = Figures([index], metric).weighed()
     rows = [{"name": name, "importance": value} for name, value in found.items()]
     columns = [formatting.column("name", "parameter"), formatting.column("importance")]
     columns.append(Column(" ", lambda row: "█" * round(BAR * row["importance"]) or "▏"))
@@ -141,14 +137,24 @@ def curves(target: Path, top: int, **given: Any) -> None:
     if not ranked:
         say(f"{index.title}: {nothing_to_rank(index, metric)}")
         return
-    lines = [curve_of(one.entry, metric) for one in ranked]
+    every = [(_name(one), one, curve_of(one.entry, metric)) for one in ranked]
+    found = [item for item in every if item[2]]
+    for name, _, curve in every:
+        if not curve:
+            say(f"{name}: no curve, for its training log has no {metric.name}")
+    if not found:
+        return
     screen = Screen.of(sys.stdout)
-    width, height = min(screen.width or 80, 160), min(max(screen.height - len(ranked) - 4, 8), 24)
-    for text in drawn(lines, width, height):
+    width, height = min(screen.width or 80, 160), min(max(screen.height - len(found) - 4, 8), 24)
+    for text in drawn([curve for _, _, curve in found], width, height):
         tell(text)
-    for sign, one in zip(SIGNS, ranked, strict=False):
-        where = f"trial {one.entry.trial}" if one.entry.trial is not None else one.record.experiment
-        tell(f"{sign}  {where}  {metric.name}={one.score.value:.5g} at epoch {one.score.epoch}")
+    for sign, (name, one, _) in zip(SIGNS, found, strict=False):
+        tell(f"{sign}  {name}  {metric.name}={one.score.value:.5g} at epoch {one.score.epoch}")
+
+
+def _name(ranked: Ranked) -> str:
+    trial = ranked.entry.trial
+    return ranked.record.experiment if trial is None else f"trial {trial}"
 
 
 def drawn(lines: Sequence[Mapping[int, float]], width: int, height: int) -> list[str]:

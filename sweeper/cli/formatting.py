@@ -101,14 +101,14 @@ def print_rows(
         texts = _as_yaml(rows, head, key, tail)
     elif format_ == "csv":
         titles = [*fields, *more]
-        lines = _cells(rows, [column(title) for title in titles])
+        lines = cells(rows, [column(title) for title in titles])
         texts = map(csv_line, itertools.chain([titles], lines))
     elif format_ in ("md", "latex"):
         make = tables.markdown if format_ == "md" else tables.latex
-        texts = make(_cells(rows, columns), columns, show)
+        texts = make(cells(rows, columns), columns, show)
     else:
         screen = tables.Screen.of(stream)
-        texts, left_out = tables.fit(_cells(rows, columns), columns, show, screen)
+        texts, left_out = tables.fit(cells(rows, columns), columns, show, screen)
         tables.page(texts, stream, screen)
         return left_out
     for text in texts:
@@ -142,7 +142,7 @@ def _as_yaml(rows: Iterable[Row], head: Row, key: str, tail: Row) -> Iterator[st
         yield _yaml(tail)
 
 
-def _cells(rows: Iterable[Row], columns: Sequence[Column]) -> Iterator[list[Any]]:
+def cells(rows: Iterable[Row], columns: Sequence[Column]) -> Iterator[list[Any]]:
     """What each row says in the columns."""
     for row in rows:
         groups = {name: row.get(name) or {} for name in ("params", "metrics")}

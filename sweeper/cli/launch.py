@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,8 @@ from sweeper.tree import (
 from sweeper.wording import counted
 
 from . import messages, options
-from .display import LaunchProgress, LiveDisplay, PlainDisplay
+from .display import FramesDisplay, LiveDisplay, PlainDisplay
+from .progress import LaunchProgress
 from .reading import in_words, launches_of
 from .rerun import RerunCommand, choices_of, rerun_options, words_to_go_on
 from .submitting import hand_over, request_for, submit_options
@@ -141,14 +143,14 @@ def _launch(given: dict[str, Any], signals: LaunchSignals | None) -> int:
             say(f"sweeper: {elsewhere}")
         for other in launches(tree.home(sweep.sweep_name)) if total else ():
             say(f"sweeper: beside {in_words(other)}")
-        if total and total > LARGE and not given["yes"] and sys.stdin.isatty():
+        if total and total > LARGE and not given["yes"] and messages.is_terminal(sys.stdin):
             click.confirm(f"Run {total} trials?", abort=True, err=True)
     ending = None
     metric = sweep.metric
     if reached and metric is not None:
         say(f"{metric.name} has reached its target of {metric.target:g}: nothing more to run")
     if total != 0 and not reached:
-        ending = _run(sweep, plan, signals, choices, total, best, given)
+        ending = _run(sweep, plan, known, signals, choices, total, best, given)
     else:
         _store(sweep, tree)
         if choices != Choices.read(tree, sweep.sweep_name):
@@ -185,6 +187,7 @@ def _store(sweep: Sweep, tree: Tree) -> None:
 def _run(
     sweep: Sweep,
     plan: Iterable[PlannedTrial],
+    known: Sequence[PlannedTrial],
     signals: LaunchSignals,
     choices: Choices,
     total: int | None,
@@ -196,6 +199,8 @@ def _run(
     display = _display(sweep, given)
     display.best = best if sweep.repeats == 1 else None
     display.time_left.wall = sweep.budget.wall
+    for item in known[:LARGE]:
+        display.names.add(item.trial.params)
     return launch_sweep(
         sweep,
         iter(plan),
@@ -212,9 +217,12 @@ def _run(
 
 def _display(sweep: Sweep, given: dict[str, Any]) -> LaunchProgress:
     repeated = sweep.repeats > 1
+    frames = os.environ.pop("SWEEPER_FRAMES", "")  # `sweeper.launch` in a notebook
     if given["quiet"]:
         return LaunchProgress(sweep.metric, repeated)
-    if sys.stderr.isatty() and not given["verbose"]:
+    if frames.isdecimal():
+        return FramesDisplay(sweep.metric, sys.stderr, int(frames), repeated)
+    if messages.is_terminal(sys.stderr) and not given["verbose"]:
         return LiveDisplay(sweep.metric, sys.stderr, repeated)
     return PlainDisplay(sweep.metric, sys.stderr, repeated)
 
@@ -232,10 +240,11 @@ def _conclude(
     """
     index = index_sweep(sweep)
     try:
-        write_summary(index)
+        if index.base.is_dir() or (ending is not None and not ending.signum):
+            write_summary(index)  # else nothing was run
     except TreeError as error:  # on storage that can only be read, all else is still told
         say(f"sweeper: {error}")
-        if ending is not None and not sweep.base_dir.is_dir():
+        if not index.base.is_dir():
             return 1  # what has been run was there a moment ago
     for entry in index.entries:
         if entry.listed and (entry.failed or entry.unreadable):

@@ -12,7 +12,7 @@ import click
 
 from sweeper import __version__
 from sweeper.errors import SweeperError, UsageError
-from sweeper.wording import nearest, printable
+from sweeper.wording import nearest
 
 from .messages import nobody_reads, say
 from .options import GlobalOptions, verbose_option
@@ -168,12 +168,12 @@ def _in_words(error: Exception) -> str:
 def _log_to_stderr(verbose: bool) -> None:
     import logging
 
-    class _SafeFormatter(logging.Formatter):
-        def format(self, record: logging.LogRecord) -> str:
-            return printable(super().format(record), "\n\t")
+    class _Said(logging.Handler):  # on what is stderr then: a live display stands in for it
+        def emit(self, record: logging.LogRecord) -> None:
+            say(self.format(record))
 
-    handler = logging.StreamHandler()
-    handler.setFormatter(_SafeFormatter("sweeper: %(levelname)s: %(message)s"))
+    handler = _Said()
+    handler.setFormatter(logging.Formatter("sweeper: %(levelname)s: %(message)s"))
     logger = logging.getLogger("sweeper")
     if not logger.handlers:
         logger.addHandler(handler)

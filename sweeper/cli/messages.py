@@ -5,8 +5,25 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from typing import TextIO
 
 from sweeper.wording import printable
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether somebody sees what is drawn again in its place there, and can answer.
+
+    A notebook makes a terminal for its ``!command``, in which every frame would stay; so do
+    programs in which nobody looks, without a size.
+    """
+    if not stream.isatty() or os.environ.get("TERM") in ("dumb", "unknown"):
+        return False
+    its_own = {"CLICOLOR_FORCE": "1", "FORCE_COLOR": "1", "PAGER": "cat", "GIT_PAGER": "cat"}
+    if "JPY_PARENT_PID" in os.environ or its_own.items() <= os.environ.items():
+        return False
+    with contextlib.suppress(OSError):
+        return os.get_terminal_size(stream.fileno()).columns > 0
+    return False
 
 
 def say(text: str) -> None:

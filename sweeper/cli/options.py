@@ -163,11 +163,7 @@ def load(
     from sweeper.results import load_target
 
     changes = {key: given[key] for key in SWEEP_CHANGES if given.get(key) is not None}
-    if text is not None:
-        from sweeper.sweepfile import load_sweep
-
-        return load_sweep(spec, check_overrides(overrides), text=text, **changes)
-    return load_target(spec, check_overrides(overrides), **changes)
+    return load_target(spec, check_overrides(overrides), text, **changes)
 
 
 def check_overrides(overrides: Sequence[str]) -> Sequence[str]:

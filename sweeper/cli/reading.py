@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,8 +38,9 @@ MEAN_FIELDS = ("std", "runs", "values")  # too, where trials are repeated
 @options.seed_option
 @options.select_options
 @click.option("--sparkline", is_flag=True, help="A column with the metric over the epochs.")
+@click.option("--watch", is_flag=True, help="What runs, drawn anew until all trials have ended.")
 @options.format_options
-def status(target: Path, format_: str, **given: Any) -> None:
+def status(target: Path, format_: str, watch: bool, **given: Any) -> None:
     """Show how each trial of a sweep stands, from what lies in the tree.
 
     SPEC|DIR is a sweep file, a base directory, or a sweeps/<name> directory in one.
@@ -52,9 +54,12 @@ def status(target: Path, format_: str, **given: Any) -> None:
     if is_storage(target):
         from .overview import list_sweeps
 
-        if given.pop("sparkline") or any(given.values()):
+        if watch or given.pop("sparkline") or any(given.values()):
             raise click.UsageError(f"{target} is a storage of many sweeps: name one of them")
         return list_sweeps(target, format_)
+    if watch:
+        _watch(target, format_, given)
+        return
     index = open_target(target, given)
     _say_torn(index.torn())
     metric = metric_of(index)
@@ -91,6 +96,24 @@ def status(target: Path, format_: str, **given: Any) -> None:
                 tell(f"trial {row['trial']} {row['status']}: {printable(why)}{log}")
 
 
+def _watch(target: Path, format_: str, given: dict[str, Any]) -> None:
+    from sweeper.results import metric_of
+
+    from .display import LiveDisplay, PlainDisplay
+    from .messages import is_terminal
+    from .watching import watch
+
+    chosen = [n for n in ("where", "sort", "limit", "columns", "all_columns") if given[n]]
+    if format_ != "table" or chosen:
+        what = f"--{chosen[0].replace('_', '-')}" if chosen else f"--format {format_}"
+        raise click.UsageError(f"--watch shows the trials that run: leave out {what}")
+    kind = LiveDisplay if is_terminal(sys.stdout) else PlainDisplay
+    index = open_target(target, given)
+    display = kind(metric_of(index), sys.stdout, index.repeated)
+    index = watch(index, lambda: open_target(target, given, notes=False), display)
+    tell(f"{index.title}: {index.counts_in_words()}")
+
+
 @click.command()
 @options.target_argument
 @options.overrides_argument
@@ -115,7 +138,6 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
     """
     from sweeper.results import (
         best_row,
-        check_metric,
         copy_best,
         nothing_to_rank,
         rank,
@@ -133,7 +155,6 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
     every = chooses or given["all_columns"] or format_ == "csv"
     ranked = rank(index.entries, metric, None if every else top)
     if not ranked:
-        check_metric(metric, index.records())
         say(f"{index.title}: {nothing_to_rank(index, metric)}")
     for entry in index.entries:
         if entry.unreadable is not None:
@@ -216,8 +237,8 @@ def _print_best(row: Mapping[str, Any], metric: str) -> None:
     tell(f"  checkpoint  {row['checkpoint'] or 'none was kept'}")
 
 
-def open_target(target: Path, given: dict[str, Any]) -> Index:
-    """The index that a reading command's SPEC|DIR and options name."""
+def open_target(target: Path, given: dict[str, Any], notes: bool = True) -> Index:
+    """The index that a reading command's SPEC|DIR and options name; its ``notes`` are said."""
     from sweeper.results import open_index
 
     index = open_index(
@@ -227,7 +248,7 @@ def open_target(target: Path, given: dict[str, Any]) -> Index:
         name=given["name"],
         seed=given.get("seed"),
     )
-    for note in index.notes:
+    for note in index.notes if notes else ():
         say(f"sweeper: {note}")
     return index
 

@@ -13,6 +13,8 @@ from typing import Any, TextIO
 
 from sweeper.sweepfile import is_number
 
+from .messages import is_terminal
+
 LOOK_AHEAD = 200  # rows that decide how wide a table's columns are
 PARAM_COLUMNS = 6  # parameters that vary, shown in a table that is not fitted to a width
 NARROWEST = 13  # what is left of a path: exp-12345678…
@@ -53,7 +55,9 @@ class Column:
 
 @dataclass(frozen=True)
 class Screen:
-    """Where a table goes: ``width`` in cells, None for a file or a pipe; with colours or not."""
+    """Where a table goes: ``width`` in cells, None for a file or a pipe; ``height`` if it has one;
+    with colours or not.
+    """
 
     width: int | None = None
     height: int = 0
@@ -65,7 +69,8 @@ class Screen:
         if not stream.isatty():
             return cls()
         size = shutil.get_terminal_size()
-        return cls(size.columns, size.lines, not os.environ.get("NO_COLOR"))
+        lines = size.lines if is_terminal(stream) else 0  # a pager would wait for ever
+        return cls(size.columns, lines, not os.environ.get("NO_COLOR"))
 
 
 def fit(

@@ -6,7 +6,8 @@ import heapq
 import statistics
 import time
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Hashable, Mapping
+from typing import Any
 
 LATEST = 1000  # trials that the estimate is made from
 ROUNDS = 100  # of trials that are dealt out one by one
@@ -22,7 +23,7 @@ class TimeLeft:
     def __init__(self) -> None:
         self.wall: float | None = None
         self._began = time.monotonic()
-        self._since: dict[int, float] = {}  # running trial -> when it started
+        self._since: dict[Hashable, float] = {}  # running trial -> when it started
         self._at_once = 1  # as many have run at a time
         self._whole: deque[float] = deque(maxlen=LATEST)
         self._parts: deque[float] = deque(maxlen=LATEST)
@@ -30,29 +31,36 @@ class TimeLeft:
     def begin(self) -> None:
         self._began = time.monotonic()
 
-    def trial_started(self, trial: int) -> None:
-        self._since[trial] = time.monotonic()
+    def trial_started(self, trial: Hashable, age: float = 0.0) -> None:
+        self._since[trial] = time.monotonic() - age
         self._at_once = max(self._at_once, len(self._since))
 
-    def trial_lost(self, trial: int) -> None:
+    def trial_lost(self, trial: Hashable) -> None:
         self._since.pop(trial, None)
 
-    def trial_ended(self, trial: int, *, resumed: bool) -> None:
+    def trial_ended(self, trial: Hashable, resumed: bool, took: float | None) -> None:
+        """``took`` says how many seconds, where its start was not told."""
         since = self._since.pop(trial, None)
-        if since is not None:
-            (self._parts if resumed else self._whole).append(time.monotonic() - since)
+        seconds = took if since is None else time.monotonic() - since
+        if seconds is not None:
+            (self._parts if resumed else self._whole).append(seconds)
 
-    def seconds(self, trials: int) -> float | None:
-        """An estimate for the ``trials`` that have not ended; None before the first one has.
+    def seconds(self, trials: int, rests: Mapping[Any, float | None]) -> float | None:
+        """An estimate for the ``trials`` that have not ended; None while nothing is known.
 
-        Each that waits goes to whoever is free first. Trials that all take equally long so let
-        the estimate run down evenly, however many run at a time.
+        Before the first one has ended it rests on ``rests``: how long those that run will still
+        take, if their epochs say so. Each that waits goes to whoever is free first. Trials that all
+        take equally long so let the estimate run down evenly, however many run at a time.
         """
-        took = self._whole or self._parts
+        now = time.monotonic()
+        ages = {trial: now - since for trial, since in list(self._since.items())}
+        took: Collection[float] = self._whole or self._parts
+        known = {} if took else {t: s for t in ages if (s := rests.get(t)) is not None}
+        took = took or [ages[trial] + rest for trial, rest in known.items()]
         if not took:
             return None
-        now, each = time.monotonic(), statistics.fmean(took)
-        busy = [_rest(took, now - since) for since in self._since.values()]
+        each = statistics.fmean(took)
+        busy = [known.get(trial, _rest(took, age)) for trial, age in ages.items()]
         waiting = max(0, trials - len(busy))
         free = busy + [0.0] * (self._at_once - len(busy))
         rounds = max(0, waiting // len(free) - ROUNDS)

@@ -98,6 +98,8 @@ class Recorder(_RunCallback):
                 self.run.path,
             )
         self.run.monitor.mode_of = functools.partial(metric_mode, self.model)
+        if self.fit.epochs:
+            self.run.performances.epochs = self.fit.run_epoch(self.fit.epochs - 1)
         self.run.record(self.fit.run_epoch(epoch), logs)
 
 

@@ -29,6 +29,7 @@ class Performances:
         self.monitor = Monitor(settings.monitor, settings.mode)
         before = RunRecord.at(paths.root).performances or {}
         self.elapsed = float(before.get("elapsed", 0.0))
+        self.epochs: int | None = before.get("epochs")  # of the run, as far as it knows
         self.monitor.remember(before.get("monitor"), before.get("mode"))
         self.recall()
 
@@ -66,5 +67,6 @@ class Performances:
             "best": self._best,
             "last": last,
             "elapsed": round(elapsed, 3),
+            "epochs": self.epochs,
         }
         files.write_json(self._paths.performances, summary, guard=self._guard)

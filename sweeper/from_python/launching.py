@@ -1,25 +1,30 @@
-"""``sweeper.launch(train, …)``: what ``sweeper launch FILE`` does, from a script or notebook."""
+"""``sweeper.launch(…)``: what ``sweeper launch FILE`` does, from a script or notebook."""
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import json
 import os
+import select
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from sweeper.call import plain
 from sweeper.errors import LaunchReached, RunBusy, UsageError
 from sweeper.raytune import check_request
-from sweeper.results import best_row, index_sweep, plain_json, rank
+from sweeper.results import SweepResults, index_sweep, load_target
 from sweeper.sweepfile import Sweep, check_launchable, load_sweep, to_yaml
 from sweeper.tree import Tree, files, living_owners
 from sweeper.worker import MARK
 
 from .carry import carry
+from .wandb_script import sweep_of_script
 
 # A process of its own: this one may have threads and GPUs, of which a fork has only a part.
 _COMMAND = """\
@@ -32,41 +37,47 @@ sys.exit(main())
 """
 
 
-@dataclass(frozen=True)
-class Launched:
-    """What came of a launch: its exit code, the best trial, and the base directory.
+class Launched(SweepResults):
+    """What came of a launch, as :func:`sweeper.load` has it; its exit code, the base directory."""
 
-    ``best`` is what ``sweeper best --json`` says of the first; None where none is ranked.
-    """
-
-    exit_code: int
-    best: dict[str, Any] | None
-    directory: Path
+    def __init__(self, sweep: Sweep, exit_code: int) -> None:
+        super().__init__([index_sweep(sweep)])
+        self.exit_code = exit_code
+        self.directory = sweep.base_dir
 
 
 def launch(
-    train: Callable[..., Any],
+    what: Callable[..., Any] | str | os.PathLike[str],
     sweep: Mapping[str, Any] | None = None,
     /,
     *,
     address: str | None = None,
     **keys: Any,
 ) -> Launched:
-    """Run the trials of a sweep of ``train``; again = resume.
+    """Run the trials of a sweep: of a file, or of a train function; again = resume.
 
-    ``sweep`` is a sweep as a dict, W&B's too; ``keys`` (``method``, ``metric``, ``parameters`` …)
-    are those of the sweep file and win. ``train`` is ``train(params, callbacks[, run])``, W&B's
-    ``train()``, or ``train(config)``: a function of a module, a script or a notebook cell.
+    Of a file ``keys`` (``parallel=2``, ``run_cap=20`` …) replace its own; ``sweep`` has those whose
+    names are dotted, as on the command line: ``{"parameters.training.epochs.value": 3}``. Of a
+    function ``sweep`` is a sweep as a dict, W&B's too; ``keys`` (``method``, ``metric``,
+    ``parameters`` …) are those of the sweep file and win. The function is
+    ``train(params, callbacks[, run])``, W&B's ``train()``, or ``train(config)``, of a module, a
+    script or a notebook cell.
     ``address`` is a running Ray cluster's. Raises ``UsageError`` for what cannot be launched,
-    ``RunBusy`` while another process is launching this sweep.
+    ``RunBusy`` while another process is launching this sweep, ``KeyboardInterrupt`` after Ctrl-C.
     """
     if MARK in os.environ:
         why = "a trial has come to sweeper.launch: put it below `if __name__ == '__main__':`"
         raise LaunchReached(why)
     document = plain({**(sweep or {}), **keys})
+    if isinstance(what, (str, os.PathLike)):
+        file = Path(what)
+        overrides = [f"{key}={json.dumps(value)}" for key, value in document.items()]
+        asked = sweep_of_script(file) if file.suffix == ".py" else None
+        found = load_target(file, overrides, asked and asked[0])
+        return _launch(found, [str(file), *overrides], address)
     if not isinstance(document.get("parameters", {}), Mapping):
         raise UsageError("sweeper.launch: expected `parameters` to be a dict of parameters")
-    carried = carry(train)
+    carried = carry(what)
     for key in ("program", "command"):  # W&B's agent, too, leaves them alone for a function
         document.pop(key, None)
     if carried.name is None and "name" not in document:
@@ -89,36 +100,68 @@ def launch(
         file = home / carried.program.partition(":")[0]
         files.write_bytes(file, carried.cells.encode())
         found = loaded(str(home / carried.program))
-    check_launchable(found)
-    check_request(found, address)
-    files.make_directory(home, parents=True)
-    files.write_bytes(home / "sweep.yaml", found.to_yaml().encode())
-    words = ["launch", str(home / "sweep.yaml"), *(["--address", address] if address else [])]
-    code = _run(words, carried.place)
-    index = index_sweep(found)
-    best = rank(index.entries, index.metric, top=1) if index.metric else []
-    row = plain_json(best_row(best[0], index.repeated)) if best else None
-    return Launched(code, row, found.base_dir)
+    return _launch(found, [], address, carried.place)
+
+
+def _launch(
+    sweep: Sweep, words: list[str], address: str | None, place: str | None = None
+) -> Launched:
+    """Launch what ``words`` say; without any ``sweep``, which is then put into its tree."""
+    check_launchable(sweep)
+    check_request(sweep, address)
+    if not words:
+        home = Tree(sweep.base_dir).home(sweep.sweep_name)
+        files.make_directory(home, parents=True)
+        files.write_bytes(home / "sweep.yaml", sweep.to_yaml().encode())
+        words = [str(home / "sweep.yaml")]
+    code = _run(["launch", *words, *(["--address", address] if address else [])], place)
+    return Launched(sweep, code)
 
 
 def _run(words: list[str], place: str | None) -> int:
     """Run the command line to its end, Ctrl-C passed on; its exit code."""
     path = os.pathsep.join(filter(None, [place, os.environ.get("PYTHONPATH")]))
+    show = _cell()
+    frames, write = os.pipe()
+    env = {**os.environ, **({"PYTHONPATH": path} if path else {})}
     process = subprocess.Popen(
         [sys.executable, "-c", _COMMAND, *words],
         stdin=subprocess.DEVNULL,
-        env={**os.environ, **({"PYTHONPATH": path} if path else {})},
+        env={**env, "SWEEPER_FRAMES": str(write)} if show else env,
+        pass_fds=[write] if show else [],
         start_new_session=True,
     )
+    os.close(write)
     interrupted = False
-    while True:
-        try:
-            code = process.wait()
-        except KeyboardInterrupt:
-            interrupted = True
-            process.send_signal(signal.SIGINT)
-        else:
-            break
+    with open(frames, "rb", buffering=0) as drawn:
+        while True:
+            try:
+                while show and process.poll() is None:
+                    if select.select([drawn], [], [], 0.2)[0] and (text := drawn.read(1 << 16)):
+                        show(text)
+                code = process.wait()
+            except KeyboardInterrupt:
+                interrupted = True
+                process.send_signal(signal.SIGINT)
+            else:
+                break
     if interrupted:
         raise KeyboardInterrupt
     return code
+
+
+def _cell() -> Callable[[bytes], None] | None:
+    """Shows frames, each a line of JSON, in the cell of a notebook that runs; None elsewhere."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    if not hasattr(shell, "kernel"):
+        return None
+    display = importlib.import_module("IPython.display")
+    handle = display.display(display.HTML(""), display_id=True)
+
+    def show(frames: bytes) -> None:
+        with contextlib.suppress(ValueError, IndexError):  # one that is cut: the next is whole
+            frame = json.loads(frames.splitlines()[-1])
+            handle.update(display.HTML(f"<pre>{escape(frame)}</pre>"))
+
+    return show

@@ -16,11 +16,11 @@ class Listener(Protocol):
     def started(self, total: int | None) -> None:
         """Trials are about to run: ``total`` of them, None if their number is not known."""
 
-    def trial_started(self, trial: int) -> None:
+    def trial_started(self, trial: int, params: dict[str, Any]) -> None:
         """A worker has taken the trial."""
 
-    def trial_reported(self, trial: int, epoch: int, value: float | None, run: str) -> None:
-        """The trial has ended an epoch, with this value of the sweep's metric."""
+    def trial_reported(self, trial: int, epoch: int, value: float | None, path: str) -> None:
+        """The trial has ended an epoch, with this value of the sweep's metric; its run's path."""
 
     def trial_lost(self, trial: int) -> None:
         """The trial's worker is gone: it waits to go again."""

@@ -83,7 +83,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
 
     @_exceptions_logged
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        self.listener.trial_started(self._index(trial))
+        self.listener.trial_started(*self.searcher.started(trial.trial_id))
 
     @_exceptions_logged
     def on_trial_result(
@@ -99,7 +99,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
                 self._fail_silent()
             self.conditions.reported(value)
             self.listener.trial_reported(
-                self._index(trial), result["epoch"], value, result.get("run", "")
+                self._index(trial), result["epoch"], value, result.get("path", "")
             )
 
     @_exceptions_logged

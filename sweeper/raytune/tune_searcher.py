@@ -71,6 +71,11 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
         """The sweep's number of the trial that Tune calls ``trial_id``."""
         return self._handed_out[trial_id].trial.index
 
+    def started(self, trial_id: str) -> tuple[int, dict[str, Any]]:
+        """The same, and its parameters."""
+        trial = self._handed_out[trial_id].trial
+        return trial.index, trial.params
+
     def give_again(self, trial_id: str) -> None:
         """The trial, which is over for Tune, has come to nothing: it is handed out once more."""
         self._again.append(self._handed_out[trial_id])

@@ -14,7 +14,7 @@ from .axes import shown, usual_range
 from .entry import Entry
 from .flat import short_names
 from .index import Index
-from .ranking import check_metric, nothing_to_rank
+from .ranking import nothing_to_rank
 from .study import grouped, optuna_study
 
 if TYPE_CHECKING:
@@ -70,6 +70,13 @@ class Drawn:
         """The same as numbers, the most important first; empty where they cannot be had."""
         return self._importances if self._given and self._complete else {}
 
+    def weighed(self) -> dict[str, float]:
+        """The same. Raises UsageError, which says why, where they cannot be had."""
+        found = self.importances()
+        if not found:
+            raise UsageError(self._cannot_weigh or NONE_VARY)
+        return found
+
     @cached_property
     def _importances(self) -> dict[str, float]:
         from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
@@ -120,8 +127,6 @@ class Drawn:
     def _trials(self) -> list[FrozenTrial]:
         """The trials with a number. Raises UsageError if there are none."""
         if not self._complete:
-            for index in self._indices:
-                check_metric(self._metric, index.records())
             raise UsageError(nothing_to_rank(self._indices[0], self._metric))
         return self._complete
 
@@ -181,9 +186,14 @@ class Drawn:
     def _points(self, values: list[float], trials: list[Any], x: list[Any]) -> dict[str, Any]:
         size = 7 if len(values) < 300 else 4
         return {
-            **{"type": "scatter", "mode": "markers", "name": shown(self._metric.name)},
-            **{"x": x, "y": values, "text": [self._hover(trial) for trial in trials]},
-            **{"hovertemplate": TEXT, "marker": {"color": CYCLE[0], "size": size}},
+            "type": "scatter",
+            "mode": "markers",
+            "name": shown(self._metric.name),
+            "x": x,
+            "y": values,
+            "text": [self._hover(trial) for trial in trials],
+            "hovertemplate": TEXT,
+            "marker": {"color": CYCLE[0], "size": size},
         }
 
     def _scale(self, values: list[float], axis: str = "c") -> dict[str, Any]:

@@ -14,7 +14,7 @@ from sweeper.errors import UsageError
 
 from .attempts import attempts_of, lanes
 from .axes import Axis, axis_of, shown, surface, thinned, usual_range
-from .drawn import AXES, CYCLE, NONE_VARY, TEXT, Drawn, called
+from .drawn import AXES, CYCLE, TEXT, Drawn, called
 from .entry import Entry
 from .ranking import check_metric
 
@@ -50,8 +50,12 @@ class Figures(Drawn):
         if any(std):
             points["error_y"] = {"array": std, "thickness": 1, "width": 2}
         line = {
-            **{"type": "scatter", "mode": "lines", "name": "best so far", "hoverinfo": "skip"},
-            **{"x": x, "y": [so_far[i] for i in kept]},
+            "type": "scatter",
+            "mode": "lines",
+            "name": "best so far",
+            "hoverinfo": "skip",
+            "x": x,
+            "y": [so_far[i] for i in kept],
             "line": {"shape": "hv", "color": CYCLE[1]},
         }
         y = self._value_axis(values)
@@ -83,8 +87,11 @@ class Figures(Drawn):
             name = f"{min(len(others), CURVES)}{of} others"
             data.append(
                 {
-                    **{"type": "scatter", "mode": "lines", "name": name, **more},
-                    **{"line": {"color": "rgba(128,128,128,0.35)", "width": 1}},
+                    "type": "scatter",
+                    "mode": "lines",
+                    "name": name,
+                    **more,
+                    "line": {"color": "rgba(128,128,128,0.35)", "width": 1},
                     "hovertemplate": "%{text}, epoch %{x}: %{y:.5g}<extra></extra>",
                 }
             )
@@ -122,15 +129,18 @@ class Figures(Drawn):
 
     def importance(self) -> Any:
         """How much each parameter matters for being among the best: PED-ANOVA, as Optuna has it."""
-        found = list(self.importances().items())[:20][::-1]
-        if not found:
-            raise UsageError(self._cannot_weigh or NONE_VARY)
+        found = list(self.weighed().items())[:20][::-1]
         texts = [f"{value:.2f}" for _, value in found]
         bars = {
-            **{"type": "bar", "orientation": "h", "x": [v for _, v in found]},
-            **{"y": list(range(len(found))), "text": texts, "textposition": "outside"},
+            "type": "bar",
+            "orientation": "h",
+            "x": [value for _, value in found],
+            "y": list(range(len(found))),
+            "text": texts,
+            "textposition": "outside",
             "hovertext": [f"{shown(name, 80)}: {value:.4f}" for name, value in found],
-            **{"hoverinfo": "text", "cliponaxis": False},
+            "hoverinfo": "text",
+            "cliponaxis": False,
             "marker": {"color": CYCLE[0]},
         }
         ticks = {"tickvals": bars["y"], "ticktext": [self._titles[name] for name, _ in found]}
@@ -179,12 +189,13 @@ class Figures(Drawn):
         seen = [mean for row in means for mean in row if mean is not None]
         flat = x.labels is None and y.labels is None
         plane = {
-            **{"type": "contour" if flat else "heatmap", "x": across, "y": up, "z": means},
-            **{
-                "hoverinfo": "skip",
-                "connectgaps": False,
-                **self._scale(seen, "z"),
-            },
+            "type": "contour" if flat else "heatmap",
+            "x": across,
+            "y": up,
+            "z": means,
+            "hoverinfo": "skip",
+            "connectgaps": False,
+            **self._scale(seen, "z"),
             "colorbar": {"title": {"text": shown(self._metric.name)}},
         }
         points = self._points(values, trials, x.values)
@@ -204,13 +215,12 @@ class Figures(Drawn):
             kept = thinned(range(len(values)), POINTS)
             data.append(
                 {
-                    **{
-                        "type": "scatter",
-                        "name": shown(index.title),
-                        "x": [values[i] for i in kept],
-                    },
-                    **{"y": [parts[i] for i in kept], "line": {"shape": "hv"}},
+                    "type": "scatter",
                     "mode": "lines",
+                    "name": shown(index.title),
+                    "x": [values[i] for i in kept],
+                    "y": [parts[i] for i in kept],
+                    "line": {"shape": "hv"},
                 }
             )
         values = [self._value(trial) for trial in self._trials]
@@ -236,14 +246,13 @@ class Figures(Drawn):
             bar["text"].append("<br>".join([*lines, f"{attempt.seconds:.1f} s"]))
         data = [
             {
-                **{
-                    "type": "bar",
-                    "orientation": "h",
-                    "name": status,
-                    **bar,
-                    "textposition": "none",
-                },
-                **{"marker": {"color": COLOURS.get(status, "#64748b")}, "hovertemplate": TEXT},
+                "type": "bar",
+                "orientation": "h",
+                "name": status,
+                **bar,
+                "textposition": "none",
+                "marker": {"color": COLOURS.get(status, "#64748b")},
+                "hovertemplate": TEXT,
                 "width": 0.8,
             }
             for status, bar in bars.items()

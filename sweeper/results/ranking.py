@@ -321,7 +321,11 @@ def without_number(index: Index, metric: Metric) -> list[Entry]:
 
 
 def nothing_to_rank(index: Index, metric: Metric) -> str:
-    """Why no run is ranked, in words: whoever has a number and has not failed is."""
+    """Why no run is ranked, in words: whoever has a number and has not failed is.
+
+    Raises UsageError if the runs have recorded metrics, but not this one.
+    """
+    check_metric(metric, index.records())
     name = metric.name
     empty = without_number(index, metric)
     failed = [entry for entry in index.entries if entry.failed]

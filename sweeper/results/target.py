@@ -22,7 +22,9 @@ STORED = "sweep.yaml"
 DEFAULT_STORAGE = "experiments"
 
 
-def load_target(path: Path, overrides: Sequence[str] = (), **changes: Any) -> Sweep:
+def load_target(
+    path: Path, overrides: Sequence[str] = (), text: str | None = None, **changes: Any
+) -> Sweep:
     """The sweep of a file, as ``load_sweep`` has it; of one that lies in a tree, over that tree.
 
     A copy of a tree holds its sweeps as ``sweeps/<name>/sweep.yaml``: the place that such a file
@@ -30,6 +32,8 @@ def load_target(path: Path, overrides: Sequence[str] = (), **changes: Any) -> Sw
     """
     from sweeper.sweepfile import load_sweep
 
+    if text is not None:  # what stands for a file where ``path`` is a program
+        return load_sweep(path, overrides, text=text, **changes)
     home = _home_of(path)
     if home is not None:
         files.read_bytes(path)  # no link, nor another trap

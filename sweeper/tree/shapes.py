@@ -106,6 +106,7 @@ PERFORMANCES = _fields(
     best=_or_none(_row),
     last=_or_none(_row),
     elapsed=_seconds,
+    epochs=_or_none(_count),
 )
 
 OUTCOME = _fields(

@@ -20,7 +20,14 @@ needs_wandb = pytest.mark.skipif(
 )
 
 # Neither has a guard: a trial imports the file up to its launch.
-SCRIPT = """
+FIRST = """
+def first(done):
+    best = done.best()
+    return {"params": best.params, "value": best.value, "epoch": best.epoch}
+"""
+SCRIPT = (
+    FIRST
+    + """
 import json, os, sweeper, time
 
 def train(params, callbacks, run):
@@ -34,9 +41,16 @@ done = sweeper.launch(
     parameters={"x": {"values": (1, 2)}},
     address=os.environ["CLUSTER"],
 )
-print(json.dumps([done.exit_code, done.best, str(done.directory)]))
+file = done.directory / "sweeps" / "case" / "sweep.yaml"
+more = {"parameters.x.values": [1, 2, 3]}
+again = sweeper.launch(file, more, parallel=2, address=os.environ["CLUSTER"])
+assert len(again) == len(again.trials()) == 3
+print(json.dumps([done.exit_code, first(done), str(done.directory)]))
 """
-WANDB = """
+)
+WANDB = (
+    FIRST
+    + """
 import json, os, sys, sweeper, wandb
 SCALE = int(sys.argv[1])
 
@@ -49,23 +63,29 @@ done = sweeper.launch(
     train, method="grid", metric={"name": "loss", "goal": "minimize"},
     parameters={"x": {"values": [1, 2]}}, address=os.environ["CLUSTER"],
 )
-print(json.dumps([done.exit_code, done.best, str(done.directory)]))
+print(json.dumps([done.exit_code, first(done), str(done.directory)]))
 """
-NOTEBOOK = """
+)
+NOTEBOOK = (
+    f"""
+FIRST = {FIRST!r}"""
+    + """
 from IPython.core.interactiveshell import InteractiveShell
 shell = InteractiveShell.instance()
 for cell in (
     "import os, json, sweeper",
+    FIRST,
     "SCALE = 3",
     "def train(config):\\n    sweeper.report(loss=config['x'] * SCALE)",
     "train({'x': 1 / 0})",
     "keys = dict(method='grid', metric={'name': 'loss'}, parameters={'x': {'values': [1, 2]}})",
     "sweeper.launch(train, **keys)",
     "done = sweeper.launch(train, name='cells', address=os.environ['CLUSTER'], **keys)",
-    "print(json.dumps([done.exit_code, done.best, str(done.directory)]))",
+    "print(json.dumps([done.exit_code, first(done), str(done.directory)]))",
 ):
     shell.run_cell(cell, store_history=True)
 """
+)
 AGENT = """
 import wandb
 
@@ -126,9 +146,9 @@ def test_a_script_that_is_interrupted_resumes_when_it_is_run_again(
     assert (code, directory) == (0, str(launcher.base))
     assert (best["params"], best["value"], best["epoch"]) == ({"x": 1}, 0.25, 4)
     assert "resumed" in said
-    assert [len(record.rows) for record in launcher.records()] == [4, 4]
+    assert [len(record.rows) for record in launcher.records()] == [4, 4, 4]
     launcher.file = launcher.base / "sweeps" / "case" / "sweep.yaml"
-    assert "2 reused" in launcher.run("--address", address).stderr
+    assert "3 reused" in launcher.run("--address", address).stderr
     assert launcher.left() == []
 
 

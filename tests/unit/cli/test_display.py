@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import io
+import json
 import math
 import os
 import select
 import shutil
 import signal
+import socket
+import struct
+import termios
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, TextIO
 
 import pytest
 
-from sweeper.cli.display import LiveDisplay, PlainDisplay
+from sweeper.cli import watching
+from sweeper.cli.display import DrawnDisplay, LiveDisplay, PlainDisplay
 from sweeper.cli.launch import _earlier, outcome_exit_code
 from sweeper.cli.main import main
+from sweeper.cli.messages import is_terminal
+from sweeper.cli.tables import Screen
 from sweeper.results import index_sweep
 from sweeper.sweepfile import Metric, Sweep
 
@@ -185,10 +193,108 @@ def test_whatever_ends_it_a_live_display_leaves_the_terminal_as_it_was(
     live = LiveDisplay(Metric("loss"), stream)
     run(live)
     live.__exit__(ValueError, ValueError(), None)
-    assert read().endswith("\x1b[1A\x1b[2K" * 3)
+    assert read().endswith("\x1b[1A\x1b[2K" * 2)
+    live.abandon()  # the second Ctrl-C while it ends
+    assert read() == "\r\x1b[2K"
     live = LiveDisplay(Metric("loss"), stream)
     run(live)
     live.abandon()
     written = read()
     assert "\x1b[?25l" not in written.rpartition("\x1b[?25h")[2]  # the cursor is there
-    assert written.endswith("\r\x1b[2K" + "\x1b[1A\x1b[2K" * 2)  # the bar is not
+    assert written.endswith("\r\x1b[2K\x1b[1A\x1b[2K")  # the bar is not
+
+
+def drawn(display: DrawnDisplay, width: int = 120) -> list[str]:
+    return [text for text, _ in display.drawn(width, 24)]
+
+
+def test_each_running_trial_shows_its_epochs_values_pace_and_what_differs(
+    grid: Sweep, run_trial: Callable[..., Path]
+) -> None:
+    trial = next(grid.trials())
+    path = run_trial(grid, trial, rows=[{"val_loss": 2.0}, {"val_loss": 3.0}], outcome=None)
+    summary = json.loads((path / "performances.json").read_text())
+    (path / "performances.json").write_text(json.dumps({**summary, "epochs": 9}))
+    record = json.loads((path / "run.json").read_text())
+    here = {"host": socket.gethostname(), "pid": os.getpid(), "gpus": ["3"]}
+    (path / "run.json").write_text(json.dumps({**record, "attempts": [here]}))
+    display = DrawnDisplay(grid.metric, io.StringIO())
+    display.started(4)
+    for other in grid.trials():
+        display.trial_started(other.index, other.params)
+    display.trial_reported(0, 1, 2.0, str(path))
+    display.trial_reported(0, 2, 3.0, str(path))
+    head, titles, first, *_ = drawn(display)
+    assert "0/4 trials  0:00 elapsed  0:" in head  # 7 epochs of 1.5 s are left
+    assert head.endswith(" left")
+    assert titles.split() == [
+        *("trial", "epoch", "val_loss", "best", "curve", "s/epoch", "rate", "width", "GPU"),
+        "memory",
+    ]
+    assert first.split()[:9] == ["0", "2/9", "3", "2", "▁█", "1.5", "0.1", "8", "3"]
+    narrow = drawn(display, 60)
+    assert all(len(line) <= 60 for line in narrow)
+    assert narrow[1].endswith("rate  +3")
+
+
+def test_a_trial_that_ends_leaves_its_line(terminal: tuple[TextIO, Callable[[], str]]) -> None:
+    stream, read = terminal
+    with LiveDisplay(Metric("loss"), stream) as live:
+        live.started(1)
+        live.trial_ended(0, "finished", {}, 1.0)
+    assert "[1/1] trial 0 finished loss=1 (best so far)" in read()
+
+
+def test_a_terminal_in_which_nobody_looks_gets_plain_lines(
+    terminal: tuple[TextIO, Callable[[], str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream, _ = terminal
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("JPY_PARENT_PID", raising=False)
+    assert not is_terminal(stream)  # it has no size
+    fcntl.ioctl(stream, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    assert is_terminal(stream)
+    assert Screen.of(stream).height
+    for name, value in (("TERM", "dumb"), ("JPY_PARENT_PID", "1")):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            assert not is_terminal(stream)
+            assert not Screen.of(stream).height  # no pager
+    for name in ("FORCE_COLOR", "CLICOLOR_FORCE"):  # a kernel that no Jupyter has started
+        monkeypatch.setenv(name, "1")
+    for name in ("PAGER", "GIT_PAGER"):
+        monkeypatch.setenv(name, "cat")
+    assert not is_terminal(stream)
+
+
+def test_what_is_watched_says_what_ends_and_stops_when_all_has(
+    grid: Sweep,
+    grid_file: Path,
+    run_trial: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, second, *others = list(grid.trials())
+    run_trial(grid, first, rows=[{"val_loss": 3.0}])
+    path = run_trial(grid, second, rows=[{"val_loss": 5.0}], outcome=None)
+    looks: list[float] = []
+
+    def look_again(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 1:
+            end = {"outcome": "failed", "elapsed": 1, "epochs": 1, "error": "no room\nat all"}
+            (path / "outcome.json").write_text(json.dumps(end))
+        elif others:
+            run_trial(grid, others.pop(0), rows=[{"val_loss": 2.0}])
+
+    monkeypatch.setattr(watching.time, "sleep", look_again)
+    assert main(["status", str(grid_file), "--watch"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[-4:] == [
+        "[2/4] trial 1 failed no room",
+        "[3/4] trial 2 finished val_loss=2 (best so far)",
+        "[4/4] trial 3 finished val_loss=2",
+        "tree (sweep grid): 3 finished, 1 failed",
+    ]
+    assert main(["status", str(grid_file), "--watch", "--json"]) == 2
+    assert main(["status", str(grid_file), "--watch", "--all-columns"]) == 2

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from sweeper.cli import time_left
-from sweeper.cli.display import LaunchProgress
+from sweeper.cli.progress import LaunchProgress
 from sweeper.sweepfile import Metric
 
 
@@ -108,6 +108,24 @@ def test_a_trial_whose_worker_died_waits_again(clock: Callable[[float], None]) -
     display.trial_started(2)
     display.trial_started(1)
     assert display.seconds_left() == pytest.approx(10)
+
+
+def test_before_the_first_has_ended_it_is_told_from_epochs(
+    clock: Callable[[float], None],
+) -> None:
+    display = LaunchProgress(Metric("loss"))
+    display.started(4)
+    for trial in range(2):
+        display.trial_started(trial)
+    clock(10)
+    display.trial_reported(0, 2, 1.0, "")
+    assert display.seconds_left() is None
+    display.running[0].epochs, display.running[0].pace = 4, 5.0
+    for now in (10, 12, 15):
+        clock(now)
+        assert display.seconds_left() == pytest.approx(20 - now + 20)  # the other two after these
+    display.trial_ended(0, "finished", {}, 1.0)
+    assert display.seconds_left() == pytest.approx(15)  # it took 15 s
 
 
 def test_the_budget_of_time_ends_it(clock: Callable[[float], None]) -> None:
