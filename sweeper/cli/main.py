@@ -23,6 +23,7 @@ COMMANDS = {
     "status": ("sweeper.cli.reading", "Show how far a sweep is, trial by trial."),
     "best": ("sweeper.cli.reading", "Show the best trials, their parameters and checkpoints."),
     "report": ("sweeper.cli.report", "Write a page with all of it: figures, tables, failures."),
+    "export": ("sweeper.cli.exporting", "Write it for CSV, Parquet, MLflow, W&B or Optuna."),
     "logs": ("sweeper.cli.runs", "Print what a trial wrote to its output."),
     "diff": ("sweeper.cli.runs", "Show in what runs differ."),
     "compare": ("sweeper.cli.comparing", "Show several sweeps side by side."),

@@ -34,8 +34,8 @@ from .ranking import (
     wandb_differs,
     without_number,
 )
-from .rows import best_row, csv_line, plain_json, plan_row, trial_row
-from .study import curve_of, grouped
+from .rows import best_row, csv_line, entry_score, plain_json, plan_row, trial_row
+from .study import curve_of, grouped, local_time, optuna_study
 from .summary import write_summary
 from .target import load_target, open_index, runs_elsewhere
 
@@ -56,6 +56,7 @@ __all__ = [
     "csv_line",
     "curve_of",
     "differing_facts",
+    "entry_score",
     "find_entry",
     "find_run",
     "flatten",
@@ -63,12 +64,14 @@ __all__ = [
     "index_sweep",
     "load",
     "load_target",
+    "local_time",
     "metric_of",
     "metric_to_rank_by",
     "missing_plotly",
     "nothing_to_rank",
     "older_text_note",
     "open_index",
+    "optuna_study",
     "plain_json",
     "plan_row",
     "rank",
