@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
 import click
+
+from sweeper.wording import counted
 
 from . import options
 from .messages import answer, say
@@ -50,3 +53,43 @@ def export(
         answer(printed.removesuffix("\n"))
     if said:
         say(said)
+
+
+@click.command()
+@options.target_argument
+@options.overrides_argument
+@options.place_options
+@options.seed_option
+@click.option(
+    "-o",
+    "--output",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where to. [default: sweeps/<sweep>/tensorboard in the tree]",
+)
+@click.option("-f", "--follow", is_flag=True, help="Go on as runs go, until all have ended.")
+def tensorboard(target: Path, output: Path | None, follow: bool, **given: Any) -> None:
+    """Write TensorBoard's logs of every run: scalars, and the parameters for HParams.
+
+    Again = what is new. SPEC|DIR is a sweep file, a base directory, or a sweeps/<name> in one.
+    """
+    import time
+
+    from sweeper.results import metric_of
+    from sweeper.tools import EventFiles, how_to_look, tensorboard_directory
+
+    index = open_target(target, given)
+    read_again = functools.partial(open_target, target, given, quiet=True)
+    if output is None:
+        if index.sweep is None:
+            raise click.UsageError(f"{target}: holds no sweep, or several: say where to with -o")
+        output = tensorboard_directory(index.sweep, index.base)
+    logs = EventFiles(output, metric_of(index))
+    began = time.monotonic()
+    say(f"{output}: {counted(logs.write_all(index), 'run')} brought up to date")
+    say(how_to_look(output))
+    while follow and not all(entry.ended for entry in index.entries):
+        time.sleep(max(2.0, 20 * (time.monotonic() - began)))  # a twentieth of a core at most
+        began = time.monotonic()
+        index = read_again()
+        logs.write_all(index)

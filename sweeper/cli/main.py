@@ -24,6 +24,7 @@ COMMANDS = {
     "best": ("sweeper.cli.reading", "Show the best trials, their parameters and checkpoints."),
     "report": ("sweeper.cli.report", "Write a page with all of it: figures, tables, failures."),
     "export": ("sweeper.cli.exporting", "Write it for CSV, Parquet, MLflow, W&B or Optuna."),
+    "tensorboard": ("sweeper.cli.exporting", "Write TensorBoard's logs of it, as it goes."),
     "logs": ("sweeper.cli.runs", "Print what a trial wrote to its output."),
     "diff": ("sweeper.cli.runs", "Show in what runs differ."),
     "compare": ("sweeper.cli.comparing", "Show several sweeps side by side."),

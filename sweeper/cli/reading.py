@@ -188,8 +188,8 @@ def _print_best(row: Mapping[str, Any], metric: str) -> None:
     tell(f"  checkpoint  {row['checkpoint'] or 'none was kept'}")
 
 
-def open_target(target: Path, given: dict[str, Any]) -> Index:
-    """The index that a reading command's SPEC|DIR and options name."""
+def open_target(target: Path, given: dict[str, Any], quiet: bool = False) -> Index:
+    """The index that a reading command's SPEC|DIR and options name; what is odd is said."""
     from sweeper.results import open_index
 
     index = open_index(
@@ -199,7 +199,7 @@ def open_target(target: Path, given: dict[str, Any]) -> Index:
         name=given["name"],
         seed=given.get("seed"),
     )
-    for note in index.notes:
+    for note in () if quiet else index.notes:
         say(f"sweeper: {note}")
     return index
 

@@ -3,6 +3,7 @@
 Made of ``results`` alone. A library that is not there is named with the line that installs it.
 """
 
+from .event_files import EventFiles, how_to_look, tensorboard_directory
 from .exports import FORMATS, export
 
-__all__ = ["FORMATS", "export"]
+__all__ = ["FORMATS", "EventFiles", "export", "how_to_look", "tensorboard_directory"]
