@@ -36,6 +36,8 @@ _NO_MEANING = {
     "retry": "",
     "checkpoint": "",
     "monitored": "",
+    "tensorboard": "",
+    "notify": "W&B has alerts: wandb.alert",
 }
 
 
