@@ -85,11 +85,11 @@ def tensorboard(target: Path, output: Path | None, follow: bool, **given: Any) -
             raise click.UsageError(f"{target}: holds no sweep, or several: say where to with -o")
         output = tensorboard_directory(index.sweep, index.base)
     logs = EventFiles(output, metric_of(index))
-    began = time.monotonic()
+    began = time.process_time()
     say(f"{output}: {counted(logs.write_all(index), 'run')} brought up to date")
     say(how_to_look(output))
     while follow and not all(entry.ended for entry in index.entries):
-        time.sleep(max(2.0, 20 * (time.monotonic() - began)))  # a twentieth of a core at most
-        began = time.monotonic()
+        time.sleep(max(2.0, 20 * (time.process_time() - began)))  # a twentieth of a core at most
+        began = time.process_time()
         index = read_again()
         logs.write_all(index)

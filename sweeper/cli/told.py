@@ -68,9 +68,9 @@ class Told:
     def _log(self) -> None:
         seconds = 5.0
         while not self._over.wait(seconds):
-            began = time.monotonic()
+            began = time.thread_time()
             self._write_logs()
-            seconds = max(5.0, 20 * (time.monotonic() - began))  # a twentieth of a core at most
+            seconds = max(5.0, 20 * (time.thread_time() - began))  # a twentieth of a core at most
 
     def _write_logs(self) -> None:
         try:
