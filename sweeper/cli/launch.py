@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from sweeper.raytune import Ending, LaunchSignals
     from sweeper.sweepfile import Sweep
 
+    from .told import Told
+
 LARGE = 1000  # trials: ask first
 _STATES = ("new", "resumed", "reused", "failed", "unreadable")
 
@@ -124,11 +126,16 @@ def _launch(given: dict[str, Any], signals: LaunchSignals | None) -> int:
     counts = Counter(item.state for item in known)
     unchosen = max(0, size - len(known)) if size is not None and sweep.adaptive else 0
     total = None if size is None else counts["new"] + counts["resumed"] + unchosen
+    told = None
     best, reached = _earlier(sweep, ended=True) if total != 0 else (None, False)
     if total != 0 and not reached:
         from sweeper.raytune import check_request
 
         check_request(sweep, given["address"], given["join"])
+        if sweep.notify or sweep.tensorboard:
+            from .told import Told
+
+            told = Told(sweep)
     note = older_text_note(sweep, [(i.trial.index, i.run) for i in known if i.run and i.changed])
     if note:
         say(f"sweeper: {note}")
@@ -150,12 +157,15 @@ def _launch(given: dict[str, Any], signals: LaunchSignals | None) -> int:
     if reached and metric is not None:
         say(f"{metric.name} has reached its target of {metric.target:g}: nothing more to run")
     if total != 0 and not reached:
-        ending = _run(sweep, plan, known, signals, choices, total, best, given)
+        ending = _run(sweep, plan, known, signals, choices, total, best, given, told)
     else:
         _store(sweep, tree)
         if choices != Choices.read(tree, sweep.sweep_name):
             choices.write(tree, sweep.sweep_name)
-    return _conclude(sweep, ending, choices, say, said=note)
+    code = _conclude(sweep, ending, choices, say, said=note)
+    if told:
+        told.ended(code, say)
+    return code
 
 
 def _earlier(sweep: Sweep, ended: bool = False) -> tuple[tuple[int, float] | None, bool]:
@@ -193,6 +203,7 @@ def _run(
     total: int | None,
     best: tuple[int, float] | None,
     given: dict[str, Any],
+    told: Told | None,
 ) -> Ending:
     from sweeper.raytune import launch as launch_sweep
 
@@ -201,10 +212,12 @@ def _run(
     display.time_left.wall = sweep.budget.wall
     for item in known[:LARGE]:
         display.names.add(item.trial.params)
+    if told:
+        told.display = display
     return launch_sweep(
         sweep,
         iter(plan),
-        display,
+        told or display,
         signals,
         score=partial(run_value, metric=sweep.metric),
         choices=choices,

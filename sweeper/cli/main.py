@@ -25,6 +25,8 @@ COMMANDS = {
     "ls": ("sweeper.cli.overview", "List every sweep below a storage."),
     "ui": ("sweeper.cli.overview", "Show sweeps live in a browser."),
     "report": ("sweeper.cli.report", "Write a page with all of it: figures, tables, failures."),
+    "export": ("sweeper.cli.exporting", "Write it for CSV, Parquet, MLflow, W&B or Optuna."),
+    "tensorboard": ("sweeper.cli.exporting", "Write TensorBoard's logs of it, as it goes."),
     "logs": ("sweeper.cli.runs", "Print what a trial wrote to its output."),
     "diff": ("sweeper.cli.runs", "Show in what runs differ."),
     "compare": ("sweeper.cli.comparing", "Show several sweeps side by side."),

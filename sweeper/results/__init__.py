@@ -37,8 +37,8 @@ from .ranking import (
     wandb_differs,
     without_number,
 )
-from .rows import best_row, csv_line, plain_json, plan_row, sort_key, trial_row
-from .study import curve_of, grouped
+from .rows import best_row, csv_line, entry_score, plain_json, plan_row, sort_key, trial_row
+from .study import curve_of, grouped, local_time, optuna_study
 from .summary import summary_csv, write_summary
 from .target import load_target, open_index, runs_elsewhere
 
@@ -63,6 +63,7 @@ __all__ = [
     "csv_line",
     "curve_of",
     "differing_facts",
+    "entry_score",
     "find_entry",
     "find_run",
     "flatten",
@@ -71,12 +72,14 @@ __all__ = [
     "is_storage",
     "load",
     "load_target",
+    "local_time",
     "metric_of",
     "metric_to_rank_by",
     "missing_plotly",
     "nothing_to_rank",
     "older_text_note",
     "open_index",
+    "optuna_study",
     "overview_row",
     "plain_json",
     "plan_row",

@@ -162,7 +162,7 @@ class SweepResults:
 
     def runs(self) -> pandas.DataFrame:
         """A row for each run."""
-        return self._frame([self._row(run) for run in self._runs])
+        return self._frame(self._run_rows())
 
     def trials(self) -> pandas.DataFrame:
         """A row for each trial that has a number, best first, then the others.
@@ -192,12 +192,22 @@ class SweepResults:
         The metrics have their own names beside ``trial``, ``replicate``, ``epoch`` and the
         parameters.
         """
+        return self._frame(self._epoch_rows())
+
+    def table(self, epochs: bool = False) -> tuple[list[str], list[dict[str, Any]]]:
+        """The columns and rows of ``runs``, or of ``history``, for whom pandas is too much."""
+        return self._table(self._epoch_rows() if epochs else self._run_rows())
+
+    def _run_rows(self) -> list[dict[str, Any]]:
+        return [self._row(run) for run in self._runs]
+
+    def _epoch_rows(self) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
         for run in self._runs:
             names = {"sweep": run.sweep, "trial": run.trial, "replicate": run.replicate}
             params = {f"params.{k}": v for k, v in flatten(run.params).items()}
             rows += [{**names, **row, **params} for row in run.rows]
-        return self._frame(rows)
+        return rows
 
     @cached_property
     def figures(self) -> Figures:
@@ -264,10 +274,16 @@ class SweepResults:
     def _frame(self, rows: list[dict[str, Any]]) -> pandas.DataFrame:
         import pandas
 
+        columns, rows = self._table(rows)
+        return pandas.DataFrame(rows, columns=columns)
+
+    def _table(self, rows: list[dict[str, Any]]) -> tuple[list[str], list[dict[str, Any]]]:
         def place(name: str) -> int:
             kinds = [name in _LAST, name.startswith("metrics."), name.startswith("params.")]
             return 3 - kinds.index(True) if any(kinds) else 0
 
-        columns = sorted(dict.fromkeys(name for row in rows for name in row), key=place)
-        frame = pandas.DataFrame(rows, columns=columns)
-        return frame.drop(columns="sweep", errors="ignore") if len(self._indices) == 1 else frame
+        names = dict.fromkeys(name for row in rows for name in row)
+        if len(self._indices) == 1:
+            names.pop("sweep", None)
+            rows = [{k: v for k, v in row.items() if k != "sweep"} for row in rows]
+        return sorted(names, key=place), rows

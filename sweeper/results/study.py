@@ -20,21 +20,26 @@ from .ranking import Ranked, group_of, rank
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.distributions import BaseDistribution
+    from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
 LOG_SPAN = 100.0
 """From this ratio of the largest value to the smallest on, an axis is logarithmic."""
 
 
-def optuna_study(indices: Sequence[Index], metric: Metric | None) -> Study:
-    """A study in memory of the trials of all ``indices``; see :func:`optuna_trials`."""
+def optuna_study(
+    indices: Sequence[Index], metric: Metric | None, storage: BaseStorage | None = None
+) -> Study:
+    """A study of the trials of all ``indices``, in memory by default; see :func:`optuna_trials`."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(
         direction=metric.goal if metric else "minimize",
         study_name=", ".join(index.title for index in indices),
+        storage=storage,
     )
+    study.set_user_attr("tree", ", ".join(str(index.base) for index in indices))
     if metric is not None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what Optuna still calls experimental

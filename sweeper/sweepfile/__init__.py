@@ -31,7 +31,7 @@ from .preflight import (
 )
 from .rules import is_number
 from .schema import schema_json
-from .sweep import ADAPTIVE_METHODS, MOST_LAUNCHED_TRIALS, Metric, Sweep, Trial
+from .sweep import ADAPTIVE_METHODS, MOST_LAUNCHED_TRIALS, Metric, Notify, Sweep, Trial
 from .trials_file import save_trials
 from .yaml12 import to_yaml
 
@@ -42,6 +42,7 @@ __all__ = [
     "MOST_LAUNCHED_TRIALS",
     "EarlyTerminate",
     "Metric",
+    "Notify",
     "Sweep",
     "Trial",
     "call_command",

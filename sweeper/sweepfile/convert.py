@@ -37,6 +37,8 @@ _NO_MEANING = {
     "slurm": "",
     "checkpoint": "",
     "monitored": "",
+    "tensorboard": "",
+    "notify": "W&B has alerts: wandb.alert",
 }
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from sweeper.wording import nearest
+from sweeper.wording import nearest, one_of
 
+from .command import ENVIRONMENT
 from .early_terminate import TYPES
 from .rules import (
     ABOVE_ZERO,
     COUNT,
     DURATION,
+    FLAG,
     NAMES,
     SIZE,
     TEXT,
@@ -67,6 +69,41 @@ _SLURM_SCALAR = {"type": ["string", "number", "boolean"]}
 SLURM = Rule(
     {"type": "object", "properties": {"skip": NAMES.schema}, "additionalProperties": _SLURM_SCALAR}
 )
+_EVENTS = ("end", "failure", "best")
+NOTIFY = {
+    "on": Field(
+        Rule(
+            {"type": "array", "items": {"enum": list(_EVENTS)}, "minItems": 1},
+            f"a list of {one_of(_EVENTS)}",
+            lambda value: (
+                isinstance(value, list) and value != [] and all(v in _EVENTS for v in value)
+            ),
+            tuple,
+        ),
+        description="By default end and failure.",
+    ),
+    "command": Field(
+        Rule(
+            NAMES.schema,
+            "a list of words",
+            lambda value: (
+                isinstance(value, list)
+                and value != []
+                and all(isinstance(v, str) and v != "" for v in value)
+            ),
+            tuple,
+        ),
+        description="Gets the event as JSON on its standard input.",
+    ),
+    "apprise": Field(
+        Rule(
+            {"type": "string", "pattern": f"^{ENVIRONMENT.pattern}$"},
+            "${envvar:NAME}: an address holds secrets, and the sweep file is copied",
+            lambda value: isinstance(value, str) and ENVIRONMENT.fullmatch(value) is not None,
+            mend=lambda value, name: "export APPRISE_URL=…, and write `${envvar:APPRISE_URL}`",
+        ),
+    ),
+}
 _LIST = {"type": "array", "minItems": 1}
 FIELDS = {
     "name": Field(TEXT, description="Base directory of the tree below `storage`."),
@@ -128,6 +165,8 @@ FIELDS = {
     "retry": Field(Rule(closed(RETRY))),
     "checkpoint": Field(Rule(closed(CHECKPOINT))),
     "slurm": Field(SLURM, description="Options of `sbatch` for `launch --on slurm`."),
+    "tensorboard": Field(FLAG, False, "Whether TensorBoard's logs are written as training goes."),
+    "notify": Field(Rule(closed(NOTIFY)), description="Who hears of failures, bests, the end."),
     "storage": Field(TEXT, "experiments"),
     "sweep_name": Field(TEXT, description="Directory below <name>/sweeps."),
 }

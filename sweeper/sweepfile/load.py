@@ -265,6 +265,8 @@ class _Loading:
             "storage": directories.storage(problems, data.get("storage")),
             "retry": self.given("retry", values.retry, Retry()),
             "checkpoint": self.given("checkpoint", values.checkpoint, {}),
+            "tensorboard": values.plain(problems, data, "tensorboard"),
+            "notify": self.given("notify", values.notify, None),
             "budget": self.given("budget", values.budget, Budget()),
             "slurm": self.given("slurm", values.slurm, {}),
         }

@@ -97,6 +97,15 @@ class Budget:
     disk: int | None = None
 
 
+@dataclass(frozen=True)
+class Notify:
+    """Who hears of which events: a command's words, an address as ``${envvar:NAME}``."""
+
+    on: tuple[str, ...] = ("end", "failure")
+    command: tuple[str, ...] = ()
+    apprise: str | None = None
+
+
 class SourcePlace(NamedTuple):
     """Where the value of a top-level key stands in the sweep file, and the text of that line."""
 
@@ -133,6 +142,8 @@ class Sweep:
     budget: Budget
     order: Literal["as_written", "shuffle"]
     slurm: dict[str, Any]
+    tensorboard: bool
+    notify: Notify | None
     space: Space
     description: str | None = field(default=None, compare=False)
     warnings: tuple[str, ...] = field(default=(), compare=False)

@@ -18,6 +18,7 @@ from .keys import (
     KEPT,
     KEYS,
     METRIC,
+    NOTIFY,
     RESOURCES,
     RETRY,
     WANDB_KEYS,
@@ -26,7 +27,7 @@ from .keys import (
 )
 from .problems import Problems
 from .rules import COUNT, read_mapping, read_value
-from .sweep import METHODS, Budget, Metric, Resources, Retry
+from .sweep import METHODS, Budget, Metric, Notify, Resources, Retry
 from .yaml12 import KeyPath
 
 _MACRO = re.compile(r"\$\{([^{}]*)\}")
@@ -210,6 +211,14 @@ def budget(problems: Problems, raw: Any) -> Budget:
 def retry(problems: Problems, raw: Any) -> Retry:
     mend = f"write `retry: {{max: {raw}}}`" if isinstance(raw, int) else ""
     return Retry(**read_mapping(problems, raw, ("retry",), RETRY, mend) or {})
+
+
+def notify(problems: Problems, raw: Any) -> Notify:
+    example = "for example {command: [./tell.sh], on: [end, failure, best]}"
+    given = read_mapping(problems, raw, ("notify",), NOTIFY, example)
+    if given is not None and not given.keys() & {"command", "apprise"}:
+        problems.add(("notify",), "`notify` needs `command` or `apprise`", example)
+    return Notify(**{name: value for name, value in (given or {}).items() if value is not None})
 
 
 def checkpoint(problems: Problems, raw: Any) -> dict[str, Any]:

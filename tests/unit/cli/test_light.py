@@ -43,6 +43,7 @@ def tree(grid: Sweep, run_trial: Callable[..., Path]) -> Path:
         ["ls", "TREE"],
         ["best", "SPEC"],
         ["best", "TREE", "--format", "yaml"],
+        ["export", "SPEC", "--to", "csv"],
         ["logs", "SPEC", "0"],
         ["diff", "SPEC:0", "SPEC:1"],
         ["check", "SPEC", "--spec-only"],

@@ -1,0 +1,95 @@
+"""The commands export and tensorboard: what came of a sweep, for the tools that people have."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sweeper.wording import counted
+
+from . import options
+from .messages import answer, say
+from .reading import open_target, target_metric
+
+TO = ("csv", "json", "parquet", "mlflow", "wandb", "optuna")
+
+
+@click.command()
+@click.argument(
+    "targets", nargs=-1, required=True, metavar="SPEC|DIR...", type=click.Path(path_type=Path)
+)
+@options.place_options
+@click.option("--to", type=click.Choice(TO), required=True, help="What is to read it.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE|DIR|URL",
+    help="A file; for wandb a directory; for mlflow a file or its server. "
+    "[default of csv and json: print it]",
+)
+@click.option("--epochs", is_flag=True, help="csv, json, parquet: a row for each epoch.")
+@options.metric_options
+def export(
+    targets: tuple[Path, ...], to: str, output: str | None, epochs: bool, **given: Any
+) -> None:
+    """Write every run of sweeps for other tools. Exporting again brings up to date.
+
+    \b
+    sweeper export sweep.yaml --to csv -o runs.csv
+    sweeper export sweep.yaml --to mlflow -o mlflow.db
+    sweeper export sweep.yaml --to mlflow -o http://mlflow.example:5000
+    sweeper export sweep.yaml --to wandb -o offline
+    sweeper export a.yaml b.yaml --to optuna -o sweeps.db
+    """
+    from sweeper.tools import export as write
+
+    indices = [open_target(target, given) for target in targets]
+    metric = target_metric(indices[0], given) if given["metric_name"] else None
+    printed, said = write(indices, metric, to, output, epochs)
+    if printed:
+        answer(printed.removesuffix("\n"))
+    if said:
+        say(said)
+
+
+@click.command()
+@options.target_argument
+@options.overrides_argument
+@options.place_options
+@options.seed_option
+@click.option(
+    "-o",
+    "--output",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where to. [default: sweeps/<sweep>/tensorboard in the tree]",
+)
+@click.option("-f", "--follow", is_flag=True, help="Go on as runs go, until all have ended.")
+def tensorboard(target: Path, output: Path | None, follow: bool, **given: Any) -> None:
+    """Write TensorBoard's logs of every run: scalars, and the parameters for HParams.
+
+    Again = what is new. SPEC|DIR is a sweep file, a base directory, or a sweeps/<name> in one.
+    """
+    import time
+
+    from sweeper.results import metric_of
+    from sweeper.tools import EventFiles, how_to_look, tensorboard_directory
+
+    index = open_target(target, given)
+    read_again = functools.partial(open_target, target, given, notes=False)
+    if output is None:
+        if index.sweep is None:
+            raise click.UsageError(f"{target}: holds no sweep, or several: say where to with -o")
+        output = tensorboard_directory(index.sweep, index.base)
+    logs = EventFiles(output, metric_of(index))
+    began = time.process_time()
+    say(f"{output}: {counted(logs.write_all(index), 'run')} brought up to date")
+    say(how_to_look(output))
+    while follow and not all(entry.ended for entry in index.entries):
+        time.sleep(max(2.0, 20 * (time.process_time() - began)))  # a twentieth of a core at most
+        began = time.process_time()
+        index = read_again()
+        logs.write_all(index)
