@@ -51,14 +51,10 @@ def searcher_for(sweep: Sweep) -> Searcher:
             from .sobol_searcher import SobolSearcher
 
             return SobolSearcher(len(axes), seed)
-        if method in ("bayes", "tpe", "gp", "cmaes"):
+        if method in ("bayes", "tpe", "cmaes"):
             from .optuna_searcher import OptunaSearcher
 
-            return OptunaSearcher(method, [axis.alternatives for axis in axes], seed)
-        if method == "bayesopt":
-            from .bayesopt_searcher import BayesOptSearcher
-
-            return BayesOptSearcher(len(axes), seed)
+            return OptunaSearcher("cmaes" if method == "cmaes" else "tpe", sweep.space, seed)
         from .ray_searcher import RaySearcher
 
         return RaySearcher(method, len(axes), seed, trials=sweep.size() or 100)
