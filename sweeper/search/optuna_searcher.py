@@ -83,7 +83,7 @@ class OptunaSearcher:
             return clip_to_unit(trial.suggest_float(name, 0.0, 1.0))
         last = len(of.levels) - 1
         if of.ordered:
-            level = trial.suggest_int(name, 0, last)
+            level: int = trial.suggest_int(name, 0, last)
         else:
             level = trial.suggest_categorical(name, range(last + 1))
         return of.levels[level]
@@ -98,7 +98,9 @@ class OptunaSearcher:
             ended = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
             best = min(ended, key=lambda trial: trial.value, default=None)
             return samplers.CmaEsSampler(seed=seed, x0=best.params if best else None)
-        options = {"multivariate": True, **self._options}
+        names = {"startup_trials": "n_startup_trials", "ei_candidates": "n_ei_candidates"}
+        given = {names.get(name, name): value for name, value in self._options.items()}
+        options = {"multivariate": True, **given}
         grouped = options["multivariate"] and bool(self._space.conditions)
         return samplers.TPESampler(constant_liar=True, seed=seed, group=grouped, **options)
 

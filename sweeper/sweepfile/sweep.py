@@ -133,6 +133,7 @@ class Sweep:
     budget: Budget
     order: Literal["as_written", "shuffle"]
     space: Space
+    method_options: Mapping[str, Any] = field(default_factory=dict)
     description: str | None = field(default=None, compare=False)
     warnings: tuple[str, ...] = field(default=(), compare=False)
     document: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
