@@ -45,7 +45,7 @@ class Candidates:
         self._counts = np.array([len(of.levels) for of in self._dimensions])
         self.categorical: Mask = np.array([not of.ordered for of in self._dimensions])
         self.all: Table | None = None
-        if self._counts.all() and math.prod(map(int, self._counts)) <= MOST_LISTED:
+        if self.columns and self._counts.all() and math.prod(map(int, self._counts)) <= MOST_LISTED:
             grid = np.meshgrid(*[np.arange(count) for count in self._counts], indexing="ij")
             every = self.settled(np.stack(grid, -1).reshape(-1, self.columns).astype(float))
             first = {point: place for place, point in reversed(list(enumerate(self.points(every))))}

@@ -120,7 +120,7 @@ def test_check_finds_a_package_that_a_launch_would_miss(
     file: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file.with_name("absent.py").write_text("def train(params, callbacks): ...")
-    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setitem(sys.modules, "cmaes", None)
     words = [str(file), "method=cmaes"]
     assert main(["check", *words, "--spec-only"]) == 0
     capsys.readouterr()
