@@ -16,7 +16,7 @@ class OptunaSearcher:
 
     ``tpe`` counts a running trial as a bad one (constant liar), so that trials at the same time
     differ. It is asked for, and told, the active parameters of a point alone, axis by axis in the
-    order of the conditions, and models those together that occur together. ``cmaes`` knows numbers
+    order of the conditions. ``cmaes`` knows numbers
     only, all of them always, and starts from the best point known when it is first asked. Sources:
     Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011; Optuna's
     documentation of its samplers.
@@ -101,8 +101,8 @@ class OptunaSearcher:
         names = {"startup_trials": "n_startup_trials", "ei_candidates": "n_ei_candidates"}
         given = {names.get(name, name): value for name, value in self._options.items()}
         options = {"multivariate": True, **given}
-        grouped = options["multivariate"] and bool(self._space.conditions)
-        return samplers.TPESampler(constant_liar=True, seed=seed, group=grouped, **options)
+        # Not `group`, which models those apart that occur together: it is worse with conditions.
+        return samplers.TPESampler(constant_liar=True, seed=seed, **options)
 
 
 def _distribution(of: Dimension) -> Any:
