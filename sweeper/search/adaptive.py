@@ -17,12 +17,14 @@ from sweeper.space import draw
 from sweeper.sweepfile import Sweep
 from sweeper.tree import Claims, PlannedTrial, RunChooser, RunRecord, Tree, next_trial, plan_trials
 
-from .searcher import Searcher
+from .dimensions import Point
+from .searcher import Searcher, clip_to_unit, fill
 
 logger = logging.getLogger("sweeper.search")
 
 LARGEST = 1e100  # of values: beyond 1e154 a model that squares them overflows
 PATIENCE = 30  # points in a row that are no new trial; then one is drawn at random
+NEAR = 60  # of points near one tried before, until the searcher is asked again
 
 ScoreFunction = Callable[[RunRecord], "float | None"]
 
@@ -43,8 +45,8 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
     metric, None if it failed or has none. The searcher learns from all that is planned, and from
     the runs of other sweeps with the same parameters. A trial that failed counts as bad as the
     worst so far: its surroundings are avoided. No experiment is tried twice; where the searcher
-    insists, the next one is drawn at random. Where the sweep is ``shared`` with other launches,
-    theirs count as ours, and None is given while they leave us nothing.
+    insists, one or two of the axes are drawn anew. Where the sweep is ``shared`` with other
+    launches, theirs count as ours, and None is given while they leave us nothing.
     """
 
     def __init__(
@@ -159,7 +161,7 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
             self._seen.add(key)
             point = points.get(key)
             if point is None:
-                point = points[key] = _Point(self._take(item.trial.params, item.trial.index))
+                point = points[key] = _Point(self._take(item.trial.params))
             self._points[item.trial.index] = point
             if item.state in ("new", "resumed"):
                 point.running.add(item.trial.index)
@@ -169,17 +171,14 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
         for point in sorted(ended, key=lambda point: not point.values):
             self._tell(point)
 
-    def _take(self, params: dict[str, Any], index: int) -> str | None:
+    def _take(self, params: dict[str, Any]) -> str | None:
         """The searcher's key for parameters that it did not choose; None outside its space."""
         if self._searcher is None:
             return None
         try:
-            numbers = self._sweep.space.encode(params)
+            point = self._sweep.space.encode(params)
         except ValueError:
             return None
-        # Where a parameter was not active any number is as true as another.
-        fill = Random(index)
-        point = [fill.random() if number is None else number for number in numbers]
         key: str | None = self._guarded(self._searcher.take, point)
         return key
 
@@ -191,24 +190,39 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
             if asked is None:
                 break
             key, point = asked
-            params = self._sweep.space.decode(point)
+            params = self._sweep.space.decode(fill(point))
             planned = self._plan(params, key) if params is not None else None
-            if planned:
-                return planned
             if planned is None:
                 self._guarded(self._searcher.tell, key, None)
+                planned = self._near(point) if params is not None else None
+            if planned:
+                return planned
         if self._random is None:
             self._random = draw(self._sweep.space, self._sweep.seed)
         while True:
-            params = next(self._random)
-            planned = self._plan(params, None)
+            planned = self._plan(next(self._random))
             if planned:
-                index = planned[0].trial.index
-                self._points[index].key = self._take(params, index)
                 return planned
 
-    def _plan(self, params: dict[str, Any], key: str | None) -> list[PlannedTrial] | None:
-        """The replicates still to run; none if others have run them all, None if tried before."""
+    def _near(self, point: Point) -> list[PlannedTrial] | None:
+        """The replicates of a new dict that differs on one axis or two from one tried before."""
+        random = Random(f"{self._sweep.seed} {self._next}")
+        active = [place for place, u in enumerate(point) if u is not None]
+        for attempt in range(NEAR):
+            moved = [clip_to_unit(random.random()) if u is None else u for u in point]
+            for place in random.sample(active, min(len(active), 1 + attempt % 2)):
+                moved[place] = clip_to_unit(random.random())
+            params = self._sweep.space.decode(moved)
+            planned = self._plan(params) if params is not None else None
+            if planned:
+                return planned
+        return None
+
+    def _plan(self, params: dict[str, Any], key: str | None = None) -> list[PlannedTrial] | None:
+        """The replicates still to run; none if others have run them all, None if tried before.
+
+        ``key`` is the searcher's, if it has chosen them.
+        """
         sweep = self._sweep
         tree = self._tree.of(params)
         claims = self._claims[tree.base]
@@ -216,7 +230,7 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
         if (tree.base, experiment) in self._seen or self._is_theirs(runs):
             return None
         self._seen.add((tree.base, experiment))
-        point = _Point(key)
+        point = _Point(self._take(params) if key is None else key)
         todo = []
         for replicate in range(sweep.repeats):
             trial = sweep.trial_of(self._next + replicate, params, replicate)
@@ -231,6 +245,8 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
             taken = self._shared.take(todo[0].trial)
             if taken is None or self._is_theirs(tree.runs(experiment)):
                 self._shared.release(todo[0].trial.index)
+                if key is None and point.key is not None and self._searcher is not None:
+                    self._guarded(self._searcher.tell, point.key, None)
                 self._seen.remove((tree.base, experiment))
                 return None
         self._points |= {item.trial.index: point for item in todo}

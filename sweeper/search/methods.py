@@ -13,14 +13,16 @@ from .searcher import Searcher
 # What a method's searcher imports beside Optuna and SciPy, and the package that has it; an extra of
 # the method's name installs it.
 PACKAGES = {
-    "gp": ("torch", "torch"),
     "cmaes": ("cmaes", "cmaes"),
     "hyperopt": ("hyperopt", "hyperopt"),
     "ax": ("ax", "ax-platform"),
     "nevergrad": ("nevergrad", "nevergrad"),
-    "bayesopt": ("bayes_opt", "bayesian-optimization"),
 }
 UNUSABLE = {
+    "bayesopt": (
+        "its package, bayesian-optimization, knows neither conditions nor categories",
+        "`method: gp`",
+    ),
     "bohb": (
         "its library, HpBandSter, has had no release since 2018",
         "`method: bayes` together with `early_terminate: {type: bohb, max_iter: …}`",
@@ -45,20 +47,22 @@ def searcher_for(sweep: Sweep) -> Searcher:
     Raises ``UsageError`` where a package that it needs is not installed, or cannot be used.
     """
     method, axes, seed = sweep.method, sweep.space.axes, sweep.seed
+    options = sweep.method_options
     check_installed(method)
     try:
         if method == "qmc":
             from .sobol_searcher import SobolSearcher
 
             return SobolSearcher(len(axes), seed)
-        if method in ("bayes", "tpe", "gp", "cmaes"):
+        if method in ("bayes", "gp"):
+            from .gp_searcher import BayesSearcher, GpSearcher
+
+            kind = BayesSearcher if method == "bayes" else GpSearcher
+            return kind(sweep.space, seed, **options)
+        if method in ("tpe", "cmaes"):
             from .optuna_searcher import OptunaSearcher
 
-            return OptunaSearcher(method, [axis.alternatives for axis in axes], seed)
-        if method == "bayesopt":
-            from .bayesopt_searcher import BayesOptSearcher
-
-            return BayesOptSearcher(len(axes), seed)
+            return OptunaSearcher(method, sweep.space, seed, **options)
         from .ray_searcher import RaySearcher
 
         return RaySearcher(method, len(axes), seed, trials=sweep.size() or 100)

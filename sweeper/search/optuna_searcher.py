@@ -1,70 +1,69 @@
-"""Optuna's samplers as searchers: `method: bayes`, `tpe`, `gp`, `cmaes`."""
+"""Optuna's samplers as searchers: `method: tpe`, `cmaes`, and what `bayes` uses for large ones."""
 
 from __future__ import annotations
 
-import importlib
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
-from .searcher import clip_to_unit
+from sweeper.space import Space
+
+from .dimensions import Dimension, Point, dimension
+from .searcher import clip_to_unit, fill
 
 
 class OptunaSearcher:
     """A :class:`~sweeper.search.Searcher` that asks a sampler of Optuna.
 
-    ``bayes`` is the multivariate TPE, ``tpe`` looks at each parameter alone; both count a running
-    trial as a bad one (constant liar), so that trials at the same time differ. ``cmaes`` starts
-    from the best point known when it is first asked. Sources: Bergstra et al., "Algorithms for
-    Hyper-Parameter Optimization", NeurIPS 2011; Optuna's documentation of its samplers.
-
-    ``choices`` has one item per axis: how many values without an order it has, each as likely as
-    the others, or None for a number in (0, 1). CMA-ES knows numbers only.
+    ``tpe`` counts a running trial as a bad one (constant liar), so that trials at the same time
+    differ. It is asked for, and told, the active parameters of a point alone, axis by axis in the
+    order of the conditions. ``cmaes`` knows numbers
+    only, all of them always, and starts from the best point known when it is first asked. Sources:
+    Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011; Optuna's
+    documentation of its samplers.
     """
 
-    def __init__(self, name: str, choices: Sequence[int | None], seed: int) -> None:
+    def __init__(self, name: str, space: Space, seed: int, **options: Any) -> None:
         import optuna
 
-        if name == "gp":
-            importlib.import_module("torch")  # Optuna would import it only when it is asked
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._name, self._seed = name, seed
-        self._choices = [None] * len(choices) if name == "cmaes" else list(choices)
-        self._distributions: dict[str, Any] = {
-            f"x{place}": (
-                optuna.distributions.FloatDistribution(0.0, 1.0)
-                if count is None
-                else optuna.distributions.CategoricalDistribution(range(count))
-            )
-            for place, count in enumerate(self._choices)
-        }
+        self._name, self._space, self._seed, self._options = name, space, seed, options
+        self._dimensions = [dimension(axis) for axis in space.axes]
+        if name == "cmaes":
+            self._dimensions = [Dimension()] * len(space.axes)
+        self._distributions = [_distribution(of) for of in self._dimensions]
         self._study: Any = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed))
         self._known = 0
         self._has_sampler = False
 
-    def ask(self) -> tuple[str, list[float]]:
+    def ask(self) -> tuple[str, Point]:
+        whole = self._name == "cmaes"
+        point: list[float | None] = [None] * len(self._dimensions)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what Optuna still calls experimental
             if not self._has_sampler:
                 self._study.sampler = self._sampler()
                 self._has_sampler = True
-            trial = self._study.ask(self._distributions)
+            fixed = {f"x{place}": of for place, of in enumerate(self._distributions)}
+            trial = self._study.ask(fixed if whole else None)
+            for place in self._space.order:
+                if whole or self._space.is_active_at(place, point):
+                    point[place] = self._suggest(trial, place)
         self._known += 1
-        numbers = [trial.params[name] for name in self._distributions]
-        return str(trial.number), [
-            clip_to_unit(number) if count is None else (number + 0.5) / count
-            for number, count in zip(numbers, self._choices, strict=True)
-        ]
+        return str(trial.number), point
 
-    def take(self, point: Sequence[float]) -> str:
+    def take(self, point: Point) -> str:
         from optuna.trial import TrialState, create_trial
 
-        pairs = zip(point, self._choices, strict=True)
-        numbers = [u if count is None else min(int(u * count), count - 1) for u, count in pairs]
+        known = fill(point) if self._name == "cmaes" else point
+        numbers = {
+            place: of.level(u) if of.levels else u
+            for place, (u, of) in enumerate(zip(known, self._dimensions, strict=True))
+            if u is not None
+        }
         running = create_trial(
             state=TrialState.RUNNING,
-            params=dict(zip(self._distributions, numbers, strict=True)),
-            distributions=self._distributions,
+            params={f"x{place}": number for place, number in numbers.items()},
+            distributions={f"x{place}": self._distributions[place] for place in numbers},
         )
         self._study.add_trial(running)
         self._known += 1
@@ -78,18 +77,39 @@ class OptunaSearcher:
         else:
             self._study.tell(int(key), value)
 
+    def _suggest(self, trial: Any, place: int) -> float:
+        name, of = f"x{place}", self._dimensions[place]
+        if not of.levels:
+            return clip_to_unit(trial.suggest_float(name, 0.0, 1.0))
+        last = len(of.levels) - 1
+        if of.ordered:
+            level: int = trial.suggest_int(name, 0, last)
+        else:
+            level = trial.suggest_categorical(name, range(last + 1))
+        return of.levels[level]
+
     def _sampler(self) -> Any:
         from optuna import samplers
         from optuna.trial import TrialState
 
         # With the seed alone a second launch would draw its first points as the first one did.
         seed = (self._seed + self._known) % 2**32
-        if self._name == "gp":
-            return samplers.GPSampler(seed=seed)
         if self._name == "cmaes":
             ended = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
             best = min(ended, key=lambda trial: trial.value, default=None)
             return samplers.CmaEsSampler(seed=seed, x0=best.params if best else None)
-        return samplers.TPESampler(
-            multivariate=self._name == "bayes", constant_liar=True, seed=seed
-        )
+        names = {"startup_trials": "n_startup_trials", "ei_candidates": "n_ei_candidates"}
+        given = {names.get(name, name): value for name, value in self._options.items()}
+        options = {"multivariate": True, **given}
+        # Not `group`, which models those apart that occur together: it is worse with conditions.
+        return samplers.TPESampler(constant_liar=True, seed=seed, **options)
+
+
+def _distribution(of: Dimension) -> Any:
+    from optuna import distributions
+
+    if not of.levels:
+        return distributions.FloatDistribution(0.0, 1.0)
+    if of.ordered:
+        return distributions.IntDistribution(0, len(of.levels) - 1)
+    return distributions.CategoricalDistribution(range(len(of.levels)))

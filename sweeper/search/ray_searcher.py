@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from .dimensions import Point
 from .ray_libraries import LIBRARIES, Config
-from .searcher import clip_to_unit
+from .searcher import clip_to_unit, fill
 
 
 @dataclass
@@ -63,12 +64,12 @@ class RaySearcher:
         self._points[key] = _Point(list(map(clip_to_unit, at)))
         return key, list(self._points[key].at)
 
-    def take(self, point: Sequence[float]) -> str:
+    def take(self, point: Point) -> str:
         key = str(len(self._points))
-        known = self._points[key] = _Point(list(map(clip_to_unit, point)))
+        known = self._points[key] = _Point(list(map(clip_to_unit, fill(point))))
         if self._search is not None and self._library.late:
             with self._seeded():
-                self._search._points_to_evaluate = [_config(point)]
+                self._search._points_to_evaluate = [_config(known.at)]
                 self._feed(key, known)
         return key
 

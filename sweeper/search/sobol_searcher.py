@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Sequence
 
+from .dimensions import Point
 from .searcher import clip_to_unit
 
 
@@ -29,7 +29,7 @@ class SobolSearcher:
             (point,) = self._sequence.random(1)
         return next(self._keys), [clip_to_unit(number) for number in point]
 
-    def take(self, point: Sequence[float]) -> str:
+    def take(self, point: Point) -> str:
         self._sequence.fast_forward(1)
         return next(self._keys)
 

@@ -99,16 +99,37 @@ class Space:
         """
         numbers: list[float | None] = []
         for axis in self.axes:
+            if not self.is_active(axis, params):
+                numbers.append(None)
+                continue
             paths = [parameter.path for parameter in axis.parameters]
-            if all(has(params, path) for path in paths):
-                try:
-                    numbers.append(axis.encode([get(params, path) for path in paths]))
-                    continue
-                except ValueError:
-                    if not any(path in self.conditions for path in paths):
-                        raise
-            numbers.append(None)
+            if not all(has(params, path) for path in paths):
+                raise ValueError(f"{axis.name} has no value")
+            numbers.append(axis.encode([get(params, path) for path in paths]))
         return numbers
+
+    def is_active(self, axis: Axis, params: Mapping[str, Any]) -> bool:
+        """Whether the conditions of the axis hold in a dict."""
+        conditions = (self.conditions.get(parameter.path, ()) for parameter in axis.parameters)
+        return all(condition.holds(params) for group in conditions for condition in group)
+
+    def is_active_at(self, place: int, us: Sequence[float | None]) -> bool:
+        """The same for the axis at ``place``, of which those before it in ``order`` decide."""
+        axis = self.axes[place]
+        if not any(parameter.path in self.conditions for parameter in axis.parameters):
+            return True
+        pairs = zip(self.axes, us, strict=True)
+        values = [v for other, u in pairs for v in other.decode(0.5 if u is None else u)]
+        return self.is_active(axis, self.assembler.build(values)[0])
+
+    @cached_property
+    def order(self) -> list[int]:
+        """The places of the axes, each after those that its conditions look at."""
+        rank = {path: number for number, path in enumerate(self.conditions, 1)}
+        return sorted(
+            range(len(self.axes)),
+            key=lambda place: max(rank.get(one.path, 0) for one in self.axes[place].parameters),
+        )
 
     def rebuild(self, params: Mapping[str, Any]) -> Params | None:
         """The space's own dict with the values that ``params`` have on its axes.

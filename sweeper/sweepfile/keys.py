@@ -104,6 +104,16 @@ NOTIFY = {
         ),
     ),
 }
+_STARTUP = {"startup_trials": Field(COUNT, description="Trials before its model is used.")}
+METHOD_OPTIONS = {
+    "bayes": _STARTUP,
+    "gp": _STARTUP,
+    "tpe": {
+        **_STARTUP,
+        "ei_candidates": Field(COUNT, description="Points that are drawn for each choice."),
+        "multivariate": Field(FLAG, description="false: each parameter is looked at alone."),
+    },
+}
 _LIST = {"type": "array", "minItems": 1}
 FIELDS = {
     "name": Field(TEXT, description="Base directory of the tree below `storage`."),
@@ -111,7 +121,20 @@ FIELDS = {
         TEXT, description="A file or module with train(params, callbacks), or a script."
     ),
     "command": Field(Rule({"type": "array"}), description="Words and macros that run a script."),
-    "method": Field(choice(*METHODS), description="How trials are chosen."),
+    "method": Field(
+        Rule(
+            {
+                "anyOf": [
+                    choice(*METHODS).schema,
+                    *(
+                        closed({"name": Field(choice(name)), **options}, ("name",))
+                        for name, options in METHOD_OPTIONS.items()
+                    ),
+                ]
+            }
+        ),
+        description="How trials are chosen.",
+    ),
     "metric": Field(Rule(closed(METRIC, ("name",)))),
     "run_cap": Field(COUNT, description="Trials in all, over every launch."),
     "seed": Field(whole(), 0),

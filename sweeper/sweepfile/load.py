@@ -143,6 +143,7 @@ class _Loading:
         if data.get("command") is not None:
             command = values.command(problems, data["command"])
         method = values.method(problems, data)
+        method_options = values.method_options(problems, data.get("method"))
         base = data["base"] if "base" in data and not problems.base_is_unread else None
         trials = inline_trials(problems, data, method, self.path)
         built = build_space(problems, data, method, base, trials)
@@ -150,7 +151,7 @@ class _Loading:
         early_terminate = self.given("early_terminate", parse_early_terminate, None)
         self.need_metric(method)
         program = self.program()
-        others = self.values()
+        others = self.values(method)
         self.check_monitor(metric, others["checkpoint"])
         monitored = default_monitored(built.example, built.varying, built.conditional)
         if "monitored" in data and not problems.base_is_unread:
@@ -164,6 +165,7 @@ class _Loading:
             program=program,
             command=command,
             method=str(method),
+            method_options=method_options,
             metric=metric,
             monitored=monitored,
             early_terminate=early_terminate,
@@ -235,7 +237,7 @@ class _Loading:
             )
             return None
 
-    def values(self) -> dict[str, Any]:
+    def values(self, method: str | None) -> dict[str, Any]:
         """The keys that stand alone."""
         problems, data = self.problems, self.data
         names: dict[str, str | None] = dict.fromkeys(("name", "sweep_name"), self.default_name())
@@ -243,10 +245,10 @@ class _Loading:
             if key in data:
                 names[key] = directories.directory_name(problems, data[key], (key,))
         order = values.plain(problems, data, "order")
-        if order == "shuffle" and data.get("method") not in ("grid", "list"):
+        if order == "shuffle" and method not in ("grid", "list"):
             problems.add(
                 ("order",),
-                f"`order: shuffle` has no meaning in `method: {data.get('method')}`",
+                f"`order: shuffle` has no meaning in `method: {method}`",
                 "remove it",
             )
         has_cap = data.get("run_cap") is not None

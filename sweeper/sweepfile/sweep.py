@@ -145,6 +145,7 @@ class Sweep:
     tensorboard: bool
     notify: Notify | None
     space: Space
+    method_options: Mapping[str, Any] = field(default_factory=dict)
     description: str | None = field(default=None, compare=False)
     warnings: tuple[str, ...] = field(default=(), compare=False)
     document: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)

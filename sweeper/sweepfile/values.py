@@ -17,6 +17,7 @@ from .keys import (
     FIELDS,
     KEPT,
     KEYS,
+    METHOD_OPTIONS,
     METRIC,
     NOTIFY,
     RESOURCES,
@@ -26,7 +27,7 @@ from .keys import (
     wraps,
 )
 from .problems import Problems
-from .rules import COUNT, read_mapping, read_value
+from .rules import COUNT, TEXT, Field, read_mapping, read_value
 from .sweep import METHODS, Budget, Metric, Notify, Resources, Retry
 from .yaml12 import KeyPath
 
@@ -101,8 +102,19 @@ def _check_macros(problems: Problems, word: str, key: KeyPath) -> None:
         problems.warn_inside(key, word, match.start(), message + (f"; {why}" if why else ""))
 
 
+def method_options(problems: Problems, raw: Any) -> dict[str, Any]:
+    """The options of ``method: {name: tpe, …}``."""
+    if not isinstance(raw, dict) or raw.get("name") not in METHODS:
+        return {}
+    fields = {"name": Field(TEXT), **METHOD_OPTIONS.get(raw["name"], {})}
+    given = read_mapping(problems, raw, ("method",), fields) or {}
+    return {name: value for name, value in given.items() if name != "name"}
+
+
 def method(problems: Problems, raw: dict[str, Any]) -> str | None:
     value = raw.get("method")
+    if isinstance(value, dict) and "name" in value:
+        return method(problems, {"method": value["name"]})
     if isinstance(value, str) and value in METHODS:
         return value
     if value is None:

@@ -10,8 +10,16 @@ from tests.benchmarks.callbacks import measure_callbacks
 from tests.benchmarks.memory import measure_memory
 from tests.benchmarks.points import measure_points
 from tests.benchmarks.race import race_keras, race_noop
+from tests.benchmarks.search import measure_search
 
-TRIALS = {"keras": 32, "noop": 1000, "memory": 200, "points": 1_000_000, "callbacks": 5}
+TRIALS = {
+    "keras": 32,
+    "noop": 1000,
+    "memory": 200,
+    "points": 1_000_000,
+    "callbacks": 5,
+    "search": 200,
+}
 
 
 def main() -> None:
@@ -21,6 +29,16 @@ def main() -> None:
         "names", nargs="*", metavar="NAME", help=f"of {', '.join(TRIALS)} [keras noop]"
     )
     parser.add_argument("--repeats", type=int, default=1, help="rounds of keras and noop [1]")
+    parser.add_argument("--seeds", type=int, default=20, help="of search [20]")
+    parser.add_argument(
+        "--workers", type=int, action="append", metavar="N", help="of search [1, 4 and 16]"
+    )
+    parser.add_argument(
+        "--tuning", action="store_true", help="of search: the tasks on which choices were made"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="of search: each is killed at half and goes on"
+    )
     parser.add_argument(
         "--trials", type=int, help="trials (or points, or fits) instead of the full number"
     )
@@ -29,7 +47,8 @@ def main() -> None:
         action="append",
         default=[],
         metavar="WORD",
-        help="of keras and noop, only ours and the contenders whose name holds WORD",
+        help="of keras and noop, only ours and the contenders whose name holds WORD; of search, "
+        "only this task or searcher",
     )
     given = parser.parse_args()
     unknown = [name for name in given.names if name not in TRIALS]
@@ -43,6 +62,11 @@ def main() -> None:
             race_keras(trials, given.repeats, given.only)
         elif name == "noop":
             race_noop(trials, given.repeats, given.only)
+        elif name == "search":
+            measure_search(
+                trials, given.seeds, given.only, given.workers or [1, 4, 16], given.tuning,
+                given.resume,
+            )  # fmt: skip
         elif name == "memory":
             measure_memory(trials)
         elif name == "points":

@@ -13,12 +13,11 @@ import pytest
 
 from sweeper.errors import UsageError
 from sweeper.search import check_installed
-from sweeper.search.bayesopt_searcher import BayesOptSearcher
 from sweeper.search.methods import PACKAGES, UNUSABLE
 from sweeper.search.ray_libraries import LIBRARIES as WRAPPED
 from sweeper.search.ray_searcher import RaySearcher
 
-LIBRARIES = (*WRAPPED, "bayesopt")
+LIBRARIES = tuple(WRAPPED)
 
 ASKS = {"ax": 14}  # seconds per point of its model; the others: 40
 FIRST = {"ax": 5}  # what it tries before its model, which is at the bowl's bottom soon; others: 8
@@ -27,8 +26,6 @@ FIRST = {"ax": 5}  # what it tries before its model, which is at the bowl's bott
 def searcher(name: str, dimensions: int = 2, seed: int = 1) -> Any:
     if importlib.util.find_spec(PACKAGES[name][0]) is None:
         pytest.skip(f"{name} is not installed")
-    if name == "bayesopt":
-        return BayesOptSearcher(dimensions, seed)
     return RaySearcher(name, dimensions, seed)
 
 

@@ -19,6 +19,7 @@ from sweeper.search import AdaptivePlan, searcher_for
 from sweeper.search.methods import PACKAGES
 from sweeper.search.optuna_searcher import OptunaSearcher
 from sweeper.search.sobol_searcher import SobolSearcher
+from sweeper.space import Axis, Distribution, Parameter, Space
 from sweeper.sweepfile import Sweep, load_sweep
 from sweeper.tree import Choices, PlannedTrial, Program, RunRecord, Tree, plan_trials
 
@@ -290,12 +291,20 @@ def test_a_searcher_that_fails_costs_no_trial(
 
 def searchers() -> list[tuple[str, Callable[[], Any]]]:
     return [
-        ("bayes", lambda: OptunaSearcher("bayes", [None, None, 3], 4)),
-        ("tpe", lambda: OptunaSearcher("tpe", [None, None, 3], 4)),
-        ("gp", lambda: OptunaSearcher("gp", [None, None, 3], 4)),
-        ("cmaes", lambda: OptunaSearcher("cmaes", [None, None, 3], 4)),
+        ("tpe", lambda: OptunaSearcher("tpe", cube(), 4)),
+        ("cmaes", lambda: OptunaSearcher("cmaes", cube(), 4)),
         ("qmc", lambda: SobolSearcher(3, 4)),
     ]
+
+
+def cube() -> Space:
+    """Two numbers and three categories."""
+    number = Distribution("uniform", min=0.0, max=1.0)
+    three = Distribution("categorical", values=("a", "b", "c"))
+    parameters = tuple(
+        Parameter((name,), (name,), of) for name, of in (("x", number), ("y", number), ("z", three))
+    )
+    return Space(parameters, tuple(Axis((one,)) for one in parameters))
 
 
 @pytest.fixture(params=searchers(), ids=lambda pair: pair[0])

@@ -1,0 +1,212 @@
+"""`method: bayes` and `gp`: a Gaussian process of our own, on NumPy and SciPy alone."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import qmc
+
+from sweeper.space import Space
+
+from .acquisition import climb, log_improvement
+from .candidates import Candidates, Table
+from .dimensions import Point
+from .gaussian_process import (
+    POWERS,
+    Array,
+    GaussianProcess,
+    Hyperparameters,
+    first_guesses,
+    fit,
+    warp,
+)
+from .optuna_searcher import OptunaSearcher
+
+MOST_FITTED = 250  # points; the time of a fit grows with their cube
+GOOD_ONES = 150  # of them, where there are more
+MOST_CLIMBS = 4
+HANDOVER = 500  # points, from which on `bayes` is TPE
+MOST_AXES = 40  # beyond, `bayes` is TPE from the start
+NEAR = 0.1  # along an axis: every second point is looked for around the best
+
+
+@dataclass
+class _Known:
+    point: tuple[float | None, ...]
+    value: float | None = None
+    running: bool = True
+
+
+@dataclass
+class _Fitted:
+    points: int
+    power: float
+    known: dict[float, Hyperparameters]
+
+
+class GpSearcher:
+    """A :class:`~sweeper.search.Searcher`: the point of the highest expected improvement.
+
+    First ``startup_trials`` Sobol points. What runs is believed to give what the process expects,
+    and so trials at the same time differ; a point that gave nothing counts as the worst. A finite
+    space is looked through whole if it is small; no point is chosen twice.
+    """
+
+    def __init__(self, space: Space, seed: int, startup_trials: int | None = None) -> None:
+        self._seed = seed % 2**32
+        self._candidates = Candidates(space)
+        columns = len(space.axes)
+        self._startup = min(max(4, columns + 2), 12) if startup_trials is None else startup_trials
+        self._points: list[_Known] = []
+        self._fitted: _Fitted | None = None
+
+    def ask(self) -> tuple[str, Point] | None:
+        told = [one for one in self._points if not one.running]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of balance, which Sobol points have in powers of 2
+            values = sum(one.value is not None for one in told)
+            if len(self._points) < self._startup or values < max(2, self._startup // 2):
+                point = self._sobol()
+            else:
+                point = self._promising(told)
+        return None if point is None else (self.take(point), point)
+
+    def take(self, point: Point) -> str:
+        self._points.append(_Known(tuple(point)))
+        return str(len(self._points) - 1)
+
+    def tell(self, key: str, value: float | None) -> None:
+        one = self._points[int(key)]
+        one.value, one.running = value, False
+
+    def _sobol(self) -> Point | None:
+        sequence = qmc.Sobol(self._candidates.columns, scramble=True, rng=self._seed)
+        cube = sequence.random(len(self._points) + 64)[len(self._points) :]
+        tried = {one.point for one in self._points}
+        return self._candidates.first_new(self._candidates.drawn(cube), tried)
+
+    def _promising(self, told: Sequence[_Known]) -> Point | None:
+        candidates = self._candidates
+        values = self._values(told)
+        order = sorted(values, key=lambda point: values[point])
+        chosen = order
+        if len(order) > MOST_FITTED:  # the best, and some of the others, evenly
+            rest = order[GOOD_ONES:]
+            others = np.linspace(0, len(rest) - 1, MOST_FITTED - GOOD_ONES).astype(int)
+            chosen = order[:GOOD_ONES] + [rest[index] for index in others]
+        known = candidates.table(chosen)
+        x = candidates.encoded(known)
+        y, hyper = self._fit(x, np.array([values[point] for point in chosen]))
+        process = GaussianProcess(x, y, candidates.categorical, hyper)
+        running = [one.point for one in self._points if one.running]
+        if running:
+            process = process.imagine(candidates.encoded(candidates.table(running)))
+        best = float(process.predict(process.points)[0].min())
+        tried = {one.point for one in self._points}
+        random = np.random.default_rng([self._seed, len(self._points)])
+        local = len(self._points) % 2 == 1
+        good = known.rows(range(1 if local else min(5, len(chosen))))
+        found = candidates.around(good, random, local)
+        box = NEAR if local else 1.0
+
+        def score(table: Table) -> Array:
+            means, variances = process.predict(candidates.encoded(table))
+            scores = log_improvement(means, variances, best)
+            new = [point not in tried for point in candidates.points(table)]
+            return np.where(new, scores, -math.inf)
+
+        scores = score(found)
+        if candidates.all is not None:
+            return candidates.first_new(found.rows(np.argsort(-scores)), tried)
+        tops = [int(index) for index in np.argsort(-scores)[:MOST_CLIMBS]]
+        best_score, chosen_point = -math.inf, None
+        for index in tops:
+            row, value = found.rows([index]), float(scores[index])
+            for _ in range(3):
+                before = value
+                free = candidates.free(row)
+                if free:
+                    end = climb(process, candidates.encoded(row)[0], free, best, box)
+                    for part in (1.0, 0.5, 0.25):
+                        moved = candidates.moved(row, end, free, part)
+                        higher = float(score(moved)[0]) if len(moved) else -math.inf
+                        if higher > value:
+                            row, value = moved, higher
+                            break
+                near = candidates.neighbours(row)
+                if len(near):
+                    near_scores = score(near)
+                    top = int(np.argmax(near_scores))
+                    if near_scores[top] > value:
+                        row, value = near.rows([top]), float(near_scores[top])
+                if value - before < 1e-3 or not len(near):
+                    break
+            if value > best_score:
+                best_score, (chosen_point,) = value, candidates.points(row)
+        return chosen_point or self._sobol()
+
+    def _values(self, told: Sequence[_Known]) -> dict[tuple[float | None, ...], float]:
+        """What each point gave; the worst, if it gave nothing."""
+        numbers = [one.value for one in told if one.value is not None]
+        values = {one.point: max(numbers) for one in told}
+        return values | {one.point: one.value for one in told if one.value is not None}
+
+    def _fit(self, points: Array, values: Array) -> tuple[Array, Hyperparameters]:
+        """The values on the scale on which the process explains them best, and its
+        hyperparameters: those of the last fit, unless enough points have come since.
+        """
+        before = self._fitted
+        if before is None or len(self._points) > before.points + before.points // 25:
+            steps = 50 if len(values) < 100 else 12
+            found = []
+            for power in POWERS:
+                warped, lost = warp(values, power)
+                starts = first_guesses(points.shape[1])
+                if before:  # the last ones, and at first what knows nothing of these
+                    starts = [before.known[power], *starts[: len(values) < 100]]
+                least, known = fit(points, warped, self._candidates.categorical, starts, steps)
+                found.append((least + lost, power, known))
+            _, power, _ = min(found, key=lambda one: one[0])
+            known_of = {one[1]: one[2] for one in found}
+            before = self._fitted = _Fitted(len(self._points), power, known_of)
+        return warp(values, before.power)[0], before.known[before.power]
+
+
+class BayesSearcher(GpSearcher):
+    """The same until :data:`HANDOVER` points are known, then TPE, whose time does not grow so."""
+
+    def __init__(self, space: Space, seed: int, startup_trials: int | None = None) -> None:
+        super().__init__(space, seed, startup_trials)
+        self._space = space
+        self._after = HANDOVER if len(space.axes) <= MOST_AXES else 0
+        self._next: OptunaSearcher | None = None
+        self._keys: dict[str, str] = {}
+
+    def ask(self) -> tuple[str, Point] | None:
+        if len(self._points) < self._after:
+            return super().ask()
+        if self._next is None:
+            self._next = OptunaSearcher("tpe", self._space, self._seed)
+            for number, one in enumerate(self._points):
+                self._keys[str(number)] = self._next.take(one.point)
+                if not one.running:
+                    self._next.tell(self._keys[str(number)], one.value)
+        key, point = self._next.ask()
+        own = super().take(point)
+        self._keys[own] = key
+        return own, point
+
+    def take(self, point: Point) -> str:
+        own = super().take(point)
+        if self._next is not None:
+            self._keys[own] = self._next.take(point)
+        return own
+
+    def tell(self, key: str, value: float | None) -> None:
+        super().tell(key, value)
+        if self._next is not None:
+            self._next.tell(self._keys[key], value)
