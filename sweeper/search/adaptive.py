@@ -110,13 +110,16 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
         """
         places = (self._tree, self._tree.debug)
         there = {(place.base, name) for place in places for name in place.experiments()}
-        if there - self._seen - self._foreign:
+        if new := there - self._seen - self._foreign:
+            has_runs = {
+                key for key in new if Tree(key[0]).runs(key[1])
+            }  # before the plan sees them
             found = list(plan_trials(self._sweep, self._tree.as_it_is()))
             begun = [replace(item, state="resumed") for item in found if self._is_new(item)]
             self._learn(begun)
             self._todo.extend(begun)
             self._trials += len(begun)
-            self._foreign |= {key for key in there - self._seen if Tree(key[0]).runs(key[1])}
+            self._foreign |= has_runs - self._seen
         unseen = {index // self._sweep.repeats for index in taken - self._points.keys()}
         first = max([*taken, *self._points], default=-1) + 1
         self._next = max(self._next, first + -first % self._sweep.repeats)

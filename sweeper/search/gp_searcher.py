@@ -152,7 +152,8 @@ class GpSearcher:
     def _values(self, told: Sequence[_Known]) -> dict[tuple[float | None, ...], float]:
         """What each point gave; the worst, if it gave nothing."""
         numbers = [one.value for one in told if one.value is not None]
-        values = {one.point: max(numbers) for one in told}
+        running = {one.point for one in self._points if one.running}
+        values = {one.point: max(numbers) for one in told if one.point not in running}
         return values | {one.point: one.value for one in told if one.value is not None}
 
     def _fit(self, points: Array, values: Array) -> tuple[Array, Hyperparameters]:

@@ -91,12 +91,13 @@ class Claims:
             try:
                 files.make_directory(place.parent)
                 files.make_directory(place)
-                return Lease.acquire(place, trial=trial)
+                # The directory goes with each lease: whoever sleeps must not find its number again.
+                return Lease.acquire(place, at_least=int(files.now(place)), trial=trial)
             except (RunBusy, LeaseLost):
                 return None
-            except TreeError:
+            except TreeError as error:
                 tries -= 1
-                if files.exists(place) or not tries:
+                if not tries or not isinstance(error.__cause__, (FileNotFoundError, type(None))):
                     raise  # else who had it before has removed it in this moment
 
     def _name(self, trial: Trial) -> str:

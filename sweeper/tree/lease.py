@@ -200,9 +200,12 @@ class Lease:
             number = max([at_least, *(n + 1 for n in numbers)])
             if _create(directory, number, told):
                 break
-        for lower in lease_numbers(directory):
-            if lower < number and not beside:
-                files.remove(directory / lease_name(lower))
+        lower = [n for n in lease_numbers(directory) if n < number and not beside]
+        if not take_over and set(lower) - set(numbers):  # who was first, of those that came at once
+            files.remove(directory / lease_name(number))
+            raise RunBusy(f"{directory}: another process has just taken it: wait for it to end")
+        for one in lower:
+            files.remove(directory / lease_name(one))
         lease = cls(directory, number)
         lease.check()  # someone may have taken the next number meanwhile
         _keeper.add(lease)

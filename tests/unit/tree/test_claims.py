@@ -124,7 +124,7 @@ def test_a_launch_elsewhere_holds_its_trial_until_it_has_been_silent(
     os.utime(lease.path, (seen, seen))
     taken = other.take(trial)
     assert taken is not None
-    assert taken.number == lease.number + 1
+    assert taken.number > lease.number
     assert not lease.held  # should it come back
     claims.release(trial.index)
     assert taken.held
