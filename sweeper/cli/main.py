@@ -19,6 +19,7 @@ from .options import GlobalOptions, verbose_option
 
 COMMANDS = {
     "launch": ("sweeper.cli.launch", "Run a sweep's trials; launch again to resume."),
+    "stop": ("sweeper.cli.stopping", "End the launches of a sweep, wherever they run."),
     "plan": ("sweeper.cli.plan", "Show which trials a launch would run, and run nothing."),
     "status": ("sweeper.cli.reading", "Show how far a sweep is, trial by trial."),
     "best": ("sweeper.cli.reading", "Show the best trials, their parameters and checkpoints."),

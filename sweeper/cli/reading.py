@@ -201,6 +201,7 @@ def in_words(launch: Mapping[str, Any]) -> str:
     return printable(
         f"process {launch['pid']} on {launch['host']}, {launch['slots']} at a time, since "
         f"{launch['since']}, last sign of life {launch['seen']}"
+        + (f", asked to stop {launch['asked_to_stop']}" if launch["asked_to_stop"] else "")
     )
 
 

@@ -115,7 +115,8 @@ class Guardian:
             except (EOFError, OSError):
                 return None
             if said == "ended":
-                return Ending(*what)
+                reason, early, cut_off = what
+                return Ending(reason, early, cut_off=cut_off)
             if said == "raised":
                 raise _rebuilt(*what)
             getattr(self._listener, said)(*what)
@@ -159,6 +160,9 @@ class _ToGuardian:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    def ended(self, reason: str | None, early: bool, cut_off: str | None = None) -> None:
+        self._connection.send(("ended", reason, early, cut_off))
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *what: self._connection.send((name, *what))

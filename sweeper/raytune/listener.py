@@ -46,5 +46,5 @@ class Listener(Protocol):
 class GuardianListener(Listener, Protocol):
     """What the driver tells: it is sent to the guardian."""
 
-    def ended(self, reason: str | None, early: bool) -> None:
+    def ended(self, reason: str | None, early: bool, cut_off: str | None = None) -> None:
         """The trials have ended; see ``Ending``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,13 +15,15 @@ from ray import tune
 from sweeper.errors import TreeError
 from sweeper.experiment import close_run
 from sweeper.search import AdaptivePlan
-from sweeper.tree import Claims, Lease, PlannedTrial, RunRecord, Tree
+from sweeper.tree import Claims, Lease, PlannedTrial, RunRecord, Tree, asked_to_stop
 
 from .disk import DiskUsage
 from .faults import Faults, in_words
-from .listener import Listener
+from .listener import GuardianListener
 from .stop_conditions import StopConditions
 from .tune_searcher import TuneSearcher
+
+LOOK_SECONDS = 2.0  # between looks at what is asked of the launch
 
 logger = logging.getLogger("sweeper.raytune")
 
@@ -59,7 +62,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
     conditions: StopConditions
     faults: Faults
     disk: DiskUsage
-    listener: Listener
+    listener: GuardianListener
     tree: Tree
     score: Callable[[RunRecord], float | None]
     adaptive: AdaptivePlan | None
@@ -69,6 +72,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
     # Ended without the metric, which no run has yet.
     silent: list[dict[str, Any]] = field(default_factory=list, init=False)
     said_idle: bool = field(default=False, init=False)
+    look_at: float = field(default=0.0, init=False)
     warned: bool = field(default=False, init=False)  # that the metric is missing: once is enough
 
     def __getstate__(self) -> dict[str, Any]:
@@ -80,6 +84,13 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
         if self.searcher.idle and not self.said_idle:
             self.said_idle = True
             self.listener.warn("other launches run what is left: waiting for them to end it")
+        if time.monotonic() >= self.look_at:
+            self.look_at = time.monotonic() + LOOK_SECONDS
+            asked = asked_to_stop(self.lease.directory, self.lease.number)
+            why = "`sweeper stop` was asked for"
+            self.conditions.wind_down(why if asked else None)
+            if asked == "now":
+                self.listener.ended(why, early=True, cut_off=why)  # and our guardian ends us
 
     @_exceptions_logged
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:

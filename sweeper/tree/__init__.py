@@ -7,7 +7,7 @@ from sweeper.metric_goals import mode_of
 
 from . import files
 from .choices import Choices
-from .claims import Claims, launches, remove_left
+from .claims import Claims, ask_to_stop, asked_to_stop, launches, remove_left
 from .compare import diff, explain, other_experiment
 from .identity import Monitored, group_canonicals, groups_as_stored, plain
 from .lease import (

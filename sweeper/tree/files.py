@@ -8,6 +8,7 @@ opened, and no link is followed. A remote store would be put under this one modu
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import itertools
 import os
@@ -114,15 +115,30 @@ def create_once(
             except OSError as error:
                 if error.errno not in _NO_LINKS:
                     raise
-                try:
-                    _write_new(path, data, durable)  # exclusive still, but seen while it grows
-                except FileExistsError:
+                renamed = _rename_new(scratch, path)
+                if renamed is None:
+                    try:
+                        _write_new(path, data, durable)  # exclusive still, but seen while it grows
+                    except FileExistsError:
+                        return False
+                elif not renamed:
                     return False
     finally:
         remove(scratch)
     if durable:
         sync_directory(path.parent)
     return True
+
+
+def _rename_new(source: Path, target: Path) -> bool | None:
+    """Rename unless ``target`` exists: was it done? None where that is not known (renameat2(2))."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return None
+    here, no_replace = -100, 1  # AT_FDCWD, RENAME_NOREPLACE
+    if rename(here, os.fsencode(source), here, os.fsencode(target), no_replace) == 0:
+        return True
+    return False if ctypes.get_errno() == errno.EEXIST else None
 
 
 _shared: dict[bytes, Path] = {}

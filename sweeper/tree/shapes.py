@@ -128,6 +128,8 @@ LEASE = _fields(
     trial=_count,
 )
 
+STOP = _fields(launches=_list(_count), after_current=lambda value: type(value) is bool)
+
 CHOICES = _fields(rerun=_list(_text), reuse=_list(_text), beside=_list(_text))
 
 MANIFEST = _fields(

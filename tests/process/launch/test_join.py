@@ -49,3 +49,28 @@ def test_a_population_is_not_shared(launcher: Launcher, early: str) -> None:
     refused = launcher.run("--join")
     assert refused.returncode == 2
     assert f"--join: early_terminate: {{type: {early}}}: " in refused.stderr
+
+
+def test_stop_ends_a_launch_from_elsewhere(launcher: Launcher) -> None:
+    launcher.write({"epochs": 6, "delay": 0.5}, trials=3)
+    process = launcher.start("-j", "1")
+    launcher.wait_for(lambda records: any(record.rows for record in records))
+    stopped = launcher.run(command="stop")
+    assert stopped.returncode == 0, stopped.stderr
+    assert stopped.stdout.startswith("stopped: process ")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 4, err
+    assert "stopped: `sweeper stop` was asked for\nto go on: " in err
+    assert [record.status for record in launcher.records()] == ["interrupted"]
+    process = launcher.start("-j", "1")
+    launcher.wait_for(lambda records: any(record.status == "running" for record in records))
+    asked = launcher.run("--after-current", command="stop")
+    assert asked.stdout.startswith("asked: process ")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 4, err
+    ended = [record.status for record in launcher.records()]
+    assert {*ended} == {"finished"}
+    assert len(ended) < 3
+    assert "nobody launches it" in launcher.run(command="stop").stderr
+    assert not (launcher.base / "sweeps" / "case" / "stop.json").exists()
+    assert launcher.left() == []
