@@ -44,6 +44,12 @@ FIGURES = {
     "contour": "Contour",
     "timeline": "Timeline of workers",
 }
+_NOTES = {
+    "importance": "How much each parameter alone sets the best tenth of the trials (ten at least) "
+    "apart from all (PED-ANOVA). Trials that failed do not count.",
+    "values": "By the median, the best first, of the trials that ended with a number. Ranges hold "
+    "about as many trials each.",
+}
 
 
 def write_report(index: Index, metric: Metric, path: Path) -> None:
@@ -92,9 +98,9 @@ def report(index: Index, metric: Metric) -> str:
         *(_section("Failures", found) if (found := failures(index)) else ()),
     ]
     for name, title in FIGURES.items():
-        parts += _section(title, [f'<div class="figure" id="figure-{name}"></div>'])
+        parts += _section(title, [*_note(name), f'<div class="figure" id="figure-{name}"></div>'])
         if name == "slice":
-            parts += _section("By value", ['<div id="values"></div>'])
+            parts += _section("By value", [*_note("values"), '<div id="values"></div>'])
     parts += _section("Trials", ['<div id="table"></div>'])
     made = datetime.now().astimezone().isoformat(" ", "minutes")
     parts += [
@@ -105,6 +111,10 @@ def report(index: Index, metric: Metric) -> str:
         f"<script>{script}</script></body></html>",
     ]
     return "\n".join(parts) + "\n"
+
+
+def _note(name: str) -> list[str]:
+    return [f'<p class="note">{_NOTES[name]}</p>'] if name in _NOTES else []
 
 
 def _section(title: str, content: Iterable[str]) -> list[str]:
@@ -159,14 +169,16 @@ def _outcome(index: Index, metric: Metric) -> list[str]:
         wall = max(a.end for a in attempts) - min(a.start for a in attempts)
         facts["From first to last"] = clock(wall.total_seconds())
     facts["GPU-hours"] = f"{gpu / 3600:.3g}" if gpu else "none"
-    ranked = rank(index.entries, metric, 1)
+    ranked = rank(index.entries, metric, 10)
     if not ranked:
         return [_facts(facts), f"<p>{html(nothing_to_rank(index, metric))}</p>"]
     row = best_row(ranked[0], index.repeated)
     spread = f" ± {row['std']:.2g}" if row.get("std") is not None else ""
     runs = f" (mean of {counted(row['runs'], 'run')})" if "runs" in row else ""
+    same = [str(one.entry.trial) for one in ranked[1:] if one.value == ranked[0].value]
+    same = [*same[:8], "…"] if len(same) > 8 else same
     best = {
-        "Trial": row["trial"],
+        "Trial": f"{row['trial']}" + (f", as good as {', '.join(same)}" if same else ""),
         metric.name: f"{row['value']:.6g}{spread}{runs}",
         "Epoch": row["epoch"],
         "Time it took": clock(row["elapsed"]),

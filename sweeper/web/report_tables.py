@@ -119,12 +119,33 @@ def failures(index: Index) -> list[str]:
         head = f"{counted(len(entries), 'trial')}: {escape(printable(_reason(entries[0])))}"
         last = escape(printable("\n".join(_last_lines(entries[0])), "\n"))
         lines.append(
-            f"<details><summary>{head}</summary><p>Trials {numbers}{more}. The last lines of "
+            f"<details><summary>{head}</summary>{_what_they_share(index, entries)}"
+            f"<p>Trials {numbers}{more}. The last lines of "
             f"trial {entries[0].trial}:</p><pre>{last or 'it has written none'}</pre></details>"
         )
     if len(ordered) > REASONS:
         lines.append(f"<p>And {counted(len(ordered) - REASONS, 'reason')} more.</p>")
     return lines
+
+
+def _what_they_share(index: Index, failed: Sequence[Entry]) -> str:
+    """The values that all of them have, and no trial that ended well has together; as HTML."""
+    names = index.parameters().varying
+    of_failed = [flatten(entry.params) for entry in failed]
+    of_good = [flatten(entry.params) for entry in index.entries if entry.succeeded]
+    first = of_failed[0]
+    shared = [n for n in names if n in first and all(p.get(n) == first[n] for p in of_failed)]
+
+    def sets_apart(chosen: Sequence[str]) -> bool:
+        return not any(all(params.get(n) == first[n] for n in chosen) for params in of_good)
+
+    if len(failed) < 2 or not shared or not sets_apart(shared):
+        return ""
+    for name in reversed(shared):  # what does without it is not it
+        less = [one for one in shared if one != name]
+        shared = less if less and sets_apart(less) else shared
+    what = ", ".join(f"{n} = {show(first[n])}" for n in shared)
+    return f"<p>All have {escape(printable(what))}, and no trial that ended well has.</p>"
 
 
 def _reason(entry: Entry) -> str:

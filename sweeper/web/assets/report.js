@@ -34,23 +34,25 @@ const more = make("button", "", $("table"), "more");
 input.addEventListener("input", () => { shown = 100; table(); });
 more.addEventListener("click", () => { shown += 1000; table(); });
 
+const close = (text) => text.replace(/\s+/g, "");  // a list may be written closely
+
 function condition(text) {
   const tests = [];
-  const compared = /(\S+)\s*(<=|>=|!=|==|=|<|>)\s*(\S+)/g;
+  const compared = /(\S+)\s*(<=|>=|!=|==|=|<|>)\s*(\[[^\]]*\]|[^\s,]+)/g;
   const rest = text.replace(compared, (whole, name, sign, value) => {
     const column = columns.indexOf(name);
     if (column < 0) return whole;
     const number = value !== "" && !Number.isNaN(Number(value)) && numeric[column];
     tests.push((row) => {
-      const found = row[column], wanted = number ? Number(value) : value;
+      const found = row[column], wanted = number ? Number(value) : close(value);
       if (found === null) return false;
-      const here = number ? found : String(found);
+      const here = number ? found : close(String(found));
       return { "<": here < wanted, ">": here > wanted, "<=": here <= wanted, ">=": here >= wanted,
         "=": here === wanted, "==": here === wanted, "!=": here !== wanted }[sign];
     });
     return " ";
   });
-  for (const word of rest.toLowerCase().split(/\s+/).filter(Boolean))
+  for (const word of rest.toLowerCase().split(/[\s,]+/).filter(Boolean))
     tests.push((row) => row.some((cell) => cell !== null && say(cell).toLowerCase().includes(word)));
   return (row) => tests.every((test) => test(row));
 }

@@ -120,3 +120,18 @@ def test_the_page_in_a_browser(tree: Callable[..., Path], tmp_path: Path, browse
     assert 1 < rows.count() < 17
     blocked = page.evaluate("fetch('https://example.org').then(() => 'sent', () => 'refused')")
     assert blocked == "refused"
+
+
+def test_what_failed_trials_share_is_named(tmp_path: Path, make_run: Callable[..., Path]) -> None:
+    for i in range(16):
+        params = {"g": {"width": (8, 16)[i % 2], "kernel": (5, 7)[i // 2 % 2], "rate": i}}
+        bad = params["g"]["width"] == 8 and params["g"]["kernel"] == 7
+        error = {"type": "ValueError", "message": f"size {i}", "traceback": []} if bad else None
+        rows = [] if bad else [{"val_loss": 1.0}]
+        outcome = "failed" if bad else "finished"
+        make_run(tmp_path / "b", params, ["g"], rows=rows, outcome=outcome, error=error, trial=i)
+    page = tmp_path / "r.html"
+    assert main(["report", str(tmp_path / "b"), "-o", str(page)]) == 0
+    text = page.read_text()
+    assert "<p>All have g.width = 8, g.kernel = 7, and no trial that ended well has.</p>" in text
+    assert re.search(r"<dt>Trial</dt><dd>\d+, as good as (\d+, ){8}…</dd>", text)
