@@ -15,7 +15,7 @@ import yaml
 
 from sweeper.raytune.trial_requests import sweep_request, trial_request
 from sweeper.sweepfile import load_sweep
-from sweeper.tree import PlannedTrial, RunRecord, Tree
+from sweeper.tree import Claims, PlannedTrial, RunRecord, Tree
 from sweeper.worker import MARK, Child, Message, ServerControl, session_of
 
 
@@ -50,8 +50,9 @@ class Stage:
             self.control = ServerControl(self.session)
             self.control.wait_ready()
         planned = PlannedTrial(sweep.trial(trial), "exp-1", None, "new")
+        claims = Claims(sweep, self.directory)  # of which none is taken
         retried = [] if last else ["failed", "out-of-memory"]
-        request = {**sweep_request(sweep), **trial_request(sweep, "script", planned)}
+        request = {**sweep_request(sweep), **trial_request(sweep, "script", claims, planned)}
         request = json.loads(json.dumps({**request, "gpus": [], "retried": retried}))
         self.child = Child(self.session, {})
         self.child.start(request)
