@@ -85,7 +85,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     write_tree(storage)
     command = [sys.executable, "-m", "sweeper", "ui", str(storage), "--port", "0"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, **pipes) as process:
+
+    def heed_ctrl_c() -> None:  # which whoever runs the tests in the background ignores
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(command, text=True, preexec_fn=heed_ctrl_c, **pipes) as process:
         assert process.stdout is not None
         try:
             yield Served(storage, process.stdout.readline().strip())
