@@ -127,7 +127,7 @@ def test_completion(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_completion_knows_the_commands() -> None:
     environment = {**os.environ, "_SWEEPER_COMPLETE": "bash_complete", "COMP_CWORD": "1"}
-    environment["COMP_WORDS"] = "sweeper st"
+    environment["COMP_WORDS"] = "sweeper sta"
     done = _sweeper([], environment)
     assert done.stdout.split() == ["plain,status"]
 
