@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from sweeper.wording import counted
 
 from . import options
 from .messages import answer, say
-from .reading import open_target, target_metric
+from .reading import open_target, reader_of, target_metric
 
 TO = ("csv", "json", "parquet", "mlflow", "wandb", "optuna")
 
@@ -79,7 +78,7 @@ def tensorboard(target: Path, output: Path | None, follow: bool, **given: Any) -
     from sweeper.tools import EventFiles, how_to_look, tensorboard_directory
 
     index = open_target(target, given)
-    read_again = functools.partial(open_target, target, given, notes=False)
+    read_again = reader_of(target, given)
     if output is None:
         if index.sweep is None:
             raise click.UsageError(f"{target}: holds no sweep, or several: say where to with -o")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +111,7 @@ def _watch(target: Path, format_: str, given: dict[str, Any]) -> None:
     kind = LiveDisplay if is_terminal(sys.stdout) else PlainDisplay
     index = open_target(target, given)
     display = kind(metric_of(index), sys.stdout, index.repeated)
-    index = watch(index, lambda: open_target(target, given, notes=False), display)
+    index = watch(index, reader_of(target, given), display)
     tell(f"{index.title}: {index.counts_in_words()}")
 
 
@@ -238,7 +239,7 @@ def _print_best(row: Mapping[str, Any], metric: str) -> None:
     tell(f"  checkpoint  {row['checkpoint'] or 'none was kept'}")
 
 
-def open_target(target: Path, given: dict[str, Any], notes: bool = True) -> Index:
+def open_target(target: Path, given: dict[str, Any], notes: bool = True, **how: Any) -> Index:
     """The index that a reading command's SPEC|DIR and options name; its ``notes`` are said."""
     from sweeper.results import open_index
 
@@ -248,10 +249,19 @@ def open_target(target: Path, given: dict[str, Any], notes: bool = True) -> Inde
         storage=given["storage"],
         name=given["name"],
         seed=given.get("seed"),
+        **how,
     )
     for note in index.notes if notes else ():
         say(f"sweeper: {note}")
     return index
+
+
+def reader_of(target: Path, given: dict[str, Any]) -> Callable[[], Index]:
+    """What reads the same again and again, each time at the cost of what has changed."""
+    from sweeper.tree import LiveTree
+
+    tree = functools.cache(LiveTree)
+    return lambda: open_target(target, given, notes=False, tree=tree)
 
 
 def target_metric(index: Index, given: Mapping[str, Any]) -> Metric:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -41,10 +40,8 @@ def request_for(sweep: Sweep, given: dict[str, Any]) -> Request | None:
         other = "-d" if given["detach"] else "--address"
         raise click.UsageError(f"--on {on} and {other} do not go together: leave one out")
     if on == "slurm":
-        gpu = sweep.resources.gpu
-        members = math.ceil(_at_a_time(sweep, on) * (gpu if 0 < gpu < 1 else 1))
-        words = _words("parallel")
-        return submit.slurm_request(sweep, words, members, given["sbatch"])
+        at_a_time = _at_a_time(sweep, on)
+        return submit.slurm_request(sweep, _words("parallel"), at_a_time, given["sbatch"])
     if on == "ray-job":
         return submit.ray_job_request(sweep, _words("address", "storage"), given["address"])
     if on == "kuberay":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweeper.results import index_sweep, metric_of, plain_json
 from sweeper.tools import EventFiles, Notifier, how_to_look, tensorboard_directory
+from sweeper.tree import LiveTree
 
 from .progress import BAD_ENDS, LaunchProgress
 
@@ -26,6 +27,7 @@ class Told:
     def __init__(self, sweep: Sweep) -> None:
         self.display: LaunchProgress
         self._sweep = sweep
+        self._tree = LiveTree(sweep.base_dir)  # read again at the cost of what has changed
         self._notifier = Notifier(sweep, sweep.notify) if sweep.notify else None
         self._logs = None
         if sweep.tensorboard:
@@ -75,7 +77,7 @@ class Told:
     def _write_logs(self) -> None:
         try:
             assert self._logs is not None
-            self._logs.write_all(index_sweep(self._sweep))
+            self._logs.write_all(index_sweep(self._sweep, self._tree))
         except Exception as error:
             self._problem = f"tensorboard: {error}"
 

@@ -79,9 +79,10 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
         self._learn(planned)
 
     def __next__(self) -> PlannedTrial | None:
-        if not self._todo and self._shared is None:
-            self._extend()
-        elif not self._todo and self._shared is not None:
+        if not self._todo:
+            if self._shared is None:
+                self._extend()
+                return self._todo.popleft()
             with self._shared.choosing() as our_turn:
                 if not our_turn:
                     return None

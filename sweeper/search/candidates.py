@@ -96,8 +96,10 @@ class Candidates:
 
     def drawn(self, cube: Array) -> Table:
         """The points at numbers in (0, 1), in which all levels are equally likely."""
-        cube = np.clip(cube, 1e-9, 1 - 1e-9)
-        return self.settled(np.where(self._counts > 0, np.floor(cube * self._counts), cube))
+        return self.settled(self._levels(np.clip(cube, 1e-9, 1 - 1e-9)))
+
+    def _levels(self, cube: Array) -> Array:
+        return np.where(self._counts > 0, np.floor(cube * self._counts), cube)
 
     def around(self, good: Table, random: np.random.Generator, local: bool) -> Table:
         """All points of a small space, else points from everywhere and more around good ones; if
@@ -107,11 +109,7 @@ class Candidates:
             return self.all
         few = 1 if self._space.is_plain else 2
         sequence = qmc.Sobol(self.columns, scramble=True, rng=random)
-        anywhere = np.where(
-            self._counts > 0,
-            np.floor((cube := sequence.random(DRAWN // few)) * self._counts),
-            cube,
-        )
+        anywhere = self._levels(sequence.random(DRAWN // few))
         near = np.repeat(good.numbers, NEAR_EACH * (5 if local else 1) // few, axis=0)
         shape = near.shape
         moves = random.random(shape) < max(0.3, 1 / self.columns)

@@ -16,10 +16,9 @@ class OptunaSearcher:
 
     ``tpe`` counts a running trial as a bad one (constant liar), so that trials at the same time
     differ. It is asked for, and told, the active parameters of a point alone, axis by axis in the
-    order of the conditions. ``cmaes`` knows numbers
-    only, all of them always, and starts from the best point known when it is first asked. Sources:
-    Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011; Optuna's
-    documentation of its samplers.
+    order of the conditions. ``cmaes`` knows numbers only, all of them always, and starts from the
+    best point known when it is first asked. Sources: Bergstra et al., "Algorithms for
+    Hyper-Parameter Optimization", NeurIPS 2011; Optuna's documentation of its samplers.
     """
 
     def __init__(self, name: str, space: Space, seed: int, **options: Any) -> None:

@@ -36,9 +36,9 @@ exit "$code"
 
 
 def slurm_request(
-    sweep: Sweep, words: Sequence[str], members: int, given: Iterable[str] = ()
+    sweep: Sweep, words: Sequence[str], at_a_time: int, given: Iterable[str] = ()
 ) -> Request:
-    """The batch file of ``members`` joined launches of ``sweep``, and its ``sbatch``.
+    """The batch file of joined launches of ``sweep``, ``at_a_time`` trials in all, and its sbatch.
 
     ``words`` are a launch's own, ``given`` are ``--sbatch`` options, ``key=value`` or ``key``;
     they count more than the sweep file's `slurm`, which counts more than ours.
@@ -48,7 +48,7 @@ def slurm_request(
     together = int(1 / resources.gpu + 1e-9) if 0 < resources.gpu < 1 else 1
     ours: dict[str, Any] = {
         "job-name": f"sweep-{sweep.sweep_name}",
-        "array": f"0-{members - 1}",
+        "array": f"0-{math.ceil(at_a_time / together) - 1}",
         "ntasks": 1,
         "cpus-per-task": max(1, math.ceil(resources.cpu * together)),
         "gres": f"gpu:{math.ceil(resources.gpu)}" if resources.gpu else False,

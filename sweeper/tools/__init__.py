@@ -4,7 +4,7 @@ Made of ``results`` alone. A library that is not there is named with the line th
 """
 
 from .event_files import EventFiles, how_to_look, tensorboard_directory
-from .exports import FORMATS, export
+from .exports import export
 from .notify import Notifier
 
-__all__ = ["FORMATS", "EventFiles", "Notifier", "export", "how_to_look", "tensorboard_directory"]
+__all__ = ["EventFiles", "Notifier", "export", "how_to_look", "tensorboard_directory"]

@@ -24,7 +24,6 @@ from sweeper.wording import counted
 from .libraries import failing, library
 from .trackers import to_mlflow, to_wandb
 
-FORMATS = ("csv", "json", "parquet", "mlflow", "wandb", "optuna")
 _LARGEST = 2**63
 
 
@@ -35,7 +34,7 @@ def export(
     output: str | None,
     epochs: bool = False,
 ) -> tuple[str, str]:
-    """Write the runs ``to`` one of :data:`FORMATS`; what is to be printed, and said.
+    """Write the runs ``to`` csv, json, parquet, mlflow, wandb or optuna; what to print, and to say.
 
     ``metric`` None: each sweep's own. ``epochs``: a row for each epoch, in the formats that have
     rows. What was exported before is not doubled: it is replaced, or left if nothing is new.

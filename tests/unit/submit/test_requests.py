@@ -63,6 +63,8 @@ def test_what_is_asked_of_sbatch_counts_more(spec: Path, capsys: Capture) -> Non
     assert directives(text)[-4:] == ["time=01:00:00", "exclusive", "mem=4G", "nice"]
     assert "requeue" not in directives(text)
     assert "--join -y -j 2 s.yaml &" in text
+    text = asked(capsys, "s.yaml", "--on", "slurm", "-j", "5", "--gpus-per-trial", "0.4")
+    assert directives(text)[1] == "array=0-2"  # of two at a time: five need three members
 
 
 @pytest.mark.parametrize(
