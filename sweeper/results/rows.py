@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from sweeper import store
 from sweeper.sweepfile import Metric, is_number
 from sweeper.tree import PlannedTrial
 from sweeper.wording import printable
@@ -82,7 +83,7 @@ def best_row(ranked: Ranked, repeated: bool = False) -> dict[str, Any]:
         "metrics": ranked.score.metrics,
         "elapsed": ranked.record.elapsed,
         "path": str(entry.path),
-        "checkpoint": str(ranked.checkpoint) if ranked.checkpoint else None,
+        "checkpoint": store.shown(ranked.checkpoint) if ranked.checkpoint else None,
     }
 
 
