@@ -91,12 +91,19 @@ class SentRun:
         if owned:
             self._beat()
             return False
-        (self.run / store.MARKER).unlink()
-        if living_owner(self.run) is not None or self._look(False)[0]:
+        lease = self._lease_key
+        store.Sent(self._sent.files, state="whole").write(self.run)
+        if living_owner(self.run) is not None or self._is_changed():
             self._sent.write(self.run)  # somebody has taken it in this moment
             return False
-        self._bucket.delete(self._lease_key)
+        self._bucket.delete(lease)
         return True
+
+    def _is_changed(self) -> bool:
+        pieces, _ = self._look(False)
+        for piece in pieces:
+            piece.file.close()
+        return bool(pieces)
 
     def give_up(self) -> None:
         """Whoever writes it here finds that he has been replaced; what the store has is right."""
@@ -315,7 +322,7 @@ def main(base: str, sweep: str) -> None:
         courier.round()
         store.refresh(Path(base), now=True)
     except SweeperError as error:
-        _tell(error.exit_code, str(error))
+        _tell(UsageError.exit_code, str(error))
         return
     _tell(0, None)
     while True:

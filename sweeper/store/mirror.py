@@ -1,8 +1,8 @@
 """From a store into its mirror: what has changed, and of that what is asked for.
 
 A file that was brought carries its object's tag in its time, so that one listing tells what has
-changed. A run that is written here has a ``.sent.json``: what the store holds of it. While that is
-there the run is ahead of the store, or equal to it, and is sent, not brought.
+changed. A run that was written here has a ``.sent.json``: what the store holds of it. Until it is
+whole there it is ahead of the store, or equal to it, and is sent, not brought.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,7 +74,7 @@ def write(path: Path, pieces: Iterable[bytes], stamp: int) -> None:
 def mark(run: Path) -> None:
     """What is written in this run from now on is sent."""
     if split(run) is not None and is_own(run.name) and not unsent(run):
-        Sent().write(run)
+        Sent((Sent.of(run) or Sent()).files).write(run)
 
 
 @dataclass
@@ -82,11 +82,13 @@ class Sent:
     """What the store has of a run that is written here.
 
     ``files``: by name the object's tag, and what tells that the file is still the same.
-    ``lease``: the name and content of that under which it was sent.
+    ``lease``: the name and content of that under which it was sent. ``state``: ``open`` while it is
+    to be sent, ``taken`` before it is opened here, ``whole`` when all is there.
     """
 
     files: dict[str, list[Any]] = field(default_factory=dict)
     lease: list[str] | None = None
+    state: str = "open"
 
     @classmethod
     def of(cls, run: Path) -> Sent | None:
@@ -114,7 +116,8 @@ def send(path: Path) -> None:
 
 def unsent(run: Path) -> bool:
     """Is there something of this run that the store may not have yet?"""
-    return (run / MARKER).exists()
+    sent = Sent.of(run)
+    return sent is not None and sent.state == "open"
 
 
 def known_models(run: Path | str) -> list[str]:
@@ -167,11 +170,11 @@ def take(run: Path) -> None:
     there = {name: tag for name, tag in there.items() if not name.startswith("lease.")}
     sent = Sent.of(run)
     if sent is not None and {name: told[0] for name, told in sent.files.items()} == there:
-        return Sent(sent.files).write(run)
+        return Sent(sent.files, state="taken").write(run)
     (run / MARKER).unlink(missing_ok=True)
     _bring(run, bucket, key, records=False)
     told = {name: [tag, *told_apart(os.lstat(run / name))] for name, tag in there.items()}
-    Sent(told).write(run)
+    Sent(told, state="taken").write(run)
 
 
 def _base_of(place: Path) -> Path:
@@ -186,7 +189,8 @@ def _run_of(place: Path) -> Path | None:
 
 def _ahead(place: Path) -> bool:
     run = _run_of(place)
-    return run is not None and unsent(run)
+    sent = Sent.of(run) if run is not None else None
+    return sent is not None and sent.state != "whole"
 
 
 def _is_wanted(path: Path, records: bool) -> bool:
@@ -213,28 +217,35 @@ def _bring(place: Path, bucket: Bucket, key: str, records: bool) -> None:
             metas[path] = meta
         elif path.parent.name == "models" and (run := _run_of(path)) is not None:
             models.setdefault(run, []).append(path.name)
-    stale = [path for path, meta in metas.items() if _is_stale(path, meta)]
+    runs = {run: Sent.of(run) for run in map(_run_of, metas) if run is not None}
+    stale = [path for path, meta in metas.items() if _is_stale(path, meta, runs)]
+    for run in filter(None, map(_run_of, stale)):
+        (run / MARKER).unlink(missing_ok=True)  # another has gone on with it
     # Whoever reads beside us finds an outcome only with all that it stands for.
     for last in (False, True):
         some = [path for path in stale if (path.name == "outcome.json") is last]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(lambda path: _write_object(bucket, metas[path], path), some))
     for run, names in models.items():
-        if not unsent(run) and known_models(run) != names:
+        if runs.get(run) is None and known_models(run) != names:
             write(run / MODELS, [json.dumps(names).encode()], time.time_ns())
     _remove_gone(place, metas.keys(), records, started)
 
 
-def _is_stale(path: Path, meta: Meta) -> bool:
+def _is_stale(path: Path, meta: Meta, runs: Mapping[Path, Sent | None]) -> bool:
     """Is this file another one than the object, and not of our writing?"""
+    run = _run_of(path)
+    sent = runs[run] if run is not None else None
+    if run is not None and sent is not None and not path.name.startswith("lease."):
+        told = sent.files.get(path.relative_to(run).as_posix(), [None])
+        return sent.state == "whole" and told[0] != meta["e_tag"]
     try:
         found = os.lstat(path)
     except OSError:
-        return not _ahead(path)
-    if _run_of(path) is None and not _is_clean_or_lease(path):
+        return sent is None
+    if run is None and not _is_clean_or_lease(path):
         return False  # written here, and not yet sent
-    same = (found.st_mtime_ns, found.st_size) == (_stamp(meta), meta["size"])
-    return not same and not _ahead(path)
+    return sent is None and (found.st_mtime_ns, found.st_size) != (_stamp(meta), meta["size"])
 
 
 def _remove_gone(place: Path, there: Collection[Path], records: bool, started: float) -> None:

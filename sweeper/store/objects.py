@@ -127,7 +127,7 @@ class Bucket:
         if "NoSuchBucket" in text or "ContainerNotFound" in text:
             return StoreError(f"{self.address}: there is no such bucket: create it, or correct it")
         if _NONE.search(text):
-            return UsageError(f"{self.address}: expected credentials, found none: {mend}")
+            return StoreError(f"{self.address}: expected credentials, found none: {mend}")
         if isinstance(error, PermissionError) or _DENIED.search(text):
             return StoreError(f"{self.address}: access is refused ({said}): renew it, or {mend}")
         return StoreError(

@@ -12,7 +12,7 @@ from sweeper.errors import UsageError
 from sweeper.sweepfile import Sweep, to_yaml
 from sweeper.tree import Tree
 
-from .request import Request
+from .request import Request, refuse_store
 
 IMAGE, CLAIM = "sweeper:latest", "trees"
 _SPEC, _TREES = "sweep.yaml", "/trees"

@@ -37,6 +37,7 @@ class Launcher:
         self.base = directory / "experiments" / "case"
         self.cgroup: Path | None = None  # for what is started
         self.before: Callable[[], object] = lambda: None  # called in what is started
+        self.environment: dict[str, str] = {}  # besides ours
         self._tmp = tmp
         self._tokens: set[str] = set()
 
@@ -58,7 +59,11 @@ class Launcher:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "TMPDIR": str(self._tmp)} if self._tmp else None,
+            env={
+                **os.environ,
+                **({"TMPDIR": str(self._tmp)} if self._tmp else {}),
+                **self.environment,
+            },
             preexec_fn=self._before,
         )
 
