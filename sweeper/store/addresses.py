@@ -38,7 +38,7 @@ def local(place: Path | str) -> Path:
             f"{shown}: expected a directory, s3://BUCKET/PREFIX, gs://… or az://…, found the "
             f"address of something else: mount it first, or use one of these"
         )
-    if not bucket or {".", "..", "~"} & {bucket, *parts} or "\0" in shown:
+    if not bucket or ":///" in str(place) or {".", "..", "~"} & {bucket, *parts} or "\0" in shown:
         raise UsageError(
             f"{shown}: expected {scheme}://BUCKET/PREFIX, such as {scheme}://lab/trees"
         )

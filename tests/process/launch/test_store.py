@@ -6,7 +6,6 @@ import os
 import random
 import time
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -32,17 +31,11 @@ def train(params, callbacks):
 """
 
 
-@pytest.fixture(scope="module")
-def port() -> Iterator[int]:
-    with stores.object_store() as port:
-        yield port
-
-
-def at(launcher: Launcher, port: int, mirror: str) -> Launcher:
+def at(launcher: Launcher, store_port: int, mirror: str) -> Launcher:
     """The sweep over the mirror with that name, in a directory of its own."""
     other = launcher.elsewhere(mirror)
     mirrors = launcher.directory / f"mirrors-{mirror}"
-    other.environment = stores.use(port, mirrors)
+    other.environment = stores.use(store_port, mirrors)
     other.base = mirrors / "s3" / "lab" / launcher.directory.name / "case"
     return other
 
@@ -59,7 +52,7 @@ def finished_once(launcher: Launcher, trials: int) -> None:
         assert not record.torn
 
 
-def test_a_killed_launch_goes_on_elsewhere_bit_for_bit(launcher: Launcher, port: int) -> None:
+def test_a_killed_launch_goes_on_elsewhere_bit_for_bit(launcher: Launcher, store_port: int) -> None:
     (launcher.directory / "train.py").write_text(KERAS)
     address = f"s3://lab/{launcher.directory.name}"
     keys = {
@@ -69,7 +62,7 @@ def test_a_killed_launch_goes_on_elsewhere_bit_for_bit(launcher: Launcher, port:
     launcher.write({}, **keys)
     assert launcher.run("name=plain").returncode == 0
     launcher.write({}, storage=address, **keys)
-    first, second = at(launcher, port, "a"), at(launcher, port, "b")
+    first, second = at(launcher, store_port, "a"), at(launcher, store_port, "b")
     process = first.start("-v")
     first.wait_for(lambda records: any(len(record.rows) > 2 for record in records))
     time.sleep(2)
@@ -81,7 +74,7 @@ def test_a_killed_launch_goes_on_elsewhere_bit_for_bit(launcher: Launcher, port:
     assert len(ours.attempts) == 2
     assert ours.attempts[1]["resumed_from_epoch"] >= 1
     assert not ours.inexact
-    reader = at(launcher, port, "c")
+    reader = at(launcher, store_port, "c")
     finished_once(reader, 1)
     assert "s3://lab/" in reader.read("best")["trials"][0]["checkpoint"]
     copied = reader.run("--copy-to", "copied", command="best")
@@ -110,14 +103,14 @@ def weights(archive: zipfile.ZipFile) -> list[bytes]:
     return found
 
 
-def test_launches_on_two_mirrors_do_each_trial_once(launcher: Launcher, port: int) -> None:
+def test_launches_on_two_mirrors_do_each_trial_once(launcher: Launcher, store_port: int) -> None:
     rounds = int(os.environ.get("SWEEPER_TEST_KILLS", 1))
     choose = random.Random(14)
     trials = 4 + 4 * rounds
     launcher.write(
         {"epochs": EPOCHS, "delay": 0.7}, trials, storage=f"s3://lab/{launcher.directory.name}"
     )
-    places = [at(launcher, port, name) for name in "ab"]
+    places = [at(launcher, store_port, name) for name in "ab"]
     running = [place.start("--join", "-j", "1") for place in places]
     for _ in range(rounds):
         victim = choose.randrange(2)
@@ -134,14 +127,14 @@ def test_launches_on_two_mirrors_do_each_trial_once(launcher: Launcher, port: in
     for process in running:
         _, err = process.communicate(timeout=280)
         assert process.returncode == 0, err
-    reader = at(launcher, port, "c")
+    reader = at(launcher, store_port, "c")
     finished_once(reader, trials)
     # No more attempts than kills can have interrupted.
     assert sum(len(record.attempts) for record in reader.records()) <= trials + rounds
 
 
-def test_nothing_is_lost_on_a_bad_network(launcher: Launcher, port: int) -> None:
-    faults = stores.Faults(port, float(os.environ.get("SWEEPER_TEST_FAULTS", 0.25)), seed=5)
+def test_nothing_is_lost_on_a_bad_network(launcher: Launcher, store_port: int) -> None:
+    faults = stores.Faults(store_port, float(os.environ.get("SWEEPER_TEST_FAULTS", 0.25)), seed=5)
     try:
         address = f"s3://lab/{launcher.directory.name}"
         launcher.write({"epochs": EPOCHS, "delay": 0.5}, trials=6, storage=address)
@@ -158,16 +151,16 @@ def test_nothing_is_lost_on_a_bad_network(launcher: Launcher, port: int) -> None
     assert process.returncode == 0, err
     assert "it is tried again, and trials go on on this disk" in err
     assert faults.counts.total() > 20
-    reader = at(launcher, port, "c")
+    reader = at(launcher, store_port, "c")
     finished_once(reader, 6)
     assert sum(len(record.attempts) for record in reader.records()) == 6
 
 
-def test_what_cannot_be_used_is_said_before_any_trial(launcher: Launcher, port: int) -> None:
+def test_what_cannot_be_used_is_said_before_any_trial(launcher: Launcher, store_port: int) -> None:
     launcher.write({}, storage="hdfs://lab/x")
     assert "hdfs://lab/x: expected a directory, s3://BUCKET/PREFIX" in launcher.run().stderr
     launcher.write({}, storage="s3://gone/x")
-    ours = at(launcher, port, "a")
+    ours = at(launcher, store_port, "a")
     gone = ours.run()
     assert (gone.returncode, gone.stdout) == (2, "")
     assert "s3://gone: there is no such bucket" in gone.stderr

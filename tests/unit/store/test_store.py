@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,17 +22,9 @@ from tests.conftest import MakeRun
 BASE = "s3://lab/{}/case"
 
 
-@pytest.fixture(scope="module")
-def port() -> Iterator[int]:
-    if (lacks := stores.missing()) is not None:
-        pytest.skip(lacks)
-    with stores.object_store() as port:
-        yield port
-
-
 @pytest.fixture
-def address(port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    for name, value in stores.use(port, tmp_path / "mirrors").items():
+def address(store_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    for name, value in stores.use(store_port, tmp_path / "mirrors").items():
         monkeypatch.setenv(name, value)
     return BASE.format(tmp_path.name)
 
@@ -42,6 +34,8 @@ def pushed(address: str, tmp_path: Path, make_run: MakeRun) -> Path:
     """The address's tree, as a directory has it."""
     for x in (1, 2, 3):
         make_run(tmp_path / "case", {"x": x}, ["x"], rows=[{"val_loss": 1 / x}], sweep="s", trial=x)
+    for path in (tmp_path / "case").rglob("*"):
+        os.utime(path, (1e9, 1e9))
     assert store.push(tmp_path / "case", address) > 10
     return tmp_path / "case"
 
@@ -119,7 +113,9 @@ def opened(address: str, make_run: MakeRun, **more: object) -> Path:
     return run
 
 
-def test_a_run_is_sent_whole_and_its_outcome_last(address: str, make_run: MakeRun) -> None:
+def test_a_run_is_sent_whole_and_its_outcome_last(
+    address: str, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = opened(address, make_run, outcome=None)
     lease = Lease.acquire(run)
     sent = SentRun(run)
@@ -131,7 +127,12 @@ def test_a_run_is_sent_whole_and_its_outcome_last(address: str, make_run: MakeRu
     lease.release()
     put: list[str] = []
     bucket_put = bucket.put
-    sent._bucket.put = lambda key, *a, **k: (put.append(key), bucket_put(key, *a, **k))[1]  # type: ignore[method-assign]
+
+    def noted(key: str, *given: Any, **named: Any) -> str | None:
+        put.append(key)
+        return bucket_put(key, *given, **named)
+
+    monkeypatch.setattr(bucket, "put", noted)
     assert sent.step()
     assert put[-1].endswith("outcome.json")
     assert not any("lease." in meta["path"] for meta in bucket.list(key))

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import multiprocessing
 import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,9 +15,10 @@ from sweeper.store.state import state
 from sweeper.sweepfile import Sweep, load_sweep
 from sweeper.tree import Claims, Lease, launches, remove_left
 from tests import stores
+from tests.claimants import TRIALS, at_store, hold, member
 
-MEMBERS, TRIALS = 8, 30
-fork = multiprocessing.get_context("fork")
+MEMBERS = 8
+spawn = multiprocessing.get_context("spawn")
 
 
 @pytest.fixture
@@ -33,14 +30,6 @@ def sweep(tmp_path: Path) -> Sweep:
     return load_sweep(file)
 
 
-@pytest.fixture(scope="module")
-def port() -> Iterator[int]:
-    if (lacks := stores.missing()) is not None:
-        pytest.skip(lacks)
-    with stores.object_store() as port:
-        yield port
-
-
 @pytest.fixture(params=["directory", "store"])
 def home(
     tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
@@ -49,53 +38,22 @@ def home(
         (tmp_path / "home").mkdir()
         yield tmp_path / "home"
         return
-    port = request.getfixturevalue("port")
+    port = request.getfixturevalue("store_port")
     for name, value in stores.use(port, tmp_path / "mirrors").items():
         monkeypatch.setenv(name, value)
     yield at_store(f"s3://lab/{tmp_path.name}/case/sweeps/s")
     monkeypatch.setattr(state, "connected", False)
 
 
-def at_store(address: str) -> Path:
-    home = store.local(address)
-    home.mkdir(parents=True)
-    return home
-
-
-def member(sweep: Sweep, home: Path, done: Path, barrier: Any) -> None:
-    if (address := store.address_of(home)) is not None:
-        os.environ["SWEEPER_MIRRORS"] += f"-{os.getpid()}"  # a machine of its own
-        home = at_store(address)
-        store.connect(home.parent.parent)
-    claims = Claims(sweep, home)
-    barrier.wait(60)
-    while len(os.listdir(done)) < TRIALS:
-        for trial in sweep.trials():
-            mark = done / str(trial.index)
-            if not mark.exists() and claims.take(trial) is not None:
-                if not mark.exists():
-                    os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
-                claims.release(trial.index)
-
-
 @pytest.mark.parametrize("storage", ["plain", "without locks and hard links"])
-def test_each_trial_has_one_taker(
-    sweep: Sweep, home: Path, tmp_path: Path, storage: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_trial_has_one_taker(sweep: Sweep, home: Path, tmp_path: Path, storage: str) -> None:
     if storage != "plain" and store.address_of(home):
         pytest.skip("no file system is asked")
-
-    def fail(*arguments: Any, **named: Any) -> None:
-        raise OSError(errno.EOPNOTSUPP, "not here")
-
-    if storage != "plain":
-        monkeypatch.setattr(fcntl, "flock", fail)
-        monkeypatch.setattr(fcntl, "lockf", fail)
-        monkeypatch.setattr(os, "link", fail)
-    done, barrier = tmp_path / "done", fork.Barrier(MEMBERS)
+    done, barrier = tmp_path / "done", spawn.Barrier(MEMBERS)
     done.mkdir()
     processes = [
-        fork.Process(target=member, args=(sweep, home, done, barrier)) for _ in range(MEMBERS)
+        spawn.Process(target=member, args=(sweep.path, home, done, barrier, storage))
+        for _ in range(MEMBERS)
     ]
     for process in processes:
         process.start()
@@ -108,20 +66,9 @@ def test_each_trial_has_one_taker(
     assert os.listdir(home) == []
 
 
-def _hold(sweep: Sweep, home: Path, ready: Any) -> None:
-    store.connect(home.parent.parent)
-    claims = Claims(sweep, home)
-    assert claims.take(next(sweep.trials())) is not None
-    Lease.acquire(home, beside=True, slots=3)
-    with claims.choosing() as our_turn:
-        assert our_turn
-        ready.set()
-        signal.pause()
-
-
 def test_what_a_killed_launch_had_is_free_again(sweep: Sweep, home: Path) -> None:
-    claims, trial, ready = Claims(sweep, home), next(sweep.trials()), fork.Event()
-    process = fork.Process(target=_hold, args=(sweep, home, ready))
+    claims, trial, ready = Claims(sweep, home), next(sweep.trials()), spawn.Event()
+    process = spawn.Process(target=hold, args=(sweep.path, home, ready))
     process.start()
     assert ready.wait(60)
     store.connect(home.parent.parent)
@@ -139,7 +86,7 @@ def test_what_a_killed_launch_had_is_free_again(sweep: Sweep, home: Path) -> Non
     assert claims.elsewhere() == set()
     with claims.choosing() as our_turn:
         assert our_turn
-    (home / "ray" / "2").mkdir(parents=True)
+    (home / "ray" / "1").mkdir(parents=True)
     remove_left(home)
     assert sorted(os.listdir(home)) == [ours.path.name]
     assert claims.take(trial) is not None
