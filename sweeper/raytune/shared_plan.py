@@ -48,6 +48,14 @@ class SharedPlan(Iterator["PlannedTrial | None"]):
         self.exhausted = False  # what is left others have taken
 
     def __next__(self) -> PlannedTrial | None:
+        try:
+            return self._next()
+        except StoreError as error:
+            logger.debug("%s", error)
+            self.elsewhere = True  # asked again, as it is where others have what is next
+            return None
+
+    def _next(self) -> PlannedTrial | None:
         self.elsewhere = self.exhausted = False
         if time.monotonic() >= self._look_at:
             for _ in range(len(self._waiting)):

@@ -38,15 +38,19 @@ def create(path: Path, data: bytes) -> bool | None:
     if (at := _at(path)) is None:
         return None
     bucket, key = at
-    failure = tag = None
-    try:
-        tag = bucket.put(key, data, e_tag="")
-    except StoreError as error:
-        failure = error
-    # It may have been put although the answer was lost.
-    tag = tag or still_there(bucket, key, data)
-    if failure is not None and tag is None:
-        raise failure
+    for pause in (0.2, 1.0, 3.0, None):  # what is put only if it is new nobody tries again for us
+        failure = tag = None
+        try:
+            tag = bucket.put(key, data, e_tag="")
+        except StoreError as error:
+            failure = error
+        # It may have been put although the answer was lost.
+        tag = tag or still_there(bucket, key, data)
+        if failure is None or tag is not None:
+            break
+        if pause is None:
+            raise failure
+        time.sleep(pause)
     if tag is not None:
         _mine[path] = tag, data
     return tag is not None

@@ -98,6 +98,11 @@ class Bucket:
         mode: Any = "overwrite" if e_tag is None else {"e_tag": e_tag} if e_tag else "create"
         refused = self._known.AlreadyExistsError, self._known.PreconditionError, FileNotFoundError
         try:
+            if e_tag and self._scheme == "gs":  # which goes by generations
+                found = self.head(key)
+                if found["e_tag"] != e_tag:
+                    return None
+                mode["version"] = found["version"]
             return str(self._ask(lambda: self._store.put(key, data, mode=mode))["e_tag"])
         except refused as error:
             if mode == "overwrite":
