@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sweeper.tree import RunRecord
 from tests import stores
 from tests.process.launch.launcher import Launcher
 
@@ -114,16 +115,19 @@ def test_launches_on_two_mirrors_do_each_trial_once(launcher: Launcher, store_po
     running = [place.start("--join", "-j", "1") for place in places]
     for _ in range(rounds):
         victim = choose.randrange(2)
-        before = (
-            [len(r.rows) for r in places[victim].records()] if places[victim].base.is_dir() else []
-        )
-        places[victim].wait_for(
-            lambda records, before=before: sum(len(r.rows) for r in records) > sum(before) + 3  # type: ignore[misc]
-        )
+        place, process = places[victim], running[victim]
+        done = sum(len(record.rows) for record in place.records()) if place.base.is_dir() else 0
+        begun = time.monotonic()
+
+        def trains(records: list[RunRecord], done: int = done, begun: float = begun) -> bool:
+            assert process.poll() is None, process.communicate()  # noqa: B023
+            return sum(len(r.rows) for r in records) > done + 3 and time.monotonic() > begun + 3
+
+        place.wait_for(trains)
         time.sleep(choose.random() * 3)
-        running[victim].kill()
-        running[victim].communicate(timeout=60)
-        running[victim] = places[victim].start("--join", "-j", "1")
+        process.kill()
+        process.communicate(timeout=60)
+        running[victim] = place.start("--join", "-j", "1")
     for process in running:
         _, err = process.communicate(timeout=280)
         assert process.returncode == 0, err
