@@ -1,38 +1,21 @@
-"""The courier of a launch whose tree is in an object store: what runs write is sent by it.
-
-A process of its own, ``python -m sweeper.courier BASE SWEEP``, so that training waits for nothing
-and no process is forked that talks to a store. It sends each run under a lease in the store; once
-that is another's, or gone, it sends no more of the run and takes it from those who write it here.
-"""
+"""A run on its way into the store, under a lease there, each file after all that it stands for."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
-import select
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from sweeper import store
-from sweeper.errors import SweeperError, TreeError, UsageError
-from sweeper.tree import Tree, files, lease_numbers, living_owner, process_start, remove_left
-from sweeper.worker import die_with_parent
+from sweeper.tree import files, lease_numbers, living_owner, process_start
 
 BEAT_SECONDS = 15.0
 LAZY_SECONDS = 30.0  # between sendings of what a run's other files alone make new
-READ_SECONDS = 5.0
-PATIENCE_SECONDS, HURRY_SECONDS = 300.0, 30.0  # without success at the end of a launch
-AT_ONCE = 8
 _SMALL = 1 << 23
 _LAST = ("run.json", "outcome.json")
 
@@ -225,163 +208,3 @@ class SentRun:
                 self._check()
                 tag = self._bucket.put(key, data)
         self._sent.files[piece.name] = [tag, *piece.told_apart]
-
-
-class Courier:
-    """Sends what is new in a mirror, and brings what others have sent."""
-
-    def __init__(self, base: Path, sweep: str) -> None:
-        self._trees = [Tree(base), Tree(base).debug]
-        self._base = base
-        self._home = Tree(base).home(sweep)
-        self._runs: dict[Path, SentRun] = {}
-        self._read_at = 0.0
-        self.trouble: str | None = None
-        self._lock = os.open(base / ".courier", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-
-    def round(self) -> bool:
-        """Send and bring; did all of it go well?"""
-        done = all([self._do(self._bring), self._do(self._send)])
-        if done and self.trouble:
-            self.trouble = None
-        store.say_trouble(self._home, self.trouble)
-        return done
-
-    def waiting(self) -> list[Path]:
-        """The runs that are to be sent, and written no more."""
-        return [run for run in self._unsent() if living_owner(run) is None]
-
-    def _do(self, what: Callable[[], None]) -> bool:
-        try:
-            what()
-        except SweeperError as error:
-            self.trouble = f"{error}; it is tried again, and trials go on on this disk"
-            return False
-        return True
-
-    def _bring(self) -> None:
-        began = time.monotonic()
-        if began >= self._read_at:
-            store.refresh(self._base, now=True)
-            store.look(self._home)
-            now = time.monotonic()
-            self._read_at = now + max(READ_SECONDS, 5 * (now - began))
-
-    def _send(self) -> None:
-        with contextlib.suppress(OSError):  # else another launch's courier sends from here
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for path in self._others():
-                with contextlib.suppress(FileNotFoundError):
-                    store.send(path)
-            with ThreadPoolExecutor(AT_ONCE) as pool:
-                failures = [error for error in pool.map(self._step, self._unsent()) if error]
-            if failures:
-                raise failures[0]
-
-    def _step(self, run: Path) -> SweeperError | None:
-        sent = self._runs.setdefault(run, SentRun(run))
-        try:
-            if sent.step():
-                self._runs.pop(run, None)
-        except Lost:
-            sent.give_up()
-            self._runs.pop(run, None)
-        except FileNotFoundError:
-            self._runs.pop(run, None)  # removed, or renamed, in this moment
-        except SweeperError as error:
-            if living_owner(run) is None:
-                self._runs.pop(run, None)  # whoever takes it writes anew what the store has
-            return error
-        return None
-
-    def _unsent(self) -> list[Path]:
-        runs = (run.path for tree in self._trees for run in tree.all_runs())
-        return [run for run in runs if store.unsent(run)]
-
-    def _others(self) -> Iterator[Path]:
-        names = ("sweep.yaml", "notebook.py", "choices.json", "summary.json", "summary.csv")
-        yield from map(self._home.joinpath, names)
-        for tree in self._trees:
-            for entry in files.entries(tree.programs):
-                if entry.is_file(follow_symlinks=False) and not entry.name.startswith("."):
-                    yield Path(entry.path)
-
-
-def main(base: str, sweep: str) -> None:
-    """Until our standard input ends, which says how long to wait for a store that fails."""
-    die_with_parent(signal.SIGKILL)
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(signum, signal.SIG_IGN)
-    os.environ.setdefault("SWEEPER_STORE_PATIENCE", "5")
-    said, failed = b"", 0
-    try:
-        store.connect(Path(base))
-        Path(base).mkdir(parents=True, exist_ok=True)
-        courier = Courier(Path(base), sweep)
-        store.refresh(Path(base), now=True)
-        courier.round()
-        store.refresh(Path(base), now=True)
-    except SweeperError as error:
-        _tell(UsageError.exit_code, str(error))
-        return
-    _tell(0, None)
-    while True:
-        if select.select([0], [], [], min(30.0, 2.0**failed / 2))[0]:
-            data = os.read(0, 100)
-            if not data:
-                break
-            said += data
-        failed = 0 if courier.round() else failed + 1
-    limit = float(said or PATIENCE_SECONDS)
-    deadline = time.monotonic() + limit
-    while not courier.round() or courier.waiting():
-        if time.monotonic() > deadline:
-            break
-        time.sleep(0.2 if courier.trouble is None else 2.0)
-    left = len(courier.waiting())
-    if not left:
-        remove_left(Tree(base).home(sweep))
-    _tell(left, courier.trouble)
-
-
-def _tell(code: int, text: str | None) -> None:
-    sys.stdout.write(json.dumps([code, text]) + "\n")
-    sys.stdout.flush()
-
-
-@contextmanager
-def sending(base: Path, sweep: str, hurry: Callable[[], bool]) -> Iterator[None]:
-    """While a launch is at it: its tree is brought from its store first, and sent to it.
-
-    Nothing where ``base`` is on a disk. At the end it waits until all is sent, not so long if there
-    is a ``hurry``. Raises UsageError where the store cannot be used, TreeError where it fails.
-    """
-    if (address := store.address_of(base)) is None:
-        yield
-        return
-    store.stay_away()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sweeper.courier", str(base), sweep],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    code, text = json.loads(process.stdout.readline() or '[1, "its courier has died"]')
-    if code:
-        process.communicate()
-        raise (UsageError if code == UsageError.exit_code else TreeError)(text)
-    try:
-        yield
-    finally:
-        limit = HURRY_SECONDS if hurry() else PATIENCE_SECONDS
-        out, _ = process.communicate(str(limit).encode())
-        left, trouble = json.loads(out or "[1, null]")
-    if left:
-        raise TreeError(
-            f"{address}: {left} of the launch's runs are not whole there, but on this disk "
-            f"({base}): launch again here to send them{f': {trouble}' if trouble else ''}"
-        )
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
