@@ -251,11 +251,13 @@ class Figures(Drawn):
                 "name": status,
                 **bar,
                 "textposition": "none",
-                "marker": {"color": COLOURS.get(status, "#64748b")},
+                # A border is seen where a short attempt would be narrower than a pixel.
+                "marker": {"color": colour, "line": {"color": colour, "width": 1}},
                 "hovertemplate": TEXT,
                 "width": 0.8,
             }
             for status, bar in bars.items()
+            for colour in [COLOURS.get(status, "#64748b")]
         ]
         labels = [shown(name, 24) for name in names]
         y = {"tickvals": list(range(len(names))), "ticktext": labels, "automargin": True}
