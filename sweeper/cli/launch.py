@@ -20,6 +20,7 @@ from sweeper.results import (
     index_sweep,
     older_text_note,
     rank,
+    read_warm_start,
     refuse_other_programs,
     run_value,
     runs_elsewhere,
@@ -32,6 +33,7 @@ from sweeper.tree import (
     Choices,
     PlannedTrial,
     Tree,
+    WarmStart,
     files,
     launches,
     living_owners,
@@ -111,13 +113,14 @@ def _launch(given: dict[str, Any], signals: LaunchSignals | None) -> int:
         return 0
     check_launchable(sweep)
     check_program(sweep)
+    warm_start, learned = read_warm_start(sweep)
     if signals is None:
         assert request is not None
         return hand_over(request, sweep, given)
     say = messages.say_nothing if given["quiet"] else messages.say
     if asked:
         say(f"sweeper: {asked[1]}")
-    for warning in sweep.warnings:
+    for warning in (*sweep.warnings, *learned):
         say(f"sweeper: {warning}")
     size = sweep.size()
     endless = size is None and not sweep.adaptive
@@ -157,7 +160,7 @@ def _launch(given: dict[str, Any], signals: LaunchSignals | None) -> int:
     if reached and metric is not None:
         say(f"{metric.name} has reached its target of {metric.target:g}: nothing more to run")
     if total != 0 and not reached:
-        ending = _run(sweep, plan, known, signals, choices, total, best, given, told)
+        ending = _run(sweep, plan, known, signals, choices, warm_start, total, best, given, told)
     else:
         _store(sweep, tree)
         if choices != Choices.read(tree, sweep.sweep_name):
@@ -200,6 +203,7 @@ def _run(
     known: Sequence[PlannedTrial],
     signals: LaunchSignals,
     choices: Choices,
+    warm_start: WarmStart,
     total: int | None,
     best: tuple[int, float] | None,
     given: dict[str, Any],
@@ -221,6 +225,7 @@ def _run(
         signals,
         score=partial(run_value, metric=sweep.metric),
         choices=choices,
+        warm_start=warm_start,
         total=total,
         address=given["address"],
         join=given["join"],

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sweeper.errors import UsageError
 from sweeper.sweepfile import ADAPTIVE_METHODS, Sweep
-from sweeper.tree import Choices, Claims, PlannedTrial, RunRecord, Tree
+from sweeper.tree import Choices, Claims, PlannedTrial, RunRecord, Tree, WarmStart
 from sweeper.worker import ServerControl, Session, import_in_doubt
 
 from . import cluster
@@ -41,6 +41,7 @@ class Driver:
     disk: DiskUsage
     score: Callable[[RunRecord], float | None]
     choices: Choices
+    warm_start: WarmStart
     total: int | None
     address: str | None
     join: bool
@@ -75,6 +76,7 @@ class Driver:
                 tree.tidy()
                 if self.choices != Choices():
                     self.choices.write(tree, sweep.sweep_name)
+                self.warm_start.write(tree, sweep)
                 most = [n for n in (self.total, sweep.budget.trials) if n is not None]
                 guardian.started(min(most, default=None))
                 scratch = home / "ray" / str(lease.number)
@@ -115,12 +117,14 @@ class Driver:
         sweep, planned = self.sweep, list(self.plan)
         searcher = searcher_for(sweep) if sweep.method in ADAPTIVE_METHODS else None
         if not sweep.makes_trials:
-            return AdaptivePlan(sweep, tree, searcher, planned, self.score, claims)
+            return AdaptivePlan(sweep, tree, searcher, planned, self.score, claims, self.warm_start)
         from .population_runs import PopulationRuns
 
         children = PopulationRuns(sweep, tree)
         room = conditions.has_room
-        return Population(sweep, tree, searcher, planned, self.score, room, children)
+        return Population(
+            sweep, tree, searcher, planned, self.score, room, children, self.warm_start
+        )
 
     def _local_cpus(self) -> float | None:
         """``-j 4`` on two cores means four at once, as it does for make."""

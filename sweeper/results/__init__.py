@@ -41,6 +41,7 @@ from .rows import best_row, csv_line, entry_score, plain_json, plan_row, sort_ke
 from .study import curve_of, grouped, local_time, optuna_study
 from .summary import summary_csv, write_summary
 from .target import load_target, open_index, runs_elsewhere
+from .warm_start import read_warm_start
 
 __all__ = [
     "OVERVIEW_FIELDS",
@@ -85,6 +86,7 @@ __all__ = [
     "plan_row",
     "rank",
     "rank_together",
+    "read_warm_start",
     "refuse_other_programs",
     "run_value",
     "runs_elsewhere",

@@ -15,7 +15,16 @@ from typing import Any
 
 from sweeper.space import draw
 from sweeper.sweepfile import Sweep
-from sweeper.tree import Claims, PlannedTrial, RunChooser, RunRecord, Tree, next_trial, plan_trials
+from sweeper.tree import (
+    Claims,
+    PlannedTrial,
+    RunChooser,
+    RunRecord,
+    Tree,
+    WarmStart,
+    next_trial,
+    plan_trials,
+)
 
 from .dimensions import Point
 from .searcher import Searcher, clip_to_unit, fill
@@ -42,11 +51,12 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
     """The trials of an adaptive sweep: what the tree holds undone, then what ``searcher`` chooses.
 
     ``planned`` is what :func:`plan_trials` says of the tree; ``score`` is a run's value of the
-    metric, None if it failed or has none. The searcher learns from all that is planned, and from
-    the runs of other sweeps with the same parameters. A trial that failed counts as bad as the
-    worst so far: its surroundings are avoided. No experiment is tried twice; where the searcher
-    insists, one or two of the axes are drawn anew. Where the sweep is ``shared`` with other
-    launches, theirs count as ours, and None is given while they leave us nothing.
+    metric, None if it failed or has none. The searcher learns from all that is planned, from the
+    runs of other sweeps with the same parameters, and from what the ``warm_start`` knows. A trial
+    that failed counts as bad as the worst so far: its surroundings are avoided. No experiment is
+    tried twice; where the searcher insists, one or two of the axes are drawn anew. Where the sweep
+    is ``shared`` with other launches, theirs count as ours, and None is given while they leave us
+    nothing.
     """
 
     def __init__(
@@ -57,6 +67,7 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
         planned: Sequence[PlannedTrial],
         score: ScoreFunction,
         shared: Claims | None = None,
+        warm_start: WarmStart | None = None,
     ) -> None:
         self._sweep = sweep
         self._shared = shared
@@ -69,6 +80,7 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
         self._seen: set[tuple[Path, str]] = set()  # base of the tree, experiment
         self._foreign: set[tuple[Path, str]] = set()  # such as are no trial's
         self._claims: dict[Path, dict[str, bytes]] = defaultdict(dict)
+        self._enqueued = iter(sweep.enqueue)
         self._random: Iterator[dict[str, Any]] | None = None
         self._failures: set[str] = set()  # of the searcher, each said once
         self._todo = deque(item for item in planned if item.state in ("new", "resumed"))
@@ -76,6 +88,10 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
         after = [next_trial(sweep, tree), *(item.trial.index + 1 for item in planned)]
         self._next = max(after)
         self._next += -self._next % sweep.repeats
+        for params, value in warm_start.points if warm_start else ():
+            known = _Point(self._take(params))
+            self._count(known, value)
+            self._tell(known)
         self._learn(planned)
 
     def __next__(self) -> PlannedTrial | None:
@@ -189,6 +205,10 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
     def _choose(self) -> list[PlannedTrial]:
         """The replicates of the next parameter dict. Raises StopIteration if there is no other."""
         assert self._searcher is not None
+        for first in self._enqueued:
+            planned = self._plan(first)
+            if planned:
+                return planned
         for _ in range(PATIENCE):
             asked = self._guarded(self._searcher.ask)
             if asked is None:

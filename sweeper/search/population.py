@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from sweeper.errors import SweeperError
 from sweeper.sweepfile import Sweep, Trial
-from sweeper.tree import PlannedTrial, RunRecord, Tree
+from sweeper.tree import PlannedTrial, RunRecord, Tree, WarmStart
 
 from .adaptive import AdaptivePlan, ScoreFunction
 from .exploration import Change, explore, rank_numbers
@@ -55,8 +55,9 @@ class Population(AdaptivePlan):
         score: ScoreFunction,
         has_room: Callable[[int], bool],
         children: ChildRuns,
+        warm_start: WarmStart | None = None,
     ) -> None:
-        super().__init__(sweep, tree, searcher, planned, score)
+        super().__init__(sweep, tree, searcher, planned, score, warm_start=warm_start)
         assert sweep.early_terminate is not None
         self._early = sweep.early_terminate
         self._has_room = has_room

@@ -23,6 +23,8 @@ _BY_VALUES = {
 _NO_MEANING = {
     "constraints": "combinations that break a constraint will be tried",
     "zip": "the parameters will be crossed, not walked together",
+    "enqueue": "",
+    "warm_start": "",
     "order": "W&B walks a grid in order",
     "repeats": "every point is run once",
     "seed": "W&B draws anew each time",

@@ -143,6 +143,13 @@ FIELDS = {
         description="Parameters every trial starts from: a JSON or YAML file, or a mapping.",
     ),
     "parameters": Field(Rule({"$ref": "#/definitions/parameters"})),
+    "enqueue": Field(
+        Rule({**_LIST, "items": {"type": "object"}}), description="Points to be tried first."
+    ),
+    "warm_start": Field(
+        Rule({"anyOf": [TEXT.schema, NAMES.schema]}),
+        description="Finished runs to learn from: trees, sweep files, tables, Optuna's studies.",
+    ),
     "trials": Field(
         Rule(
             {

@@ -10,7 +10,7 @@ from sweeper.errors import SpecError, UsageError
 from sweeper.metric_goals import mode_of
 from sweeper.wording import nearest
 
-from . import directories, values
+from . import directories, given_points, values
 from .early_terminate import parse_early_terminate
 from .inlined_files import inline_base, inline_trials
 from .monitored import default_monitored, parse_monitored
@@ -26,7 +26,7 @@ from .yaml12 import Document, parse
 _EVERYBODYS_NAMES = ("config", "sweep", "sweeps")
 _JUDGED = (
     *("program", "command", "method", "metric", "parameters", "constraints", "early_terminate"),
-    "link",
+    *("link", "warm_start"),
 )
 # The options of `launch` that stand for keys of the file.
 _CHANGES = {
@@ -158,6 +158,15 @@ class _Loading:
             monitored = parse_monitored(
                 problems, data["monitored"], built.example, built.conditional
             )
+        enqueue: tuple[dict[str, Any], ...] = ()
+        if "enqueue" in data:
+            enqueue = given_points.enqueue(
+                problems, data["enqueue"], method, built.space, others["seed"] or 0
+            )
+        warm_start: tuple[str, ...] = ()
+        if "warm_start" in data:
+            warm_start = given_points.warm_start(problems, data["warm_start"], method, self.path)
+            data["warm_start"] = list(warm_start)
         if problems.found or built.space is None:
             return None
         return Sweep(
@@ -166,6 +175,8 @@ class _Loading:
             command=command,
             method=str(method),
             method_options=method_options,
+            enqueue=enqueue,
+            warm_start=warm_start,
             metric=metric,
             monitored=monitored,
             early_terminate=early_terminate,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from sweeper.errors import Problem, SpecError
-from sweeper.space import LARGEST, NothingAllowed, Space, draw, run_seed, walk
+from sweeper.space import LARGEST, NothingAllowed, Space, canonical_json, draw, run_seed, walk
 
 from .early_terminate import EarlyTerminate
 from .monitored import Monitored
@@ -146,6 +146,8 @@ class Sweep:
     notify: Notify | None
     space: Space
     method_options: Mapping[str, Any] = field(default_factory=dict)
+    enqueue: tuple[dict[str, Any], ...] = ()
+    warm_start: tuple[str, ...] = ()
     description: str | None = field(default=None, compare=False)
     warnings: tuple[str, ...] = field(default=(), compare=False)
     document: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -233,8 +235,12 @@ class Sweep:
         return walk(self.space, self.seed if self.order == "shuffle" else None)
 
     def _drawn(self) -> Iterator[dict[str, Any]]:
+        """The points to be tried first, then what is drawn."""
+        yield from self.enqueue
+        first = set(map(canonical_json, self.enqueue))
+        drawn = draw(self.space, self.seed)
         try:
-            yield from draw(self.space, self.seed)
+            yield from (p for p in drawn if not first or canonical_json(p) not in first)
         except NothingAllowed as error:
             mend = "widen the bounds or the constraints"
             raise SpecError([self.problem("constraints", str(error), mend)]) from None
