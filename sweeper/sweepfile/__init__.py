@@ -31,7 +31,7 @@ from .preflight import (
 )
 from .rules import is_number
 from .schema import schema_json
-from .sweep import ADAPTIVE_METHODS, MOST_LAUNCHED_TRIALS, Metric, Notify, Sweep, Trial
+from .sweep import ADAPTIVE_METHODS, MOST_LAUNCHED_TRIALS, Limit, Metric, Notify, Sweep, Trial
 from .trials_file import save_trials
 from .yaml12 import to_yaml
 
@@ -41,6 +41,7 @@ __all__ = [
     "AS_SCRIPT",
     "MOST_LAUNCHED_TRIALS",
     "EarlyTerminate",
+    "Limit",
     "Metric",
     "Notify",
     "Sweep",
