@@ -18,11 +18,12 @@ from sweeper.results import (
     Entry,
     Index,
     index_sweep,
+    of_several,
     older_text_note,
     rank,
     read_warm_start,
     refuse_other_programs,
-    run_value,
+    run_values,
     runs_elsewhere,
     target_reached,
     wandb_differs,
@@ -183,7 +184,7 @@ def _earlier(sweep: Sweep, ended: bool = False) -> tuple[tuple[int, float] | Non
     best = None
     ranked = [entry for entry in entries if entry.ended or not ended]
     for first in rank(ranked, sweep.metric, top=1, apart=True):
-        if first.entry.trial is not None:
+        if first.entry.trial is not None and not first.excess(sweep.metric):
             best = first.entry.trial, first.score.value
     return best, target_reached(entries, sweep.metric)
 
@@ -223,7 +224,7 @@ def _run(
         iter(plan),
         told or display,
         signals,
-        score=partial(run_value, metric=sweep.metric),
+        score=partial(run_values, metric=sweep.metric),
         choices=choices,
         warm_start=warm_start,
         total=total,
@@ -276,6 +277,8 @@ def _conclude(
         say(f"sweeper: still at it: {in_words(other)}")
     _say_without_number(index, say)
     _print_best(index)
+    for text in of_several(index, index.metric):
+        messages.answer(text)
     if index.metric is not None and (note := wandb_differs(index, index.metric)):
         say(f"sweeper: {note}")
     if ending is not None and ending.reason:

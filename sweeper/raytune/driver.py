@@ -6,14 +6,14 @@ import contextlib
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from sweeper.errors import UsageError
 from sweeper.sweepfile import ADAPTIVE_METHODS, Sweep
-from sweeper.tree import Choices, Claims, PlannedTrial, RunRecord, Tree, WarmStart
+from sweeper.tree import Choices, Claims, PlannedTrial, Tree, WarmStart
 from sweeper.worker import ServerControl, Session, import_in_doubt
 
 from . import cluster
@@ -26,7 +26,7 @@ from .storage import acquire_sweep
 from .trial_requests import trial_request
 
 if TYPE_CHECKING:
-    from sweeper.search import AdaptivePlan
+    from sweeper.search import AdaptivePlan, ScoreFunction
 
 logger = logging.getLogger("sweeper.raytune")
 
@@ -39,7 +39,7 @@ class Driver:
     plan: Iterator[PlannedTrial]
     session: Session
     disk: DiskUsage
-    score: Callable[[RunRecord], float | None]
+    score: ScoreFunction
     choices: Choices
     warm_start: WarmStart
     total: int | None

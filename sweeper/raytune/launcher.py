@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from sweeper.errors import SweeperError, TreeError
 from sweeper.experiment import interrupt_run
-from sweeper.search import check_installed
+from sweeper.search import ScoreFunction, check_installed
 from sweeper.sweepfile import Sweep, check_command, check_early_terminate, check_program
-from sweeper.tree import Choices, PlannedTrial, RunRecord, Tree, WarmStart, remove_left
+from sweeper.tree import Choices, PlannedTrial, Tree, WarmStart, remove_left
 from sweeper.worker import session_of
 
 from . import cluster
@@ -46,7 +46,7 @@ def launch(
     listener: Listener,
     signals: LaunchSignals,
     *,
-    score: Callable[[RunRecord], float | None],
+    score: ScoreFunction,
     choices: Choices,
     warm_start: WarmStart,
     total: int | None = None,

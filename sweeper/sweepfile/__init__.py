@@ -32,7 +32,7 @@ from .preflight import (
 )
 from .rules import is_number
 from .schema import schema_json
-from .sweep import ADAPTIVE_METHODS, MOST_LAUNCHED_TRIALS, Metric, Notify, Sweep, Trial
+from .sweep import ADAPTIVE_METHODS, MOST_LAUNCHED_TRIALS, Limit, Metric, Notify, Sweep, Trial
 from .trials_file import read_rows, save_trials
 from .yaml12 import to_yaml
 
@@ -43,6 +43,7 @@ __all__ = [
     "MOST_LAUNCHED_TRIALS",
     "STUDY",
     "EarlyTerminate",
+    "Limit",
     "Metric",
     "Notify",
     "Sweep",

@@ -21,6 +21,7 @@ _BY_VALUES = {
     "inv_log_uniform": "inv_log_uniform_values",
 }
 _NO_MEANING = {
+    "metrics": "only the first goal is searched for",
     "constraints": "combinations that break a constraint will be tried",
     "zip": "the parameters will be crossed, not walked together",
     "enqueue": "",

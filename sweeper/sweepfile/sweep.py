@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -31,6 +32,7 @@ ADAPTIVE_METHODS = (
     "bayesopt",
     "zoopt",
 )
+SEVERAL_GOALS = ("bayes", "gp", "tpe", "qmc", "random", "grid", "list")
 METHODS = ("grid", "random", "list", *ADAPTIVE_METHODS)
 MOST_LAUNCHED_TRIALS = 1_000_000
 
@@ -55,9 +57,35 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """What a metric of a good trial lies between."""
+
+    name: str
+    min: float = -math.inf
+    max: float = math.inf
+
+    def excess(self, value: float) -> float:
+        """How far a value lies beyond, negative within; NaN of NaN."""
+        return max(value - self.max, self.min - value)
+
+    @property
+    def size(self) -> float:
+        """What an excess is measured by."""
+        bounds = [abs(bound) for bound in (self.min, self.max) if math.isfinite(bound)]
+        return max(bounds, default=0.0) or 1.0
+
+    def __str__(self) -> str:
+        low = f"{self.min:g} <= " if self.min > -math.inf else ""
+        return f"{low}{self.name}" + (f" <= {self.max:g}" if self.max < math.inf else "")
+
+
+@dataclass(frozen=True)
 class Metric:
     """The number to optimise. ``target``: no new trials once reached. ``mode``: which epoch
     counts. ``pattern``: the regular expression that finds it in what a script prints.
+
+    ``others`` are to be optimised, too, and ``limits`` to be kept; their values are those of the
+    epoch that counts.
     """
 
     name: str
@@ -65,6 +93,29 @@ class Metric:
     target: float | None = None
     mode: Literal["best", "last"] = "best"
     pattern: str | None = None
+    others: tuple[Metric, ...] = ()
+    limits: tuple[Limit, ...] = ()
+
+    @property
+    def goals(self) -> tuple[Metric, ...]:
+        return (self, *self.others)
+
+    @property
+    def names(self) -> list[str]:
+        """Of all goals and limits, each once."""
+        names = [*(goal.name for goal in self.goals), *(limit.name for limit in self.limits)]
+        return list(dict.fromkeys(names))
+
+    @property
+    def sign(self) -> float:
+        """What makes less of it better."""
+        return -1.0 if self.goal == "maximize" else 1.0
+
+    def breaks(self, values: Sequence[float]) -> dict[str, list[str]]:
+        """``breaks``: which limits, by a run's value of each goal and its excess of each limit."""
+        excesses = zip(self.limits, values[len(self.goals) :], strict=True)
+        found = [f"breaks {limit}" for limit, excess in excesses if not excess <= 0]
+        return {"breaks": found} if found else {}
 
 
 @dataclass(frozen=True)

@@ -47,8 +47,8 @@ class Ours:
             sweep, Tree(sweep.base_dir), searcher_for(sweep), planned, self._score
         )
 
-    def _score(self, run: Any) -> float | None:
-        return self._values[run.trial]
+    def _score(self, run: Any) -> tuple[float]:
+        return (self._values[run.trial],)
 
     def ask(self) -> tuple[int, Params] | None:
         item = next(self._plan, None)
@@ -59,7 +59,7 @@ class Ours:
 
     def tell(self, key: int, value: float) -> None:
         self._values[key] = value
-        self._plan.ended(key, value)
+        self._plan.ended(key, (value,))
 
     def resume(self) -> None:
         """As after a kill: what has ended is known, what ran is begun anew."""

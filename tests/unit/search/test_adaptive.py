@@ -59,9 +59,9 @@ def plan_of(sweep: Sweep, retry: bool = False) -> AdaptivePlan:
     return AdaptivePlan(sweep, tree, searcher_for(sweep), planned, partial(value_of, sweep))
 
 
-def value_of(sweep: Sweep, run: RunRecord) -> float | None:
+def value_of(sweep: Sweep, run: RunRecord) -> tuple[float] | None:
     found = score(run, sweep.metric) if sweep.metric and run.status == "finished" else None
-    return found.value if found else None
+    return (found.value,) if found else None
 
 
 def open_run(sweep: Sweep, item: PlannedTrial) -> Any:
