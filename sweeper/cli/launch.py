@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sweeper import store
 from sweeper.errors import TreeError
 from sweeper.results import (
     Entry,
@@ -92,14 +93,29 @@ def launch(**given: Any) -> int:
 
 def _launch(given: dict[str, Any], signals: LaunchSignals | None) -> int:
     """Plan and, given ``signals``, run."""
-    from sweeper.sweepfile import check_launchable, check_program
-
     asked = None
     if given["spec"].suffix == ".py":
         from sweeper.from_python import sweep_of_script
 
         asked = sweep_of_script(given["spec"])
     sweep = options.load(given["spec"], text=asked and asked[0], **given)
+    if signals is None:
+        store.refresh(sweep.base_dir)
+        return _launch_sweep(sweep, asked, given, None)
+    from sweeper.courier import sending
+
+    with sending(sweep.base_dir, sweep.sweep_name, lambda: bool(signals.received)):
+        return _launch_sweep(sweep, asked, given, signals)
+
+
+def _launch_sweep(
+    sweep: Sweep,
+    asked: tuple[str, str] | None,
+    given: dict[str, Any],
+    signals: LaunchSignals | None,
+) -> int:
+    from sweeper.sweepfile import check_launchable, check_program
+
     tree = Tree(sweep.base_dir)
     choices = choices_of(sweep, tree, given)
     plan: Iterable[PlannedTrial] = plan_trials(sweep, tree, choices)
@@ -149,7 +165,10 @@ def _launch(given: dict[str, Any], signals: LaunchSignals | None) -> int:
         if sweep.adaptive and (unchosen or size is None):
             words.append(f"{'more' if size is None else unchosen} to be chosen by {sweep.chooser}")
         many = counted(len(known), "trial")
-        say(f"{sweep.title}: {many}: {', '.join(words)} -> {sweep.base_dir}")
+        say(
+            f"{sweep.title}: {many}: {', '.join(words)} -> "
+            f"{store.address_of(sweep.base_dir) or sweep.base_dir}"
+        )
         if elsewhere := runs_elsewhere(sweep):
             say(f"sweeper: {elsewhere}")
         for other in launches(tree.home(sweep.sweep_name)) if total else ():
@@ -335,7 +354,8 @@ def _print_best(index: Index) -> None:
     best = rank(index.entries, index.metric, top=1) if index.metric else []
     for first in best:
         assert index.metric is not None
-        where = first.checkpoint or first.entry.path
+        path = first.checkpoint or first.entry.path
+        where = (path and store.address_of(path)) or path
         if index.repeated:
             spread = "" if first.std is None else f" ± {first.std:.2g}"
             how = (

@@ -34,6 +34,8 @@ COMMANDS = {
     "compare": ("sweeper.cli.comparing", "Show several sweeps side by side."),
     "importance": ("sweeper.cli.comparing", "Show which parameters matter."),
     "curves": ("sweeper.cli.comparing", "Draw the metric over the epochs of the best trials."),
+    "pull": ("sweeper.cli.moving", "Copy a tree from an object store to a directory."),
+    "push": ("sweeper.cli.moving", "Copy a tree from a directory to an object store."),
     "check": ("sweeper.cli.check", "Say all that is wrong with a sweep file and its program."),
     "init": ("sweeper.cli.authoring", "Write a sweep file and a train module to start from."),
     "schema": ("sweeper.cli.authoring", "Print the sweep file's JSON Schema, for editors."),

@@ -25,9 +25,11 @@ def stop(target: Path, after_current: bool, **given: Any) -> int:
 
     As Ctrl-C does, it interrupts what runs, with its backup.
     """
+    from sweeper import store
     from sweeper.tree import Tree, ask_to_stop
 
     index = open_target(target, given)
+    store.connect(index.base)
     asked = ask_to_stop(Tree(index.base).home(index.name), after_current)
     if not asked:
         say(f"sweeper: {index.title}: nobody launches it")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from sweeper import store
 from sweeper.errors import UsageError
 from sweeper.sweepfile import ADAPTIVE_METHODS, Sweep
 from sweeper.tree import Choices, Claims, PlannedTrial, Tree, WarmStart
@@ -50,6 +51,7 @@ class Driver:
     def run(self, server: ServerControl, guardian: GuardianListener) -> None:
         """Run the trials, and tell the ``guardian`` how it goes and how it ended."""
         sweep, disk = self.sweep, self.disk
+        store.connect(sweep.base_dir)
         conditions = StopConditions(sweep)
         tree = Tree(sweep.base_dir)
         home = tree.home(sweep.sweep_name)

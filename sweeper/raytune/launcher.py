@@ -31,7 +31,7 @@ def check_request(sweep: Sweep, address: str | None, join: bool = False) -> None
         check_command(sweep)
     check_early_terminate(sweep)
     check_installed(sweep.method)
-    check_storage(sweep.base_dir)
+    check_storage(sweep, address)
     home = Tree(sweep.base_dir).home(sweep.sweep_name)
     if join:
         check_join(sweep, home)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
+from sweeper import store
+from sweeper.errors import StoreError
 from sweeper.sweepfile import Sweep
 from sweeper.tree import Choices, Claims, PlannedTrial, RunChooser, Tree
+
+logger = logging.getLogger("sweeper.raytune")
 
 LOOK_SECONDS = 2.0  # between looks at what others had taken
 
@@ -71,9 +76,13 @@ class SharedPlan(Iterator["PlannedTrial | None"]):
         if self._claims.take(item.trial) is None:
             self._waiting.append(item)
             return None
-        tree = self._tree.of(item.trial.params)
-        experiment, runs = tree.find_runs(item.trial.params, self._sweep.monitored)
-        now = self._chooser.plan(item.trial, experiment, runs)
+        try:
+            now = self._as_it_stands(item)
+        except StoreError as error:  # the launch says it; what is not taken is asked again
+            logger.debug("%s", error)
+            self._claims.release(item.trial.index)
+            self._waiting.append(item)
+            return None
         if now.state in ("new", "resumed"):
             return now
         if now.state == "other":  # as if it were not there
@@ -82,3 +91,17 @@ class SharedPlan(Iterator["PlannedTrial | None"]):
         if now.run is not None:
             self.ended(now, True)
         return None
+
+    def _as_it_stands(self, item: PlannedTrial) -> PlannedTrial:
+        """The trial by what its runs are now; what it goes on from is here."""
+        tree = self._tree.of(item.trial.params)
+        experiment, runs = tree.find_runs(item.trial.params, self._sweep.monitored)
+        if store.address_of(tree.base):
+            store.refresh(tree.base / experiment, now=True)
+            runs = tree.runs(experiment)
+        now = self._chooser.plan(item.trial, experiment, runs)
+        if now.state == "resumed" and now.run is not None:
+            store.take(now.run.path)
+        if now.state == "new" and now.continues is not None:
+            store.bring(now.continues.path)
+        return now

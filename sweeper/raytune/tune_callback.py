@@ -12,6 +12,7 @@ from typing import Any
 
 from ray import tune
 
+from sweeper import store
 from sweeper.errors import TreeError
 from sweeper.experiment import close_run
 from sweeper.search import AdaptivePlan, ScoreFunction
@@ -72,6 +73,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
     # Ended without the metric, which no run has yet.
     silent: list[dict[str, Any]] = field(default_factory=list, init=False)
     said_idle: bool = field(default=False, init=False)
+    trouble: str | None = field(default=None, init=False)  # with the store
     look_at: float = field(default=0.0, init=False)
     warned: bool = field(default=False, init=False)  # that the metric is missing: once is enough
 
@@ -86,6 +88,9 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
             self.listener.warn("other launches run what is left: waiting for them to end it")
         if time.monotonic() >= self.look_at:
             self.look_at = time.monotonic() + LOOK_SECONDS
+            if (trouble := store.trouble(self.lease.directory)) != self.trouble:
+                self.trouble = trouble
+                self.listener.warn(trouble or "the store answers again")
             asked = asked_to_stop(self.lease.directory, self.lease.number)
             why = "`sweeper stop` was asked for"
             self.conditions.wind_down(why if asked else None)
@@ -139,7 +144,8 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
             value = self._tell_value(self._index(trial), None, result)
         self.conditions.ended(end)
         self.faults.ended(end, result)
-        self.claims.release(self._index(trial))
+        there = Path(result["path"]) if "run" in result else None
+        self.claims.release(self._index(trial), there)
         self.listener.trial_ended(self._index(trial), end, result, value)
 
     def ended_before(self, item: PlannedTrial, news: bool) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from sweeper import store
 from sweeper.errors import SweeperError, TreeError, UsageError
 from sweeper.tree import files, living_owner
 
@@ -27,6 +28,8 @@ def sweeps_below(target: Path) -> list[Path]:
     Each is a ``sweeps/<name>`` directory, or a base directory that stores none. No link below
     ``target`` is followed. Raises UsageError if there is no such directory.
     """
+    target = store.local(target)
+    store.refresh(target)
     if target.is_file():
         return [target]
     if not target.is_dir():
@@ -40,6 +43,8 @@ def sweeps_below(target: Path) -> list[Path]:
 
 def is_storage(target: Path) -> bool:
     """Is this a directory that holds sweeps' base directories, and is none itself?"""
+    target = store.local(target)
+    store.refresh(target)
     if not target.is_dir() or _is_home(target) or _is_base(target):
         return False
     return any(_bases(target))

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from sweeper import store
 from sweeper.sweepfile import Metric, is_number
 from sweeper.tree import PlannedTrial
 from sweeper.wording import printable
@@ -90,7 +91,7 @@ def best_row(
         "metrics": ranked.score.metrics,
         "elapsed": ranked.record.elapsed,
         "path": str(entry.path),
-        "checkpoint": str(ranked.checkpoint) if ranked.checkpoint else None,
+        "checkpoint": store.shown(ranked.checkpoint) if ranked.checkpoint else None,
     }
 
 

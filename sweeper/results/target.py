@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweeper import store
 from sweeper.errors import SweeperError, TreeError, UsageError
 from sweeper.tree import Tree, files, program_of
 from sweeper.wording import counted, nearest, printable
@@ -69,11 +70,14 @@ def open_index(
 
     Raises UsageError, SpecError for a sweep file that is invalid, TreeError.
     """
+    target = store.local(target)
+    store.refresh(target)
     if target.is_file():
         home = _home_of(target)
         if home is not None and not (storage or name or seed or overrides):
             return _stored(tree(home.parent.parent), home)
         sweep = load_target(target, overrides, storage=storage, name=name, seed=seed)
+        store.refresh(sweep.base_dir)
         index = index_sweep(sweep, tree(sweep.base_dir))
         if not any(entry.record for entry in index.entries) and not index.notes:
             index.notes.append(runs_elsewhere(sweep) or f"{sweep.title}: no run in {index.base}")
@@ -81,7 +85,8 @@ def open_index(
     if overrides or name is not None or seed is not None:
         what = "KEY=VALUE" if overrides else "--name" if name is not None else "--seed"
         raise UsageError(f"{target}: {what} changes a sweep file, but this is none: leave it out")
-    below = (storage or Path(DEFAULT_STORAGE)) / target
+    below = store.local(storage or DEFAULT_STORAGE) / target
+    store.refresh(below)
     for directory in (target, below):
         if directory.is_dir():
             return _open_directory(directory.resolve(), tree)

@@ -13,7 +13,7 @@ from sweeper.errors import UsageError
 from sweeper.sweepfile import Sweep
 from sweeper.tree import Tree
 
-from .request import Request
+from .request import Request, refuse_store
 
 MOST_BYTES = 500 * 1024 * 1024  # what Ray takes as a working directory (RAY_RUNTIME_ENV limits it)
 
@@ -24,6 +24,7 @@ def ray_job_request(sweep: Sweep, words: Sequence[str], address: str | None) -> 
     It ships the current directory without what git ignores and without the storage. Raises
     UsageError where that is too large for Ray, or the storage would lie in Ray's copy of it.
     """
+    refuse_store(sweep)
     here = Path.cwd()
     storage = Path(os.path.abspath(sweep.storage))
     home = Tree(storage / sweep.name).home(sweep.sweep_name)

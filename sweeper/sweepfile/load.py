@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sweeper import store
 from sweeper.errors import SpecError, UsageError
 from sweeper.metric_goals import mode_of
 from sweeper.wording import nearest, one_of
@@ -343,4 +344,5 @@ class _Loading:
         resolved = {**names, **self.data, **names}
         if program is not None:
             resolved["program"] = program.text
-        return {**resolved, "storage": str(others["storage"]), "seed": others["seed"]}
+        storage = store.address_of(others["storage"]) or str(others["storage"])
+        return {**resolved, "storage": storage, "seed": others["seed"]}
