@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 import itertools
 import json
+import re
 import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
+_STEERS = re.compile(r"\x1b\[[0-9;:?]*[A-Za-z]")
 _MOST_COMPARED, _LONGEST_COMPARED = 1000, 100  # names and characters looked at for a near miss
 
 
@@ -42,6 +44,11 @@ def printable(text: str, keep: str = "") -> str:
 
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode()
+
+
+def uncoloured(text: str) -> str:
+    """``text`` without what colours it in a terminal, as Keras does, or steers one."""
+    return _STEERS.sub("", text)
 
 
 def shortened(text: str, most: int = 60) -> str:

@@ -19,10 +19,12 @@ from sweeper.results import (
     Entry,
     Index,
     index_sweep,
+    of_several,
     older_text_note,
     rank,
+    read_warm_start,
     refuse_other_programs,
-    run_value,
+    run_values,
     runs_elsewhere,
     target_reached,
     wandb_differs,
@@ -33,6 +35,7 @@ from sweeper.tree import (
     Choices,
     PlannedTrial,
     Tree,
+    WarmStart,
     files,
     launches,
     living_owners,
@@ -127,13 +130,14 @@ def _launch_sweep(
         return 0
     check_launchable(sweep)
     check_program(sweep)
+    warm_start, learned = read_warm_start(sweep)
     if signals is None:
         assert request is not None
         return hand_over(request, sweep, given)
     say = messages.say_nothing if given["quiet"] else messages.say
     if asked:
         say(f"sweeper: {asked[1]}")
-    for warning in sweep.warnings:
+    for warning in (*sweep.warnings, *learned):
         say(f"sweeper: {warning}")
     size = sweep.size()
     endless = size is None and not sweep.adaptive
@@ -176,7 +180,7 @@ def _launch_sweep(
     if reached and metric is not None:
         say(f"{metric.name} has reached its target of {metric.target:g}: nothing more to run")
     if total != 0 and not reached:
-        ending = _run(sweep, plan, known, signals, choices, total, best, given, told)
+        ending = _run(sweep, plan, known, signals, choices, warm_start, total, best, given, told)
     else:
         _store(sweep, tree)
         if choices != Choices.read(tree, sweep.sweep_name):
@@ -199,7 +203,7 @@ def _earlier(sweep: Sweep, ended: bool = False) -> tuple[tuple[int, float] | Non
     best = None
     ranked = [entry for entry in entries if entry.ended or not ended]
     for first in rank(ranked, sweep.metric, top=1, apart=True):
-        if first.entry.trial is not None:
+        if first.entry.trial is not None and not first.excess(sweep.metric):
             best = first.entry.trial, first.score.value
     return best, target_reached(entries, sweep.metric)
 
@@ -219,6 +223,7 @@ def _run(
     known: Sequence[PlannedTrial],
     signals: LaunchSignals,
     choices: Choices,
+    warm_start: WarmStart,
     total: int | None,
     best: tuple[int, float] | None,
     given: dict[str, Any],
@@ -238,8 +243,9 @@ def _run(
         iter(plan),
         told or display,
         signals,
-        score=partial(run_value, metric=sweep.metric),
+        score=partial(run_values, metric=sweep.metric),
         choices=choices,
+        warm_start=warm_start,
         total=total,
         address=given["address"],
         join=given["join"],
@@ -290,6 +296,8 @@ def _conclude(
         say(f"sweeper: still at it: {in_words(other)}")
     _say_without_number(index, say)
     _print_best(index)
+    for text in of_several(index, index.metric):
+        messages.answer(text)
     if index.metric is not None and (note := wandb_differs(index, index.metric)):
         say(f"sweeper: {note}")
     if ending is not None and ending.reason:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
@@ -117,6 +118,7 @@ def cli(verbose: bool) -> None:
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line ``args`` (the process's own by default) and return its exit code."""
     _open_streams()
+    gc.set_threshold(50_000)  # a tree of 10,000 runs is a million objects, and no garbage
     settings = GlobalOptions(verbose=os.environ.get("SWEEPER_DEBUG", "") not in ("", "0"))
     _log_to_stderr(settings.verbose)
     try:

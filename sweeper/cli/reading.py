@@ -46,7 +46,7 @@ def status(target: Path, format_: str, watch: bool, **given: Any) -> None:
 
     SPEC|DIR is a sweep file, a base directory, or a sweeps/<name> directory in one.
     """
-    from sweeper.results import curve_of, is_storage, metric_of, trial_row
+    from sweeper.results import curve_of, is_storage, metric_of, of_several, trial_row
 
     from . import formatting
     from .selection import Selection
@@ -95,6 +95,8 @@ def status(target: Path, format_: str, watch: bool, **given: Any) -> None:
                 why = row["error"] or "no error recorded"
                 log = f"\n  {row['log']}" if row["log"] else ""
                 tell(f"trial {row['trial']} {row['status']}: {printable(why)}{log}")
+        for text in of_several(index, metric):
+            tell(printable(text))
 
 
 def _watch(target: Path, format_: str, given: dict[str, Any]) -> None:
@@ -124,23 +126,29 @@ def _watch(target: Path, format_: str, given: dict[str, Any]) -> None:
 @options.format_options
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, metavar="N")
 @options.metric_options
+@click.option("--pareto", is_flag=True, help="Of several goals: the front, by the first of them.")
 @click.option(
     "--copy-to",
     metavar="DIR",
     type=click.Path(file_okay=False, path_type=Path),
     help="Copy the best run's hyperparameters, performances and checkpoint there.",
 )
-def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: Any) -> None:
+def best(
+    target: Path, format_: str, top: int, pareto: bool, copy_to: Path | None, **given: Any
+) -> None:
     """Show the best trials of a sweep: value, parameters, checkpoint.
 
     SPEC|DIR is a sweep file, a base directory, or a sweeps/<name> directory in one.
     Failed trials are left out; a trial that is still running counts with what it has.
     Repeated trials are ranked by the mean of their runs; the run shown is the best of them.
+    Of several goals the first ranks; trials that break a limit come last.
     """
     from sweeper.results import (
         best_row,
         copy_best,
+        front_of,
         nothing_to_rank,
+        of_several,
         rank,
         wandb_differs,
     )
@@ -151,18 +159,22 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
 
     index = open_target(target, given)
     metric = target_metric(index, given)
+    if pareto and not metric.others:
+        raise click.UsageError("--pareto shows a front of several goals: `metrics` in a sweep file")
     # Each row costs a look into a directory: all are made only where others than the first matter.
     chooses = any(given[name] is not None for name in ("where", "sort", "columns"))
-    every = chooses or given["all_columns"] or format_ == "csv"
+    every = pareto or chooses or given["all_columns"] or format_ == "csv"
     ranked = rank(index.entries, metric, None if every else top)
     if not ranked:
         say(f"{index.title}: {nothing_to_rank(index, metric)}")
+    front = front_of(ranked, metric) if pareto else None
+    ranked = front.ranked if front else ranked
     for entry in index.entries:
         if entry.unreadable is not None:
             say(f"sweeper: trial {entry.trial} is left out: {entry.unreadable}")
     names = index.parameters()
-    found = Selection([best_row(item, index.repeated) for item in ranked], names, given)
-    rows = found.rows()[:top]
+    found = Selection([best_row(item, index.repeated, metric) for item in ranked], names, given)
+    rows = found.rows()[: None if pareto else top]
     shown = {row["path"] for row in rows}
     ranked = [item for item in ranked if str(item.record.path) in shown]
     _say_torn(path for item in ranked for path in item.record.torn)
@@ -174,13 +186,20 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
         fields += MEAN_FIELDS
     else:
         columns.append(formatting.column("value", metric.name))
+    for name in metric.names[1:]:
+        columns.append(Column(name, lambda row, name=name: row["objectives"][name]))  # type: ignore[misc]
+        fields += ("objectives", "feasible") if name == metric.names[1] else ()
     columns.append(formatting.column("epoch"))
     columns = found.columns([*columns, formatting.column("status")], formatting.DIRECTORY)
-    head = {"sweep": index.name, "metric": metric.name, "goal": metric.goal}
+    head: dict[str, Any] = {"sweep": index.name, "metric": metric.name, "goal": metric.goal}
+    head |= {"hypervolume": front.hypervolume, "reference": front.reference} if front else {}
     left_out = formatting.print_rows(format_, rows, head, columns, fields, found.more)
     if format_ == "table" and rows:
         _tell_left_out(left_out)
-        _print_best(rows[0], metric.name)
+        if not pareto:
+            _print_best(rows[0], metric.name)
+        for text in of_several(index, metric):
+            tell(printable(text))
         if note := wandb_differs(index, metric):
             say(f"sweeper: {note}")
     if copy_to is not None and ranked:

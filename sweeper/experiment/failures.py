@@ -13,10 +13,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+from sweeper.wording import uncoloured
+
 if TYPE_CHECKING:
     from .run import Run
 
-_TRACEBACK_LINES = 30
+_TRACEBACK_LINES = 100  # Keras and TensorFlow put many below the line of the user
 _MOST_CHARACTERS = 2000  # of a message, and of a line of a traceback
 
 _watched: WeakSet[Run] = WeakSet()
@@ -33,7 +35,7 @@ def describe_error(error: BaseException | dict[str, Any]) -> dict[str, Any]:
     lines = full_traceback(error).strip().splitlines()[-_TRACEBACK_LINES:]
     return {
         "type": _writable(type(error).__name__),
-        "message": _writable(message[:_MOST_CHARACTERS]),
+        "message": _writable(uncoloured(message)[:_MOST_CHARACTERS]),
         "traceback": [line[:_MOST_CHARACTERS] for line in lines],
     }
 

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sweeper import store
 from sweeper.errors import UsageError
 from sweeper.sweepfile import ADAPTIVE_METHODS, Sweep
-from sweeper.tree import Choices, Claims, PlannedTrial, RunRecord, Tree
+from sweeper.tree import Choices, Claims, PlannedTrial, Tree, WarmStart
 from sweeper.worker import ServerControl, Session, import_in_doubt
 
 from . import cluster
@@ -27,7 +27,7 @@ from .storage import acquire_sweep
 from .trial_requests import trial_request
 
 if TYPE_CHECKING:
-    from sweeper.search import AdaptivePlan
+    from sweeper.search import AdaptivePlan, ScoreFunction
 
 logger = logging.getLogger("sweeper.raytune")
 
@@ -40,8 +40,9 @@ class Driver:
     plan: Iterator[PlannedTrial]
     session: Session
     disk: DiskUsage
-    score: Callable[[RunRecord], float | None]
+    score: ScoreFunction
     choices: Choices
+    warm_start: WarmStart
     total: int | None
     address: str | None
     join: bool
@@ -77,6 +78,7 @@ class Driver:
                 tree.tidy()
                 if self.choices != Choices():
                     self.choices.write(tree, sweep.sweep_name)
+                self.warm_start.write(tree, sweep)
                 most = [n for n in (self.total, sweep.budget.trials) if n is not None]
                 guardian.started(min(most, default=None))
                 scratch = home / "ray" / str(lease.number)
@@ -117,12 +119,14 @@ class Driver:
         sweep, planned = self.sweep, list(self.plan)
         searcher = searcher_for(sweep) if sweep.method in ADAPTIVE_METHODS else None
         if not sweep.makes_trials:
-            return AdaptivePlan(sweep, tree, searcher, planned, self.score, claims)
+            return AdaptivePlan(sweep, tree, searcher, planned, self.score, claims, self.warm_start)
         from .population_runs import PopulationRuns
 
         children = PopulationRuns(sweep, tree)
         room = conditions.has_room
-        return Population(sweep, tree, searcher, planned, self.score, room, children)
+        return Population(
+            sweep, tree, searcher, planned, self.score, room, children, self.warm_start
+        )
 
     def _local_cpus(self) -> float | None:
         """``-j 4`` on two cores means four at once, as it does for make."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from sweeper.errors import SweeperError, TreeError
 from sweeper.experiment import interrupt_run
-from sweeper.search import check_installed
+from sweeper.search import ScoreFunction, check_installed
 from sweeper.sweepfile import Sweep, check_command, check_early_terminate, check_program
-from sweeper.tree import Choices, PlannedTrial, RunRecord, Tree, remove_left
+from sweeper.tree import Choices, PlannedTrial, Tree, WarmStart, remove_left
 from sweeper.worker import session_of
 
 from . import cluster
@@ -46,8 +46,9 @@ def launch(
     listener: Listener,
     signals: LaunchSignals,
     *,
-    score: Callable[[RunRecord], float | None],
+    score: ScoreFunction,
     choices: Choices,
+    warm_start: WarmStart,
     total: int | None = None,
     address: str | None = None,
     join: bool = False,
@@ -56,11 +57,12 @@ def launch(
     """Run the new and resumed trials of ``plan`` on Ray Tune and return how it ended.
 
     An adaptive sweep goes on with trials that its searcher or its population chooses, by what
-    ``score`` says that a run gave. ``choices`` are what ``plan`` was made with. ``total`` is the
-    number of trials that will run, if known; ``address`` is a running Ray cluster's. We ``join``
-    other launches of the sweep, and do what none of them does or has done. Nothing is written
-    before the train module, the resources and the storage are known to be good. Ray is not started
-    where earlier launches have spent the budget of disk.
+    ``score`` says that a run gave, and by ``warm_start``, what is known from elsewhere. ``choices``
+    are what ``plan`` was made with. ``total`` is the number of trials that will run, if known;
+    ``address`` is a running Ray cluster's. We ``join`` other launches of the sweep, and do what
+    none of them does or has done. Nothing is written before the train module, the resources and the
+    storage are known to be good. Ray is not started where earlier launches have spent the budget of
+    disk.
 
     Raises ``UsageError`` for a request that cannot be carried out, ``RunBusy`` when another
     process is launching this sweep.
@@ -75,7 +77,9 @@ def launch(
     if disk.spent:
         return Ending(disk.spent, early=True, again=False)
     session = session_of(sweep, cluster.passed_on())
-    driver = Driver(sweep, plan, session, disk, score, choices, total, address, join, verbose)
+    driver = Driver(
+        sweep, plan, session, disk, score, choices, warm_start, total, address, join, verbose
+    )
     guardian = Guardian(session, listener, signals)
     ending = guardian.run(driver.run, sweep.budget.wall, leave=address is not None)
     tree.remove_staging()  # of children that were killed

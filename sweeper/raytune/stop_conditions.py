@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Sequence
 from typing import Any
 
 from sweeper.sweepfile import Sweep
@@ -45,15 +46,18 @@ class StopConditions:
 
     def reported(self, value: float | None) -> None:
         """Wind down when a report reaches the sweep's target, if the best one is a run's value."""
-        if self._repeats == 1 and self.metric is not None and self.metric.mode == "best":
+        metric = self.metric
+        if self._repeats == 1 and metric and metric.mode == "best" and not metric.limits:
             self._aim(value)
 
-    def scored(self, trial: int, value: float | None) -> None:
+    def scored(self, trial: int, found: Sequence[float] | None) -> None:
         """Wind down when the value of a trial that has ended reaches the target.
 
         Where trials repeat it is their mean that must; a parameter dict whose replicates were run
-        by two launches is judged by the next.
+        by two launches is judged by the next. What breaks a limit reaches none.
         """
+        kept = found and self.metric and not self.metric.breaks(found)
+        value = found[0] if found and kept else None
         if self._repeats == 1:
             self._aim(value)
             return

@@ -15,7 +15,7 @@ from ray import tune
 from sweeper import store
 from sweeper.errors import TreeError
 from sweeper.experiment import close_run
-from sweeper.search import AdaptivePlan
+from sweeper.search import AdaptivePlan, ScoreFunction
 from sweeper.tree import Claims, Lease, PlannedTrial, RunRecord, Tree, asked_to_stop
 
 from .disk import DiskUsage
@@ -53,7 +53,7 @@ def _exceptions_logged(hook: Callable[..., None]) -> Callable[..., None]:
 class LaunchCallback(tune.Callback):  # type: ignore[misc]
     """Tells the stop conditions, the searcher and the listener what becomes of each trial.
 
-    ``score`` is the value of the metric that a run counts with; ``adaptive`` is the plan of a sweep
+    ``score`` is what a run counts with; ``adaptive`` is the plan of a sweep
     whose searcher learns from it. ``ray_log`` says where to read what Ray says. ``lease`` is the
     launch's, of the sweep: once that is gone it touches no run any more, and raises. ``claims`` are
     the trials that it has taken: each is given back when it has ended.
@@ -65,7 +65,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
     disk: DiskUsage
     listener: GuardianListener
     tree: Tree
-    score: Callable[[RunRecord], float | None]
+    score: ScoreFunction
     adaptive: AdaptivePlan | None
     ray_log: str
     lease: Lease
@@ -139,9 +139,9 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
                 self._close_stopped(run)
             self.disk.ended(run)
             self.conditions.wind_down(self.disk.spent)
-            value = self._tell_value(self._index(trial), RunRecord.at(run))
+            value = self._tell_value(self._index(trial), RunRecord.at(run), result)
         else:
-            value = self._tell_value(self._index(trial), None)
+            value = self._tell_value(self._index(trial), None, result)
         self.conditions.ended(end)
         self.faults.ended(end, result)
         there = Path(result["path"]) if "run" in result else None
@@ -157,10 +157,11 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
                 self.conditions.scored(trial, self.score(item.run))
             return
         self.disk.ended(item.run.path)
-        value = self._tell_value(trial, item.run)
+        result: dict[str, Any] = {}
+        value = self._tell_value(trial, item.run, result)
         self.conditions.ended(item.run.status)
         self.conditions.wind_down(self.disk.spent)
-        self.listener.trial_ended(trial, item.state, {}, value)
+        self.listener.trial_ended(trial, item.state, result, value)
 
     @_exceptions_logged
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
@@ -170,7 +171,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
         if error is None:
             self._again(trial, f"trial {index} goes again: {reason}")
             return
-        self._tell_value(index, None)
+        self._tell_value(index, None, {})
         self.claims.release(index)
         self.listener.trial_ended(index, "lost", {"error": error}, None)
 
@@ -212,13 +213,19 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
             self.silent.clear()
         return not self.silent
 
-    def _tell_value(self, trial: int, run: RunRecord | None) -> float | None:
-        """The value of the trial, which has ended, once those who decide by it know."""
-        value = None if run is None or run.unreadable else self.score(run)
-        self.conditions.scored(trial, value)
+    def _tell_value(
+        self, trial: int, run: RunRecord | None, result: dict[str, Any]
+    ) -> float | None:
+        """The value of the trial, which has ended, once those who decide by it know; ``result``
+        gets which limits it breaks.
+        """
+        values = None if run is None or run.unreadable else self.score(run)
+        if values and self.conditions.metric:
+            result |= self.conditions.metric.breaks(values)
+        self.conditions.scored(trial, values)
         if self.adaptive is not None:
-            self.adaptive.ended(trial, value)
-        return value
+            self.adaptive.ended(trial, values)
+        return values[0] if values else None
 
     def _known_metric(self) -> bool:
         metric = self.conditions.metric

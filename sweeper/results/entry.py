@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sweeper.errors import TreeError
-from sweeper.tree import FAILED, RunRecord
+from sweeper.tree import FAILED, RunRecord, program_of
+from sweeper.wording import uncoloured
+
+_FRAME = re.compile(r' +File "([^"]+)", line (\d+)')
+_OTHERS = re.compile(r"/(site|dist)-packages/|/sweeper/(call|worker/|experiment/)")
 
 STATUSES = (
     "finished",
@@ -102,7 +108,28 @@ class Entry:
         if not isinstance(error, dict):
             return str(error) if error else None
         kind, message = str(error.get("type") or ""), str(error.get("message") or "")
-        return ": ".join(part for part in (kind, " ".join(message.split())) if part) or None
+        if kind and (where := self._where(error.get("traceback"), kind == "ScriptFailed")):
+            kind += f" in {where}"
+        message = " ".join(uncoloured(message).split())
+        return ": ".join(part for part in (kind, message) if part) or None
+
+    def _where(self, traceback: object, printed: bool) -> str | None:
+        """The line of the user's program that has failed, if that is known: ``train.py:31``.
+
+        Of what a script has ``printed`` the traceback counts with which it has ended.
+        """
+        program = program_of(self.record) if self.record else None
+        lines = [str(line) for line in traceback] if isinstance(traceback, list) else []
+        begin = len(lines) - 2 if printed else 0
+        while printed and begin > 0 and lines[begin].startswith(" "):
+            begin -= 1
+        if program is None or not lines or (printed and not lines[begin].startswith("Traceback (")):
+            return None
+        root = os.path.join(program.root, "")
+        frames = (match for line in lines[begin:] if (match := _FRAME.match(line)))
+        places = [(os.path.normpath(frame[1]), frame[2]) for frame in frames]
+        mine = [p for p in places if p[0].startswith(root) and not _OTHERS.search(p[0])]
+        return f"{mine[-1][0].removeprefix(root)}:{mine[-1][1]}" if mine else None
 
 
 def is_good(record: RunRecord) -> bool:

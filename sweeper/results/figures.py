@@ -16,7 +16,7 @@ from .attempts import attempts_of, lanes
 from .axes import Axis, axis_of, shown, surface, thinned, usual_range
 from .drawn import AXES, CYCLE, TEXT, Drawn, called
 from .entry import Entry
-from .ranking import check_metric
+from .ranked_by import check_metric
 
 BEST, POINTS, CURVES, EPOCHS, SLICES = 5, 2000, 100, 200, 6
 """At most: curves that stand out, points, curves, points of a curve, slices."""
@@ -251,11 +251,13 @@ class Figures(Drawn):
                 "name": status,
                 **bar,
                 "textposition": "none",
-                "marker": {"color": COLOURS.get(status, "#64748b")},
+                # A border is seen where a short attempt would be narrower than a pixel.
+                "marker": {"color": colour, "line": {"color": colour, "width": 1}},
                 "hovertemplate": TEXT,
                 "width": 0.8,
             }
             for status, bar in bars.items()
+            for colour in [COLOURS.get(status, "#64748b")]
         ]
         labels = [shown(name, 24) for name in names]
         y = {"tickvals": list(range(len(names))), "ticktext": labels, "automargin": True}

@@ -21,7 +21,8 @@ from .entry import Entry
 from .figures import Figures
 from .flat import flatten
 from .index import Index
-from .ranking import Ranked, Score, checkpoint_of, group_of, metric_of, rank_together
+from .ranked_by import metric_of
+from .ranking import Ranked, Score, checkpoint_of, group_of, rank_together
 from .rows import entry_score
 from .target import open_index
 

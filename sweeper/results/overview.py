@@ -14,7 +14,8 @@ from sweeper.errors import SweeperError, TreeError, UsageError
 from sweeper.tree import files, living_owner
 
 from .index import Index
-from .ranking import metric_of, rank
+from .ranked_by import metric_of
+from .ranking import rank
 from .target import DEFAULT_STORAGE, _is_base, _is_home, _stored_in, open_index
 
 MOST_DIRECTORIES = 10_000  # where a storage has more, the rest is not looked at

@@ -61,20 +61,28 @@ def trial_row(entry: Entry, metric: Metric | None) -> dict[str, Any]:
     }
 
 
-def best_row(ranked: Ranked, repeated: bool = False) -> dict[str, Any]:
+def best_row(
+    ranked: Ranked, repeated: bool = False, metric: Metric | None = None
+) -> dict[str, Any]:
     """What ``best --json`` says of a run; the paths are absolute.
 
     Of a sweep with ``repeats`` (``repeated``) ``value`` is the mean over the replicates, and the
-    row has ``std``, ``runs`` (how many) and ``values`` too; the rest is about the best of them.
+    row has ``std``, ``runs`` (how many) and ``values`` too; the rest is about the best of them. Of
+    several goals, or with limits, it has ``objectives``, the value of each, and ``feasible``.
     """
     entry = ranked.entry
-    more = {"std": ranked.std, "runs": len(ranked.values), "values": list(ranked.values)}
+    more: dict[str, Any] = {}
+    if repeated:
+        more = {"std": ranked.std, "runs": len(ranked.values), "values": list(ranked.values)}
+    if metric and (names := metric.names[1:]):
+        more["objectives"] = plain_json({name: ranked.mean(name) for name in names})
+        more["feasible"] = not ranked.excess(metric)
     return {
         "rank": ranked.rank,
         "trial": entry.trial,
         "replicate": entry.replicate,
         "value": ranked.value,
-        **(more if repeated else {}),
+        **more,
         "epoch": ranked.score.epoch,
         "params": entry.params,
         "experiment": entry.experiment,

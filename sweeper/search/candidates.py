@@ -82,7 +82,7 @@ class Candidates:
         ]
         return Table(
             np.array(numbers, float).reshape(-1, self.columns),
-            np.array([[u is not None for u in point] for point in points], bool),
+            np.array([[u is not None for u in p] for p in points], bool).reshape(-1, self.columns),
         )
 
     def encoded(self, table: Table) -> Array:

@@ -21,7 +21,9 @@ class OptunaSearcher:
     Hyper-Parameter Optimization", NeurIPS 2011; Optuna's documentation of its samplers.
     """
 
-    def __init__(self, name: str, space: Space, seed: int, **options: Any) -> None:
+    def __init__(
+        self, name: str, space: Space, seed: int, goals: int = 1, limits: int = 0, **options: Any
+    ) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -30,8 +32,12 @@ class OptunaSearcher:
         if name == "cmaes":
             self._dimensions = [Dimension()] * len(space.axes)
         self._distributions = [_distribution(of) for of in self._dimensions]
-        self._study: Any = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed))
-        self._known = 0
+        self._known, self._goals, self._limits = 0, goals, limits
+        self._excess: dict[int, list[float]] = {}  # trial -> of each limit
+        self._study: Any = optuna.create_study(
+            sampler=self._sampler() if limits else optuna.samplers.RandomSampler(seed),
+            directions=["minimize"] * goals,
+        )
         self._has_sampler = False
 
     def ask(self) -> tuple[str, Point]:
@@ -68,13 +74,15 @@ class OptunaSearcher:
         self._known += 1
         return str(self._known - 1)
 
-    def tell(self, key: str, value: float | None) -> None:
+    def tell(self, key: str, value: float | None, *more: float) -> None:
         from optuna.trial import TrialState
 
         if value is None:
             self._study.tell(int(key), state=TrialState.FAIL)
         else:
-            self._study.tell(int(key), value)
+            values = [value, *more]
+            self._excess[int(key)] = values[self._goals :]
+            self._study.tell(int(key), values[: self._goals])
 
     def _suggest(self, trial: Any, place: int) -> float:
         name, of = f"x{place}", self._dimensions[place]
@@ -100,6 +108,8 @@ class OptunaSearcher:
         names = {"startup_trials": "n_startup_trials", "ei_candidates": "n_ei_candidates"}
         given = {names.get(name, name): value for name, value in self._options.items()}
         options = {"multivariate": True, **given}
+        if self._limits:
+            options["constraints_func"] = lambda trial: self._excess[trial.number]
         # Not `group`, which models those apart that occur together: it is worse with conditions.
         return samplers.TPESampler(constant_liar=True, seed=seed, **options)
 

@@ -48,3 +48,4 @@ from .program import (
 from .records import FAILED, RunRecord, model_epoch
 from .shapes import MANIFEST, OUTCOMES
 from .tree import STAGING, LiveTree, Tree
+from .warm_start import WarmStart

@@ -97,11 +97,11 @@ def _parse(data: bytes) -> Any:
     levels = data.count(b"[") + data.count(b"{")
     if levels > _MOST_LEVELS or data.count(b'":') > _MOST_KEYS:
         raise ValueError("too many lists and mappings, or names")
-    text = data.decode()
-    value = (_CAREFUL if _ODD.search(data) else _PLAIN).decode(text)
+    odd = _ODD.search(data)
+    value = (_CAREFUL if odd else _PLAIN).decode(data.decode())
     if levels > _DEEPEST:
         _check_depth(value)
-    if b"\\u" in data:
+    if odd:
         json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate is no text
     return value
 

@@ -35,16 +35,22 @@ _KINDS = {
 
 def open_file(path: Path | str, flags: int = os.O_RDONLY) -> int:
     """A descriptor of a regular file. Raises TreeError for anything else, OSError."""
+    return _open(path, flags)[0]
+
+
+def _open(path: Path | str, flags: int) -> tuple[int, int]:
+    """The same, and the size."""
     try:
         fd = os.open(path, flags | _FLAGS, 0o666)  # a third of what open() takes
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             raise _foreign(path, "a regular file") from error
         raise
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode):
         os.close(fd)
         raise _foreign(path, "a regular file")
-    return fd
+    return fd, found.st_size
 
 
 def _foreign(path: Path | str, expected: str) -> TreeError:
@@ -61,9 +67,8 @@ def read_bytes(path: Path | str, most: int = MOST) -> bytes | None:
     Raises TornFile if it has more than ``most`` bytes, TreeError if it cannot be read.
     """
     try:
-        fd = open_file(path)
+        fd, size = _open(path, os.O_RDONLY)
         try:
-            size = os.fstat(fd).st_size
             if size <= most:
                 data = os.read(fd, size)
                 while len(data) < size and (more := os.read(fd, size - len(data))):
@@ -81,9 +86,8 @@ def read_bytes(path: Path | str, most: int = MOST) -> bytes | None:
 def read_end(path: Path | str, most: int) -> tuple[int, bytes]:
     """The size of a regular file, and its last ``most`` bytes at most. Raises TreeError."""
     with tree_errors("read", Path(path)):
-        fd = open_file(path)
+        fd, size = _open(path, os.O_RDONLY)
         try:
-            size = os.fstat(fd).st_size
             return size, os.pread(fd, min(most, size), max(0, size - most))
         finally:
             os.close(fd)

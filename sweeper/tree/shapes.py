@@ -130,6 +130,8 @@ LEASE = _fields(
 
 STOP = _fields(launches=_list(_count), after_current=lambda value: type(value) is bool)
 
+WARM_START = _fields("metric sources", metric=_list(_text), sources=_mapping)
+
 CHOICES = _fields(rerun=_list(_text), reuse=_list(_text), beside=_list(_text))
 
 MANIFEST = _fields(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -11,7 +10,7 @@ from urllib.parse import urlencode
 
 from sweeper.results import Entry, LiveSweep, Ranked, flatten, grouped, sort_key, trial_row
 from sweeper.tree import RunRecord, files
-from sweeper.wording import clock, counted, printable, show_bytes
+from sweeper.wording import clock, counted, printable, show_bytes, uncoloured
 
 from .markup import Lines, Markup, chart, html, link, pairs, show, table, tag, together
 
@@ -20,7 +19,6 @@ MOST_COLUMNS = 12  # parameters in the table of trials
 MOST_RUNS = 20  # side by side
 MOST_CHARTS = 30
 TAIL = 1 << 16  # bytes of a log that a page begins with
-_STEERS = re.compile(r"\x1b\[[0-9;:?]*[A-Za-z]")  # colours and their like
 
 Query = Mapping[str, Sequence[str]]
 Page = tuple[str, Markup, Markup]
@@ -222,7 +220,7 @@ def tail(record: RunRecord, start: int | None) -> tuple[str, int]:
         start = max(begin, end - TAIL)
     data = data[start - begin :]
     whole = data[: data.rfind(b"\n") + 1] or data  # half a character may come later
-    lines = _STEERS.sub("", whole.decode(errors="replace")).split("\n")
+    lines = uncoloured(whole.decode(errors="replace")).split("\n")
     text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines)  # as it is drawn last
     return printable(text, "\n\t"), start + len(whole)
 

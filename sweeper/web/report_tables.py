@@ -14,7 +14,7 @@ from sweeper.errors import TreeError
 from sweeper.results import Entry, Index, flatten, grouped, short_names, trial_row
 from sweeper.sweepfile import Metric, is_number
 from sweeper.tree import files
-from sweeper.wording import counted, printable, shortened
+from sweeper.wording import counted, printable, shortened, uncoloured
 
 from .markup import show
 
@@ -158,7 +158,7 @@ def _last_lines(entry: Entry) -> list[str]:
     if entry.log is not None:
         with contextlib.suppress(TreeError):
             _, data = files.read_end(entry.log, TAIL)
-    lines = data.decode(errors="replace").rstrip().splitlines()
+    lines = uncoloured(data.decode(errors="replace")).rstrip().splitlines()
     if not lines and entry.record is not None:
         error = (entry.record.outcome or {}).get("error")
         traceback = error.get("traceback") if isinstance(error, dict) else None

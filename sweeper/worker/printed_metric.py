@@ -8,11 +8,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from sweeper.wording import uncoloured
+
 READ_BYTES = 1 << 20
 LONGEST = 1 << 16  # of a line that does not end, the rest is kept
 SHOWN_LINES, SHOWN_LETTERS = 5, 100
 _ENDS = re.compile(rb"[\r\n]")
-_COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 # Of a number that a match has cut short.
 _REST = re.compile(r"\d*(,\d{3}(?!\d))*(\.\d+)?([eE][-+]?\d+)?")
 _OURS = "sweeper: "  # how the lines begin that are not the script's
@@ -64,7 +65,7 @@ class PrintedMetric:
         return data
 
     def _look(self, text: bytes) -> Iterator[float]:
-        line = _COLOURS.sub("", text.decode(errors="replace"))
+        line = uncoloured(text.decode(errors="replace"))
         if not line.strip() or line.startswith(_OURS):
             return
         self._last.append(line.strip())

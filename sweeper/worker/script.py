@@ -26,6 +26,7 @@ from sweeper.errors import SweeperError
 from sweeper.experiment import Run, Source, derived_seed
 from sweeper.sweepfile import wandb_param_file
 from sweeper.tree import Program
+from sweeper.wording import uncoloured
 
 from . import memory, trial
 from .client import GRACE_SECONDS, INTERPRETER, JSON_FILE, RUN_DIR
@@ -284,7 +285,7 @@ class Script:
         if killed:
             how += ": the kernel's out-of-memory killer"
         elif lines and code > 0:
-            how += f": {lines[-1].strip()[:500]}"
+            how += f": {uncoloured(lines[-1]).strip()[:500]}"
         full = killed or bool(lines and watch.explains(lines[-1]))
         error = {"type": "ScriptFailed", "message": how, "traceback": lines}
         return trial.fail(run, "out-of-memory" if full else "failed", error, self._request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+from pathlib import Path
 
 from tests.benchmarks.callbacks import measure_callbacks
 from tests.benchmarks.memory import measure_memory
@@ -40,6 +41,12 @@ def main() -> None:
         "--resume", action="store_true", help="of search: each is killed at half and goes on"
     )
     parser.add_argument(
+        "--install", action="store_true", help="of search: make the environments of other libraries"
+    )
+    parser.add_argument(
+        "--results", type=Path, metavar="FILE", help="of search: keeps what was measured; goes on"
+    )
+    parser.add_argument(
         "--trials", type=int, help="trials (or points, or fits) instead of the full number"
     )
     parser.add_argument(
@@ -65,7 +72,7 @@ def main() -> None:
         elif name == "search":
             measure_search(
                 trials, given.seeds, given.only, given.workers or [1, 4, 16], given.tuning,
-                given.resume,
+                given.resume, given.results, given.install,
             )  # fmt: skip
         elif name == "memory":
             measure_memory(trials)

@@ -37,7 +37,7 @@ class Launcher:
         self.base = directory / "experiments" / "case"
         self.cgroup: Path | None = None  # for what is started
         self.before: Callable[[], object] = lambda: None  # called in what is started
-        self.environment: dict[str, str] = {}  # besides ours
+        self.env: dict[str, str] = {"TMPDIR": str(tmp)} if tmp else {}
         self._tmp = tmp
         self._tokens: set[str] = set()
 
@@ -59,11 +59,7 @@ class Launcher:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={
-                **os.environ,
-                **({"TMPDIR": str(self._tmp)} if self._tmp else {}),
-                **self.environment,
-            },
+            env={**os.environ, **self.env},
             preexec_fn=self._before,
         )
 

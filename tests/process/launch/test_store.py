@@ -36,7 +36,7 @@ def at(launcher: Launcher, store_port: int, mirror: str) -> Launcher:
     """The sweep over the mirror with that name, in a directory of its own."""
     other = launcher.elsewhere(mirror)
     mirrors = launcher.directory / f"mirrors-{mirror}"
-    other.environment = stores.use(store_port, mirrors)
+    other.env |= stores.use(store_port, mirrors)
     other.base = mirrors / "s3" / "lab" / launcher.directory.name / "case"
     return other
 
@@ -168,7 +168,7 @@ def test_what_cannot_be_used_is_said_before_any_trial(launcher: Launcher, store_
     gone = ours.run()
     assert (gone.returncode, gone.stdout) == (2, "")
     assert "s3://gone: there is no such bucket" in gone.stderr
-    ours.environment |= {"AWS_ACCESS_KEY_ID": ""}
+    ours.env |= {"AWS_ACCESS_KEY_ID": ""}
     launcher.write({}, storage="gs://lab/x")
     refused = ours.run()
     assert refused.returncode == 2, refused.stderr

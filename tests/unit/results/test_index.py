@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,40 @@ def test_the_last_line_of_the_exception_is_shown(grid: Sweep, run_trial: RunTria
     assert index_sweep(grid).entries[0].error == "ValueError: no such layer"
 
 
+FRAMES = [
+    "Traceback (most recent call last):",
+    '  File "/lib/sweeper/worker/child.py", line 9, in _call',
+    '  File "/home/me/nets/../train.py", line 31, in train',
+    '  File "/home/me/venv/lib/python3.11/site-packages/keras/src/utils.py", line 122, in handler',
+    "ValueError: \x1b[1mno such layer\x1b[0m",
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "traceback", "where"),
+    [
+        ("ValueError", FRAMES, " in train.py:31"),
+        ("ValueError", [*FRAMES, "and more of its message"], " in train.py:31"),
+        ("ValueError", FRAMES[:2], ""),
+        ("ScriptFailed", ["said before", *FRAMES], " in train.py:31"),
+        ("ScriptFailed", [*FRAMES, "it was caught; the script ended itself"], ""),
+        ("ScriptFailed", FRAMES[-1:], ""),
+        ("ScriptFailed", [], ""),
+        ("ValueError", "no list", ""),
+    ],
+)
+def test_an_error_says_where_in_the_users_program_it_was_raised(
+    grid: Sweep, run_trial: RunTrial, kind: str, traceback: object, where: str
+) -> None:
+    error = {"type": kind, "message": FRAMES[-1].partition(" ")[2], "traceback": traceback}
+    run = run_trial(grid, next(grid.trials()), outcome="failed", error=error)
+    said = json.loads((run / "run.json").read_text())
+    said["program"] = {"path": str(grid.path.with_name("train.py")), "root": "/home/me"}
+    (run / "run.json").write_text(json.dumps(said))
+    entry = index_directory(Tree(grid.base_dir), "tree").entries[0]
+    assert entry.error == f"{kind}{where}: no such layer"
+
+
 def test_an_index_reads_each_file_once(
     grid: Sweep, run_trial: RunTrial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,8 +151,8 @@ def test_an_index_reads_each_file_once(
     for trial in grid.trials():
         run_trial(grid, trial, rows=ROWS)
     opened: Counter[str] = Counter()
-    read, names = regular.open_file, files.names
-    monkeypatch.setattr(regular, "open_file", lambda p: (opened.update([str(p)]), read(p))[1])
+    read, names = regular._open, files.names
+    monkeypatch.setattr(regular, "_open", lambda p, f: (opened.update([str(p)]), read(p, f))[1])
     monkeypatch.setattr(
         files, "names", lambda p, **more: (opened.update([str(p)]), names(p, **more))[1]
     )

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import yaml
 
+from sweeper.results.front import hypervolume
 from sweeper.search import searcher_for
-from sweeper.search.acquisition import log_h, slope
+from sweeper.search.acquisition import Acquisition, boxes_above, log_h
 from sweeper.search.dimensions import dimension
 from sweeper.search.gaussian_process import (
     GaussianProcess,
@@ -74,17 +75,40 @@ def test_the_gradient_of_the_likelihood(known: tuple[Any, Any, Any]) -> None:
     np.testing.assert_allclose(loss(logs, gaps, values)[1], numeric, rtol=1e-4, atol=1e-5)
 
 
-def test_the_gradient_of_the_improvement(known: tuple[Any, Any, Any]) -> None:
+@pytest.mark.parametrize("goals", [1, 2, 3])
+def test_the_gradient_of_the_acquisition(known: tuple[Any, Any, Any], goals: int) -> None:
     points, values, categorical = known
     hyper = Hyperparameters(np.log([0.4, 0.5, 1.0, 1.5, 0.01]))
-    process = GaussianProcess(points, values, categorical, hyper)
+    every = np.array([values, -values + 0.3 * points[:, 1], points[:, 0] * values]).T
+    processes = [GaussianProcess(points, y, categorical, hyper) for y in every.T]
+    limits = [(processes[2], 0.1)] if goals < 3 else []
+    acquisition = Acquisition(processes[:goals], *boxes_above(every[:, :goals]), limits)
     for at in (np.array([0.3, 0.4, 1.0]), np.array([0.9, 0.1, 0.0])):
         numeric = [
-            (slope(process, at + step, -1.5)[0] - slope(process, at - step, -1.5)[0]) / 2e-6
+            (acquisition.slope(at + step)[0] - acquisition.slope(at - step)[0]) / 2e-6
             for step in np.eye(3)[:2] * 1e-6
         ]
-        np.testing.assert_allclose(slope(process, at, -1.5)[1][:2], numeric, rtol=1e-4, atol=1e-5)
-        assert slope(process, at, -1.5)[1][2] == 0
+        value, gradient = acquisition.slope(at)
+        np.testing.assert_allclose(gradient[:2], numeric, rtol=1e-4, atol=1e-5)
+        assert gradient[2] == 0
+        assert value == pytest.approx(float(acquisition.scores(at[None])[0]))
+
+
+@pytest.mark.parametrize("goals", [2, 3])
+def test_the_improvement_of_several_goals_is_that_of_the_hypervolume(goals: int) -> None:
+    random = np.random.default_rng(goals)
+    points = random.random((6, goals))
+    low, high = boxes_above(points)
+    top = high.max(0)
+    draws = random.normal(0.4, 0.3, (20000, goals))
+    better = np.maximum(high[None] - np.maximum(draws[:, None], low[None]), 0).prod(2).sum(1)
+    before = hypervolume(points.tolist(), top.tolist())
+    for draw, gained in list(zip(draws, better, strict=True))[:50]:
+        after = hypervolume([*points.tolist(), draw.tolist()], top.tolist())
+        assert after - before == pytest.approx(gained, abs=1e-12)
+    at = [(np.array([0.4]), np.array([0.09]))] * goals
+    logs = Acquisition((), low, high)._logs(at)
+    assert np.exp(logs.sum(0)).sum() == pytest.approx(better.mean(), rel=0.05)
 
 
 def test_the_posterior_is_scikit_learn_s(known: tuple[Any, Any, Any]) -> None:

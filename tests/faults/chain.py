@@ -1,0 +1,224 @@
+"""Faults one after another to the launches of one sweep: is everything there, and once?
+
+Each launch goes on with what the one before has left, until a fault ends it too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.faults.faults import CLOCKS, FAULTS, Fault
+from tests.faults.judge import Done, done_in, judge_tree, statuses_in
+from tests.faults.machine import Control, as_no_superuser, mount, shim, unmount
+from tests.faults.scene import GOOD, START, Scene
+from tests.process.launch.launcher import Launcher
+
+KINDS = ("lost", "repeated", "left", "code")
+EPOCHS = 4
+HANGS = 240.0
+X = {"x": {"min": 1.0, "max": 9.0}}
+METHODS: dict[str, dict[str, Any]] = {
+    "grid": {},
+    "random": {"method": "random", "parameters": X},
+    "bayes": {"method": "bayes", "parameters": X},
+    "asha": {"early_terminate": {"type": "asha", "min_iter": 2, "eta": 2}},
+    "pbt": {
+        "method": "random",
+        "parameters": X,
+        "early_terminate": {"type": "pbt", "interval": 2, "quantile": 0.4},
+    },
+}
+PROGRAMS = ("saves", "saves", "forgets", "script")
+
+
+@dataclass
+class Found:
+    """What is wrong after a fault: pairs of a kind and a text; ``struck``: there was one."""
+
+    fault: str
+    name: str
+    struck: bool = False
+    wrong: list[tuple[str, str]] = field(default_factory=list)
+
+
+class Chain:
+    """The faults ``names``, to launches below ``directory``; ``seed`` chooses how and when."""
+
+    def __init__(self, names: list[str], seed: str, directory: Path, tmp: Path) -> None:
+        self.rng = random.Random(f"{names} {seed}")
+        self.todo = sorted(names, key=lambda name: FAULTS[name].last)
+        self.found: list[Found] = []
+        self._seed = seed
+        self._launcher = Launcher(directory, tmp)
+        self._launcher.before = as_no_superuser
+        self._env = self._launcher.env
+        self._tmp = tmp
+        self._storage = self._launcher.base.parent
+        self._mounted = "full" in names and mount(self._storage)
+        self._others: list[Launcher] = []
+        self._fresh()
+
+    def run(self) -> list[Found]:
+        try:
+            while self.todo:
+                self._launch()
+                if self._all_done() and self.todo:
+                    self._finish()
+                    self._fresh()
+            self._finish()
+        finally:
+            if self._mounted:
+                unmount(self._storage)
+        return self.found
+
+    def _fresh(self) -> None:
+        """A sweep of which nothing is done."""
+        joins = any("--join" in FAULTS[name].words for name in self.todo)  # no population does
+        self._method = self.rng.choice([name for name in METHODS if not (joins and name == "pbt")])
+        self._program = "saves" if self._method == "pbt" else self.rng.choice(PROGRAMS)
+        self._trials = 2 + 2 * len(self.todo)
+        self._parallel = self.rng.choice((1, 2))
+        self._spoiled = False
+        self._done: Done = {}
+        if self._launcher.base.exists():
+            self._launcher.base.rename(self._storage.with_name(f"done-{len(self.found)}"))
+
+    def _write(self, retries: int) -> None:
+        do = {"epochs": EPOCHS, "delay": 0.3, "saves": self._program == "saves"}
+        keys = {"retry": {"max": retries}, "parallel": self._parallel, **METHODS[self._method]}
+        if "parameters" in keys:
+            keys["parameters"] = {**keys["parameters"], "do": {"value": do}}
+            keys["run_cap"] = self._trials
+        if self._program == "script":
+            keys["program"] = str(Path(__file__).with_name("script.py"))
+        self._launcher.write(do, trials=self._trials, storage=str(self._storage), **keys)
+
+    def _launch(self) -> None:
+        """A launch, struck until it ends."""
+        first = FAULTS[self.todo[0]]
+        words = (*first.words, *["--retry-failed"] * self._spoiled)
+        control = None
+        self._launcher.env = self._env
+        if first.shim or (shim() and self.rng.random() < 0.3):
+            control = Control(self._launcher.directory / "control", self._launcher.base)
+            control.clock(self.rng.choice((0, *CLOCKS)))
+            self._launcher.env = {**self._env, **control.env}
+        self._write(first.retries)
+        scene = Scene(self._launcher, self._launcher.start(*words), self.rng, control, words)
+        struck: list[Found] = []
+        while name := next((n for n in self.todo if self._fits(n, first, control, struck)), None):
+            self.todo.remove(name)
+            fault = FAULTS[name]
+            moment = self.rng.choice(fault.moments) if not struck else "then"
+            about = f"{moment} {self._method} {self._program}{' shim' if control else ''}"
+            found = Found(name, f"{name} {about} ({self._seed})")
+            self.found.append(found)
+            if struck:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    scene.process.wait(self.rng.uniform(0.3, 3))
+            else:
+                scene.moment(moment)
+            if scene.process.poll() is None:
+                found.struck = fault.strike(scene)
+                struck += [found] * found.struck
+            if fault.ends or fault.last or scene.process.poll() is not None:
+                break
+        self._judge(scene, struck)
+
+    def _fits(self, name: str, first: Fault, control: Control | None, struck: list[Found]) -> bool:
+        """May this fault strike this launch as well?"""
+        fault, before = FAULTS[name], [found.fault for found in struck]
+        if not struck:
+            return fault is first
+        return (
+            (not fault.shim or control is not None)
+            and fault.words == first.words
+            and not fault.last
+            and (fault.retries == 0 or before.count(name) < first.retries)
+            and (fault.moments[0] == START or self._launcher.base.is_dir())
+        )
+
+    def _judge(self, scene: Scene, struck: list[Found]) -> None:
+        """Wait for the launch to end, and judge how it did."""
+        process, launcher = scene.process, scene.launcher
+        try:
+            _, err = process.communicate(timeout=HANGS)
+        except subprocess.TimeoutExpired:
+            _kill(launcher)
+            _, err = process.communicate()
+            self._add(struck, "code", f"hangs\n{err}")
+        self._others += scene.others
+        left = self._left()
+        for one in (launcher, *self._others):
+            _kill(one)
+        for undo in scene.undo:
+            undo()
+        if scene.removed:
+            self._done = {}
+        faults = [FAULTS[found.fault] for found in struck]
+        allowed = {code for fault in faults for code in fault.codes}
+        spoiled = any(fault.spoils for fault in faults)
+        code = process.returncode
+        if code not in allowed and not (code == 0 and self._all_done()):
+            self._add(struck, "code", f"{code}\n{err}")
+        elif "Traceback" in err and code >= 0:
+            self._add(struck, "code", f"a traceback\n{err}")
+        for text in scene.wrong:
+            self._add(struck, "code", text)
+        for kept in left:
+            if not Path(self._tmp, kept).exists():  # who was killed leaves them to the next launch
+                self._add(struck, "left", kept)
+        bad = statuses_in(launcher) - {*GOOD, "interrupted"}
+        if bad and not spoiled:
+            self._add(struck, "lost", f"there are runs that are {', '.join(bad)}\n{err}")
+        self._spoiled |= spoiled
+        self._compare(struck)
+
+    def _compare(self, struck: list[Found]) -> None:
+        """What was done before is as it was."""
+        done = done_in(self._launcher)
+        for path, how in self._done.items():
+            if done.get(path) != how:
+                self._add(struck, "repeated", f"{path} had ended before")
+        self._done = done
+
+    def _all_done(self) -> bool:
+        return len(done_in(self._launcher)) >= self._trials
+
+    def _finish(self) -> None:
+        """Launch until nothing is left to do, and judge the tree."""
+        launcher, struck = self._launcher, self.found[-1:]
+        launcher.env = self._env
+        self._write(0)
+        for _ in range(3):
+            again = launcher.run(*["--retry-failed"] * self._spoiled, timeout=HANGS)
+            if again.returncode == 0:
+                break
+            self._add(struck, "code", f"launched again: {again.returncode}\n{again.stderr}")
+        self._compare(struck)
+        for kind, text in judge_tree(launcher, self._trials, EPOCHS, self._program, self._spoiled):
+            self._add(struck, kind, text)
+        for kept in self._left():
+            self._add(struck, "left", kept)
+
+    def _left(self) -> list[str]:
+        return [kept for one in (self._launcher, *self._others) for kept in one.left()]
+
+    def _add(self, struck: list[Found], kind: str, text: object) -> None:
+        if not struck:
+            struck = self.found[-1:]
+        names = " + ".join(found.fault for found in struck)
+        struck[-1].wrong.append((kind, f"[{names}] {text}"))
+
+
+def _kill(launcher: Launcher) -> None:
+    for process in launcher.processes():
+        with contextlib.suppress(psutil.Error):
+            process.kill()
