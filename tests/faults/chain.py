@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import random
 import subprocess
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import psutil
 from tests.faults.faults import CLOCKS, FAULTS, Fault
 from tests.faults.judge import Done, done_in, judge_tree, statuses_in
 from tests.faults.machine import Control, as_no_superuser, mount, shim, unmount
+from tests.faults.nodes import HEAD, Nodes
 from tests.faults.scene import GOOD, START, Scene
 from tests.process.launch.launcher import Launcher
 
@@ -49,20 +52,30 @@ class Found:
 
 
 class Chain:
-    """The faults ``names``, to launches below ``directory``; ``seed`` chooses how and when."""
+    """The faults ``names``, to launches below ``directory``; ``seed`` chooses how and when.
 
-    def __init__(self, names: list[str], seed: str, directory: Path, tmp: Path) -> None:
+    ``nodes`` gives several hosts, which are used if a fault asks for them.
+    """
+
+    def __init__(
+        self,
+        names: list[str],
+        seed: str,
+        directory: Path,
+        tmp: Path,
+        nodes: Callable[[], Nodes],
+    ) -> None:
         self.rng = random.Random(f"{names} {seed}")
         self.todo = sorted(names, key=lambda name: FAULTS[name].last)
         self.found: list[Found] = []
         self._seed = seed
         self._launcher = Launcher(directory, tmp)
-        self._launcher.before = as_no_superuser
         self._env = self._launcher.env
         self._tmp = tmp
         self._storage = self._launcher.base.parent
         self._mounted = "full" in names and mount(self._storage)
         self._others: list[Launcher] = []
+        self._nodes = nodes() if any(FAULTS[name].hosts for name in names) else None
         self._fresh()
 
     def run(self) -> list[Found]:
@@ -74,6 +87,7 @@ class Chain:
                     self._fresh()
             self._finish()
         finally:
+            _kill(self._launcher)
             if self._mounted:
                 unmount(self._storage)
         return self.found
@@ -105,19 +119,24 @@ class Chain:
         first = FAULTS[self.todo[0]]
         words = (*first.words, *["--retry-failed"] * self._spoiled)
         control = None
-        self._launcher.env = self._env
-        if first.shim or (shim() and self.rng.random() < 0.3):
+        nodes = self._nodes if first.hosts is not False else None
+        self._enter(nodes)
+        if nodes is not None:
+            words += ("--address", nodes.address)
+        elif first.shim or (shim() and self.rng.random() < 0.3):
             control = Control(self._launcher.directory / "control", self._launcher.base)
             control.clock(self.rng.choice((0, *CLOCKS)))
             self._launcher.env = {**self._env, **control.env}
         self._write(first.retries)
-        scene = Scene(self._launcher, self._launcher.start(*words), self.rng, control, words)
+        process = self._launcher.start(*words)
+        scene = Scene(self._launcher, process, self.rng, control, words, nodes)
         struck: list[Found] = []
-        while name := next((n for n in self.todo if self._fits(n, first, control, struck)), None):
+        while name := next((n for n in self.todo if self._fits(n, first, scene, struck)), None):
             self.todo.remove(name)
             fault = FAULTS[name]
             moment = self.rng.choice(fault.moments) if not struck else "then"
-            about = f"{moment} {self._method} {self._program}{' shim' if control else ''}"
+            place = " hosts" * (nodes is not None) + " shim" * (control is not None)
+            about = f"{moment} {self._method} {self._program}{place}"
             found = Found(name, f"{name} {about} ({self._seed})")
             self.found.append(found)
             if struck:
@@ -132,13 +151,25 @@ class Chain:
                 break
         self._judge(scene, struck)
 
-    def _fits(self, name: str, first: Fault, control: Control | None, struck: list[Found]) -> bool:
+    def _enter(self, nodes: Nodes | None) -> None:
+        """The next launch is on the head of ``nodes``, or here."""
+        self._launcher.env = self._env if nodes is None else {"TMPDIR": str(nodes.tmp(HEAD))}
+
+        def before() -> None:
+            if nodes is not None:
+                nodes.enter()
+            as_no_superuser()
+
+        self._launcher.before = before
+
+    def _fits(self, name: str, first: Fault, scene: Scene, struck: list[Found]) -> bool:
         """May this fault strike this launch as well?"""
         fault, before = FAULTS[name], [found.fault for found in struck]
         if not struck:
             return fault is first
         return (
-            (not fault.shim or control is not None)
+            (not fault.shim or scene.control is not None)
+            and fault.hosts in (None, scene.nodes is not None)
             and fault.words == first.words
             and not fault.last
             and (fault.retries == 0 or before.count(name) < first.retries)
@@ -155,6 +186,8 @@ class Chain:
             _, err = process.communicate()
             self._add(struck, "code", f"hangs\n{err}")
         self._others += scene.others
+        if scene.nodes is not None:
+            scene.nodes.mend()
         left = self._left()
         for one in (launcher, *self._others):
             _kill(one)
@@ -173,9 +206,15 @@ class Chain:
         for text in scene.wrong:
             self._add(struck, "code", text)
         for kept in left:
-            if not Path(self._tmp, kept).exists():  # who was killed leaves them to the next launch
+            # Who was killed leaves what is in /tmp to the next launch.
+            if not Path(self._tmp, kept).exists():
                 self._add(struck, "left", kept)
-        bad = statuses_in(launcher) - {*GOOD, "interrupted"}
+        # Of another host it is not seen at once that it has stopped.
+        bad = statuses_in(launcher) - {
+            *GOOD,
+            "interrupted",
+            *["running"] * (scene.nodes is not None),
+        }
         if bad and not spoiled:
             self._add(struck, "lost", f"there are runs that are {', '.join(bad)}\n{err}")
         self._spoiled |= spoiled
@@ -195,7 +234,7 @@ class Chain:
     def _finish(self) -> None:
         """Launch until nothing is left to do, and judge the tree."""
         launcher, struck = self._launcher, self.found[-1:]
-        launcher.env = self._env
+        self._enter(None)
         self._write(0)
         for _ in range(3):
             again = launcher.run(*["--retry-failed"] * self._spoiled, timeout=HANGS)
@@ -209,7 +248,12 @@ class Chain:
             self._add(struck, "left", kept)
 
     def _left(self) -> list[str]:
-        return [kept for one in (self._launcher, *self._others) for kept in one.left()]
+        kept = [kept for one in (self._launcher, *self._others) for kept in one.left()]
+        for _ in range(40 if self._nodes is not None else 0):
+            if not self._nodes.left():
+                return kept
+            time.sleep(0.25)
+        return [*kept, *(self._nodes.left() if self._nodes is not None else ())]
 
     def _add(self, struck: list[Found], kind: str, text: object) -> None:
         if not struck:

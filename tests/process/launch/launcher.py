@@ -119,7 +119,7 @@ class Launcher:
     def left(self) -> list[str]:
         """What still lives of this launch after ten seconds, and its directories in /tmp."""
         for _ in range(40):
-            found = [process.name() for process in self.processes()]
+            found = [str(process) for process in self.processes()]
             found += [str(p) for token in self._tokens for p in Path("/tmp").glob(f"*-{token}")]
             found += os.listdir(self._tmp) if self._tmp else []
             if not found:
