@@ -97,7 +97,7 @@ class Chain:
         joins = any("--join" in FAULTS[name].words for name in self.todo)  # no population does
         self._method = self.rng.choice([name for name in METHODS if not (joins and name == "pbt")])
         self._program = "saves" if self._method == "pbt" else self.rng.choice(PROGRAMS)
-        self._trials = 2 + 2 * len(self.todo)
+        self._trials = 4 + len(self.todo)
         self._parallel = self.rng.choice((1, 2))
         self._spoiled = False
         self._done: Done = {}

@@ -103,8 +103,11 @@ def join(scene: Scene) -> bool:
 
 
 def skew(scene: Scene) -> bool:
-    """From a host whose clock is off too somebody launches the sweep again, and is refused."""
+    """From a host or container whose clock is off somebody launches it again, and is refused."""
     there = scene.another(on_another_host)
+    if os.getuid() == 0 and scene.rng.random() < 0.5:  # this host's name, and other process ids
+        there = scene.another()
+        there.prefix = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
     clock = Control(there.directory / "control", scene.launcher.base)
     clock.clock(scene.rng.choice(CLOCKS))
     there.env |= clock.env

@@ -37,6 +37,7 @@ class Launcher:
         self.base = directory / "experiments" / "case"
         self.cgroup: Path | None = None  # for what is started
         self.before: Callable[[], object] = lambda: None  # called in what is started
+        self.prefix: tuple[str, ...] = ()
         self.env: dict[str, str] = {"TMPDIR": str(tmp)} if tmp else {}
         self._tmp = tmp
         self._tokens: set[str] = set()
@@ -54,7 +55,7 @@ class Launcher:
 
     def start(self, *words: str, command: str = "launch") -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "sweeper", command, str(self.file), *words],
+            [*self.prefix, sys.executable, "-m", "sweeper", command, str(self.file), *words],
             cwd=self.directory,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
