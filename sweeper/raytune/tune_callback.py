@@ -12,7 +12,7 @@ from typing import Any
 
 from ray import tune
 
-from sweeper.errors import TreeError
+from sweeper.errors import LeaseLost, TreeError
 from sweeper.experiment import close_run
 from sweeper.search import AdaptivePlan
 from sweeper.tree import Claims, Lease, PlannedTrial, RunRecord, Tree, asked_to_stop
@@ -37,7 +37,12 @@ def _exceptions_logged(hook: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(hook)
     def guarded(self: LaunchCallback, *args: Any, **kwargs: Any) -> None:
-        self.lease.check()
+        try:
+            self.lease.check()
+        except LeaseLost:
+            raise
+        except TreeError:  # not to be seen in this moment; each run's own lease guards that
+            pass
         try:
             hook(self, *args, **kwargs)
         except TreeError as error:

@@ -1,0 +1,36 @@
+"""What Tune's hooks make of a storage that fails for a moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sweeper.errors import LeaseLost
+from sweeper.raytune.tune_callback import LaunchCallback
+from sweeper.tree import Lease
+
+
+def test_a_lease_that_cannot_be_seen_is_not_lost(tmp_path: Path) -> None:
+    home, moved = tmp_path / "home", tmp_path / "moved"
+    home.mkdir()
+    lease = Lease.acquire(home)
+    told: list[Any] = []
+    listener = SimpleNamespace(trial_started=lambda *what: told.append(what))
+    searcher = SimpleNamespace(started=lambda trial: (7, "params"))
+    nothing: Any = None
+    callback = LaunchCallback(
+        searcher, nothing, nothing, nothing, listener, nothing, nothing, None, "", lease, nothing
+    )  # type: ignore[arg-type]
+    home.rename(moved)
+    home.symlink_to(home)  # what is in it can be neither seen nor missed
+    trial = SimpleNamespace(trial_id="one")
+    callback.on_trial_start(1, [], trial)
+    assert told == [(7, "params")]
+    home.unlink()
+    with pytest.raises(LeaseLost, match="renamed or removed"):
+        callback.on_trial_start(1, [], trial)
+    moved.rename(home)
+    lease.release()
