@@ -58,8 +58,6 @@ def run(names: list[str], seed: str, nodes: Callable[[], Nodes], keep: bool) -> 
     for found in chain.found:
         kinds = ", ".join(sorted({kind for kind, _ in found.wrong})) or "right"
         print(f"{found.name}: {kinds if found.struck or found.wrong else 'missed'}", flush=True)
-        for kind, text in found.wrong:
-            print(f"    {kind}: {text}", flush=True)
     struck = sum(found.struck for found in chain.found)
     print(f"{struck} faults in {seconds:.0f} s", flush=True)
     if keep and any(found.wrong for found in chain.found):

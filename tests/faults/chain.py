@@ -259,7 +259,8 @@ class Chain:
         if not struck:
             struck = self.found[-1:]
         names = " + ".join(found.fault for found in struck)
-        struck[-1].wrong.append((kind, f"[{names}] {text}"))
+        struck[-1].wrong.append((kind, str(text)))
+        print(f"{struck[-1].name} [{names}]: {kind}: {text}", flush=True)
 
 
 def _kill(launcher: Launcher) -> None:
