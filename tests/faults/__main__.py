@@ -17,6 +17,7 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -52,8 +53,9 @@ def run(names: list[str], seed: str, nodes: Callable[[], Nodes], keep: bool) -> 
         chain = Chain(names, seed, directory, tmp, nodes)
         try:
             chain.run()
-        except Exception as error:
-            raise RuntimeError(f"chain {seed}, below {directory}") from error
+        except Exception as error:  # of the table itself: the other chains go on
+            traceback.print_exc()
+            chain.found.append(Found("chain", f"chain {seed}", wrong=[("code", repr(error))]))
     seconds = time.monotonic() - began
     for found in chain.found:
         kinds = ", ".join(sorted({kind for kind, _ in found.wrong})) or "right"

@@ -191,7 +191,7 @@ class Chain:
         left = self._left()
         for one in (launcher, *self._others):
             _kill(one)
-        for undo in scene.undo:
+        for undo in reversed(scene.undo):
             undo()
         if scene.removed:
             self._done = {}
