@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sweeper.errors import UsageError
+from sweeper.errors import TreeError, UsageError
 from sweeper.sweepfile import ADAPTIVE_METHODS, Sweep
-from sweeper.tree import Choices, Claims, PlannedTrial, RunRecord, Tree
+from sweeper.tree import GONE, Choices, Claims, PlannedTrial, RunRecord, Tree
 from sweeper.worker import ServerControl, Session, import_in_doubt
 
 from . import cluster
@@ -50,6 +50,7 @@ class Driver:
         """Run the trials, and tell the ``guardian`` how it goes and how it ended."""
         sweep, disk = self.sweep, self.disk
         conditions = StopConditions(sweep)
+        planned_on = sweep.base_dir.exists()
         tree = Tree(sweep.base_dir)
         home = tree.home(sweep.sweep_name)
         conditions.script = self.session.mode == "script"
@@ -71,6 +72,8 @@ class Driver:
             server.wait_ready()
             slots = cluster.check_resources(ray, sweep.resources.cpu, sweep.resources.gpu)
             slots = min(slots, sweep.parallel or slots, self.total or slots)
+            if planned_on and not sweep.base_dir.exists():
+                raise TreeError(f"{sweep.base_dir} {GONE}")
             with acquire_sweep(sweep, home, self.join, slots) as lease:
                 tree.tidy()
                 if self.choices != Choices():

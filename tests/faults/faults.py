@@ -176,7 +176,7 @@ def rename(scene: Scene) -> bool:
     def undo() -> None:
         if base.exists():
             left = [str(path) for path in base.rglob("*") if path.is_file()]
-            scene.wrong.append(f"written where the tree was: {left}")
+            scene.wrong.append(f"written where the tree was: {left[:9]}")
             shutil.rmtree(base)
         moved.rename(base)
 
