@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -104,7 +105,7 @@ class Chain:
         self._spoiled = False
         self._done: Done = {}
         if self._launcher.base.exists():
-            self._launcher.base.rename(self._storage.with_name(f"done-{len(self.found)}"))
+            shutil.move(self._launcher.base, self._storage.with_name(f"done-{len(self.found)}"))
 
     def _write(self, retries: int) -> None:
         do = {"epochs": EPOCHS, "delay": 0.3, "saves": self._program == "saves"}
@@ -154,7 +155,9 @@ class Chain:
         self._judge(scene, struck)
 
     def _enter(self, nodes: Nodes | None) -> None:
-        """The next launch is on the head of ``nodes``, or here."""
+        """The next launch is on the head of ``nodes``, or here: where the last one is not seen."""
+        for lease in self._launcher.base.rglob("lease.*.json"):
+            os.utime(lease, (time.time() - 1000,) * 2)
         self._launcher.env = self._env if nodes is None else {"TMPDIR": str(nodes.tmp(HEAD))}
 
         def before() -> None:
@@ -252,11 +255,12 @@ class Chain:
 
     def _left(self) -> list[str]:
         kept = [kept for one in (self._launcher, *self._others) for kept in one.left()]
-        for _ in range(40 if self._nodes is not None else 0):
-            if not self._nodes.left():
-                return kept
+        deadline = time.monotonic() + 10
+        while self._nodes is not None and (actors := self._nodes.actors()):
+            if time.monotonic() > deadline:
+                return [*kept, *map(str, actors)]
             time.sleep(0.25)
-        return [*kept, *(self._nodes.left() if self._nodes is not None else ())]
+        return kept
 
     def _add(self, struck: list[Found], kind: str, text: object) -> None:
         if not struck:

@@ -96,7 +96,6 @@ class Nodes:
             for host in range(1, HOSTS + 1):
                 process = self._started.get(host)
                 if process is None or process.poll() is not None:  # Ray gives up after 30 s
-                    self.kill(host)
                     self._start(host)
             if self._alive() == HOSTS:
                 return
@@ -168,11 +167,6 @@ class Nodes:
     def actors(self) -> list[psutil.Process]:
         hosts = range(1, HOSTS + 1)
         return [one for host in hosts for one in self.processes(host, "ray::Resource")]
-
-    def left(self) -> list[str]:
-        """What launches have left on the hosts."""
-        found = [str(path) for host in range(1, HOSTS + 1) for path in self.tmp(host).glob("sw*")]
-        return [*found, *(one.name() for one in self.actors())]
 
     def close(self) -> None:
         for host in range(HOSTS, 0, -1):

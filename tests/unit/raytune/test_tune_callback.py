@@ -1,4 +1,4 @@
-"""What Tune's hooks make of a storage that fails for a moment."""
+"""What a launch makes of a storage that fails for a moment."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
-from sweeper.errors import LeaseLost
+from sweeper.errors import LeaseLost, TreeError
+from sweeper.raytune.stop_conditions import StopConditions
 from sweeper.raytune.tune_callback import LaunchCallback
+from sweeper.raytune.tune_searcher import TuneSearcher
+from sweeper.sweepfile import Sweep
 from sweeper.tree import Lease
 
 
@@ -34,3 +37,21 @@ def test_a_lease_that_cannot_be_seen_is_not_lost(tmp_path: Path) -> None:
         callback.on_trial_start(1, [], trial)
     moved.rename(home)
     lease.release()
+
+
+def test_a_storage_that_fails_between_trials_ends_the_launch_in_words(grid: Sweep) -> None:
+    conditions = StopConditions(grid)
+    nothing: Any = None
+
+    class Plan:
+        elsewhere = False
+
+        def __next__(self) -> Any:
+            raise TreeError("claims: cannot make the directory: Input/output error")
+
+    plan: Any = Plan()
+    searcher = TuneSearcher(plan, nothing, conditions)
+    assert searcher.suggest("one") == TuneSearcher.FINISHED
+    assert conditions.fatal is None
+    assert conditions.reason == "claims: cannot make the directory: Input/output error"
+    assert conditions.early
