@@ -278,7 +278,7 @@ def _conclude(
     """
     index = index_sweep(sweep)
     try:
-        if index.base.is_dir() or (ending is not None and not ending.signum):
+        if index.base.is_dir() or (ending is not None and ending.began and not ending.signum):
             write_summary(index)  # else nothing was run
     except TreeError as error:  # on storage that can only be read, all else is still told
         say(f"sweeper: {error}")

@@ -12,9 +12,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from sweeper import store
-from sweeper.errors import UsageError
+from sweeper.errors import TreeError, UsageError
 from sweeper.sweepfile import ADAPTIVE_METHODS, Sweep
-from sweeper.tree import Choices, Claims, PlannedTrial, Tree, WarmStart
+from sweeper.tree import GONE, Choices, Claims, PlannedTrial, Tree, WarmStart
 from sweeper.worker import ServerControl, Session, import_in_doubt
 
 from . import cluster
@@ -53,6 +53,7 @@ class Driver:
         sweep, disk = self.sweep, self.disk
         store.connect(sweep.base_dir)
         conditions = StopConditions(sweep)
+        planned_on = sweep.base_dir.exists()
         tree = Tree(sweep.base_dir)
         home = tree.home(sweep.sweep_name)
         conditions.script = self.session.mode == "script"
@@ -74,6 +75,8 @@ class Driver:
             server.wait_ready()
             slots = cluster.check_resources(ray, sweep.resources.cpu, sweep.resources.gpu)
             slots = min(slots, sweep.parallel or slots, self.total or slots)
+            if planned_on and not sweep.base_dir.exists():
+                raise TreeError(f"{sweep.base_dir} {GONE}")
             with acquire_sweep(sweep, home, self.join, slots) as lease:
                 tree.tidy()
                 if self.choices != Choices():

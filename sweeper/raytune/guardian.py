@@ -39,6 +39,7 @@ class Ending:
     ``reason`` says why no further trial was started (a budget, the breaker, the target), ``early``
     whether that left trials undone, ``again`` whether the next launch would start some, ``signum``
     which signal ended it, 0 for none, ``cut_off`` what ended the trials that were running.
+    ``began``: it had made its place in the tree.
     """
 
     reason: str | None = None
@@ -46,6 +47,7 @@ class Ending:
     again: bool = True
     signum: int = 0
     cut_off: str | None = None
+    began: bool = False
 
 
 class Guardian:
@@ -56,6 +58,7 @@ class Guardian:
         self._listener = listener
         self._signals = signals
         self._driver = 0
+        self._began = False
 
     def run(
         self,
@@ -86,6 +89,7 @@ class Guardian:
                 ending = self._follow(ours, wall) or self._died_of(self._end_driver())
                 if leave and ending.cut_off is None:
                     ours.poll(LEAVE_SECONDS)  # it hangs up
+            ending.began = self._began
             return ending
         finally:
             self._session.end()
@@ -120,8 +124,9 @@ class Guardian:
             if said == "raised":
                 raise _rebuilt(*what)
             getattr(self._listener, said)(*what)
-            if said == "started" and wall is not None:
-                deadline = time.monotonic() + wall
+            if said == "started":
+                self._began = True
+                deadline = math.inf if wall is None else time.monotonic() + wall
         return self._stopped_by(self._signals.received)
 
     def _stopped_by(self, signum: int) -> Ending:

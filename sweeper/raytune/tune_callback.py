@@ -13,7 +13,7 @@ from typing import Any
 from ray import tune
 
 from sweeper import store
-from sweeper.errors import TreeError
+from sweeper.errors import LeaseLost, TreeError
 from sweeper.experiment import close_run
 from sweeper.search import AdaptivePlan, ScoreFunction
 from sweeper.tree import Claims, Lease, PlannedTrial, RunRecord, Tree, asked_to_stop
@@ -38,7 +38,12 @@ def _exceptions_logged(hook: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(hook)
     def guarded(self: LaunchCallback, *args: Any, **kwargs: Any) -> None:
-        self.lease.check()
+        try:
+            self.lease.check()
+        except LeaseLost:
+            raise
+        except TreeError:  # not to be seen in this moment; each run's own lease guards that
+            pass
         try:
             hook(self, *args, **kwargs)
         except TreeError as error:

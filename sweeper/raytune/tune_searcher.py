@@ -9,7 +9,7 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from sweeper.errors import SweeperError
+from sweeper.errors import SweeperError, TreeError
 from sweeper.tree import PlannedTrial
 
 from .shared_plan import SharedPlan
@@ -60,7 +60,10 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
             return None
         try:
             item = next(self._plan, None)
-        except SweeperError as error:  # Tune would call every trial failed
+        except TreeError as error:  # Tune would call every trial failed
+            self._conditions.wind_down(str(error))
+            return None
+        except SweeperError as error:
             self._conditions.fatal = str(error)
             return None
         if item is not None:

@@ -11,6 +11,7 @@ from .claims import Claims, ask_to_stop, asked_to_stop, launches, remove_left
 from .compare import diff, explain, other_experiment
 from .identity import Monitored, group_canonicals, groups_as_stored, plain
 from .lease import (
+    GONE,
     HEARTBEAT,
     Lease,
     is_self,

@@ -35,6 +35,8 @@ SILENCE_SECONDS = 90.0
 HEARTBEAT = "sweeper-heartbeat"
 """The name of the thread that touches a process's leases."""
 
+GONE = "is gone, renamed or removed: put it back and launch again"
+
 _NAME = re.compile(r"lease\.([0-9]{6,15})\.json")
 
 
@@ -262,7 +264,7 @@ def _remove(path: Path) -> None:
 def _new_owner(directory: Path) -> str:
     gone = [path for path in (directory, *directory.parents) if not files.exists(path)]
     if gone:
-        return f"{gone[-1]} is gone, renamed or removed: put it back and launch again"
+        return f"{gone[-1]} {GONE}"
     owner = None
     with contextlib.suppress(TreeError):
         ended = files.read_json(directory / "outcome.json")

@@ -6,8 +6,12 @@ Each launch goes on with what the one before has left, until a fault ends it too
 from __future__ import annotations
 
 import contextlib
+import os
 import random
+import shutil
 import subprocess
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,12 +21,14 @@ import psutil
 from tests.faults.faults import CLOCKS, FAULTS, Fault
 from tests.faults.judge import Done, done_in, judge_tree, statuses_in
 from tests.faults.machine import Control, as_no_superuser, mount, shim, unmount
+from tests.faults.nodes import HEAD, Nodes
 from tests.faults.scene import GOOD, START, Scene
 from tests.process.launch.launcher import Launcher
 
 KINDS = ("lost", "repeated", "left", "code")
 EPOCHS = 4
-HANGS = 240.0
+HANGS = 400.0
+BUSY = "Ray does not start on this machine: The current node timed out during startup"
 X = {"x": {"min": 1.0, "max": 9.0}}
 METHODS: dict[str, dict[str, Any]] = {
     "grid": {},
@@ -49,20 +55,30 @@ class Found:
 
 
 class Chain:
-    """The faults ``names``, to launches below ``directory``; ``seed`` chooses how and when."""
+    """The faults ``names``, to launches below ``directory``; ``seed`` chooses how and when.
 
-    def __init__(self, names: list[str], seed: str, directory: Path, tmp: Path) -> None:
+    ``nodes`` gives several hosts, which are used if a fault asks for them.
+    """
+
+    def __init__(
+        self,
+        names: list[str],
+        seed: str,
+        directory: Path,
+        tmp: Path,
+        nodes: Callable[[], Nodes],
+    ) -> None:
         self.rng = random.Random(f"{names} {seed}")
         self.todo = sorted(names, key=lambda name: FAULTS[name].last)
         self.found: list[Found] = []
         self._seed = seed
         self._launcher = Launcher(directory, tmp)
-        self._launcher.before = as_no_superuser
         self._env = self._launcher.env
         self._tmp = tmp
         self._storage = self._launcher.base.parent
         self._mounted = "full" in names and mount(self._storage)
         self._others: list[Launcher] = []
+        self._nodes = nodes() if any(FAULTS[name].hosts for name in names) else None
         self._fresh()
 
     def run(self) -> list[Found]:
@@ -74,6 +90,7 @@ class Chain:
                     self._fresh()
             self._finish()
         finally:
+            _kill(self._launcher)
             if self._mounted:
                 unmount(self._storage)
         return self.found
@@ -83,12 +100,12 @@ class Chain:
         joins = any("--join" in FAULTS[name].words for name in self.todo)  # no population does
         self._method = self.rng.choice([name for name in METHODS if not (joins and name == "pbt")])
         self._program = "saves" if self._method == "pbt" else self.rng.choice(PROGRAMS)
-        self._trials = 2 + 2 * len(self.todo)
+        self._trials = 4 + len(self.todo)
         self._parallel = self.rng.choice((1, 2))
         self._spoiled = False
         self._done: Done = {}
         if self._launcher.base.exists():
-            self._launcher.base.rename(self._storage.with_name(f"done-{len(self.found)}"))
+            shutil.move(self._launcher.base, self._storage.with_name(f"done-{len(self.found)}"))
 
     def _write(self, retries: int) -> None:
         do = {"epochs": EPOCHS, "delay": 0.3, "saves": self._program == "saves"}
@@ -105,19 +122,24 @@ class Chain:
         first = FAULTS[self.todo[0]]
         words = (*first.words, *["--retry-failed"] * self._spoiled)
         control = None
-        self._launcher.env = self._env
-        if first.shim or (shim() and self.rng.random() < 0.3):
+        nodes = self._nodes if first.hosts is not False else None
+        self._enter(nodes)
+        if nodes is not None:
+            words += ("--address", nodes.address)
+        elif first.shim or (shim() and self.rng.random() < 0.3):
             control = Control(self._launcher.directory / "control", self._launcher.base)
             control.clock(self.rng.choice((0, *CLOCKS)))
             self._launcher.env = {**self._env, **control.env}
         self._write(first.retries)
-        scene = Scene(self._launcher, self._launcher.start(*words), self.rng, control, words)
+        process = self._launcher.start(*words)
+        scene = Scene(self._launcher, process, self.rng, control, words, nodes)
         struck: list[Found] = []
-        while name := next((n for n in self.todo if self._fits(n, first, control, struck)), None):
+        while name := next((n for n in self.todo if self._fits(n, first, scene, struck)), None):
             self.todo.remove(name)
             fault = FAULTS[name]
             moment = self.rng.choice(fault.moments) if not struck else "then"
-            about = f"{moment} {self._method} {self._program}{' shim' if control else ''}"
+            place = " hosts" * (nodes is not None) + " shim" * (control is not None)
+            about = f"{moment} {self._method} {self._program}{place}"
             found = Found(name, f"{name} {about} ({self._seed})")
             self.found.append(found)
             if struck:
@@ -132,13 +154,27 @@ class Chain:
                 break
         self._judge(scene, struck)
 
-    def _fits(self, name: str, first: Fault, control: Control | None, struck: list[Found]) -> bool:
+    def _enter(self, nodes: Nodes | None) -> None:
+        """The next launch is on the head of ``nodes``, or here: where the last one is not seen."""
+        for lease in self._launcher.base.rglob("lease.*.json"):
+            os.utime(lease, (time.time() - 1000,) * 2)
+        self._launcher.env = self._env if nodes is None else {"TMPDIR": str(nodes.tmp(HEAD))}
+
+        def before() -> None:
+            if nodes is not None:
+                nodes.enter()
+            as_no_superuser()
+
+        self._launcher.before = before
+
+    def _fits(self, name: str, first: Fault, scene: Scene, struck: list[Found]) -> bool:
         """May this fault strike this launch as well?"""
         fault, before = FAULTS[name], [found.fault for found in struck]
         if not struck:
             return fault is first
         return (
-            (not fault.shim or control is not None)
+            (not fault.shim or scene.control is not None)
+            and fault.hosts in (None, scene.nodes is not None)
             and fault.words == first.words
             and not fault.last
             and (fault.retries == 0 or before.count(name) < first.retries)
@@ -155,10 +191,12 @@ class Chain:
             _, err = process.communicate()
             self._add(struck, "code", f"hangs\n{err}")
         self._others += scene.others
+        if scene.nodes is not None:
+            scene.nodes.mend()
         left = self._left()
         for one in (launcher, *self._others):
             _kill(one)
-        for undo in scene.undo:
+        for undo in reversed(scene.undo):
             undo()
         if scene.removed:
             self._done = {}
@@ -166,16 +204,22 @@ class Chain:
         allowed = {code for fault in faults for code in fault.codes}
         spoiled = any(fault.spoils for fault in faults)
         code = process.returncode
-        if code not in allowed and not (code == 0 and self._all_done()):
+        if code not in allowed and not (code == 0 and self._all_done()) and not _too_busy(err):
             self._add(struck, "code", f"{code}\n{err}")
         elif "Traceback" in err and code >= 0:
             self._add(struck, "code", f"a traceback\n{err}")
         for text in scene.wrong:
             self._add(struck, "code", text)
         for kept in left:
-            if not Path(self._tmp, kept).exists():  # who was killed leaves them to the next launch
+            # Who was killed leaves what is in /tmp to the next launch.
+            if not Path(self._tmp, kept).exists():
                 self._add(struck, "left", kept)
-        bad = statuses_in(launcher) - {*GOOD, "interrupted"}
+        # Of another host it is not seen at once that it has stopped.
+        bad = statuses_in(launcher) - {
+            *GOOD,
+            "interrupted",
+            *["running"] * (scene.nodes is not None),
+        }
         if bad and not spoiled:
             self._add(struck, "lost", f"there are runs that are {', '.join(bad)}\n{err}")
         self._spoiled |= spoiled
@@ -195,13 +239,14 @@ class Chain:
     def _finish(self) -> None:
         """Launch until nothing is left to do, and judge the tree."""
         launcher, struck = self._launcher, self.found[-1:]
-        launcher.env = self._env
+        self._enter(None)
         self._write(0)
-        for _ in range(3):
+        for _ in range(4):
             again = launcher.run(*["--retry-failed"] * self._spoiled, timeout=HANGS)
             if again.returncode == 0:
                 break
-            self._add(struck, "code", f"launched again: {again.returncode}\n{again.stderr}")
+            if not _too_busy(again.stderr):
+                self._add(struck, "code", f"launched again: {again.returncode}\n{again.stderr}")
         self._compare(struck)
         for kind, text in judge_tree(launcher, self._trials, EPOCHS, self._program, self._spoiled):
             self._add(struck, kind, text)
@@ -209,13 +254,28 @@ class Chain:
             self._add(struck, "left", kept)
 
     def _left(self) -> list[str]:
-        return [kept for one in (self._launcher, *self._others) for kept in one.left()]
+        kept = [kept for one in (self._launcher, *self._others) for kept in one.left()]
+        deadline = time.monotonic() + 10
+        while self._nodes is not None and (actors := self._nodes.actors()):
+            if time.monotonic() > deadline:
+                return [*kept, *map(str, actors)]
+            time.sleep(0.25)
+        return kept
 
     def _add(self, struck: list[Found], kind: str, text: object) -> None:
         if not struck:
             struck = self.found[-1:]
         names = " + ".join(found.fault for found in struck)
-        struck[-1].wrong.append((kind, f"[{names}] {text}"))
+        struck[-1].wrong.append((kind, str(text)))
+        print(f"{struck[-1].name} [{names}]: {kind}: {text}", flush=True)
+
+
+def _too_busy(err: str) -> bool:
+    """Where many more processes run than there are CPUs Ray does not start; it has said so."""
+    busy = BUSY in err and os.getloadavg()[0] > 5 * (os.cpu_count() or 1)
+    if busy:
+        print(f"Ray does not start: load {os.getloadavg()[0]:.0f}", flush=True)
+    return busy
 
 
 def _kill(launcher: Launcher) -> None:

@@ -15,6 +15,7 @@ from functools import partial
 import psutil
 
 from tests.faults.machine import STORAGE_ERRORS, Control, on_another_host
+from tests.faults.nodes import STRUCK
 from tests.faults.scene import END, START, TRAIN, Scene
 
 Strike = Callable[[Scene], bool]
@@ -102,8 +103,11 @@ def join(scene: Scene) -> bool:
 
 
 def skew(scene: Scene) -> bool:
-    """From a host whose clock is off too somebody launches the sweep again, and is refused."""
+    """From a host or container whose clock is off somebody launches it again, and is refused."""
     there = scene.another(on_another_host)
+    if os.getuid() == 0 and scene.rng.random() < 0.5:  # this host's name, and other process ids
+        there = scene.another()
+        there.prefix = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
     clock = Control(there.directory / "control", scene.launcher.base)
     clock.clock(scene.rng.choice(CLOCKS))
     there.env |= clock.env
@@ -136,6 +140,23 @@ def storage_error(scene: Scene) -> bool:
     return True
 
 
+def cut(scene: Scene) -> bool:
+    """A host has no network for a while: its trials train on, and are given to others."""
+    assert scene.nodes is not None
+    host = scene.rng.choice(STRUCK)
+    scene.nodes.cut(host)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        scene.process.wait(scene.rng.choice([3, 20, 60]))
+    scene.nodes.join(host)
+    return True
+
+
+def kill_host(scene: Scene) -> bool:
+    assert scene.nodes is not None
+    scene.nodes.kill(scene.rng.choice(STRUCK))
+    return True
+
+
 def remove(scene: Scene) -> bool:
     base = scene.launcher.base
     what = scene.rng.choice([base, base / "sweeps"])
@@ -155,7 +176,7 @@ def rename(scene: Scene) -> bool:
     def undo() -> None:
         if base.exists():
             left = [str(path) for path in base.rglob("*") if path.is_file()]
-            scene.wrong.append(f"written where the tree was: {left}")
+            scene.wrong.append(f"written where the tree was: {left[:9]}")
             shutil.rmtree(base)
         moved.rename(base)
 
@@ -174,7 +195,11 @@ def forbid(scene: Scene) -> bool:
     run = scene.rng.choice(places)
     place = scene.rng.choice([run, run, run.parent, scene.launcher.base])
     mode = place.stat().st_mode
-    undo = partial(place.chmod, mode)
+
+    def undo() -> None:
+        with contextlib.suppress(FileNotFoundError):  # removed since
+            place.chmod(mode)
+
     place.chmod(scene.rng.choice([0, 0o500]))
     scene.undo.append(undo)
     if scene.rng.random() < 0.5:
@@ -202,7 +227,7 @@ class Fault:
     ``ends``: the launch is to end of it; else another fault may strike the same launch.
     ``spoils``: trials that it strikes may fail, and are to be run again by the user's word.
     ``last``: nothing is left to be done after it. ``words`` are the launch's; ``shim``: it must
-    have that.
+    have that. ``hosts``: on several hosts only, or never (else either).
     """
 
     strike: Strike
@@ -214,6 +239,7 @@ class Fault:
     last: bool = False
     words: tuple[str, ...] = ()
     shim: bool = False
+    hosts: bool | None = None
 
 
 def _signal(signum: int) -> Fault:
@@ -226,26 +252,34 @@ LATER = (TRAIN, TRAIN, END)
 FAULTS = {
     "kill-guardian": Fault(kill("guardian"), (-signal.SIGKILL,)),
     "kill-driver": Fault(kill("driver"), (3,)),
-    "kill-forkserver": Fault(kill("forkserver"), (1,)),
+    "kill-forkserver": Fault(kill("forkserver"), (1,), hosts=False),
     "kill-child": Fault(kill("child"), (), ends=False, retries=2),
     "kill-actor": Fault(kill("actor"), (), ends=False),
-    "kill-raylet": Fault(kill("raylet"), (1, 3)),
-    "stop-raylet": Fault(kill("raylet", signal.SIGTERM), (1, 3)),
-    "kill-gcs": Fault(kill("gcs"), (1, 3)),
-    "kill-agent": Fault(kill("RuntimeEnvAgent"), (1, 3)),
+    "kill-raylet": Fault(kill("raylet"), (1, 3), hosts=False),
+    "stop-raylet": Fault(kill("raylet", signal.SIGTERM), (1, 3), hosts=False),
+    "kill-gcs": Fault(kill("gcs"), (1, 3), hosts=False),
+    "kill-agent": Fault(kill("RuntimeEnvAgent"), (1, 3), hosts=False),
     "SIGINT": _signal(signal.SIGINT),
     "SIGTERM": _signal(signal.SIGTERM),
     "SIGHUP": _signal(signal.SIGHUP),
     "SIGQUIT": _signal(signal.SIGQUIT),
-    "stop-job": Fault(stop_job, (143, -15)),
+    "stop-job": Fault(stop_job, (143, -15), hosts=False),
     "pause": Fault(pause, (), ends=False),
-    "sleep": Fault(sleep, (1, 3), LATER, last=True),
-    "join": Fault(join, (-9, 143, 130), last=True, words=("--join",)),
-    "skew": Fault(skew, (), LATER, ends=False, shim=True),
-    "jump": Fault(jump, (), ends=False, shim=True),
+    "sleep": Fault(sleep, (1, 3), LATER, last=True, hosts=False),
+    "join": Fault(join, (-9, 143, 130), last=True, words=("--join",), hosts=False),
+    "skew": Fault(skew, (), LATER, ends=False, shim=True, hosts=False),
+    "jump": Fault(jump, (), ends=False, shim=True, hosts=False),
     "storage-error": Fault(
-        storage_error, (1, 3, 4), (START, TRAIN, END), ends=False, spoils=True, shim=True
+        storage_error,
+        (1, 3, 4),
+        (START, TRAIN, END),
+        ends=False,
+        spoils=True,
+        shim=True,
+        hosts=False,
     ),
+    "cut": Fault(cut, (), ends=False, hosts=True),
+    "kill-host": Fault(kill_host, (), ends=False, hosts=True),
     "remove": Fault(remove, (1,), LATER),
     "rename": Fault(rename, (1,), LATER),
     "forbid": Fault(forbid, (1, 3), LATER, ends=False, spoils=True),

@@ -48,7 +48,8 @@ def judge_tree(
             yield from _judge_rows(record, epochs, program)
     home = launcher.base / "sweeps" / "case"
     for path in (*launcher.base.glob(".new-*"), *launcher.base.rglob("lease.*.json"), home / "ray"):
-        if path.exists():
+        # A launch that has nothing to do does not tidy what was ended in the moment it was killed.
+        if path.exists() and not (path.parent / "outcome.json").exists():
             yield "left", str(path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import errno
 import shutil
@@ -25,6 +26,7 @@ def shim() -> Path | None:
     if compiler is None:
         return None
     library = Path(tempfile.mkdtemp(prefix="faults-"), "shim.so")
+    atexit.register(shutil.rmtree, library.parent)
     words = [compiler, "-O1", "-shared", "-fPIC", str(SHIM), "-o", str(library), "-ldl"]
     return library if subprocess.run(words, check=False).returncode == 0 else None
 

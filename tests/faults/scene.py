@@ -12,6 +12,7 @@ import psutil
 
 from sweeper.tree import RunRecord
 from tests.faults.machine import Control
+from tests.faults.nodes import Nodes
 from tests.process.launch.launcher import Launcher
 
 START, TRAIN, END = "start", "train", "end"
@@ -27,6 +28,7 @@ class Scene:
     rng: random.Random
     control: Control | None  # of a launch that has the shim
     words: tuple[str, ...]  # that another launch of the sweep needs too
+    nodes: Nodes | None  # of a launch on several hosts
     undo: list[Callable[[], object]] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)  # seen while striking
     others: list[Launcher] = field(default_factory=list)
@@ -70,6 +72,8 @@ class Scene:
             return [psutil.Process(guardian)]
         if who == "driver":
             return [p for p in processes("sweeper launch") if p.ppid() == guardian]
+        if who == "actor" and self.nodes is not None:
+            return self.nodes.actors()
         if who in ("forkserver", "child"):
             servers = processes("start.py forkserver")
             pids = [process.pid for process in servers]
