@@ -30,6 +30,7 @@ from sweeper.results import (
 )
 from sweeper.tree import (
     Choices,
+    Control,
     PlannedTrial,
     Tree,
     files,
@@ -98,6 +99,7 @@ def _launch(given: dict[str, Any], signals: LaunchSignals | None) -> int:
         asked = sweep_of_script(given["spec"])
     sweep = options.load(given["spec"], text=asked and asked[0], **given)
     tree = Tree(sweep.base_dir)
+    before = Control.read(tree.home(sweep.sweep_name))
     choices = choices_of(sweep, tree, given)
     plan: Iterable[PlannedTrial] = plan_trials(sweep, tree, choices)
     request = request_for(sweep, given)
@@ -162,7 +164,8 @@ def _launch(given: dict[str, Any], signals: LaunchSignals | None) -> int:
         _store(sweep, tree)
         if choices != Choices.read(tree, sweep.sweep_name):
             choices.write(tree, sweep.sweep_name)
-    code = _conclude(sweep, ending, choices, say, said=note)
+    now = Control.read(tree.home(sweep.sweep_name)).on(sweep, before)
+    code = _conclude(now, ending, choices, say, said=note)
     if told:
         told.ended(code, say)
     return code
@@ -209,7 +212,6 @@ def _run(
 
     display = _display(sweep, given)
     display.best = best if sweep.repeats == 1 else None
-    display.time_left.wall = sweep.budget.wall
     for item in known[:LARGE]:
         display.names.add(item.trial.params)
     if told:

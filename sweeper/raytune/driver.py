@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from sweeper.errors import UsageError
 from sweeper.sweepfile import ADAPTIVE_METHODS, Sweep
-from sweeper.tree import Choices, Claims, PlannedTrial, RunRecord, Tree
+from sweeper.tree import Choices, Claims, PlannedTrial, RunRecord, Tree, count_start
 from sweeper.worker import ServerControl, Session, import_in_doubt
 
 from . import cluster
+from .asked import Asked
 from .disk import DiskUsage
 from .faults import Faults
 from .listener import GuardianListener
@@ -49,9 +50,9 @@ class Driver:
     def run(self, server: ServerControl, guardian: GuardianListener) -> None:
         """Run the trials, and tell the ``guardian`` how it goes and how it ended."""
         sweep, disk = self.sweep, self.disk
-        conditions = StopConditions(sweep)
         tree = Tree(sweep.base_dir)
         home = tree.home(sweep.sweep_name)
+        conditions = StopConditions(sweep, partial(count_start, home))
         conditions.script = self.session.mode == "script"
         claims = Claims(sweep, home)
         adaptive = self._adaptive(tree, conditions, claims) if sweep.adaptive else None
@@ -69,8 +70,8 @@ class Driver:
             from .tuner import make_tuner
 
             server.wait_ready()
-            slots = cluster.check_resources(ray, sweep.resources.cpu, sweep.resources.gpu)
-            slots = min(slots, sweep.parallel or slots, self.total or slots)
+            room = cluster.check_resources(ray, sweep.resources.cpu, sweep.resources.gpu)
+            slots = min(room, sweep.parallel or room, self.total or room)
             with acquire_sweep(sweep, home, self.join, slots) as lease:
                 tree.tidy()
                 if self.choices != Choices():
@@ -84,15 +85,18 @@ class Driver:
                 able = partial(cluster.able_nodes, ray, sweep.resources.cpu, sweep.resources.gpu)
                 faults = Faults(conditions, able)
                 searcher.avoid = faults.left_out.keys()
+                searcher.limit = sweep.parallel
+                asked = Asked(sweep, lease, todo, searcher, conditions, disk, adaptive, guardian)
+                searcher.look = asked.look
                 ray_log = cluster.where_ray_logs(ray, self.address)
                 callback = LaunchCallback(
                     searcher, conditions, faults, disk, guardian, tree, self.score, adaptive,
-                    ray_log, lease, claims,
+                    ray_log, lease, claims, asked,
                 )  # fmt: skip
                 todo.ended = callback.ended_before
                 scheduler = scheduler_for(sweep, tree, adaptive)
                 tuner = make_tuner(
-                    sweep, self.session, slots, lease, scratch, searcher, scheduler, callback
+                    sweep, self.session, slots, room, lease, scratch, searcher, scheduler, callback
                 )
                 try:
                     tuner.fit()

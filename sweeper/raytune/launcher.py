@@ -77,7 +77,7 @@ def launch(
     session = session_of(sweep, cluster.passed_on())
     driver = Driver(sweep, plan, session, disk, score, choices, total, address, join, verbose)
     guardian = Guardian(session, listener, signals)
-    ending = guardian.run(driver.run, sweep.budget.wall, leave=address is not None)
+    ending = guardian.run(driver.run, leave=address is not None)
     tree.remove_staging()  # of children that were killed
     with contextlib.suppress(TreeError):
         remove_left(home)  # where the driver was killed

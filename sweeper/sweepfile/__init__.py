@@ -31,7 +31,7 @@ from .preflight import (
 )
 from .rules import is_number
 from .schema import schema_json
-from .sweep import ADAPTIVE_METHODS, MOST_LAUNCHED_TRIALS, Metric, Notify, Sweep, Trial
+from .sweep import ADAPTIVE_METHODS, MOST_LAUNCHED_TRIALS, Budget, Metric, Notify, Sweep, Trial
 from .trials_file import save_trials
 from .yaml12 import to_yaml
 
@@ -40,6 +40,7 @@ __all__ = [
     "AGENT",
     "AS_SCRIPT",
     "MOST_LAUNCHED_TRIALS",
+    "Budget",
     "EarlyTerminate",
     "Metric",
     "Notify",
