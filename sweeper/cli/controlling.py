@@ -121,7 +121,7 @@ def pause(target: Path, **given: Any) -> int:
     return 0
 
 
-@click.command()
+@click.command("continue")
 @options.target_argument
 @options.overrides_argument
 @options.place_options
@@ -135,7 +135,7 @@ def continue_(target: Path, **given: Any) -> int:
     return 0
 
 
-@click.command()
+@click.command("set")
 @options.target_argument
 @click.argument("settings", nargs=-1, required=True, metavar="KEY=VALUE...")
 @options.place_options

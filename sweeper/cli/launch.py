@@ -64,6 +64,7 @@ _STATES = ("new", "resumed", "reused", "failed", "unreadable")
 @options.sweep_options
 @click.option("--address", metavar="HOST:PORT", help="A running Ray cluster's address, or `auto`.")
 @click.option("--join", is_flag=True, help="Share the sweep with other launches of it.")
+@click.option("--wait", is_flag=True, help="Begin when others leave room on this machine.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and run nothing.")
 @submit_options
 @rerun_options
@@ -226,6 +227,7 @@ def _run(
         total=total,
         address=given["address"],
         join=given["join"],
+        wait=given["wait"],
         verbose=given["verbose"],
     )
 

@@ -45,6 +45,7 @@ class Driver:
     total: int | None
     address: str | None
     join: bool
+    gpus: int | None
     verbose: bool
 
     def run(self, server: ServerControl, guardian: GuardianListener) -> None:
@@ -61,7 +62,7 @@ class Driver:
         if import_in_doubt(sweep, self.session):
             server.wait_ready()
         with cluster.ray_running(
-            self.session, self.address, self._local_cpus(), self.verbose, server.look
+            self.session, self.address, self._local_cpus(), self.gpus, self.verbose, server.look
         ) as ray:
             server.look()
             from .tune_callback import LaunchCallback  # Ray Tune takes seconds too

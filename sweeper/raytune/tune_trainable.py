@@ -5,6 +5,7 @@ There is no TensorFlow in this process, so nothing that training does can hurt i
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
@@ -17,7 +18,7 @@ from typing import Any
 import ray
 from ray import tune
 
-from sweeper.errors import UsageError
+from sweeper.errors import SweeperError, TreeError, UsageError
 from sweeper.experiment import begins_again, close_run, interrupt_run, newest_backup
 from sweeper.tree import Control, RunPaths, RunRecord, Tree
 from sweeper.worker import (
@@ -147,17 +148,19 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         while True:
             left = max(0.0, self._deadline - time.monotonic())
             message = self._child.receive(min(timeout or LOOK_SECONDS, left, LOOK_SECONDS))
-            if message is None and self._is_stopped():
-                return {"kind": "end", "outcome": "lost"}
             if message is None and time.monotonic() >= self._deadline:
                 return {"kind": "timeout"}
             if message is not None or timeout is not None:
                 return message
+            if self._is_stopped():
+                return {"kind": "end", "outcome": "lost"}
 
     def _is_stopped(self) -> bool:
         """Has the run been ended by hand? What trains hears of that when it writes next."""
-        path = self._result.get("path")
-        return path is not None and RunRecord.at(Path(path)).status == "stopped"
+        with contextlib.suppress(KeyError, TreeError):
+            ended = RunRecord.at(Path(self._result["path"])).outcome
+            return ended is not None and ended["outcome"] == "stopped"
+        return False
 
     def _is_to_pause(self) -> bool:
         """Is the sweep paused, and has the trial something to go on from?"""
@@ -173,7 +176,8 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         while newest_backup(RunPaths(run)) < self._result["epoch"] and time.monotonic() < deadline:
             time.sleep(0.05)
         self._drop(training=True)
-        interrupt_run(run, "paused by `sweeper pause`")
+        with contextlib.suppress(SweeperError):
+            interrupt_run(run, "paused by `sweeper pause`")
 
     def _reported(self) -> dict[str, Any]:
         result = dict(self._result)

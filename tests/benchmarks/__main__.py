@@ -7,6 +7,7 @@ import os
 import platform
 
 from tests.benchmarks.callbacks import measure_callbacks
+from tests.benchmarks.joined import measure_joined
 from tests.benchmarks.memory import measure_memory
 from tests.benchmarks.points import measure_points
 from tests.benchmarks.race import race_keras, race_noop
@@ -19,6 +20,7 @@ TRIALS = {
     "points": 1_000_000,
     "callbacks": 5,
     "search": 200,
+    "joined": 1000,
 }
 
 
@@ -39,6 +41,8 @@ def main() -> None:
     parser.add_argument(
         "--resume", action="store_true", help="of search: each is killed at half and goes on"
     )
+    parser.add_argument("--members", type=int, default=8, help="launches of joined [8]")
+    parser.add_argument("--kills", type=int, default=20, help="of launches of joined [20]")
     parser.add_argument(
         "--trials", type=int, help="trials (or points, or fits) instead of the full number"
     )
@@ -67,6 +71,8 @@ def main() -> None:
                 trials, given.seeds, given.only, given.workers or [1, 4, 16], given.tuning,
                 given.resume,
             )  # fmt: skip
+        elif name == "joined":
+            measure_joined(trials, given.members, given.kills)
         elif name == "memory":
             measure_memory(trials)
         elif name == "points":

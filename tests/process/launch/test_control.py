@@ -92,3 +92,25 @@ def test_what_waits_for_a_paused_sweep_can_be_stopped(launcher: Launcher) -> Non
     assert process.returncode == 4, err
     assert launcher.records() == []
     assert launcher.left() == []
+
+
+def test_budgets_are_those_of_all_launches_together(launcher: Launcher) -> None:
+    budget = {"trials": 3, "wall": 100}
+    launcher.write({"epochs": 4, "delay": 0.5}, trials=9, budget=budget)
+    launcher.run("--join", command="pause")
+    processes = [launcher.start("--join", "-j", "1") for _ in range(2)]
+    launcher.wait_for(lambda records: len([*launcher.base.glob("sweeps/case/lease*")]) == 2)
+    launcher.run(command="continue")
+    said = [process.communicate(timeout=240)[1] for process in processes]
+    assert [process.returncode for process in processes] == [4, 4], said
+    assert all("stopped: the budget of 3 trials is spent" in text for text in said)
+    assert len(launcher.records()) == 3
+    assert not (launcher.base / "sweeps" / "case" / "launched").exists()
+    launcher.run(command="pause")
+    late = launcher.start("--join", "-j", "1")
+    launcher.wait_for(lambda records: bool([*launcher.base.glob("sweeps/case/lease*")]))
+    assert "budget.wall: 100.0 -> 1.0" in launcher.run("budget.wall=1s", command="set").stdout
+    _, err = late.communicate(timeout=60)
+    assert late.returncode == 4, err
+    assert "stopped: the budget of 1 s is spent" in err
+    assert launcher.left() == []
