@@ -15,14 +15,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sweeper.errors import LeaseLost, RunBusy
+from sweeper.errors import LeaseLost, RunBusy, TreeError
 from sweeper.sweepfile import Sweep
 from sweeper.tree import Lease, files, living_owners, remove_dead
 
-_MEMORY = Path("/dev/shm")  # of this machine alone
-PLACE = (_MEMORY if _MEMORY.is_dir() else Path(tempfile.gettempdir())) / f"sweeper-{os.getuid()}"
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 PRETENDED = "SWEEPER_PRETENDED_GPUS"  # how many, to try how they are shared where there are none
+_MEMORY = "/dev/shm"  # of this machine alone
+_IS_THERE = os.path.isdir(_MEMORY) and PRETENDED not in os.environ
+PLACE = Path(_MEMORY if _IS_THERE else tempfile.gettempdir(), f"sweeper-{os.getuid()}")
 LOOK_SECONDS = 2.0
 
 
@@ -72,7 +73,8 @@ def room_for(
                 say(f"--wait: this machine is taken by {_holders(['cpus'])}")
                 said = True
             time.sleep(LOOK_SECONDS)
-        held.enter_context(_lease("cpus", beside=True, slots=cpus))
+        with contextlib.suppress(TreeError, OSError):  # a launch need not be known to others
+            held.enter_context(_lease("cpus", beside=True, slots=cpus))
         waiting.close()
         if not most:
             yield None

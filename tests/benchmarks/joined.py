@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from random import Random
 
+from sweeper.tree import Tree, ask, launches, take_back
 from tests.benchmarks.measure import ROOT, scratch
 from tests.benchmarks.sweeps import launch_command, noop_spec
 
@@ -31,8 +32,15 @@ def _measure(directory: Path, spec: Path, trials: int, members: int, kills: int)
         with open(directory / "said", "ab") as said:
             return subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said)
 
+    home = Tree(directory / "experiments" / "bench").home("bench")
+    ask(home, "pause")
+    running = []
+    for many in range(1, members + 1):  # one after the other: so many Rays at once do not start
+        running.append(start())
+        while len(launches(home)) < many and running[-1].poll() is None:
+            time.sleep(0.2)
     began, chance, left = time.monotonic(), Random(SEED), kills
-    running = [start() for _ in range(members)]
+    take_back(home, "pause")
     while any(member.poll() is None for member in running):
         time.sleep(chance.uniform(0.5, 3))
         alive = [i for i, member in enumerate(running) if member.poll() is None]
