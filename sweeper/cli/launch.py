@@ -33,6 +33,7 @@ from sweeper.results import (
 )
 from sweeper.tree import (
     Choices,
+    Control,
     PlannedTrial,
     Tree,
     WarmStart,
@@ -67,6 +68,7 @@ _STATES = ("new", "resumed", "reused", "failed", "unreadable")
 @options.sweep_options
 @click.option("--address", metavar="HOST:PORT", help="A running Ray cluster's address, or `auto`.")
 @click.option("--join", is_flag=True, help="Share the sweep with other launches of it.")
+@click.option("--wait", is_flag=True, help="Begin when others leave room on this machine.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and run nothing.")
 @submit_options
 @rerun_options
@@ -117,6 +119,7 @@ def _launch_sweep(
     from sweeper.sweepfile import check_launchable, check_program
 
     tree = Tree(sweep.base_dir)
+    before = Control.read(tree.home(sweep.sweep_name))
     choices = choices_of(sweep, tree, given)
     plan: Iterable[PlannedTrial] = plan_trials(sweep, tree, choices)
     request = request_for(sweep, given)
@@ -185,7 +188,8 @@ def _launch_sweep(
         _store(sweep, tree)
         if choices != Choices.read(tree, sweep.sweep_name):
             choices.write(tree, sweep.sweep_name)
-    code = _conclude(sweep, ending, choices, say, said=note)
+    now = Control.read(tree.home(sweep.sweep_name)).on(sweep, before)
+    code = _conclude(now, ending, choices, say, said=note)
     if told:
         told.ended(code, say)
     return code
@@ -233,7 +237,6 @@ def _run(
 
     display = _display(sweep, given)
     display.best = best if sweep.repeats == 1 else None
-    display.time_left.wall = sweep.budget.wall
     for item in known[:LARGE]:
         display.names.add(item.trial.params)
     if told:
@@ -249,6 +252,7 @@ def _run(
         total=total,
         address=given["address"],
         join=given["join"],
+        wait=given["wait"],
         verbose=given["verbose"],
     )
 

@@ -102,6 +102,13 @@ class LaunchProgress:
         self.total = total
         self.time_left.begin()
 
+    def deadline(self, left: float | None, wall: float | None) -> None:
+        self.time_left.wall = None if left is None else self.time_left.passed() + left
+
+    def more(self, trials: int | None) -> None:
+        known = None not in (self.total, trials)
+        self.total = (self.total or 0) + (trials or 0) if known else None
+
     def trial_started(
         self, trial: int | str, params: dict[str, Any] | None = None, age: float = 0.0
     ) -> None:

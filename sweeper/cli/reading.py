@@ -81,12 +81,16 @@ def status(target: Path, format_: str, watch: bool, **given: Any) -> None:
     columns.append(Column("time", lambda row: formatting.show_seconds(row["elapsed"])))
     columns = found.columns(columns, formatting.DIRECTORY)
     now = launches_of(index)
-    head = {"sweep": index.name, "size": index.size, "counts": counts, "launches": now}
+    asked = asked_of(index)
+    head: dict[str, Any] = {"sweep": index.name, "size": index.size, "counts": counts}
+    head |= {"launches": now, "asked": asked}
     if format_ == "table":
         many = counted(sum(counts.values()), "trial")
         tell(f"{index.title}: {many}: {index.counts_in_words()}")
         for one in now:
             tell(f"launched by {in_words(one)}")
+        for line in asked:
+            tell(line)
     left_out = formatting.print_rows(format_, rows, head, columns, STATUS_FIELDS, found.more)
     if format_ == "table":
         _tell_left_out(left_out)
@@ -214,6 +218,20 @@ def launches_of(index: Index) -> list[dict[str, Any]]:
     with contextlib.suppress(TreeError):
         return launches(Tree(index.base).home(index.name))
     return []
+
+
+def asked_of(index: Index) -> list[str]:
+    """What is asked of the launches of the sweep, but for their end, in words."""
+    from sweeper.tree import Control, Tree
+
+    control = Control()
+    with contextlib.suppress(TreeError):
+        control = Control.read(Tree(index.base).home(index.name))
+    lines = [f"set: {key}={to} (the file: {was})" for key, was, to in control.set_by_hand()]
+    if control.paused:
+        since = control.asked["pause"].get("since")
+        lines.append(printable(f"paused since {since}: `sweeper continue` goes on with it"))
+    return lines
 
 
 def in_words(launch: Mapping[str, Any]) -> str:

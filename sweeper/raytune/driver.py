@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from sweeper import store
 from sweeper.errors import TreeError, UsageError
 from sweeper.sweepfile import ADAPTIVE_METHODS, Sweep
-from sweeper.tree import GONE, Choices, Claims, PlannedTrial, Tree, WarmStart
+from sweeper.tree import GONE, Choices, Claims, PlannedTrial, Tree, WarmStart, count_start
 from sweeper.worker import ServerControl, Session, import_in_doubt
 
 from . import cluster
+from .asked import Asked
 from .disk import DiskUsage
 from .faults import Faults
 from .listener import GuardianListener
@@ -46,16 +47,17 @@ class Driver:
     total: int | None
     address: str | None
     join: bool
+    gpus: int | None
     verbose: bool
 
     def run(self, server: ServerControl, guardian: GuardianListener) -> None:
         """Run the trials, and tell the ``guardian`` how it goes and how it ended."""
         sweep, disk = self.sweep, self.disk
         store.connect(sweep.base_dir)
-        conditions = StopConditions(sweep)
         planned_on = sweep.base_dir.exists()
         tree = Tree(sweep.base_dir)
         home = tree.home(sweep.sweep_name)
+        conditions = StopConditions(sweep, partial(count_start, home))
         conditions.script = self.session.mode == "script"
         claims = Claims(sweep, home)
         adaptive = self._adaptive(tree, conditions, claims) if sweep.adaptive else None
@@ -64,7 +66,7 @@ class Driver:
         if import_in_doubt(sweep, self.session):
             server.wait_ready()
         with cluster.ray_running(
-            self.session, self.address, self._local_cpus(), self.verbose, server.look
+            self.session, self.address, self._local_cpus(), self.gpus, self.verbose, server.look
         ) as ray:
             server.look()
             from .tune_callback import LaunchCallback  # Ray Tune takes seconds too
@@ -73,8 +75,8 @@ class Driver:
             from .tuner import make_tuner
 
             server.wait_ready()
-            slots = cluster.check_resources(ray, sweep.resources.cpu, sweep.resources.gpu)
-            slots = min(slots, sweep.parallel or slots, self.total or slots)
+            room = cluster.check_resources(ray, sweep.resources.cpu, sweep.resources.gpu)
+            slots = min(room, sweep.parallel or room, self.total or room)
             if planned_on and not sweep.base_dir.exists():
                 raise TreeError(f"{sweep.base_dir} {GONE}")
             with acquire_sweep(sweep, home, self.join, slots) as lease:
@@ -91,15 +93,18 @@ class Driver:
                 able = partial(cluster.able_nodes, ray, sweep.resources.cpu, sweep.resources.gpu)
                 faults = Faults(conditions, able)
                 searcher.avoid = faults.left_out.keys()
+                searcher.limit = sweep.parallel
+                asked = Asked(sweep, lease, todo, searcher, conditions, disk, adaptive, guardian)
+                searcher.look = asked.look
                 ray_log = cluster.where_ray_logs(ray, self.address)
                 callback = LaunchCallback(
                     searcher, conditions, faults, disk, guardian, tree, self.score, adaptive,
-                    ray_log, lease, claims,
+                    ray_log, lease, claims, asked,
                 )  # fmt: skip
                 todo.ended = callback.ended_before
                 scheduler = scheduler_for(sweep, tree, adaptive)
                 tuner = make_tuner(
-                    sweep, self.session, slots, lease, scratch, searcher, scheduler, callback
+                    sweep, self.session, slots, room, lease, scratch, searcher, scheduler, callback
                 )
                 try:
                     tuner.fit()

@@ -63,13 +63,12 @@ class Guardian:
     def run(
         self,
         drive: Callable[[ServerControl, GuardianListener], None],
-        wall: float | None,
         leave: bool,
     ) -> Ending:
         """Run ``drive`` and return the ending it has told, or that it came to.
 
-        It has ``wall`` seconds from its start of the trials, and with ``leave`` some more to end
-        by itself. Raises the ``SweeperError`` that it raised.
+        It has as long as it says, and with ``leave`` some seconds more to end by itself. Raises
+        the ``SweeperError`` that it raised.
         """
         self._signals.at_once = self._end_at_once
         os.environ[MARK] = self._session.token
@@ -86,7 +85,7 @@ class Guardian:
                 _be_driver(partial(drive, server), _ToGuardian(theirs), guardian)
             theirs.close()
             with ours, self._listener:
-                ending = self._follow(ours, wall) or self._died_of(self._end_driver())
+                ending = self._follow(ours) or self._died_of(self._end_driver())
                 if leave and ending.cut_off is None:
                     ours.poll(LEAVE_SECONDS)  # it hangs up
             ending.began = self._began
@@ -101,9 +100,9 @@ class Guardian:
             os.environ.pop(MARK, None)
             self._signals.at_once = None
 
-    def _follow(self, driver: Connection, wall: float | None) -> Ending | None:
+    def _follow(self, driver: Connection) -> Ending | None:
         """Tell the listener what the driver tells, until its end; None if it died."""
-        deadline = math.inf
+        deadline, wall = math.inf, 0.0
         while not self._signals.received:
             left = deadline - time.monotonic()
             if left <= 0:
@@ -126,7 +125,9 @@ class Guardian:
             getattr(self._listener, said)(*what)
             if said == "started":
                 self._began = True
-                deadline = math.inf if wall is None else time.monotonic() + wall
+            if said == "deadline":
+                left, wall = what
+                deadline = math.inf if left is None else time.monotonic() + left
         return self._stopped_by(self._signals.received)
 
     def _stopped_by(self, signum: int) -> Ending:

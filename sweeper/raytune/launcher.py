@@ -17,6 +17,7 @@ from .disk import DiskUsage
 from .driver import Driver
 from .guardian import Ending, Guardian
 from .listener import Listener
+from .machine import room_for
 from .signals import LaunchSignals
 from .storage import acquire_sweep, check_join, check_storage, refuse_if_launching
 
@@ -52,6 +53,7 @@ def launch(
     total: int | None = None,
     address: str | None = None,
     join: bool = False,
+    wait: bool = False,
     verbose: bool = False,
 ) -> Ending:
     """Run the new and resumed trials of ``plan`` on Ray Tune and return how it ended.
@@ -60,9 +62,9 @@ def launch(
     ``score`` says that a run gave, and by ``warm_start``, what is known from elsewhere. ``choices``
     are what ``plan`` was made with. ``total`` is the number of trials that will run, if known;
     ``address`` is a running Ray cluster's. We ``join`` other launches of the sweep, and do what
-    none of them does or has done. Nothing is written before the train module, the resources and the
-    storage are known to be good. Ray is not started where earlier launches have spent the budget of
-    disk.
+    none of them does or has done. We ``wait`` until others leave room on this machine. Nothing is
+    written before the train module, the resources and the storage are known to be good. Ray is not
+    started where earlier launches have spent the budget of disk.
 
     Raises ``UsageError`` for a request that cannot be carried out, ``RunBusy`` when another
     process is launching this sweep.
@@ -77,11 +79,28 @@ def launch(
     if disk.spent:
         return Ending(disk.spent, early=True, again=False)
     session = session_of(sweep, cluster.passed_on())
-    driver = Driver(
-        sweep, plan, session, disk, score, choices, warm_start, total, address, join, verbose
+    here = (
+        room_for(sweep, total, wait, listener.warn) if address is None else contextlib.nullcontext()
     )
-    guardian = Guardian(session, listener, signals)
-    ending = guardian.run(driver.run, sweep.budget.wall, leave=address is not None)
+    with here as gpus:
+        if wait:
+            check_request(sweep, address, join)  # it may be another world by now
+        driver = Driver(
+            sweep=sweep,
+            plan=plan,
+            session=session,
+            disk=disk,
+            score=score,
+            choices=choices,
+            warm_start=warm_start,
+            total=total,
+            address=address,
+            join=join,
+            gpus=gpus,
+            verbose=verbose,
+        )
+        guardian = Guardian(session, listener, signals)
+        ending = guardian.run(driver.run, leave=address is not None)
     tree.remove_staging()  # of children that were killed
     with contextlib.suppress(TreeError):
         remove_left(home)  # where the driver was killed

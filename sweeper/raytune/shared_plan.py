@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from sweeper import store
 from sweeper.errors import StoreError
 from sweeper.sweepfile import Sweep
-from sweeper.tree import Choices, Claims, PlannedTrial, RunChooser, Tree
+from sweeper.tree import Choices, Claims, PlannedTrial, RunChooser, Tree, plan_trials
 
 logger = logging.getLogger("sweeper.raytune")
 
@@ -43,6 +43,7 @@ class SharedPlan(Iterator["PlannedTrial | None"]):
         self._stop = stop
         self._waiting: deque[PlannedTrial] = deque()
         self._look_at = 0.0
+        self._met: set[int] = set()
         self.ended: Callable[[PlannedTrial, bool], None] = lambda item, news: None
         self.elsewhere = False
         self.exhausted = False  # what is left others have taken
@@ -67,6 +68,7 @@ class SharedPlan(Iterator["PlannedTrial | None"]):
             if item is None:
                 self.elsewhere = not self._sweep.makes_trials
                 return None
+            self._met.add(item.trial.index)
             if item.state == "reused" and item.run is not None:
                 self.ended(item, False)
             taken = self._take(item) if item.state in ("new", "resumed") else None
@@ -76,6 +78,19 @@ class SharedPlan(Iterator["PlannedTrial | None"]):
             raise StopIteration
         self.elsewhere = self.exhausted = True
         return None
+
+    def plan_anew(self, sweep: Sweep) -> None:
+        """Go by ``sweep``, which differs in its ``run_cap``; what was met is not met again."""
+        cap = sweep.run_cap
+        late = {i.trial.index for i in self._waiting if cap is not None and i.trial.index >= cap}
+        self._waiting = deque(i for i in self._waiting if i.trial.index not in late)
+        self._met -= late
+        planned = plan_trials(sweep, self._tree, self._chooser.choices)
+        self._plan = (item for item in planned if item.trial.index not in self._met)
+
+    def give_back(self, item: PlannedTrial) -> None:
+        """It is not run: another launch may."""
+        self._claims.release(item.trial.index)
 
     def _take(self, item: PlannedTrial) -> PlannedTrial | None:
         """The trial as it stands now, if it is to be run and is ours."""

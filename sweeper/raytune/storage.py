@@ -14,7 +14,16 @@ from typing import Any
 from sweeper import store
 from sweeper.errors import RunBusy, UsageError
 from sweeper.sweepfile import Sweep, load_sweep
-from sweeper.tree import Lease, files, living_owners, remove_left, silent_until
+from sweeper.tree import (
+    Control,
+    Lease,
+    elapsed,
+    files,
+    forget_spent,
+    living_owners,
+    remove_left,
+    silent_until,
+)
 
 
 def check_storage(sweep: Sweep, address: str | None) -> None:
@@ -68,7 +77,8 @@ def check_join(sweep: Sweep, home: Path) -> None:
             "from each other, as a population lives in one launch: launch without --join"
         )
     stored = home / "sweep.yaml"
-    if living_owners(home) and files.exists(stored) and not _is_same(sweep, load_sweep(stored)):
+    there = living_owners(home) and files.exists(stored)
+    if there and not _is_same(sweep, Control.read(home).on(load_sweep(stored))):
         raise UsageError(
             f"--join: expected the sweep that is being launched ({stored}), found another: join "
             "with that file, or wait for its launches to end"
@@ -109,6 +119,8 @@ def acquire_sweep(sweep: Sweep, home: Path, join: bool, slots: int = 0) -> Itera
         remove_left(home)
         if all(owner["number"] >= lease.number for owner in living_owners(home)):
             files.write_bytes(home / "sweep.yaml", sweep.to_yaml().encode())
+            forget_spent(home)
+        elapsed(home)
         yield lease
     finally:
         lease.release()

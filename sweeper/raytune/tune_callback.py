@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,19 +11,17 @@ from typing import Any
 
 from ray import tune
 
-from sweeper import store
 from sweeper.errors import LeaseLost, TreeError
 from sweeper.experiment import close_run
 from sweeper.search import AdaptivePlan, ScoreFunction
-from sweeper.tree import Claims, Lease, PlannedTrial, RunRecord, Tree, asked_to_stop
+from sweeper.tree import Claims, Lease, PlannedTrial, RunRecord, Tree
 
+from .asked import Asked
 from .disk import DiskUsage
 from .faults import Faults, in_words
 from .listener import GuardianListener
 from .stop_conditions import StopConditions
 from .tune_searcher import TuneSearcher
-
-LOOK_SECONDS = 2.0  # between looks at what is asked of the launch
 
 logger = logging.getLogger("sweeper.raytune")
 
@@ -61,7 +58,8 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
     ``score`` is what a run counts with; ``adaptive`` is the plan of a sweep
     whose searcher learns from it. ``ray_log`` says where to read what Ray says. ``lease`` is the
     launch's, of the sweep: once that is gone it touches no run any more, and raises. ``claims`` are
-    the trials that it has taken: each is given back when it has ended.
+    the trials that it has taken: each is given back when it has ended. ``asked`` looks what is
+    asked of the launch.
     """
 
     searcher: TuneSearcher
@@ -75,11 +73,10 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
     ray_log: str
     lease: Lease
     claims: Claims
+    asked: Asked
     # Ended without the metric, which no run has yet.
     silent: list[dict[str, Any]] = field(default_factory=list, init=False)
     said_idle: bool = field(default=False, init=False)
-    trouble: str | None = field(default=None, init=False)  # with the store
-    look_at: float = field(default=0.0, init=False)
     warned: bool = field(default=False, init=False)  # that the metric is missing: once is enough
 
     def __getstate__(self) -> dict[str, Any]:
@@ -91,16 +88,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
         if self.searcher.idle and not self.said_idle:
             self.said_idle = True
             self.listener.warn("other launches run what is left: waiting for them to end it")
-        if time.monotonic() >= self.look_at:
-            self.look_at = time.monotonic() + LOOK_SECONDS
-            if (trouble := store.trouble(self.lease.directory)) != self.trouble:
-                self.trouble = trouble
-                self.listener.warn(trouble or "the store answers again")
-            asked = asked_to_stop(self.lease.directory, self.lease.number)
-            why = "`sweeper stop` was asked for"
-            self.conditions.wind_down(why if asked else None)
-            if asked == "now":
-                self.listener.ended(why, early=True, cut_off=why)  # and our guardian ends us
+        self.asked.look()
 
     @_exceptions_logged
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
@@ -129,6 +117,10 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
         end = result.get("end", "stopped")
         if end == "unfit":
             self._again(trial, self.faults.unfit(result))
+            return
+        if end == "paused":
+            self.asked.look(at_once=True)  # else it would begin again at once
+            self._again(trial, None)
             return
         if "run" in result:
             run = Path(result["path"])

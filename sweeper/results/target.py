@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweeper import store
 from sweeper.errors import SweeperError, TreeError, UsageError
-from sweeper.tree import Tree, files, program_of
+from sweeper.tree import Tree, as_set, files, program_of
 from sweeper.wording import counted, nearest, printable
 
 from .index import Index, index_directory, index_sweep
@@ -29,12 +29,13 @@ def load_target(
     """The sweep of a file, as ``load_sweep`` has it; of one that lies in a tree, over that tree.
 
     A copy of a tree holds its sweeps as ``sweeps/<name>/sweep.yaml``: the place that such a file
-    remembers is that of the tree it was copied from. ``changes`` and ``overrides`` win.
+    remembers is that of the tree it was copied from. ``changes`` and ``overrides`` win. What was
+    set in its tree (`sweeper set`) counts.
     """
     from sweeper.sweepfile import load_sweep
 
     if text is not None:  # what stands for a file where ``path`` is a program
-        return load_sweep(path, overrides, text=text, **changes)
+        return as_set(load_sweep(path, overrides, text=text, **changes))
     home = _home_of(path)
     if home is not None:
         files.read_bytes(path)  # no link, nor another trap
@@ -44,7 +45,7 @@ def load_target(
         said = {text.partition("=")[0].strip() for text in overrides}
         said |= {key for key, value in changes.items() if value is not None}
         changes |= {key: value for key, value in here.items() if key not in said}
-    return load_sweep(path, overrides, stored=home is not None, **changes)
+    return as_set(load_sweep(path, overrides, stored=home is not None, **changes))
 
 
 def _home_of(path: Path) -> Path | None:

@@ -70,6 +70,7 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
         warm_start: WarmStart | None = None,
     ) -> None:
         self._sweep = sweep
+        self.run_cap = sweep.run_cap
         self._shared = shared
         self._tree = tree
         self._searcher = searcher
@@ -158,7 +159,7 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
 
     def _left(self) -> int:
         """How many more trials ``run_cap`` allows; without it, as many as are chosen at once."""
-        cap = self._sweep.run_cap
+        cap = self.run_cap
         return self._sweep.repeats if cap is None else cap - self._trials
 
     def _count(self, point: _Point, values: Sequence[float] | None) -> None:

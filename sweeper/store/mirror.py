@@ -33,9 +33,7 @@ _RUN = re.compile(r"run--.+|\.new-.+")
 _RECORD = re.compile(
     r"(hyperparameters|run|performances|outcome|lease\.\d+)\.json|training-logs\.csv"
 )
-_OF_SWEEP = re.compile(
-    r"sweep\.yaml|notebook\.py|(choices|stop|summary|lease\.\d+)\.json|summary\.csv"
-)
+_OF_SWEEP = re.compile(r"sweep\.yaml|notebook\.py|(choices|summary|lease\.\d+)\.json|summary\.csv")
 _PROGRAM = re.compile(r"/programs/[0-9a-f]{12}/")
 _CLEAN, _PLACES = 77_777, 100_000
 _counter = itertools.count()
@@ -204,6 +202,8 @@ def _is_wanted(path: Path, records: bool) -> bool:
         return not records or (len(inside) == 1 and _RECORD.fullmatch(inside[0]) is not None)
     if parts[-3:-2] == ["sweeps"]:
         return _OF_SWEEP.fullmatch(parts[-1]) is not None
+    if parts[-4:-3] == ["sweeps"] and parts[-2] == "control":
+        return parts[-1].endswith(".json")
     return _PROGRAM.search(f"/{found[2]}" if found else "") is not None
 
 

@@ -32,7 +32,16 @@ from .preflight import (
 )
 from .rules import is_number
 from .schema import schema_json
-from .sweep import ADAPTIVE_METHODS, MOST_LAUNCHED_TRIALS, Limit, Metric, Notify, Sweep, Trial
+from .sweep import (
+    ADAPTIVE_METHODS,
+    MOST_LAUNCHED_TRIALS,
+    Budget,
+    Limit,
+    Metric,
+    Notify,
+    Sweep,
+    Trial,
+)
 from .trials_file import read_rows, save_trials
 from .yaml12 import to_yaml
 
@@ -42,6 +51,7 @@ __all__ = [
     "AS_SCRIPT",
     "MOST_LAUNCHED_TRIALS",
     "STUDY",
+    "Budget",
     "EarlyTerminate",
     "Limit",
     "Metric",

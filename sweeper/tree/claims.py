@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from sweeper import store
 from sweeper.errors import LeaseLost, RunBusy, StoreError, TreeError
 
-from . import files, shapes
+from . import files
+from .control import Control, forget_spent, take_back
 from .identity import group_canonicals
 from .lease import Lease, living_owner, living_owners, remove_dead
 
@@ -30,7 +31,6 @@ logger = logging.getLogger("sweeper.tree")
 
 SENDING_SECONDS = 60.0  # that the last runs have to be sent to the store
 _CHOOSING = "choosing"
-_STOP = "stop.json"
 
 
 class Claims:
@@ -134,35 +134,13 @@ class Claims:
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def ask_to_stop(home: Path, after_current: bool) -> list[dict[str, Any]]:
-    """Ask every launch of the sweep to end, at once or once what runs has ended; who was asked.
-
-    They look every few seconds. Raises TreeError where it cannot be written.
-    """
-    found = launches(home)
-    if found:
-        numbers = [one["number"] for one in found]
-        files.write_json(home / _STOP, {"launches": numbers, "after_current": after_current})
-        store.send(home / _STOP)
-    return found
-
-
-def asked_to_stop(home: Path, number: int) -> str | None:
-    """Whether the launch with that lease was asked to end: ``now`` or ``after-current``."""
-    with contextlib.suppress(TreeError):
-        asked = files.read_json(home / _STOP, shapes.STOP) or {}
-        if number in asked.get("launches", ()):
-            return "after-current" if asked.get("after_current") else "now"
-    return None
-
-
 def launches(home: Path) -> list[dict[str, Any]]:
     """Who launches the sweep now, since when, and when each was last seen."""
-    found = []
+    found, control = [], Control.read(home)
     for owner in living_owners(home):
         seen = datetime.fromtimestamp(owner["seen"], timezone.utc).isoformat(timespec="seconds")
         about = {key: owner.get(key) for key in ("number", "host", "pid", "slots")}
-        about["asked_to_stop"] = asked_to_stop(home, owner["number"])
+        about["asked_to_stop"] = control.stop(owner["number"])
         found.append({**about, "since": owner.get("time"), "seen": seen})
     return found
 
@@ -176,9 +154,10 @@ def remove_left(home: Path) -> None:
         files.remove_empty(place)
     files.remove_empty(home / "claims")
     numbers = [owner["number"] for owner in living_owners(home)]
-    if not any(asked_to_stop(home, number) for number in numbers):
-        store.remove(home / _STOP)
-        files.remove(home / _STOP)
+    if not any(map(Control.read(home).stop, numbers)):
+        take_back(home, "stop")
+    if not numbers:
+        forget_spent(home)
     living = {str(number) for number in numbers}
     for name in files.names(home / "ray"):
         if name not in living:

@@ -128,7 +128,13 @@ LEASE = _fields(
     trial=_count,
 )
 
-STOP = _fields(launches=_list(_count), after_current=lambda value: type(value) is bool)
+CONTROL = _fields(
+    launches=_list(_count),
+    after_current=lambda value: type(value) is bool,
+    since=_text,
+    was=_or_none(_seconds),
+    to=_or_none(_seconds),
+)
 
 WARM_START = _fields("metric sources", metric=_list(_text), sources=_mapping)
 
