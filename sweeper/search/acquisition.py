@@ -11,11 +11,15 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy import optimize, special
 
 from .gaussian_process import Array, GaussianProcess
+
+Places = np.ndarray[Any, np.dtype[np.intp]]
 
 _ROOT = math.sqrt(2 * math.pi)
 MOST_ON_FRONT = {2: 60, 3: 20}  # points; of more goals 12: the boxes grow with the powers of these
@@ -74,6 +78,14 @@ def boxes_above(points: Array) -> tuple[Array, Array]:
     return np.array([low for low, _ in found]), np.array([high for _, high in found])
 
 
+def _log_sum(logs: Array) -> Array:
+    """Over the boxes, of the product of the goals."""
+    whole = logs.sum(0)
+    most = whole.max(-1)
+    found: Array = most + np.log(np.exp(whole - most[..., None]).sum(-1))
+    return found
+
+
 @dataclass(frozen=True)
 class Acquisition:
     """The logarithm of what is hoped for at a point.
@@ -90,25 +102,34 @@ class Acquisition:
     def scores(self, points: Array) -> Array:
         found = np.zeros(len(points))
         if self.goals:
-            predicted = [process.predict(points) for process in self.goals]
-            found += special.logsumexp(self._logs(predicted).sum(0), axis=1)
+            found += _log_sum(self._logs([process.predict(points) for process in self.goals]))
         for process, most in self.limits:
             means, variances = process.predict(points)
             found += special.log_ndtr((most - means) / np.sqrt(variances))
         return found
 
+    @cached_property
+    def _cuts(self) -> list[tuple[Array, Places, Places, Places]]:
+        """By goal: the corners' values, where of them each box ends, which begin, and where."""
+        found = []
+        for low, high in zip(self.low.T, self.high.T, strict=True):
+            inner = np.flatnonzero(np.isfinite(low))
+            cuts = np.unique([*low[inner], *high])
+            ends, begins = np.searchsorted(cuts, high), np.searchsorted(cuts, low[inner])
+            found.append((cuts, ends, inner, begins))
+        return found
+
     def _logs(self, predicted: Sequence[tuple[Array, Array]]) -> Array:
         """By goal, point and box: of what is expected between the corners."""
         found = []
-        for column, (means, variances) in enumerate(predicted):
+        for (means, variances), (cuts, ends, inner, begins) in zip(
+            predicted, self._cuts, strict=True
+        ):
             deviations = np.sqrt(variances)[:, None]
-            cuts = np.unique([self.low[:, column], self.high[:, column]])
-            cuts = cuts[np.isfinite(cuts)]
             below = log_h((cuts - means[:, None]) / deviations) + np.log(deviations)
-            logs = below[:, np.searchsorted(cuts, self.high[:, column])]
-            inner = np.flatnonzero(np.isfinite(self.low[:, column]))
+            logs = below[:, ends]
             if len(inner):
-                less = below[:, np.searchsorted(cuts, self.low[inner, column])] - logs[:, inner]
+                less = below[:, begins] - logs[:, inner]
                 logs[:, inner] += np.log(-np.expm1(np.minimum(less, -1e-12)))
             found.append(logs)
         return np.array(found)
@@ -120,7 +141,7 @@ class Acquisition:
         at = [process.slopes(point) for process in self.goals]
         if at:
             logs = self._logs([(np.array([mean]), np.array([var])) for mean, var, *_ in at])[:, 0]
-            total = float(special.logsumexp(logs.sum(0)))
+            total = float(_log_sum(logs))
             shares = np.exp(logs.sum(0) - total)
         for column, (mean, variance, of_mean, of_variance) in enumerate(at):
             deviation = math.sqrt(variance)

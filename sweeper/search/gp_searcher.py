@@ -29,6 +29,7 @@ from .optuna_searcher import OptunaSearcher
 
 MOST_FITTED = 250  # points; the time of a fit grows with their cube
 GOOD_ONES = 150  # of them, where there are more
+MOST_IN_FIT = 100  # of these, evenly from the best to the worst, its length scales are made of
 MOST_CLIMBS = 4
 HANDOVER = 500  # points, from which on `bayes` is TPE
 MOST_AXES = 40  # beyond, `bayes` is TPE from the start
@@ -204,7 +205,7 @@ class GpSearcher:
 
         What ``values`` there are beyond the points is moved to the same scale.
         """
-        count = len(points)
+        places = np.unique(np.linspace(0, len(points) - 1, MOST_IN_FIT).astype(int))
         before = self._fits[column]
         if before is None or len(self._points) > before.points + before.points // 25:
             steps = 50 if len(values) < 100 else 12
@@ -215,7 +216,7 @@ class GpSearcher:
                 if before:  # the last ones, and at first what knows nothing of these
                     starts = [before.known[power], *starts[: len(values) < 100]]
                 least, known = fit(
-                    points, warped[:count], self._candidates.categorical, starts, steps
+                    points[places], warped[places], self._candidates.categorical, starts, steps
                 )
                 found.append((least + lost, power, known))
             _, power, _ = min(found, key=lambda one: one[0])

@@ -35,19 +35,20 @@ class OptunaSearcher:
         self._known, self._goals, self._limits = 0, goals, limits
         self._excess: dict[int, list[float]] = {}  # trial -> of each limit
         self._study: Any = optuna.create_study(
-            sampler=self._sampler() if limits else optuna.samplers.RandomSampler(seed),
-            directions=["minimize"] * goals,
+            sampler=optuna.samplers.RandomSampler(seed), directions=["minimize"] * goals
         )
+        if limits:  # it is the sampler that notes them of what it is told
+            self._study.sampler = self._sampler()
         self._has_sampler = False
 
     def ask(self) -> tuple[str, Point]:
         whole = self._name == "cmaes"
         point: list[float | None] = [None] * len(self._dimensions)
+        if not self._has_sampler:
+            self._study.sampler = self._sampler()
+            self._has_sampler = True
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what Optuna still calls experimental
-            if not self._has_sampler:
-                self._study.sampler = self._sampler()
-                self._has_sampler = True
             fixed = {f"x{place}": of for place, of in enumerate(self._distributions)}
             trial = self._study.ask(fixed if whole else None)
             for place in self._space.order:
@@ -110,8 +111,10 @@ class OptunaSearcher:
         options = {"multivariate": True, **given}
         if self._limits:
             options["constraints_func"] = lambda trial: self._excess[trial.number]
-        # Not `group`, which models those apart that occur together: it is worse with conditions.
-        return samplers.TPESampler(constant_liar=True, seed=seed, **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is experimental, or has another name in 5
+            # Not `group`, which models apart what occurs together: it is worse with conditions.
+            return samplers.TPESampler(constant_liar=True, seed=seed, **options)
 
 
 def _distribution(of: Dimension) -> Any:

@@ -25,7 +25,7 @@ from sweeper.search.gaussian_process import (
     squares,
     warp,
 )
-from sweeper.search.gp_searcher import HANDOVER, BayesSearcher, GpSearcher
+from sweeper.search.gp_searcher import APART, HANDOVER, BayesSearcher, GpSearcher
 from sweeper.search.optuna_searcher import OptunaSearcher
 from sweeper.search.searcher import fill
 from sweeper.space import Space
@@ -48,7 +48,7 @@ def load(tmp_path: Path) -> Callable[..., Any]:
             "program": "s.py", "method": "gp", "metric": {"name": "loss", "goal": "minimize"},
             "run_cap": 20, "parameters": parameters, **keys,
         }  # fmt: skip
-        file.write_text(yaml.safe_dump(sweep))
+        file.write_text(yaml.safe_dump({k: v for k, v in sweep.items() if v is not None}))
         return load_sweep(file)
 
     return load
@@ -200,15 +200,6 @@ def test_a_finite_space_is_tried_whole_without_a_repetition(load: Callable[..., 
     assert searcher.ask() is None
 
 
-def test_running_trials_differ(load: Callable[..., Any]) -> None:
-    space = load(NUMBERS).space
-    searcher = GpSearcher(space, 1)
-    go(searcher, space, branin, 10)
-    running = np.array([searcher.ask()[1] for _ in range(8)])  # type: ignore[index]
-    apart = np.abs(running[:, None] - running[None]).max(-1) + np.eye(8)
-    assert apart.min() > 1e-6
-
-
 @pytest.mark.parametrize("method", ["bayes", "tpe"])
 def test_an_axis_that_is_not_active_is_not_there(load: Callable[..., Any], method: str) -> None:
     sweep = load(CONDITIONAL, method=method)
@@ -276,3 +267,31 @@ def test_options_of_a_method(load: Callable[..., Any]) -> None:
     searcher: Any = searcher_for(sweep)
     searcher.ask()
     assert searcher._study.sampler._n_startup_trials == 3
+
+
+@pytest.mark.parametrize("method", ["gp", "tpe"])
+def test_several_goals_within_a_limit(load: Callable[..., Any], method: str) -> None:
+    goals = [{"name": name, "goal": "minimize"} for name in ("near", "far")]
+    sweep = load(NUMBERS, method=method, metric=None, metrics=[*goals, {"name": "s", "max": 1.0}])
+    searcher: Any = searcher_for(sweep)
+    found = []
+    for number in range(20):
+        key, point = searcher.ask()
+        x, y = point
+        values = (x * x + y, (1 - x) ** 2 + y, x + 3 * y - 1)
+        if number % 9 == 8:
+            searcher.tell(key, None)
+        else:
+            searcher.tell(key, *values)
+            found.append(values)
+    kept = [values[:2] for values in found if values[2] <= 0]
+    assert hypervolume(kept, (1.0, 1.0)) > (0.6 if method == "gp" else 0.3)  # of 0.83 at most
+
+
+def test_trials_that_run_at_the_same_time_are_apart(load: Callable[..., Any]) -> None:
+    space = load(NUMBERS).space
+    searcher = GpSearcher(space, 1)
+    go(searcher, space, branin, 30)
+    running = np.array([searcher.ask()[1] for _ in range(6)])  # type: ignore[index]
+    apart = np.abs(running[:, None] - running[None]).max(-1) + np.eye(6)
+    assert apart.min() >= APART
