@@ -14,7 +14,7 @@ from ray import tune
 
 from sweeper.errors import TreeError
 from sweeper.experiment import close_run
-from sweeper.search import AdaptivePlan
+from sweeper.search import AdaptivePlan, Race
 from sweeper.tree import Claims, Lease, PlannedTrial, RunRecord, Tree, asked_to_stop
 
 from .disk import DiskUsage
@@ -65,7 +65,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
     listener: GuardianListener
     tree: Tree
     score: Callable[[RunRecord], float | None]
-    adaptive: AdaptivePlan | None
+    adaptive: AdaptivePlan | Race | None
     ray_log: str
     lease: Lease
     claims: Claims

@@ -57,6 +57,10 @@ RETRY = {
     "breaker": Field(COUNT),
     "out_of_memory": Field(choice("alone", "never")),
 }
+REPEATS = {
+    "runs": Field(COUNT),
+    "race": Field(FLAG, False, "Whether a parameter dict that surely loses is dropped."),
+}
 KEPT = choice("best", "last", "all")
 CHECKPOINT = {
     "keep": Field(Rule({"anyOf": [KEPT.schema, {"type": "array", "items": KEPT.schema}]})),
@@ -168,7 +172,9 @@ FIELDS = {
         choice("as_written", "shuffle", otherwise="write `order: shuffle`, or leave it out"),
         "as_written",
     ),
-    "repeats": Field(COUNT, 1, "Runs per experiment."),
+    "repeats": Field(
+        Rule({"anyOf": [COUNT.schema, closed(REPEATS, ("runs",))]}), 1, "Runs per experiment."
+    ),
     "early_terminate": Field(Rule({"anyOf": [closed(one, ("type",)) for one in TYPES.values()]})),
     "resources": Field(Rule(closed(RESOURCES))),
     "isolation": Field(

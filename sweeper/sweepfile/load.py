@@ -215,6 +215,8 @@ class _Loading:
         example = "for example `metric: {name: val_loss, goal: minimize}`"
         if method in ADAPTIVE_METHODS:
             self.problems.add(("method",), f"`method: {method}` needs `metric`", example)
+        elif isinstance(data.get("repeats"), dict) and data["repeats"].get("race") is True:
+            self.problems.add(("repeats",), "a race needs `metric`", example, on_key=True)
         elif data.get("early_terminate") is not None:
             self.problems.add(
                 ("early_terminate",), "`early_terminate` needs `metric`", example, on_key=True
@@ -263,11 +265,13 @@ class _Loading:
                 "remove it",
             )
         has_cap = data.get("run_cap") is not None
+        repeats, race = self.given("repeats", values.repeats, (1, False))
         return {
             **names,
             "run_cap": values.plain(problems, data, "run_cap") if has_cap else None,
             "seed": values.plain(problems, data, "seed"),
-            "repeats": values.plain(problems, data, "repeats"),
+            "repeats": repeats,
+            "race": race,
             "order": order,
             "resources": self.given("resources", values.resources, Resources()),
             "isolation": values.plain(problems, data, "isolation"),
