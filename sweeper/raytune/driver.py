@@ -63,7 +63,7 @@ class Driver:
         if sweep.race:
             from sweeper.search import Race
 
-            drop = partial(drop_trial, sweep, conditions, guardian)
+            drop = partial(drop_trial, sweep, guardian)
             chosen = learner = Race(sweep, chosen, planned, self.score, drop, adaptive)
         todo = SharedPlan(chosen, sweep, tree, self.choices, claims, conditions.winding_down)
         if import_in_doubt(sweep, self.session):

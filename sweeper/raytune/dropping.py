@@ -7,12 +7,10 @@ from sweeper.sweepfile import Sweep
 from sweeper.tree import PlannedTrial, Program
 
 from .listener import GuardianListener
-from .stop_conditions import StopConditions
 
 
 def drop_trial(
     sweep: Sweep,
-    conditions: StopConditions,
     listener: GuardianListener,
     item: PlannedTrial,
     why: str,
@@ -27,5 +25,4 @@ def drop_trial(
         seed=trial.seed, passed_over=[one.run for one in item.passed_over], take_over=True,
     )  # fmt: skip
     close_run(run.path, "pruned", by="driver", why=why)
-    conditions.scored(trial.index, None)
     listener.trial_ended(trial.index, "pruned", {"error": why}, None)

@@ -41,13 +41,15 @@ class Ranked:
     """A parameter dict with its place: ``rank`` counts from 1.
 
     ``entry`` and ``score`` are those of its best run; ``values`` has the metric of every run of it
-    that counts, one per replicate (a sweep without ``repeats`` has one), in order.
+    that counts, one per replicate (a sweep without ``repeats`` has one), in order. One that a race
+    has ``dropped`` comes behind the others: its few seeds may have been the easy ones.
     """
 
     rank: int
     entry: Entry
     score: Score
     values: tuple[float, ...]
+    dropped: bool = False
 
     @property
     def value(self) -> float:
@@ -146,12 +148,15 @@ def rank(
     groups: dict[Hashable, list[tuple[Entry, Score]]] = {}
     seen: set[Path] = set()
     times: Counter[Hashable] = Counter()
+    dropped: set[Hashable] = set()
     for entry in entries:
         record = entry.record
         if record is None or record.path in seen or entry.failed:
             continue
         found = score(record, metric)
         if found is None:
+            if entry.status == "pruned" and entry.replicate:
+                dropped.add(group_of(entry))
             continue
         seen.add(record.path)
         key: Hashable = record.path
@@ -166,8 +171,10 @@ def rank(
     for runs in groups.values():
         first, its_score = min(runs, key=lambda run: sign * run[1].value)
         runs.sort(key=lambda run: run[0].replicate)
-        found_groups.append(Ranked(0, first, its_score, tuple(s.value for _, s in runs)))
-    found_groups.sort(key=lambda r: sign * r.value)
+        values = tuple(s.value for _, s in runs)
+        is_dropped = not apart and group_of(first) in dropped
+        found_groups.append(Ranked(0, first, its_score, values, is_dropped))
+    found_groups.sort(key=lambda r: (r.dropped, sign * r.value))
     return [replace(ranked, rank=place) for place, ranked in enumerate(found_groups[:top], 1)]
 
 
@@ -178,7 +185,7 @@ def rank_together(indices: Sequence[Index], metric: Metric) -> list[tuple[int, R
     """
     found = [(place, one) for place, i in enumerate(indices) for one in rank(i.entries, metric)]
     sign = -1.0 if metric.goal == "maximize" else 1.0
-    return sorted(found, key=lambda pair: sign * pair[1].value)
+    return sorted(found, key=lambda pair: (pair[1].dropped, sign * pair[1].value))
 
 
 def wandb_differs(index: Index, metric: Metric) -> str | None:
