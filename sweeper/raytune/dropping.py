@@ -24,5 +24,5 @@ def drop_trial(
         trial.params, sweep=sweep.sweep_name, trial=trial.index, replicate=trial.replicate,
         seed=trial.seed, passed_over=[one.run for one in item.passed_over], take_over=True,
     )  # fmt: skip
-    close_run(run.path, "pruned", by="driver", why=why)
+    close_run(run.path, "pruned", by="driver", why=f"pruned: {why}")
     listener.trial_ended(trial.index, "pruned", {"error": why}, None)

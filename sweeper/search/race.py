@@ -133,7 +133,7 @@ class Race(Iterator["PlannedTrial | None"]):
         error = statistics.stdev(apart) / math.sqrt(len(apart))
         if error == 0 or stdtr(len(apart) - 1, -mean / error) < SURE:
             self._lost[own] = (
-                f"dropped: surely worse than trial {best}, by {mean:.3g} ± "
+                f"surely worse than trial {best}, by {mean:.3g} ± "
                 f"{error:.2g} over {len(apart)} seeds (repeats.race)"
             )
 

@@ -7,7 +7,7 @@ from typing import Any
 from sweeper.wording import nearest, one_of
 
 from .command import ENVIRONMENT
-from .early_terminate import TYPES
+from .early_terminate import TYPES, WORDS
 from .rules import (
     ABOVE_ZERO,
     COUNT,
@@ -175,7 +175,16 @@ FIELDS = {
     "repeats": Field(
         Rule({"anyOf": [COUNT.schema, closed(REPEATS, ("runs",))]}), 1, "Runs per experiment."
     ),
-    "early_terminate": Field(Rule({"anyOf": [closed(one, ("type",)) for one in TYPES.values()]})),
+    "early_terminate": Field(
+        Rule(
+            {
+                "anyOf": [
+                    choice(*WORDS).schema,
+                    *(closed(one, ("type",)) for one in TYPES.values()),
+                ]
+            }
+        )
+    ),
     "resources": Field(Rule(closed(RESOURCES))),
     "isolation": Field(
         choice("warm", "process", otherwise="write `isolation: process`, or leave it out"),

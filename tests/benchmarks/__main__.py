@@ -12,6 +12,7 @@ from tests.benchmarks.memory import measure_memory
 from tests.benchmarks.points import measure_points
 from tests.benchmarks.race import race_keras, race_noop
 from tests.benchmarks.search import measure_search
+from tests.benchmarks.stopping import RULES, measure_stopping
 
 TRIALS = {
     "keras": 32,
@@ -20,6 +21,7 @@ TRIALS = {
     "points": 1_000_000,
     "callbacks": 5,
     "search": 200,
+    "stopping": 80,
 }
 
 
@@ -30,12 +32,14 @@ def main() -> None:
         "names", nargs="*", metavar="NAME", help=f"of {', '.join(TRIALS)} [keras noop]"
     )
     parser.add_argument("--repeats", type=int, default=1, help="rounds of keras and noop [1]")
-    parser.add_argument("--seeds", type=int, default=20, help="of search [20]")
+    parser.add_argument("--seeds", type=int, default=20, help="of search and stopping [20]")
     parser.add_argument(
         "--workers", type=int, action="append", metavar="N", help="of search [1, 4 and 16]"
     )
     parser.add_argument(
-        "--tuning", action="store_true", help="of search: the tasks on which choices were made"
+        "--tuning",
+        action="store_true",
+        help="of search and stopping: the tasks on which choices were made",
     )
     parser.add_argument(
         "--resume", action="store_true", help="of search: each is killed at half and goes on"
@@ -74,6 +78,8 @@ def main() -> None:
                 trials, given.seeds, given.only, given.workers or [1, 4, 16], given.tuning,
                 given.resume, given.results, given.install,
             )  # fmt: skip
+        elif name == "stopping":
+            measure_stopping(given.seeds, given.tuning, RULES)
         elif name == "memory":
             measure_memory(trials)
         elif name == "points":

@@ -21,9 +21,10 @@ from sweeper.sweepfile import load_sweep
 from tests.benchmarks.measure import scratch
 from tests.benchmarks.search import CACHE
 
-EPOCHS, CURVES, TRIALS, WORKERS = 30, 200, 100, 4
+EPOCHS, CURVES, TRIALS, WORKERS = 30, 120, 80, 4
+ROWS = 600  # of a dataset
 MEASURED = ("digits", "breast_cancer", "diabetes")
-TUNED_ON = ("wine", "moons", "friedman")  # what the words of early_terminate mean was chosen there
+TUNED_ON = ("wine", "moons")  # what the words of early_terminate mean was chosen there
 Curve = list[float]
 Judge = Callable[[str, int, float], bool]
 
@@ -33,13 +34,11 @@ def _data(name: str) -> tuple[Any, Any]:
 
     if name == "moons":
         return datasets.make_moons(600, noise=0.3, random_state=0)  # type: ignore[no-any-return]
-    if name == "friedman":
-        return datasets.make_friedman1(600, noise=1.0, random_state=0)  # type: ignore[no-any-return]
     return getattr(datasets, f"load_{name}")(return_X_y=True)  # type: ignore[no-any-return]
 
 
 def curves(name: str, cache: Path) -> list[Curve]:
-    """The validation loss after each epoch of 200 networks drawn at random, trained once."""
+    """The validation loss after each epoch of 120 networks drawn at random, trained once."""
     file = cache / f"curves-{name}.json"
     if not file.exists():
         random = Random(name)
@@ -52,8 +51,8 @@ def curves(name: str, cache: Path) -> list[Curve]:
 def _curve(name: str, random: Random) -> Curve:
     from sklearn import metrics, model_selection, neural_network, preprocessing
 
-    x, y = _data(name)
-    regression = name in ("diabetes", "friedman")
+    x, y = (of[:ROWS] for of in _data(name))
+    regression = name == "diabetes"
     x = preprocessing.StandardScaler().fit_transform(x)
     y = (y - y.mean()) / y.std() if regression else y
     train_x, test_x, train_y, test_y = model_selection.train_test_split(
@@ -61,9 +60,9 @@ def _curve(name: str, random: Random) -> Curve:
     )
     kind = neural_network.MLPRegressor if regression else neural_network.MLPClassifier
     model = kind(
-        tuple([random.choice((8, 16, 32, 64))] * random.choice((1, 2))),
+        hidden_layer_sizes=tuple([random.choice((8, 16, 32, 64))] * random.choice((1, 2))),
         solver=random.choice(("adam", "sgd")), learning_rate_init=10 ** random.uniform(-4, -0.5),
-        alpha=10 ** random.uniform(-6, 0), batch_size=random.choice((16, 32, 64, 128)),
+        alpha=10 ** random.uniform(-6, 0), batch_size=random.choice((32, 64, 128)),
         activation=random.choice(("relu", "tanh", "logistic")), random_state=0,
     )  # fmt: skip
     more = {} if regression else {"classes": sorted(set(y))}
@@ -75,7 +74,9 @@ def _curve(name: str, random: Random) -> Curve:
                 loss = metrics.mean_squared_error(test_y, model.predict(test_x))
             else:
                 loss = metrics.log_loss(test_y, model.predict_proba(test_x))
-        except ValueError:  # it has diverged
+        except ValueError as error:
+            if not any(word in str(error) for word in ("finite", "infinity", "NaN")):
+                raise
             loss = math.nan
         found.append(float(loss))
     return found
@@ -122,7 +123,7 @@ RULES: dict[str, Callable[[], Judge]] = {
 
 
 def search(table: list[Curve], judge: Judge, seed: int) -> tuple[int | None, int, float]:
-    """Of a random search of 100 trials: the epochs until 99 % of what it could find, or None; those
+    """Of a random search of 80 trials: the epochs until 99 % of what it could find, or None; those
     of all; and how far from the best it ended, of what lies between that and the median.
     """
     random = Random(seed)
