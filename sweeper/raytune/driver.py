@@ -20,6 +20,7 @@ from sweeper.worker import ServerControl, Session, import_in_doubt
 from . import cluster
 from .asked import Asked
 from .disk import DiskUsage
+from .dropping import drop_trial
 from .faults import Faults
 from .listener import GuardianListener
 from .shared_plan import SharedPlan
@@ -28,7 +29,7 @@ from .storage import acquire_sweep
 from .trial_requests import trial_request
 
 if TYPE_CHECKING:
-    from sweeper.search import AdaptivePlan, ScoreFunction
+    from sweeper.search import AdaptivePlan, Race, ScoreFunction
 
 logger = logging.getLogger("sweeper.raytune")
 
@@ -60,8 +61,15 @@ class Driver:
         conditions = StopConditions(sweep, partial(count_start, home))
         conditions.script = self.session.mode == "script"
         claims = Claims(sweep, home)
-        adaptive = self._adaptive(tree, conditions, claims) if sweep.adaptive else None
+        planned = list(self.plan) if sweep.adaptive else []
+        adaptive = self._adaptive(planned, tree, conditions, claims) if sweep.adaptive else None
         chosen: Iterator[PlannedTrial | None] = self.plan if adaptive is None else adaptive
+        learner: AdaptivePlan | Race | None = adaptive
+        if sweep.race:
+            from sweeper.search import Race
+
+            drop = partial(drop_trial, sweep, guardian)
+            chosen = learner = Race(sweep, chosen, planned, self.score, drop, adaptive)
         todo = SharedPlan(chosen, sweep, tree, self.choices, claims, conditions.winding_down)
         if import_in_doubt(sweep, self.session):
             server.wait_ready()
@@ -98,7 +106,7 @@ class Driver:
                 searcher.look = asked.look
                 ray_log = cluster.where_ray_logs(ray, self.address)
                 callback = LaunchCallback(
-                    searcher, conditions, faults, disk, guardian, tree, self.score, adaptive,
+                    searcher, conditions, faults, disk, guardian, tree, self.score, learner,
                     ray_log, lease, claims, asked,
                 )  # fmt: skip
                 todo.ended = callback.ended_before
@@ -121,10 +129,16 @@ class Driver:
                 raise UsageError(conditions.fatal)
             guardian.ended(conditions.reason, conditions.early)
 
-    def _adaptive(self, tree: Tree, conditions: StopConditions, claims: Claims) -> AdaptivePlan:
+    def _adaptive(
+        self,
+        planned: list[PlannedTrial],
+        tree: Tree,
+        conditions: StopConditions,
+        claims: Claims,
+    ) -> AdaptivePlan:
         from sweeper.search import AdaptivePlan, Population, searcher_for
 
-        sweep, planned = self.sweep, list(self.plan)
+        sweep = self.sweep
         searcher = searcher_for(sweep) if sweep.method in ADAPTIVE_METHODS else None
         if not sweep.makes_trials:
             return AdaptivePlan(sweep, tree, searcher, planned, self.score, claims, self.warm_start)

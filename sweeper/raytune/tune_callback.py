@@ -13,7 +13,7 @@ from ray import tune
 
 from sweeper.errors import LeaseLost, TreeError
 from sweeper.experiment import close_run
-from sweeper.search import AdaptivePlan, ScoreFunction
+from sweeper.search import AdaptivePlan, Race, ScoreFunction
 from sweeper.tree import Claims, Lease, PlannedTrial, RunRecord, Tree
 
 from .asked import Asked
@@ -69,7 +69,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
     listener: GuardianListener
     tree: Tree
     score: ScoreFunction
-    adaptive: AdaptivePlan | None
+    adaptive: AdaptivePlan | Race | None
     ray_log: str
     lease: Lease
     claims: Claims

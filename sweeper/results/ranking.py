@@ -44,13 +44,15 @@ class Ranked:
     """A parameter dict with its place: ``rank`` counts from 1.
 
     ``entry`` and ``score`` are those of its best run; ``scores`` has that of every run of it
-    that counts, one per replicate (a sweep without ``repeats`` has one), in order.
+    that counts, one per replicate (a sweep without ``repeats`` has one), in order. One that a race
+    has ``dropped`` comes behind the others: its few seeds may have been the easy ones.
     """
 
     rank: int
     entry: Entry
     score: Score
     scores: tuple[Score, ...]
+    dropped: bool = False
 
     @property
     def values(self) -> tuple[float, ...]:
@@ -64,6 +66,10 @@ class Ranked:
         """How far it breaks the metric's limits, each measured by itself; 0: it keeps them."""
         found = [one.excess(self.mean(one.name)) / one.size for one in metric.limits]
         return sum(math.inf if math.isnan(excess) else max(excess, 0.0) for excess in found)
+
+    def order(self, metric: Metric) -> tuple[float, bool, float]:
+        """The less the better."""
+        return self.excess(metric), self.dropped, metric.sign * self.value
 
     @property
     def value(self) -> float:
@@ -174,12 +180,15 @@ def rank(
     groups: dict[Hashable, list[tuple[Entry, Score]]] = {}
     seen: set[Path] = set()
     times: Counter[Hashable] = Counter()
+    dropped: set[Hashable] = set()
     for entry in entries:
         record = entry.record
         if record is None or record.path in seen or entry.failed:
             continue
         found = score(record, metric)
         if found is None:
+            if entry.status == "pruned" and entry.replicate:
+                dropped.add(group_of(entry))
             continue
         seen.add(record.path)
         key: Hashable = record.path
@@ -194,8 +203,9 @@ def rank(
     for runs in groups.values():
         first, its_score = min(runs, key=lambda run: sign * run[1].value)
         runs.sort(key=lambda run: run[0].replicate)
-        found_groups.append(Ranked(0, first, its_score, tuple(s for _, s in runs)))
-    found_groups.sort(key=lambda r: (r.excess(metric), sign * r.value))
+        is_dropped = not apart and group_of(first) in dropped
+        found_groups.append(Ranked(0, first, its_score, tuple(s for _, s in runs), is_dropped))
+    found_groups.sort(key=lambda r: r.order(metric))
     return [replace(ranked, rank=place) for place, ranked in enumerate(found_groups[:top], 1)]
 
 
@@ -205,7 +215,7 @@ def rank_together(indices: Sequence[Index], metric: Metric) -> list[tuple[int, R
     Their ``rank`` is that in their own sweep.
     """
     found = [(place, one) for place, i in enumerate(indices) for one in rank(i.entries, metric)]
-    return sorted(found, key=lambda p: (p[1].excess(metric), metric.sign * p[1].value))
+    return sorted(found, key=lambda pair: pair[1].order(metric))
 
 
 def wandb_differs(index: Index, metric: Metric) -> str | None:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import SpecError, SweeperError
-from sweeper.space import canonical_json, leaves, place
+from sweeper.space import LARGEST, canonical_json, leaves, place
 from sweeper.sweepfile import STUDY, Metric, Sweep, is_number, read_rows
 from sweeper.tree import Tree, WarmStart
-from sweeper.wording import all_of, counted
+from sweeper.wording import all_of, counted, printable
 
 from .ranking import rank
 from .target import open_index
@@ -37,7 +37,8 @@ def read_warm_start(sweep: Sweep) -> tuple[WarmStart, list[str]]:
             sources[source] = kept[source] if source in kept else _read(sweep, source)
         except (SweeperError, OSError) as error:
             raise SpecError([sweep.problem("warm_start", str(error))]) from error
-        notes.append(f"warm_start: {source}: {_place(sweep, sources[source], points)}")
+        said = _place(sweep, sources[source], points)
+        notes.append(printable(f"warm_start: {source}: {said}"))
     known = [(params, statistics.fmean(values)) for params, values in points.values()]
     return WarmStart(known, sources), notes
 
@@ -129,7 +130,7 @@ def _table(path: Path, metric: Metric) -> list[dict[str, Any]]:
         names += ["value"] if "metrics" not in row else []
         value = next((flat[name] for name in names if name in flat), None)
         unfinished = ours and row.get("status", "finished") != "finished"
-        if is_number(value) and math.isfinite(value) and not unfinished:
+        if is_number(value) and abs(value) <= LARGEST and not unfinished:
             others = {name: one for name, one in flat.items() if name not in names}
             found.append({"params": params if ours else others, "value": value})
     if not found:

@@ -6,11 +6,13 @@ Ray is known only where a searcher is one of its wrappers, and imported only whe
 from .adaptive import AdaptivePlan, ScoreFunction
 from .methods import check_installed, searcher_for
 from .population import Population
+from .race import Race
 from .stopping import StoppingRule, stopping_rule
 
 __all__ = [
     "AdaptivePlan",
     "Population",
+    "Race",
     "ScoreFunction",
     "StoppingRule",
     "check_installed",

@@ -258,8 +258,8 @@ class Distribution:
 
     def _check(self, value: float) -> None:
         """Raise ValueError for a number that cannot come out, but for errors of rounding."""
-        if not math.isfinite(value):
-            raise ValueError(f"{value!r} is not a number")
+        if not abs(value) <= LARGEST:
+            raise ValueError(f"expected a number of at most {LARGEST:.1e}")
         low, high = self.bounds if self.kind in BOUNDED else (self.low, self.high)
         slack = 1e-9 * max(abs(low or 0), abs(high or 0))
         if low is not None and value < low - slack:

@@ -39,6 +39,12 @@ TYPES = {
     "pbt": _type("pbt", interval=1, quantile=0.25, resample=0.25, min_iter=0),
     "pb2": _type("pb2", interval=1, quantile=0.25, min_iter=0),
 }
+WORDS: dict[str, dict[str, Any]] = {
+    "cautious": {"type": "median", "min_iter": 5, "min_trials": 5},
+    "standard": {"type": "asha", "min_iter": 3, "eta": 3},
+    "aggressive": {"type": "asha", "min_iter": 2, "eta": 4},
+}
+"""Measured by `python -m tests.benchmarks stopping`: see docs/benchmarks.md."""
 POPULATIONS = ("pbt", "pb2")
 """The types that replace a bad trial by a new one, which goes on from a good one's weights."""
 _MOST_BANDS = 100
@@ -104,11 +110,13 @@ class EarlyTerminate:
 def parse_early_terminate(problems: Problems, raw: Any) -> EarlyTerminate | None:
     """The value of ``early_terminate``; complaints go to ``problems``."""
     key = ("early_terminate",)
+    if isinstance(raw, str) and raw in WORDS:
+        raw = WORDS[raw]
     if not isinstance(raw, dict):
+        mend = did_you_mean(raw, WORDS) if isinstance(raw, str) and raw not in TYPES else ""
         name = raw if isinstance(raw, str) and raw in TYPES else "hyperband"
-        problems.expected(
-            key, "a mapping", raw, f"write `early_terminate: {{type: {name}, min_iter: 3}}`"
-        )
+        mend = mend or f"write `early_terminate: {{type: {name}, min_iter: 3}}`"
+        problems.expected(key, f"{one_of(WORDS)}, or a mapping", raw, mend)
         return None
     kind = raw.get("type")
     if kind is None:

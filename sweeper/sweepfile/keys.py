@@ -7,7 +7,7 @@ from typing import Any
 from sweeper.wording import nearest, one_of
 
 from .command import ENVIRONMENT
-from .early_terminate import TYPES
+from .early_terminate import TYPES, WORDS
 from .rules import (
     ABOVE_ZERO,
     COUNT,
@@ -60,6 +60,10 @@ RETRY = {
     "max": Field(whole(0)),
     "breaker": Field(COUNT),
     "out_of_memory": Field(choice("alone", "never")),
+}
+REPEATS = {
+    "runs": Field(COUNT),
+    "race": Field(FLAG, False, "Whether a parameter dict that surely loses is dropped."),
 }
 KEPT = choice("best", "last", "all")
 CHECKPOINT = {
@@ -176,8 +180,19 @@ FIELDS = {
         choice("as_written", "shuffle", otherwise="write `order: shuffle`, or leave it out"),
         "as_written",
     ),
-    "repeats": Field(COUNT, 1, "Runs per experiment."),
-    "early_terminate": Field(Rule({"anyOf": [closed(one, ("type",)) for one in TYPES.values()]})),
+    "repeats": Field(
+        Rule({"anyOf": [COUNT.schema, closed(REPEATS, ("runs",))]}), 1, "Runs per experiment."
+    ),
+    "early_terminate": Field(
+        Rule(
+            {
+                "anyOf": [
+                    choice(*WORDS).schema,
+                    *(closed(one, ("type",)) for one in TYPES.values()),
+                ]
+            }
+        )
+    ),
     "resources": Field(Rule(closed(RESOURCES))),
     "isolation": Field(
         choice("warm", "process", otherwise="write `isolation: process`, or leave it out"),

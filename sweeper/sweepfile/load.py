@@ -230,6 +230,8 @@ class _Loading:
         example = "for example `metric: {name: val_loss, goal: minimize}`"
         if method in ADAPTIVE_METHODS:
             self.problems.add(("method",), f"`method: {method}` needs `metric`", example)
+        elif isinstance(data.get("repeats"), dict) and data["repeats"].get("race") is True:
+            self.problems.add(("repeats",), "a race needs `metric`", example, on_key=True)
         elif data.get("early_terminate") is not None:
             self.problems.add(
                 ("early_terminate",), "`early_terminate` needs `metric`", example, on_key=True
@@ -245,6 +247,10 @@ class _Loading:
         if self.data.get("warm_start") is not None:
             what = "what `warm_start` reads has one metric, and `metrics` asks for several"
             add(("warm_start",), what, "remove it, or name one goal as `metric`", on_key=True)
+        repeats = self.data.get("repeats")
+        if isinstance(repeats, dict) and repeats.get("race") is True:
+            what = "a race is run for one goal, without limits"
+            add(("repeats", "race"), what, "remove it, or name one goal as `metric`", on_key=True)
         if method in ADAPTIVE_METHODS and method not in SEVERAL_GOALS:
             what = f"`method: {method}` searches for one goal, without limits"
             add(("method",), what, f"choose {one_of(SEVERAL_GOALS)}")
@@ -299,11 +305,13 @@ class _Loading:
                 "remove it",
             )
         has_cap = data.get("run_cap") is not None
+        repeats, race = self.given("repeats", values.repeats, (1, False))
         return {
             **names,
             "run_cap": values.plain(problems, data, "run_cap") if has_cap else None,
             "seed": values.plain(problems, data, "seed"),
-            "repeats": values.plain(problems, data, "repeats"),
+            "repeats": repeats,
+            "race": race,
             "order": order,
             "resources": self.given("resources", values.resources, Resources()),
             "isolation": values.plain(problems, data, "isolation"),

@@ -49,11 +49,15 @@ class Trial:
     params: dict[str, Any]
     replicate: int
     sweep_seed: int
+    shares_seeds: bool = False
 
     @property
     def seed(self) -> int:
-        """The run's, below 2**32: it follows from the sweep's, the parameters and the replicate."""
-        return run_seed(self.sweep_seed, self.replicate, self.params)
+        """The run's, below 2**32: it follows from the sweep's, the parameters and the replicate.
+
+        Where dicts are compared replicate by replicate they share the seed of each.
+        """
+        return run_seed(self.sweep_seed, self.replicate, {} if self.shares_seeds else self.params)
 
 
 @dataclass(frozen=True)
@@ -189,6 +193,7 @@ class Sweep:
     retry: Retry
     checkpoint: dict[str, Any]
     repeats: int
+    race: bool
     early_terminate: EarlyTerminate | None
     budget: Budget
     order: Literal["as_written", "shuffle"]
@@ -272,7 +277,7 @@ class Sweep:
             return
         seed, repeats = self.seed, self.repeats
         trials: Iterator[Trial] = (
-            Trial(index * repeats + replicate, params, replicate, seed)
+            Trial(index * repeats + replicate, params, replicate, seed, self.race)
             for index, params in enumerate(self._params())
             for replicate in range(repeats)
         )
@@ -298,7 +303,7 @@ class Sweep:
 
     def trial_of(self, index: int, params: dict[str, Any], replicate: int = 0) -> Trial:
         """The trial with these parameters; its run's seed follows from them."""
-        return Trial(index, params, replicate, self.seed)
+        return Trial(index, params, replicate, self.seed, self.race)
 
     def trial(self, index: int) -> Trial:
         """The trial of that index; at once in a grid or list without conditions, else by counting.

@@ -22,6 +22,7 @@ from .keys import (
     METHOD_OPTIONS,
     METRIC,
     NOTIFY,
+    REPEATS,
     RESOURCES,
     RETRY,
     WANDB_KEYS,
@@ -247,6 +248,19 @@ def resources(problems: Problems, raw: Any) -> Resources:
 def _shortened(value: float | None) -> float:
     """1.0 as 1."""
     return int(value) if isinstance(value, float) and value.is_integer() else value or 0
+
+
+def repeats(problems: Problems, raw: Any) -> tuple[int, bool]:
+    """How many runs of each parameter dict, and whether those that surely lose are dropped."""
+    key: KeyPath = ("repeats",)
+    if not isinstance(raw, dict):
+        return read_value(problems, raw, key, COUNT) or 1, False
+    given = read_mapping(problems, raw, key, REPEATS) or {}
+    runs, race = given.get("runs"), bool(given.get("race"))
+    if "runs" not in raw or (race and runs is not None and runs < 3):
+        message = "a race needs `runs` of 3 or more" if race else "`repeats` needs `runs`"
+        problems.add(key, message, "for example `repeats: {runs: 5, race: true}`", on_key=True)
+    return runs or 1, race
 
 
 def parallel(problems: Problems, raw: Any) -> int | None:

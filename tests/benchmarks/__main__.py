@@ -13,6 +13,7 @@ from tests.benchmarks.memory import measure_memory
 from tests.benchmarks.points import measure_points
 from tests.benchmarks.race import race_keras, race_noop
 from tests.benchmarks.search import measure_search
+from tests.benchmarks.stopping import RULES, measure_stopping
 
 TRIALS = {
     "keras": 32,
@@ -22,6 +23,7 @@ TRIALS = {
     "callbacks": 5,
     "search": 200,
     "joined": 1000,
+    "stopping": 80,
 }
 
 
@@ -32,12 +34,14 @@ def main() -> None:
         "names", nargs="*", metavar="NAME", help=f"of {', '.join(TRIALS)} [keras noop]"
     )
     parser.add_argument("--repeats", type=int, default=1, help="rounds of keras and noop [1]")
-    parser.add_argument("--seeds", type=int, default=20, help="of search [20]")
+    parser.add_argument("--seeds", type=int, default=20, help="of search and stopping [20]")
     parser.add_argument(
         "--workers", type=int, action="append", metavar="N", help="of search [1, 4 and 16]"
     )
     parser.add_argument(
-        "--tuning", action="store_true", help="of search: the tasks on which choices were made"
+        "--tuning",
+        action="store_true",
+        help="of search and stopping: the tasks on which choices were made",
     )
     parser.add_argument(
         "--resume", action="store_true", help="of search: each is killed at half and goes on"
@@ -80,6 +84,8 @@ def main() -> None:
             )  # fmt: skip
         elif name == "joined":
             measure_joined(trials, given.members, given.kills)
+        elif name == "stopping":
+            measure_stopping(given.seeds, given.tuning, RULES)
         elif name == "memory":
             measure_memory(trials)
         elif name == "points":

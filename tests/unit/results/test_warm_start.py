@@ -46,7 +46,7 @@ def test_a_table_gives_what_fits_and_says_what_does_not(
 ) -> None:
     (tmp_path / "r.csv").write_text(
         "Name,u,v,w,epochs,loss\nx,16.0,b,,3,1.5\nx,16,b,,3,2.5\n,300,b,,3,1\n,7,a,,3,1\n"
-        ",8,b,,9,1\n,9,b,,3,nan\n,10,b,,3,\n"
+        ",8,b,,9,1\n,9,b,,3,nan\n,10,b,,3,\n,11,b,,3," + "9" * 400 + "\n"
     )
     warm, (note,) = read_warm_start(sweep_of("r.csv"))
     assert warm.points == [({"u": 16, "v": "b", "epochs": 3}, 2.0)]

@@ -30,6 +30,12 @@ def read(load: Load, text: str) -> Sweep:
             "{type: bohb, max_iter: 27}",
             EarlyTerminate("bohb", min_iter=1, max_iter=27, options={"brackets": 4}),
         ),
+        (
+            "cautious",
+            EarlyTerminate("median", min_iter=5, options={"min_trials": 5}),
+        ),
+        ("standard", EarlyTerminate("asha", min_iter=3, options={"brackets": 1})),
+        ("aggressive", EarlyTerminate("asha", min_iter=2, eta=4, options={"brackets": 1})),
         ("{type: median}", EarlyTerminate("median", min_iter=1, options={"min_trials": 3})),
         (
             "{type: median, min_iter: 5, min_trials: 10}",
