@@ -46,7 +46,7 @@ def list_sweeps(storage: Path, format_: str) -> None:
     if left_out:
         tell(f"+{counted(left_out, 'column')}: a wider terminal, or --json")
     if not rows:
-        say(f"sweeper: {storage}: no sweep lies here yet")
+        say(f"sweeper: {storage}: no sweep lies here")
     for row in rows:
         if row["error"]:
             say(f"sweeper: {row['path']}: {row['error']}")

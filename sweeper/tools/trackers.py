@@ -81,6 +81,10 @@ def to_mlflow(indices: Sequence[Index], metric: Metric | None, uri: str, shown: 
     """Write a run of MLflow for each into the store at ``uri``; what has changed is replaced."""
     mlflow = library("mlflow", "mlflow")
     import logging
+    import os
+
+    # By default it asks a server that is not there for five minutes.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.ERROR)

@@ -45,7 +45,7 @@ def sweeps_page(sweeps: Sequence[LiveSweep]) -> Page:
             )
         )
     head = ("sweep", "trials", "best", "disk", "last activity", "launched by", "", "")
-    none = tag("p", "No sweep lies here yet: `sweeper launch` makes one.")
+    none = tag("p", "No sweep lies here: `sweeper launch` makes one.")
     return "sweeps", together(tag("h1", "Sweeps"), table(head, rows) if rows else none), NOTHING
 
 

@@ -395,6 +395,6 @@ def test_what_is_no_storage(half_done: Sweep, tmp_path: Path, capsys: Capture) -
     assert "found nothing there" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     assert main(["ls", str(tmp_path / "empty")]) == 0
-    assert "no sweep lies here yet" in capsys.readouterr().err
+    assert "no sweep lies here" in capsys.readouterr().err
     assert main(["status", str(half_done.storage), "--where", "value < 1"]) == 2
     assert "is a storage of many sweeps: name one of them" in capsys.readouterr().err
