@@ -90,7 +90,7 @@ def sweep_page(sweep: LiveSweep, query: Query) -> Page:
     if index.pending:
         notes.append(f"{counted(index.pending, 'pending trial')} not listed")
     if more > 0:
-        notes.append(f"+{counted(more, 'parameter')} that vary: see the trial, or `sweeper status`")
+        notes.append(f"+{counted(more, 'parameter')}: see the trial, or `sweeper status`")
     shows = together(
         *head,
         tag("p", counts(sweep.row["counts"], address), " · ", link(address, "all")),
