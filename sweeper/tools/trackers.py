@@ -83,8 +83,9 @@ def to_mlflow(indices: Sequence[Index], metric: Metric | None, uri: str, shown: 
     import logging
     import os
 
-    # By default it asks a server that is not there for five minutes.
+    # By default it asks a server that is not there for five minutes, and tells of each run.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.ERROR)
