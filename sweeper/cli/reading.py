@@ -149,13 +149,7 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
     Failed trials are left out; a trial that is still running counts with what it has.
     Repeated trials are ranked by the mean of their runs; the run shown is the best of them.
     """
-    from sweeper.results import (
-        best_row,
-        copy_best,
-        nothing_to_rank,
-        rank,
-        wandb_differs,
-    )
+    from sweeper.results import best_row, copy_best, nothing_to_rank, rank, wandb_differs
 
     from . import formatting
     from .selection import Selection

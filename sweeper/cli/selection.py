@@ -20,16 +20,8 @@ if TYPE_CHECKING:
     from .tables import Column
 
 OWN = (
-    "sweep",
-    "trial",
-    "replicate",
-    "status",
-    "epochs",
-    "value",
-    "epoch",
-    "elapsed",
-    "error",
-    "rank",
+    *("sweep", "trial", "replicate", "status", "epochs"),
+    *("value", "epoch", "elapsed", "error", "rank"),
 )
 
 
