@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 
 PICTURES = {
     "report.png": ("light", 1000, ["What came of it", "Failures", "History", "Learning curves"]),
-    "report-parameters.png": ("light", 800, ["Parallel coordinates", "Importance of parameters"]),
+    "report-parameters.png": ("light", 1000, ["Parallel coordinates", "Importance of parameters"]),
     "report-values.png": ("light", 800, ["By value"]),
     "report-narrow.png": ("dark", 400, ["History", "Learning curves", "Contour"]),
 }
@@ -57,7 +57,7 @@ def photograph(page: Any, path: Path, picture: Path, sections: list[str]) -> Non
     page.locator("header, footer").evaluate_all("all => all.forEach(e => { e.hidden = true; })")
     page.wait_for_timeout(1000)  # what is drawn again has its new size
     page.locator("main").screenshot(path=picture)
-    Image.open(picture).quantize(48).save(picture, optimize=True)  # a third of the size
+    Image.open(picture).quantize(128).save(picture, optimize=True)  # half the size
 
 
 if __name__ == "__main__":

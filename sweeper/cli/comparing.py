@@ -113,7 +113,7 @@ def importance(target: Path, format_: str, **given: Any) -> None:
     found = Figures([index], metric).weighed()
     rows = [{"name": name, "importance": value} for name, value in found.items()]
     columns = [formatting.column("name", "parameter"), formatting.column("importance")]
-    columns.append(Column(" ", lambda row: "█" * round(BAR * row["importance"]) or "▏"))
+    columns.append(Column("", lambda row: "█" * round(BAR * row["importance"]) or "▏"))
     head = {"sweep": index.name, "metric": metric.name, "goal": metric.goal}
     fields = ("name", "importance")
     formatting.print_rows(format_, rows, head, columns, fields, key="parameters")

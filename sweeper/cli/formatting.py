@@ -144,10 +144,13 @@ def _as_yaml(rows: Iterable[Row], head: Row, key: str, tail: Row) -> Iterator[st
 
 def cells(rows: Iterable[Row], columns: Sequence[Column]) -> Iterator[list[Any]]:
     """What each row says in the columns."""
-    for row in rows:
-        groups = {name: row.get(name) or {} for name in ("params", "metrics")}
-        flat = {**row, **flatten(groups)}
-        yield [column.get(flat) for column in columns]
+    for row in map(flat, rows):
+        yield [column.get(row) for column in columns]
+
+
+def flat(row: Row) -> dict[str, Any]:
+    """A row with what stands in its groups, too: ``params.<name>``, ``metrics.<name>``."""
+    return {**row, **flatten({name: row.get(name) or {} for name in ("params", "metrics")})}
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
@@ -166,17 +169,11 @@ def _escaped(match: re.Match[str]) -> str:
 def _yaml(value: Any) -> str:
     import yaml
 
+    # Lists for tuples, and nothing shared, which YAML would write as an alias.
+    plain = json.loads(json.dumps(value, default=dict))
+
     def dump(allow_unicode: bool) -> str:
-        return str(yaml.safe_dump(_copied(value), sort_keys=False, allow_unicode=allow_unicode))
+        return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=allow_unicode))
 
     text = dump(True)
     return dump(False) if _OBEYED.search(text) else text
-
-
-def _copied(value: Any) -> Any:
-    """``value`` with lists for tuples and nothing shared, which YAML would write as an alias."""
-    if isinstance(value, Mapping):
-        return {key: _copied(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_copied(item) for item in value]
-    return value

@@ -109,13 +109,8 @@ sweep_options = together(
 """Everything that changes a sweep for one command; pass what click gives to :func:`load`."""
 
 SWEEP_CHANGES = (
-    "max_trials",
-    "parallel",
-    "cpus_per_trial",
-    "gpus_per_trial",
-    "storage",
-    "name",
-    "seed",
+    *("max_trials", "parallel", "cpus_per_trial", "gpus_per_trial"),
+    *("storage", "name", "seed"),
 )
 
 format_options = together(

@@ -39,14 +39,14 @@ def list_sweeps(storage: Path, format_: str) -> None:
         replace(column("launcher", "launched by"), optional=True),
         replace(column("modified", "last activity"), optional=True),
         Column("disk", lambda row: row["bytes"] and show_bytes(row["bytes"]), optional=True),
-        Column("path", lambda row: row["path"], path=True),
+        Column("path", _path, path=True),
     ]
     head = {"storage": str(storage.absolute())}
     left_out = print_rows(format_, rows, head, columns, OVERVIEW_FIELDS, key="sweeps")
     if left_out:
         tell(f"+{counted(left_out, 'column')}: a wider terminal, or --json")
     if not rows:
-        say(f"sweeper: {storage}: no sweep lies here yet")
+        say(f"sweeper: {storage}: no sweep lies here")
     for row in rows:
         if row["error"]:
             say(f"sweeper: {row['path']}: {row['error']}")
@@ -55,6 +55,11 @@ def list_sweeps(storage: Path, format_: str) -> None:
 def _counts(row: Mapping[str, Any]) -> str | None:
     found = row["counts"] or {}
     return ", ".join(f"{number} {status}" for status, number in found.items()) or None
+
+
+def _path(row: Mapping[str, Any]) -> str:
+    path = Path(row["path"])
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _best(row: Mapping[str, Any]) -> str | None:

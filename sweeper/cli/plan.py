@@ -115,7 +115,7 @@ def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "ta
     titles = [f"params.{name}" for name in names.all]
     left_out = formatting.print_rows(format_, rows(), head, columns, PLAN_FIELDS, titles, tail=tail)
     if left_out:
-        say(f"+{counted(left_out, 'parameter')} that vary: a wider terminal, or --format csv")
+        say(f"+{counted(left_out, 'parameter')}: a wider terminal, or --format csv")
     left = estimator.estimate()
     words = ", ".join(f"{number} {state}" for state, number in counts.items()) or "none"
     say(

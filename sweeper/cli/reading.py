@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -77,7 +78,7 @@ def status(target: Path, format_: str, watch: bool, **given: Any) -> None:
     if metric:
         columns += [formatting.column("value", metric.name), formatting.column("epoch", "at")]
         if given["sparkline"]:
-            columns.append(Column("curve", lambda row: sparkline(curve(row))))
+            columns.append(Column("curve", lambda row: sparkline(curve(row)) or None))
     columns.append(Column("time", lambda row: formatting.show_seconds(row["elapsed"])))
     columns = found.columns(columns, formatting.DIRECTORY)
     now = launches_of(index)
@@ -94,13 +95,24 @@ def status(target: Path, format_: str, watch: bool, **given: Any) -> None:
     left_out = formatting.print_rows(format_, rows, head, columns, STATUS_FIELDS, found.more)
     if format_ == "table":
         _tell_left_out(left_out)
-        for row in rows:
-            if row["log"] or row["error"]:
-                why = row["error"] or "no error recorded"
-                log = f"\n  {row['log']}" if row["log"] else ""
-                tell(f"trial {row['trial']} {row['status']}: {printable(why)}{log}")
+        _tell_failures(row for row in rows if row["log"] or row["error"])
         for text in of_several(index, metric):
             tell(printable(text))
+
+
+def _tell_failures(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Why they failed, those that differ in numbers alone together, with the log of the first."""
+    from .formatting import show
+
+    alike: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        key = (row["status"], re.sub("[0-9]+", "#", row["error"] or "no error recorded"))
+        alike.setdefault(key, []).append(row)
+    for first, *others in alike.values():
+        trials = ", ".join(show(row["trial"]) for row in [first, *others][:20])
+        who = f"trials {trials}{', …' if len(others) > 19 else ''}" if others else f"trial {trials}"
+        log = f"\n  {first['log']}" if first["log"] else ""
+        tell(f"{who} {first['status']}: {printable(first['error'] or 'no error recorded')}{log}")
 
 
 def _watch(target: Path, format_: str, given: dict[str, Any]) -> None:
@@ -246,7 +258,7 @@ def in_words(launch: Mapping[str, Any]) -> str:
 def _tell_left_out(columns: int) -> None:
     if columns:
         many = counted(columns, "parameter")
-        tell(f"+{many} that vary: --all-columns, or --columns NAME,…")
+        tell(f"+{many}: --all-columns, or --columns NAME,…")
 
 
 def _mean(row: Any) -> str:

@@ -20,16 +20,8 @@ if TYPE_CHECKING:
     from .tables import Column
 
 OWN = (
-    "sweep",
-    "trial",
-    "replicate",
-    "status",
-    "epochs",
-    "value",
-    "epoch",
-    "elapsed",
-    "error",
-    "rank",
+    *("sweep", "trial", "replicate", "status", "epochs"),
+    *("value", "epoch", "elapsed", "error", "rank"),
 )
 
 
@@ -43,11 +35,11 @@ class Selection:
     def __init__(
         self, rows: Sequence[Mapping[str, Any]], names: ParameterNames, given: Mapping[str, Any]
     ) -> None:
-        """``more`` are the columns of a CSV file beside a row's own."""
         self._rows = rows
         self._names = names
         self._given = given
         self.metrics = sorted({name for row in rows for name in row["metrics"]})
+        # Columns of a CSV file beside a row's own.
         self.more = [f"params.{name}" for name in names.all]
         self.more += [f"metrics.{name}" for name in self.metrics]
         found = sorted(self.more)  # metrics before parameters
@@ -65,7 +57,8 @@ class Selection:
         where, sort, limit = (self._given[name] for name in ("where", "sort", "limit"))
         if where is None and sort is None:
             return self._rows[:limit]
-        flat = [(row, _flat(row)) for row in self._rows]
+        every = ((row, formatting.flat(row)) for row in self._rows)
+        flat = [(row, {k: v for k, v in all_.items() if v is not None}) for row, all_ in every]
         if where is not None:
             flat = [pair for pair in flat if self._holds(where, pair[1])]
         if sort is not None:
@@ -109,12 +102,3 @@ class Selection:
             return self._known[name]
         near = nearest(name, self._known, 3) or sorted(self._known)[:8]
         raise click.UsageError(f"{option}: there is no {name!r}; did you mean {one_of(near)}?")
-
-
-def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What a row has by the keys of the table's columns; no missing values."""
-    from sweeper.results import flatten
-
-    groups = flatten({name: row[name] for name in ("params", "metrics")})
-    flat = {**{name: row.get(name) for name in OWN}, **groups}
-    return {name: value for name, value in flat.items() if value is not None}

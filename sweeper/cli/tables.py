@@ -84,7 +84,7 @@ def fit(
     first = list(itertools.islice(lines, LOOK_AHEAD))
     if not first:
         return iter(()), 0
-    heads = [show(column.title) for column in columns]
+    heads = [column.title and show(column.title) for column in columns]
     texts = [[show(cell) for cell in cells] for cells in first]
     widths = [max(map(cells_of, column)) for column in zip(heads, *texts, strict=True)]
     right = [all(map(_is_number, cells)) for cells in zip(*first, strict=True)]
@@ -185,4 +185,5 @@ def _marked(
     escaped = str.maketrans(dict(signs))
     right = [all(map(_is_number, cells)) for cells in zip(*rows, strict=True)]
     texts = [[column.title for column in columns], *rows]
-    return right or [False] * len(columns), [[show(c).translate(escaped) for c in t] for t in texts]
+    marked = [["" if c == "" else show(c).translate(escaped) for c in t] for t in texts]
+    return right or [False] * len(columns), marked

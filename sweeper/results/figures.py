@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from sweeper.errors import UsageError
+from sweeper.sweepfile import Metric
 
 from .attempts import attempts_of, lanes
 from .axes import Axis, axis_of, shown, surface, thinned, usual_range
 from .drawn import AXES, CYCLE, TEXT, Drawn, called
 from .entry import Entry
 from .ranked_by import check_metric
+from .study import curve_of
 
 BEST, POINTS, CURVES, EPOCHS, SLICES = 5, 2000, 100, 200, 6
 """At most: curves that stand out, points, curves, points of a curve, slices."""
@@ -66,7 +68,7 @@ class Figures(Drawn):
         order = {trial.number: place for place, trial in enumerate(self._by_value)}
         curves = []
         for trial, entries in zip(self._every, self._groups, strict=True):
-            if curve := _mean_curve(entries, self._metric.name):
+            if curve := _mean_curve(entries, self._metric):
                 curves.append((order.get(trial.number, len(order)), trial, curve))
         if not curves:
             check_metric(self._metric, (r for index in self._indices for r in index.records()))
@@ -270,14 +272,12 @@ def _domain(place: int, many: int, gap: float) -> list[float]:
     return [round(place * (wide + gap), 4), round(place * (wide + gap) + wide, 4)]
 
 
-def _mean_curve(entries: Sequence[Entry], name: str) -> list[tuple[int, float, float | None]]:
+def _mean_curve(entries: Sequence[Entry], metric: Metric) -> list[tuple[int, float, float | None]]:
     """Epoch, mean over the runs that have it, and their standard deviation; thinned."""
     found: dict[int, list[float]] = {}
     for entry in entries:
-        for row in entry.record.rows if entry.record else ():
-            value = row.get(name, math.nan)
-            if math.isfinite(value):
-                found.setdefault(int(row["epoch"]), []).append(value)
+        for epoch, value in curve_of(entry, metric).items():
+            found.setdefault(epoch, []).append(value)
     curve = [
         (epoch, statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
         for epoch, values in sorted(found.items())

@@ -48,7 +48,7 @@ def load(*targets: str | Path) -> SweepResults:
     return SweepResults(indices)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LoadedRun:
     """A run of a sweep, as its files have it; ``score`` is None if it has no number for the metric.
 
@@ -63,6 +63,10 @@ class LoadedRun:
     record: RunRecord
     score: Score | None
     error: str | None
+
+    def __repr__(self) -> str:
+        value = f", {self.value:.5g} in epoch {self.epoch}" if self.score else ""
+        return f"<{self.sweep}: trial {self.trial}, {self.status}{value}>"
 
     @property
     def path(self) -> Path:

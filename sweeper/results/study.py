@@ -73,7 +73,7 @@ def optuna_trials(
         (index, entries, ranked) for index in indices for entries, ranked in grouped(index, metric)
     ]
     if seen is not None:
-        groups.sort(key=lambda group: _arrival(group[1]))
+        groups.sort(key=lambda group: not all(entry.ended for entry in group[1]))
         seen |= dict.fromkeys(_key(entries[0]) for _, entries, _ in groups)
         place = {key: number for number, key in enumerate(seen)}
         groups.sort(key=lambda group: place[_key(group[1][0])])
@@ -149,12 +149,6 @@ def grouped(index: Index, metric: Metric | None) -> list[tuple[list[Entry], Rank
 
 def _key(entry: Entry) -> Hashable:
     return group_of(entry) if entry.sweep is not None else entry.path
-
-
-def _arrival(entries: Sequence[Entry]) -> tuple[bool, str]:
-    attempts = [a for entry in entries if entry.record for a in entry.record.attempts[:1]]
-    starts = (str(attempt.get("start")) for attempt in attempts)  # all in UTC
-    return not all(entry.ended for entry in entries), min(starts, default="~")
 
 
 def _state(entries: Sequence[Entry], ranked: Ranked | None, more: bool) -> Any:

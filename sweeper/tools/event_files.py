@@ -96,7 +96,7 @@ class EventFiles:
             path = _events(place, number)
             data += self._record(start, file_version="brain.Event:2")
             given = {_text(k): _value(v) for k, v in flatten(record.params).items()}
-            data += self._session(start, "start", hparams=given, start=start)
+            data += self._session(start, "start", given, start_time_secs=start)
         for at, row in enumerate(rows[done:], done + 1):
             values = {name: value for name, value in row.items() if name != "epoch"}
             data += self._scalars(start + at * step, int(row["epoch"]), values)
@@ -107,7 +107,7 @@ class EventFiles:
             data += self._scalars(start + len(rows) * step, best.epoch, values)
         if ended is not None and found.get("ended") is None:
             end = start + len(rows) * step
-            data += self._session(end, "end", status=2 if ended in FAILED else 1, end=end)
+            data += self._session(end, "end", status=2 if ended in FAILED else 1, end_time_secs=end)
         if data:
             files.append(path, data, durable=False)
             state = {"run": run, "file": number, "rows": len(rows), "digest": _digest(rows)}
@@ -124,22 +124,17 @@ class EventFiles:
         return self._record(at, step=step, summary=make(value=found))
 
     def _session(
-        self,
-        at: float,
-        which: str,
-        hparams: Mapping[str, Any] | None = None,
-        **fields: Any,
+        self, at: float, which: str, hparams: Mapping[str, Any] | None = None, **fields: Any
     ) -> bytes:
         """What the HParams page knows a run by: its beginning with the parameters, or its end."""
         data = self._hparams.HParamsPluginData(version=0)
         info = getattr(data, f"session_{which}_info")
-        setattr(info, f"{which}_time_secs", fields[which])
+        for name, value in fields.items():
+            setattr(info, name, value)
         for name, value in (hparams or {}).items():
             kind = "bool" if isinstance(value, bool) else "number"
             kind = "string" if isinstance(value, str) else kind
             setattr(info.hparams[name], f"{kind}_value", value)
-        if "status" in fields:
-            info.status = fields["status"]
         make = self._summary
         plugin = make.SummaryMetadata.PluginData(
             plugin_name="hparams", content=data.SerializeToString()

@@ -9,14 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import UsageError
-from sweeper.results import (
-    Index,
-    SweepResults,
-    check_metric,
-    csv_line,
-    optuna_study,
-    plain_json,
-)
+from sweeper.results import Index, SweepResults, check_metric, csv_line, optuna_study, plain_json
 from sweeper.sweepfile import Metric
 from sweeper.tree import files
 from sweeper.wording import counted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,6 +24,7 @@ _ODD = re.compile(r"[^\w\-./ ]")  # in MLflow's names
 
 def to_wandb(indices: Sequence[Index], metric: Metric | None, directory: Path) -> str:
     """Write a W&B run into ``directory``/wandb for each; those that are as they were stay."""
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # it would tell its makers
     wandb = library("wandb", "wandb")
     files.make_directory(directory, parents=True)
     place, written = directory / "wandb", 0
@@ -81,6 +83,10 @@ def to_mlflow(indices: Sequence[Index], metric: Metric | None, uri: str, shown: 
     """Write a run of MLflow for each into the store at ``uri``; what has changed is replaced."""
     mlflow = library("mlflow", "mlflow")
     import logging
+
+    # By default it asks a server that is not there for five minutes, and tells of each run.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.ERROR)

@@ -45,7 +45,7 @@ def sweeps_page(sweeps: Sequence[LiveSweep]) -> Page:
             )
         )
     head = ("sweep", "trials", "best", "disk", "last activity", "launched by", "", "")
-    none = tag("p", "No sweep lies here yet: `sweeper launch` makes one.")
+    none = tag("p", "No sweep lies here: `sweeper launch` makes one.")
     return "sweeps", together(tag("h1", "Sweeps"), table(head, rows) if rows else none), NOTHING
 
 
@@ -90,7 +90,7 @@ def sweep_page(sweep: LiveSweep, query: Query) -> Page:
     if index.pending:
         notes.append(f"{counted(index.pending, 'pending trial')} not listed")
     if more > 0:
-        notes.append(f"+{counted(more, 'parameter')} that vary: see the trial, or `sweeper status`")
+        notes.append(f"+{counted(more, 'parameter')}: see the trial, or `sweeper status`")
     shows = together(
         *head,
         tag("p", counts(sweep.row["counts"], address), " · ", link(address, "all")),

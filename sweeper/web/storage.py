@@ -57,10 +57,7 @@ class TreeStorage(BaseStorage):
         return next((t for t in trials if t._trial_id == trial_id), None) or _gone()
 
     def get_all_trials(
-        self,
-        study_id: int,
-        deepcopy: bool = True,
-        states: Container[TrialState] | None = None,
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         found = self._sweeps.trials(study_id)
         if found is None:

@@ -43,6 +43,7 @@ times();
 if (log) log.scrollTop = log.scrollHeight;
 setInterval(() => {
   if (document.hidden) return;
-  again().catch(() => {});
+  const note = document.querySelector("nav").dataset;
+  again().then(() => delete note.gone, () => (note.gone = " · the server is gone: this is how it was"));
   if (log) follow().catch(() => {});
 }, 5000);

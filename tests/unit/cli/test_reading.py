@@ -129,6 +129,19 @@ def test_status_shows_why_a_trial_failed_and_where(
     assert "output.log" in out
 
 
+def test_failures_that_differ_in_numbers_alone_are_told_together(
+    grid: Sweep, grid_file: Path, run_trial: RunTrial, capsys: Capture
+) -> None:
+    for trial, text in zip(grid.trials(), ["size 3", "size 7", "no layer", "size 9"], strict=True):
+        error = {"type": "ValueError", "message": text}
+        run_trial(grid, trial, rows=ROWS, outcome="failed", error=error)
+    assert main(["status", str(grid_file)]) == 0
+    out = capsys.readouterr().out
+    assert "trials 0, 1, 3 failed: ValueError: size 3\n" in out
+    assert "trial 2 failed: ValueError: no layer\n" in out
+    assert out.count("output.log") == 2
+
+
 def test_a_torn_file_is_named_on_stderr(half_done: Sweep, grid_file: Path, capsys: Capture) -> None:
     path = next(half_done.base_dir.glob("exp-*/run--*/performances.json"))
     path.write_text("{")
@@ -367,7 +380,7 @@ def test_what_a_table_leaves_out(tmp_path: Path, capsys: Capture) -> None:
     file = tmp_path / "wide.yaml"
     file.write_text(f"program: t.py\nmethod: random\nrun_cap: 9\nparameters:\n{keys}")
     assert main(["status", str(file), "--storage", str(tmp_path)]) == 0
-    assert "+2 parameters that vary: --all-columns" in capsys.readouterr().out
+    assert "+2 parameters: --all-columns" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", ["ls", "status"])
@@ -390,11 +403,19 @@ def test_every_sweep_below_a_storage(
         assert "other" in capsys.readouterr().out
 
 
+def test_a_sweeps_path_is_told_from_here(
+    half_done: Sweep, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(half_done.storage)
+    assert main(["ls", "."]) == 0
+    assert f"  {half_done.base_dir.name}" in capsys.readouterr().out.splitlines()[1]
+
+
 def test_what_is_no_storage(half_done: Sweep, tmp_path: Path, capsys: Capture) -> None:
     assert main(["ls", str(tmp_path / "no")]) == 2
     assert "found nothing there" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     assert main(["ls", str(tmp_path / "empty")]) == 0
-    assert "no sweep lies here yet" in capsys.readouterr().err
+    assert "no sweep lies here" in capsys.readouterr().err
     assert main(["status", str(half_done.storage), "--where", "value < 1"]) == 2
     assert "is a storage of many sweeps: name one of them" in capsys.readouterr().err
