@@ -4,6 +4,7 @@
      ├── UsageError              exit code 2: the request is wrong (file, option, name, value)
      │    └── SpecError          exit code 2: the sweep file is wrong; carries every problem found
      └── TreeError               exit code 1: the tree cannot be read or written
+          ├── StoreError         the object store that has the tree does not do as it should
           ├── RunBusy            a living process owns this run or this sweep
           └── LeaseLost          another process continues this run: stop writing
 
@@ -69,6 +70,10 @@ class SpecError(UsageError):
 
 class TreeError(SweeperError):
     """A file or directory of the tree cannot be read or written; the message names it."""
+
+
+class StoreError(TreeError):
+    """The object store that has the tree refuses, or does not answer; the message names it."""
 
 
 class RunBusy(TreeError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 
 from sweeper.sweepfile import Sweep, Trial, load_sweep
 from sweeper.tree import Tree
+from tests import stores
 
 MakeRun = Callable[..., Path]
 
@@ -29,6 +30,15 @@ parameters:
     parameters:
       width: {values: [8, 16]}
 """
+
+
+@pytest.fixture(scope="session")
+def store_port() -> Iterator[int]:
+    """Where an object store with the bucket ``lab`` answers on this machine."""
+    if (lacks := stores.missing()) is not None:
+        pytest.skip(f"{lacks} is not here")
+    with stores.object_store() as port:
+        yield port
 
 
 @pytest.fixture

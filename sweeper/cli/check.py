@@ -87,6 +87,10 @@ def _check(
 
     sweep = options.load(spec, **given)
     found = _found(sweep)
+    if not spec_only:
+        from sweeper.results import read_warm_start
+
+        found["warnings"] += read_warm_start(sweep)[1]
     tried: list[dict[str, Any]] = []
     if spec_only:
         check_early_terminate(sweep)

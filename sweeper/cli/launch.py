@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sweeper import store
 from sweeper.errors import TreeError
 from sweeper.results import (
     Entry,
     Index,
     index_sweep,
+    of_several,
     older_text_note,
     rank,
+    read_warm_start,
     refuse_other_programs,
-    run_value,
+    run_values,
     runs_elsewhere,
     target_reached,
     wandb_differs,
@@ -30,8 +33,10 @@ from sweeper.results import (
 )
 from sweeper.tree import (
     Choices,
+    Control,
     PlannedTrial,
     Tree,
+    WarmStart,
     files,
     launches,
     living_owners,
@@ -63,6 +68,7 @@ _STATES = ("new", "resumed", "reused", "failed", "unreadable")
 @options.sweep_options
 @click.option("--address", metavar="HOST:PORT", help="A running Ray cluster's address, or `auto`.")
 @click.option("--join", is_flag=True, help="Share the sweep with other launches of it.")
+@click.option("--wait", is_flag=True, help="Begin when others leave room on this machine.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and run nothing.")
 @submit_options
 @rerun_options
@@ -89,15 +95,31 @@ def launch(**given: Any) -> int:
 
 def _launch(given: dict[str, Any], signals: LaunchSignals | None) -> int:
     """Plan and, given ``signals``, run."""
-    from sweeper.sweepfile import check_launchable, check_program
-
     asked = None
     if given["spec"].suffix == ".py":
         from sweeper.from_python import sweep_of_script
 
         asked = sweep_of_script(given["spec"])
     sweep = options.load(given["spec"], text=asked and asked[0], **given)
+    if signals is None:
+        store.refresh(sweep.base_dir)
+        return _launch_sweep(sweep, asked, given, None)
+    from sweeper.courier import sending
+
+    with sending(sweep.base_dir, sweep.sweep_name, lambda: bool(signals.received)):
+        return _launch_sweep(sweep, asked, given, signals)
+
+
+def _launch_sweep(
+    sweep: Sweep,
+    asked: tuple[str, str] | None,
+    given: dict[str, Any],
+    signals: LaunchSignals | None,
+) -> int:
+    from sweeper.sweepfile import check_launchable, check_program
+
     tree = Tree(sweep.base_dir)
+    before = Control.read(tree.home(sweep.sweep_name))
     choices = choices_of(sweep, tree, given)
     plan: Iterable[PlannedTrial] = plan_trials(sweep, tree, choices)
     request = request_for(sweep, given)
@@ -111,13 +133,14 @@ def _launch(given: dict[str, Any], signals: LaunchSignals | None) -> int:
         return 0
     check_launchable(sweep)
     check_program(sweep)
+    warm_start, learned = read_warm_start(sweep)
     if signals is None:
         assert request is not None
         return hand_over(request, sweep, given)
     say = messages.say_nothing if given["quiet"] else messages.say
     if asked:
         say(f"sweeper: {asked[1]}")
-    for warning in sweep.warnings:
+    for warning in (*sweep.warnings, *learned):
         say(f"sweeper: {warning}")
     size = sweep.size()
     endless = size is None and not sweep.adaptive
@@ -145,7 +168,10 @@ def _launch(given: dict[str, Any], signals: LaunchSignals | None) -> int:
         if sweep.adaptive and (unchosen or size is None):
             words.append(f"{'more' if size is None else unchosen} to be chosen by {sweep.chooser}")
         many = counted(len(known), "trial")
-        say(f"{sweep.title}: {many}: {', '.join(words)} -> {sweep.base_dir}")
+        say(
+            f"{sweep.title}: {many}: {', '.join(words)} -> "
+            f"{store.address_of(sweep.base_dir) or sweep.base_dir}"
+        )
         if elsewhere := runs_elsewhere(sweep):
             say(f"sweeper: {elsewhere}")
         for other in launches(tree.home(sweep.sweep_name)) if total else ():
@@ -157,12 +183,13 @@ def _launch(given: dict[str, Any], signals: LaunchSignals | None) -> int:
     if reached and metric is not None:
         say(f"{metric.name} has reached its target of {metric.target:g}: nothing more to run")
     if total != 0 and not reached:
-        ending = _run(sweep, plan, known, signals, choices, total, best, given, told)
+        ending = _run(sweep, plan, known, signals, choices, warm_start, total, best, given, told)
     else:
         _store(sweep, tree)
         if choices != Choices.read(tree, sweep.sweep_name):
             choices.write(tree, sweep.sweep_name)
-    code = _conclude(sweep, ending, choices, say, said=note)
+    now = Control.read(tree.home(sweep.sweep_name)).on(sweep, before)
+    code = _conclude(now, ending, choices, say, said=note)
     if told:
         told.ended(code, say)
     return code
@@ -180,7 +207,7 @@ def _earlier(sweep: Sweep, ended: bool = False) -> tuple[tuple[int, float] | Non
     best = None
     ranked = [entry for entry in entries if entry.ended or not ended]
     for first in rank(ranked, sweep.metric, top=1, apart=True):
-        if first.entry.trial is not None:
+        if first.entry.trial is not None and not first.excess(sweep.metric):
             best = first.entry.trial, first.score.value
     return best, target_reached(entries, sweep.metric)
 
@@ -200,6 +227,7 @@ def _run(
     known: Sequence[PlannedTrial],
     signals: LaunchSignals,
     choices: Choices,
+    warm_start: WarmStart,
     total: int | None,
     best: tuple[int, float] | None,
     given: dict[str, Any],
@@ -209,7 +237,6 @@ def _run(
 
     display = _display(sweep, given)
     display.best = best if sweep.repeats == 1 else None
-    display.time_left.wall = sweep.budget.wall
     for item in known[:LARGE]:
         display.names.add(item.trial.params)
     if told:
@@ -219,11 +246,13 @@ def _run(
         iter(plan),
         told or display,
         signals,
-        score=partial(run_value, metric=sweep.metric),
+        score=partial(run_values, metric=sweep.metric),
         choices=choices,
+        warm_start=warm_start,
         total=total,
         address=given["address"],
         join=given["join"],
+        wait=given["wait"],
         verbose=given["verbose"],
     )
 
@@ -253,7 +282,7 @@ def _conclude(
     """
     index = index_sweep(sweep)
     try:
-        if index.base.is_dir() or (ending is not None and not ending.signum):
+        if index.base.is_dir() or (ending is not None and ending.began and not ending.signum):
             write_summary(index)  # else nothing was run
     except TreeError as error:  # on storage that can only be read, all else is still told
         say(f"sweeper: {error}")
@@ -271,6 +300,8 @@ def _conclude(
         say(f"sweeper: still at it: {in_words(other)}")
     _say_without_number(index, say)
     _print_best(index)
+    for text in of_several(index, index.metric):
+        messages.answer(text)
     if index.metric is not None and (note := wandb_differs(index, index.metric)):
         say(f"sweeper: {note}")
     if ending is not None and ending.reason:
@@ -327,7 +358,8 @@ def _print_best(index: Index) -> None:
     best = rank(index.entries, index.metric, top=1) if index.metric else []
     for first in best:
         assert index.metric is not None
-        where = first.checkpoint or first.entry.path
+        path = first.checkpoint or first.entry.path
+        where = (path and store.address_of(path)) or path
         if index.repeated:
             spread = "" if first.std is None else f" ± {first.std:.2g}"
             how = (

@@ -20,7 +20,10 @@ from .options import GlobalOptions, verbose_option
 
 COMMANDS = {
     "launch": ("sweeper.cli.launch", "Run a sweep's trials; launch again to resume."),
-    "stop": ("sweeper.cli.stopping", "End the launches of a sweep, wherever they run."),
+    "stop": ("sweeper.cli.controlling", "End the launches of a sweep, or some of its trials."),
+    "pause": ("sweeper.cli.controlling", "Have what runs end its epoch and wait."),
+    "continue": ("sweeper.cli.controlling", "Go on with a sweep that is paused."),
+    "set": ("sweeper.cli.controlling", "Change parallel, run_cap or a budget while it runs."),
     "plan": ("sweeper.cli.plan", "Show which trials a launch would run, and run nothing."),
     "status": ("sweeper.cli.reading", "Show how far a sweep is, trial by trial."),
     "best": ("sweeper.cli.reading", "Show the best trials, their parameters and checkpoints."),
@@ -34,6 +37,8 @@ COMMANDS = {
     "compare": ("sweeper.cli.comparing", "Show several sweeps side by side."),
     "importance": ("sweeper.cli.comparing", "Show which parameters matter."),
     "curves": ("sweeper.cli.comparing", "Draw the metric over the epochs of the best trials."),
+    "pull": ("sweeper.cli.moving", "Copy a tree from an object store to a directory."),
+    "push": ("sweeper.cli.moving", "Copy a tree from a directory to an object store."),
     "check": ("sweeper.cli.check", "Say all that is wrong with a sweep file and its program."),
     "init": ("sweeper.cli.authoring", "Write a sweep file and a train module to start from."),
     "schema": ("sweeper.cli.authoring", "Print the sweep file's JSON Schema, for editors."),
@@ -78,7 +83,8 @@ class LazyGroup(click.Group):
         import importlib
 
         module = importlib.import_module(COMMANDS[cmd_name][0])
-        command = getattr(module, cmd_name)
+        word = cmd_name + "_" * (cmd_name in ("continue", "set"))  # Python's own
+        command = getattr(module, word)
         assert isinstance(command, click.Command)
         return command
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sweeper import store
 from sweeper.wording import counted
 
 from . import options
@@ -52,6 +53,7 @@ def plan(spec: Path, format_: str, save_trials: Path | None, **given: Any) -> No
     from sweeper.tree import Tree, plan_trials
 
     sweep = options.load(spec, **given)
+    store.refresh(sweep.base_dir)
     tree = Tree(sweep.base_dir).as_it_is()
     planned: Iterable[PlannedTrial] = plan_trials(sweep, tree, choices_of(sweep, tree, given))
     planned = list(planned) if sweep.adaptive else planned
@@ -116,7 +118,10 @@ def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "ta
         say(f"+{counted(left_out, 'parameter')}: a wider terminal, or --format csv")
     left = estimator.estimate()
     words = ", ".join(f"{number} {state}" for state, number in counts.items()) or "none"
-    say(f"{sweep.title}: {counted(counts.total(), 'trial')}: {words}; in {sweep.base_dir}")
+    say(
+        f"{sweep.title}: {counted(counts.total(), 'trial')}: {words}; in "
+        f"{store.address_of(sweep.base_dir) or sweep.base_dir}"
+    )
     if elsewhere := runs_elsewhere(sweep):
         say(f"sweeper: {elsewhere}")
     if sweep.adaptive:

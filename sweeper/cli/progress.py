@@ -102,6 +102,13 @@ class LaunchProgress:
         self.total = total
         self.time_left.begin()
 
+    def deadline(self, left: float | None, wall: float | None) -> None:
+        self.time_left.wall = None if left is None else self.time_left.passed() + left
+
+    def more(self, trials: int | None) -> None:
+        known = None not in (self.total, trials)
+        self.total = (self.total or 0) + (trials or 0) if known else None
+
     def trial_started(
         self, trial: int | str, params: dict[str, Any] | None = None, age: float = 0.0
     ) -> None:
@@ -128,10 +135,12 @@ class LaunchProgress:
     def trial_ended(
         self, trial: int | str, end: str, result: dict[str, Any], value: float | None
     ) -> None:
-        best = self.count(trial, end, value, resumed=bool(result.get("resumed_epoch")))
+        resumed = bool(result.get("resumed_epoch"))
+        best = self.count(trial, end, value, resumed=resumed, breaks="breaks" in result)
         words = [f"[{self.ended}/{self.total or '?'}]", f"trial {trial}", end]
         if value is not None:
             words.append(self.show(value))
+        words += result.get("breaks", ())
         if best:
             words.append("(best so far)")
         if result.get("error"):
@@ -146,13 +155,17 @@ class LaunchProgress:
         *,
         resumed: bool = False,
         took: float | None = None,
+        breaks: bool = False,
     ) -> bool:
-        """A trial has ended, in ``took`` seconds if its start was not told. Is it the best?"""
+        """A trial has ended, in ``took`` seconds if its start was not told. Is it the best?
+
+        What ``breaks`` a limit is not.
+        """
         self.running.pop(trial, None)
         self.time_left.trial_ended(trial, resumed, took)
         self.ended += 1
         self.bad += end in BAD_ENDS
-        if value is None or end in BAD_ENDS or not self._better(trial, value):
+        if value is None or breaks or end in BAD_ENDS or not self._better(trial, value):
             return False
         self.best = (trial, value)
         return True

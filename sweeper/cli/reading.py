@@ -47,7 +47,7 @@ def status(target: Path, format_: str, watch: bool, **given: Any) -> None:
 
     SPEC|DIR is a sweep file, a base directory, or a sweeps/<name> directory in one.
     """
-    from sweeper.results import curve_of, is_storage, metric_of, trial_row
+    from sweeper.results import curve_of, is_storage, metric_of, of_several, trial_row
 
     from . import formatting
     from .selection import Selection
@@ -82,16 +82,22 @@ def status(target: Path, format_: str, watch: bool, **given: Any) -> None:
     columns.append(Column("time", lambda row: formatting.show_seconds(row["elapsed"])))
     columns = found.columns(columns, formatting.DIRECTORY)
     now = launches_of(index)
-    head = {"sweep": index.name, "size": index.size, "counts": counts, "launches": now}
+    asked = asked_of(index)
+    head: dict[str, Any] = {"sweep": index.name, "size": index.size, "counts": counts}
+    head |= {"launches": now, "asked": asked}
     if format_ == "table":
         many = counted(sum(counts.values()), "trial")
         tell(f"{index.title}: {many}: {index.counts_in_words()}")
         for one in now:
             tell(f"launched by {in_words(one)}")
+        for line in asked:
+            tell(line)
     left_out = formatting.print_rows(format_, rows, head, columns, STATUS_FIELDS, found.more)
     if format_ == "table":
         _tell_left_out(left_out)
         _tell_failures(row for row in rows if row["log"] or row["error"])
+        for text in of_several(index, metric):
+            tell(printable(text))
 
 
 def _tell_failures(rows: Iterable[Mapping[str, Any]]) -> None:
@@ -136,20 +142,32 @@ def _watch(target: Path, format_: str, given: dict[str, Any]) -> None:
 @options.format_options
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, metavar="N")
 @options.metric_options
+@click.option("--pareto", is_flag=True, help="Of several goals: the front, by the first of them.")
 @click.option(
     "--copy-to",
     metavar="DIR",
     type=click.Path(file_okay=False, path_type=Path),
     help="Copy the best run's hyperparameters, performances and checkpoint there.",
 )
-def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: Any) -> None:
+def best(
+    target: Path, format_: str, top: int, pareto: bool, copy_to: Path | None, **given: Any
+) -> None:
     """Show the best trials of a sweep: value, parameters, checkpoint.
 
     SPEC|DIR is a sweep file, a base directory, or a sweeps/<name> directory in one.
     Failed trials are left out; a trial that is still running counts with what it has.
     Repeated trials are ranked by the mean of their runs; the run shown is the best of them.
+    Of several goals the first ranks; trials that break a limit come last.
     """
-    from sweeper.results import best_row, copy_best, nothing_to_rank, rank, wandb_differs
+    from sweeper.results import (
+        best_row,
+        copy_best,
+        front_of,
+        nothing_to_rank,
+        of_several,
+        rank,
+        wandb_differs,
+    )
 
     from . import formatting
     from .selection import Selection
@@ -157,18 +175,22 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
 
     index = open_target(target, given)
     metric = target_metric(index, given)
+    if pareto and not metric.others:
+        raise click.UsageError("--pareto shows a front of several goals: `metrics` in a sweep file")
     # Each row costs a look into a directory: all are made only where others than the first matter.
     chooses = any(given[name] is not None for name in ("where", "sort", "columns"))
-    every = chooses or given["all_columns"] or format_ == "csv"
+    every = pareto or chooses or given["all_columns"] or format_ == "csv"
     ranked = rank(index.entries, metric, None if every else top)
     if not ranked:
         say(f"{index.title}: {nothing_to_rank(index, metric)}")
+    front = front_of(ranked, metric) if pareto else None
+    ranked = front.ranked if front else ranked
     for entry in index.entries:
         if entry.unreadable is not None:
             say(f"sweeper: trial {entry.trial} is left out: {entry.unreadable}")
     names = index.parameters()
-    found = Selection([best_row(item, index.repeated) for item in ranked], names, given)
-    rows = found.rows()[:top]
+    found = Selection([best_row(item, index.repeated, metric) for item in ranked], names, given)
+    rows = found.rows()[: None if pareto else top]
     shown = {row["path"] for row in rows}
     ranked = [item for item in ranked if str(item.record.path) in shown]
     _say_torn(path for item in ranked for path in item.record.torn)
@@ -180,13 +202,20 @@ def best(target: Path, format_: str, top: int, copy_to: Path | None, **given: An
         fields += MEAN_FIELDS
     else:
         columns.append(formatting.column("value", metric.name))
+    for name in metric.names[1:]:
+        columns.append(Column(name, lambda row, name=name: row["objectives"][name]))  # type: ignore[misc]
+        fields += ("objectives", "feasible") if name == metric.names[1] else ()
     columns.append(formatting.column("epoch"))
     columns = found.columns([*columns, formatting.column("status")], formatting.DIRECTORY)
-    head = {"sweep": index.name, "metric": metric.name, "goal": metric.goal}
+    head: dict[str, Any] = {"sweep": index.name, "metric": metric.name, "goal": metric.goal}
+    head |= {"hypervolume": front.hypervolume, "reference": front.reference} if front else {}
     left_out = formatting.print_rows(format_, rows, head, columns, fields, found.more)
     if format_ == "table" and rows:
         _tell_left_out(left_out)
-        _print_best(rows[0], metric.name)
+        if not pareto:
+            _print_best(rows[0], metric.name)
+        for text in of_several(index, metric):
+            tell(printable(text))
         if note := wandb_differs(index, metric):
             say(f"sweeper: {note}")
     if copy_to is not None and ranked:
@@ -201,6 +230,20 @@ def launches_of(index: Index) -> list[dict[str, Any]]:
     with contextlib.suppress(TreeError):
         return launches(Tree(index.base).home(index.name))
     return []
+
+
+def asked_of(index: Index) -> list[str]:
+    """What is asked of the launches of the sweep, but for their end, in words."""
+    from sweeper.tree import Control, Tree
+
+    control = Control()
+    with contextlib.suppress(TreeError):
+        control = Control.read(Tree(index.base).home(index.name))
+    lines = [f"set: {key}={to} (the file: {was})" for key, was, to in control.set_by_hand()]
+    if control.paused:
+        since = control.asked["pause"].get("since")
+        lines.append(printable(f"paused since {since}: `sweeper continue` goes on with it"))
+    return lines
 
 
 def in_words(launch: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sweeper import store
 from sweeper.wording import printable
 
 from . import options
@@ -89,6 +90,7 @@ def _no_output(entry: Entry, follow: bool) -> SweeperError | None:
         name = entry.experiment if entry.trial is None else f"trial {entry.trial}"
         return UsageError(f"{name}: pending, so it has no output yet; `sweeper status` shows")
     path = entry.record.paths.output
+    store.bring(path)
     if follow or files.exists(path):
         return None
     return UsageError(f"{path}: not there: run {entry.run} has written no output")
@@ -154,8 +156,10 @@ def _output(record: RunRecord, follow: bool, tail: int | None) -> Iterator[bytes
     while True:
         # Asked before reading: what a run wrote before it ended is then always printed.
         now = RunRecord(record.base, record.experiment, record.run)
+        store.refresh(record.path)
         running = follow and now.status == "running"
         path = record.paths.output
+        store.bring(path)
         if files.exists(path):
             with files.tree_errors("read", path), os.fdopen(files.open_file(path), "rb") as file:
                 file.seek(place)

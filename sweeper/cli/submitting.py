@@ -43,7 +43,10 @@ def request_for(sweep: Sweep, given: dict[str, Any]) -> Request | None:
         at_a_time = _at_a_time(sweep, on)
         return submit.slurm_request(sweep, _words("parallel"), at_a_time, given["sbatch"])
     if on == "ray-job":
-        return submit.ray_job_request(sweep, _words("address", "storage"), given["address"])
+        from sweeper.raytune import token_path
+
+        words = _words("address", "storage")
+        return submit.ray_job_request(sweep, words, given["address"], token_path())
     if on == "kuberay":
         return submit.kuberay_request(sweep, _at_a_time(sweep, on))
     joined = ["--join"] * bool(given.get("join"))

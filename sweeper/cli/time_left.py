@@ -31,6 +31,10 @@ class TimeLeft:
     def begin(self) -> None:
         self._began = time.monotonic()
 
+    def passed(self) -> float:
+        """Seconds since the beginning."""
+        return time.monotonic() - self._began
+
     def trial_started(self, trial: Hashable, age: float = 0.0) -> None:
         self._since[trial] = time.monotonic() - age
         self._at_once = max(self._at_once, len(self._since))

@@ -6,9 +6,10 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from sweeper.errors import TreeError
-from sweeper.results import Entry, Index, attempts_of, curve_of, run_value
+from sweeper.results import Entry, Index, attempts_of, curve_of, run_values
 from sweeper.tree import RunRecord, Tree, files, living_owner
 
 from .progress import LaunchProgress
@@ -25,8 +26,14 @@ def watch(index: Index, read: Callable[[], Index], display: LaunchProgress) -> I
         display.names.add(entry.params)
     seen: set[Path] = set()  # runs that have ended
     for entry, record in _ended(index, seen):
-        value, took = run_value(record, display.metric), record.elapsed
-        display.count(_name(index, entry), entry.status, value, took=took)
+        value, found = _value(entry, record, display)
+        display.count(
+            _name(index, entry),
+            entry.status,
+            value,
+            took=record.elapsed,
+            breaks="breaks" in found,
+        )
     endless = index.sweep is not None and index.size is None
     display.started(None if endless else sum(index.counts().values()))
     _look_at_running(index, display)
@@ -41,10 +48,19 @@ def watch(index: Index, read: Callable[[], Index], display: LaunchProgress) -> I
             began = time.monotonic()
             index = read()
             for entry, record in _ended(index, seen):
-                value, error = run_value(record, display.metric), {"error": entry.error}
-                display.trial_ended(_name(index, entry), entry.status, error, value)
+                value, found = _value(entry, record, display)
+                display.trial_ended(_name(index, entry), entry.status, found, value)
             _look_at_running(index, display)
             time.sleep(RESTS * (time.monotonic() - began))
+
+
+def _value(
+    entry: Entry, record: RunRecord, display: LaunchProgress
+) -> tuple[float | None, dict[str, Any]]:
+    values = run_values(record, display.metric)
+    if values is None or display.metric is None:
+        return None, {"error": entry.error}
+    return values[0], {"error": entry.error, **display.metric.breaks(values)}
 
 
 def _name(index: Index, entry: Entry) -> int | str:

@@ -53,12 +53,17 @@ class Backup:
     is_end: bool = False
 
 
+def newest_backup(paths: RunPaths) -> int:
+    """After which epoch a run would go on; 0 for from its beginning."""
+    return BackupStore(paths).newest_epoch()
+
+
 def begins_again(paths: RunPaths) -> bool:
     """Whether another attempt of a run finds nothing to go on from.
 
     Files of the user's own that lie in it may be such a thing.
     """
-    return not BackupStore(paths).newest_epoch() and not paths.others
+    return not newest_backup(paths) and not paths.others
 
 
 class BackupStore:

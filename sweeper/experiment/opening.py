@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import TreeError
 from sweeper.tree import (
     Lease,
     Monitored,
+    PlannedTrial,
+    Program,
     ProgramCheck,
     RunPaths,
     RunRecord,
@@ -31,6 +33,9 @@ from .provenance import Origin, attempt, source_of
 from .run import Run
 from .settings import Settings
 from .staging import give_name, locked, publish, stage
+
+if TYPE_CHECKING:
+    from sweeper.sweepfile import Sweep
 
 log = logging.getLogger("sweeper.experiment")
 
@@ -253,6 +258,27 @@ def close_run(
     add_line(run.paths.output, text, run.lease.check)
     run.note_peak(peak_memory)
     return run.close(outcome, error, by)
+
+
+def stop_run(planned: PlannedTrial, sweep: Sweep, why: str) -> str:
+    """Have the trial of ``sweep`` end as ``stopped``, whoever trains it; how it has ended.
+
+    One that has no run gets one, in which nothing was trained. Raises TreeError.
+    """
+    path = planned.run.path if planned.run is not None and planned.state != "other" else None
+    if path is None:
+        trial, program = planned.trial, Program.of(sweep)
+        tree = Tree(sweep.base_dir).of(trial.params)
+        origin = Origin(trial.seed, sweep.sweep_name, trial.index, trial.replicate, program=program)
+        passed_over = [run.run for run in planned.passed_over]
+        run = open_trial(
+            tree, trial.params, sweep.monitored, origin, Settings(), passed_over=passed_over
+        )
+        path = run.path
+        if not run.reopened:
+            run.interrupt(why)
+    close_run(path, "stopped", by="user", why=why)
+    return RunRecord.at(path).status
 
 
 def interrupt_run(path: Path, why: str, peak_memory: int | None = None) -> None:

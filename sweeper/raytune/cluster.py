@@ -62,13 +62,14 @@ def ray_running(
     session: Session,
     address: str | None,
     cpus: float | None,
+    gpus: int | None,
     verbose: bool,
     before_start: Callable[[], object] = lambda: None,
 ) -> Iterator[Any]:
     """Ray for the length of a launch: ``address`` joins a cluster, None starts a private one.
 
     A private one keeps its files in the session's directory, and is left to whoever ends all that
-    bears the session's mark; ``cpus`` is its number of logical CPUs, None counts this machine's.
+    bears the session's mark; ``cpus`` and ``gpus`` are how many it has, None counts this machine's.
     ``before_start`` may raise when Ray is imported, before it takes seconds to start.
     Raises ``UsageError`` if the cluster does not answer.
     """
@@ -101,6 +102,8 @@ def ray_running(
         os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "10")
         if cpus is not None:
             options["num_cpus"] = max(1, int(-(-cpus // 1)))
+        if gpus is not None:
+            options["num_gpus"] = gpus
     else:
         options["address"] = address
         if passed_on():
@@ -226,7 +229,7 @@ def _no_cluster(address: str, error: object) -> UsageError:
     if "AuthToken" in str(error) or type(error).__name__ == "AuthenticationError":
         return UsageError(
             f"--address {address}: the cluster wants a token and does not take ours "
-            f"({_token_path()}): copy its own there, or name it in RAY_AUTH_TOKEN_PATH"
+            f"({token_path()}): copy its own there, or name it in RAY_AUTH_TOKEN_PATH"
         )
     return UsageError(
         f"--address {address}: expected a running Ray cluster, found none: {error}; start one "
@@ -277,13 +280,14 @@ def where_ray_logs(ray: Any, address: str | None) -> str:
     return place if address is not None else f"{place}, which goes with the launch (-v shows it)"
 
 
-def _token_path() -> Path:
+def token_path() -> Path:
+    """Where Ray keeps its token."""
     return Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
 
 
 def _keep_token_private() -> None:
     """Make Ray's authentication token ours alone: before Ray does, which leaves it to the umask."""
-    path = _token_path()
+    path = token_path()
     with contextlib.suppress(OSError):  # then Ray says what is wrong
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):

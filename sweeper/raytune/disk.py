@@ -21,7 +21,7 @@ class DiskUsage:
         self._sizes: dict[Path, int] = {}
         self._tree = tree
         self._metric = sweep.metric
-        self._most = sweep.budget.disk
+        self.most = sweep.budget.disk
         self._top: int | None = sweep.checkpoint.get("top")
         self._with_models: list[RunRecord] = []
         if self._top is None and sweep.budget.disk is None:
@@ -33,9 +33,9 @@ class DiskUsage:
     @property
     def spent(self) -> str | None:
         """Which budget is spent, in words, where one is: until it is raised, nothing more runs."""
-        if self._most is None or self.used < self._most:
+        if self.most is None or self.used < self.most:
             return None
-        return f"the budget of {self._most:,} bytes is spent"
+        return f"the budget of {self.most:,} bytes is spent"
 
     def ended(self, run: Path) -> None:
         """A run is over: count what it takes; the models of the run that it beats go."""

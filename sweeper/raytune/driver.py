@@ -6,17 +6,19 @@ import contextlib
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sweeper.errors import UsageError
+from sweeper import store
+from sweeper.errors import TreeError, UsageError
 from sweeper.sweepfile import ADAPTIVE_METHODS, Sweep
-from sweeper.tree import Choices, Claims, PlannedTrial, RunRecord, Tree
+from sweeper.tree import GONE, Choices, Claims, PlannedTrial, Tree, WarmStart, count_start
 from sweeper.worker import ServerControl, Session, import_in_doubt
 
 from . import cluster
+from .asked import Asked
 from .disk import DiskUsage
 from .faults import Faults
 from .listener import GuardianListener
@@ -26,7 +28,7 @@ from .storage import acquire_sweep
 from .trial_requests import trial_request
 
 if TYPE_CHECKING:
-    from sweeper.search import AdaptivePlan
+    from sweeper.search import AdaptivePlan, ScoreFunction
 
 logger = logging.getLogger("sweeper.raytune")
 
@@ -39,19 +41,23 @@ class Driver:
     plan: Iterator[PlannedTrial]
     session: Session
     disk: DiskUsage
-    score: Callable[[RunRecord], float | None]
+    score: ScoreFunction
     choices: Choices
+    warm_start: WarmStart
     total: int | None
     address: str | None
     join: bool
+    gpus: int | None
     verbose: bool
 
     def run(self, server: ServerControl, guardian: GuardianListener) -> None:
         """Run the trials, and tell the ``guardian`` how it goes and how it ended."""
         sweep, disk = self.sweep, self.disk
-        conditions = StopConditions(sweep)
+        store.connect(sweep.base_dir)
+        planned_on = sweep.base_dir.exists()
         tree = Tree(sweep.base_dir)
         home = tree.home(sweep.sweep_name)
+        conditions = StopConditions(sweep, partial(count_start, home))
         conditions.script = self.session.mode == "script"
         claims = Claims(sweep, home)
         adaptive = self._adaptive(tree, conditions, claims) if sweep.adaptive else None
@@ -60,7 +66,7 @@ class Driver:
         if import_in_doubt(sweep, self.session):
             server.wait_ready()
         with cluster.ray_running(
-            self.session, self.address, self._local_cpus(), self.verbose, server.look
+            self.session, self.address, self._local_cpus(), self.gpus, self.verbose, server.look
         ) as ray:
             server.look()
             from .tune_callback import LaunchCallback  # Ray Tune takes seconds too
@@ -69,12 +75,15 @@ class Driver:
             from .tuner import make_tuner
 
             server.wait_ready()
-            slots = cluster.check_resources(ray, sweep.resources.cpu, sweep.resources.gpu)
-            slots = min(slots, sweep.parallel or slots, self.total or slots)
+            room = cluster.check_resources(ray, sweep.resources.cpu, sweep.resources.gpu)
+            slots = min(room, sweep.parallel or room, self.total or room)
+            if planned_on and not sweep.base_dir.exists():
+                raise TreeError(f"{sweep.base_dir} {GONE}")
             with acquire_sweep(sweep, home, self.join, slots) as lease:
                 tree.tidy()
                 if self.choices != Choices():
                     self.choices.write(tree, sweep.sweep_name)
+                self.warm_start.write(tree, sweep)
                 most = [n for n in (self.total, sweep.budget.trials) if n is not None]
                 guardian.started(min(most, default=None))
                 scratch = home / "ray" / str(lease.number)
@@ -84,15 +93,18 @@ class Driver:
                 able = partial(cluster.able_nodes, ray, sweep.resources.cpu, sweep.resources.gpu)
                 faults = Faults(conditions, able)
                 searcher.avoid = faults.left_out.keys()
+                searcher.limit = sweep.parallel
+                asked = Asked(sweep, lease, todo, searcher, conditions, disk, adaptive, guardian)
+                searcher.look = asked.look
                 ray_log = cluster.where_ray_logs(ray, self.address)
                 callback = LaunchCallback(
                     searcher, conditions, faults, disk, guardian, tree, self.score, adaptive,
-                    ray_log, lease, claims,
+                    ray_log, lease, claims, asked,
                 )  # fmt: skip
                 todo.ended = callback.ended_before
                 scheduler = scheduler_for(sweep, tree, adaptive)
                 tuner = make_tuner(
-                    sweep, self.session, slots, lease, scratch, searcher, scheduler, callback
+                    sweep, self.session, slots, room, lease, scratch, searcher, scheduler, callback
                 )
                 try:
                     tuner.fit()
@@ -115,12 +127,14 @@ class Driver:
         sweep, planned = self.sweep, list(self.plan)
         searcher = searcher_for(sweep) if sweep.method in ADAPTIVE_METHODS else None
         if not sweep.makes_trials:
-            return AdaptivePlan(sweep, tree, searcher, planned, self.score, claims)
+            return AdaptivePlan(sweep, tree, searcher, planned, self.score, claims, self.warm_start)
         from .population_runs import PopulationRuns
 
         children = PopulationRuns(sweep, tree)
         room = conditions.has_room
-        return Population(sweep, tree, searcher, planned, self.score, room, children)
+        return Population(
+            sweep, tree, searcher, planned, self.score, room, children, self.warm_start
+        )
 
     def _local_cpus(self) -> float | None:
         """``-j 4`` on two cores means four at once, as it does for make."""

@@ -39,6 +39,7 @@ class Ending:
     ``reason`` says why no further trial was started (a budget, the breaker, the target), ``early``
     whether that left trials undone, ``again`` whether the next launch would start some, ``signum``
     which signal ended it, 0 for none, ``cut_off`` what ended the trials that were running.
+    ``began``: it had made its place in the tree.
     """
 
     reason: str | None = None
@@ -46,6 +47,7 @@ class Ending:
     again: bool = True
     signum: int = 0
     cut_off: str | None = None
+    began: bool = False
 
 
 class Guardian:
@@ -56,17 +58,17 @@ class Guardian:
         self._listener = listener
         self._signals = signals
         self._driver = 0
+        self._began = False
 
     def run(
         self,
         drive: Callable[[ServerControl, GuardianListener], None],
-        wall: float | None,
         leave: bool,
     ) -> Ending:
         """Run ``drive`` and return the ending it has told, or that it came to.
 
-        It has ``wall`` seconds from its start of the trials, and with ``leave`` some more to end
-        by itself. Raises the ``SweeperError`` that it raised.
+        It has as long as it says, and with ``leave`` some seconds more to end by itself. Raises
+        the ``SweeperError`` that it raised.
         """
         self._signals.at_once = self._end_at_once
         os.environ[MARK] = self._session.token
@@ -83,9 +85,10 @@ class Guardian:
                 _be_driver(partial(drive, server), _ToGuardian(theirs), guardian)
             theirs.close()
             with ours, self._listener:
-                ending = self._follow(ours, wall) or self._died_of(self._end_driver())
+                ending = self._follow(ours) or self._died_of(self._end_driver())
                 if leave and ending.cut_off is None:
                     ours.poll(LEAVE_SECONDS)  # it hangs up
+            ending.began = self._began
             return ending
         finally:
             self._session.end()
@@ -97,9 +100,9 @@ class Guardian:
             os.environ.pop(MARK, None)
             self._signals.at_once = None
 
-    def _follow(self, driver: Connection, wall: float | None) -> Ending | None:
+    def _follow(self, driver: Connection) -> Ending | None:
         """Tell the listener what the driver tells, until its end; None if it died."""
-        deadline = math.inf
+        deadline, wall = math.inf, 0.0
         while not self._signals.received:
             left = deadline - time.monotonic()
             if left <= 0:
@@ -120,8 +123,11 @@ class Guardian:
             if said == "raised":
                 raise _rebuilt(*what)
             getattr(self._listener, said)(*what)
-            if said == "started" and wall is not None:
-                deadline = time.monotonic() + wall
+            if said == "started":
+                self._began = True
+            if said == "deadline":
+                left, wall = what
+                deadline = math.inf if left is None else time.monotonic() + left
         return self._stopped_by(self._signals.received)
 
     def _stopped_by(self, signum: int) -> Ending:

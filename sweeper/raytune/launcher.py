@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from sweeper.errors import SweeperError, TreeError
 from sweeper.experiment import interrupt_run
-from sweeper.search import check_installed
+from sweeper.search import ScoreFunction, check_installed
 from sweeper.sweepfile import Sweep, check_command, check_early_terminate, check_program
-from sweeper.tree import Choices, PlannedTrial, RunRecord, Tree, remove_left
+from sweeper.tree import Choices, PlannedTrial, Tree, WarmStart, remove_left
 from sweeper.worker import session_of
 
 from . import cluster
@@ -17,6 +17,7 @@ from .disk import DiskUsage
 from .driver import Driver
 from .guardian import Ending, Guardian
 from .listener import Listener
+from .machine import room_for
 from .signals import LaunchSignals
 from .storage import acquire_sweep, check_join, check_storage, refuse_if_launching
 
@@ -31,7 +32,7 @@ def check_request(sweep: Sweep, address: str | None, join: bool = False) -> None
         check_command(sweep)
     check_early_terminate(sweep)
     check_installed(sweep.method)
-    check_storage(sweep.base_dir)
+    check_storage(sweep, address)
     home = Tree(sweep.base_dir).home(sweep.sweep_name)
     if join:
         check_join(sweep, home)
@@ -46,21 +47,24 @@ def launch(
     listener: Listener,
     signals: LaunchSignals,
     *,
-    score: Callable[[RunRecord], float | None],
+    score: ScoreFunction,
     choices: Choices,
+    warm_start: WarmStart,
     total: int | None = None,
     address: str | None = None,
     join: bool = False,
+    wait: bool = False,
     verbose: bool = False,
 ) -> Ending:
     """Run the new and resumed trials of ``plan`` on Ray Tune and return how it ended.
 
     An adaptive sweep goes on with trials that its searcher or its population chooses, by what
-    ``score`` says that a run gave. ``choices`` are what ``plan`` was made with. ``total`` is the
-    number of trials that will run, if known; ``address`` is a running Ray cluster's. We ``join``
-    other launches of the sweep, and do what none of them does or has done. Nothing is written
-    before the train module, the resources and the storage are known to be good. Ray is not started
-    where earlier launches have spent the budget of disk.
+    ``score`` says that a run gave, and by ``warm_start``, what is known from elsewhere. ``choices``
+    are what ``plan`` was made with. ``total`` is the number of trials that will run, if known;
+    ``address`` is a running Ray cluster's. We ``join`` other launches of the sweep, and do what
+    none of them does or has done. We ``wait`` until others leave room on this machine. Nothing is
+    written before the train module, the resources and the storage are known to be good. Ray is not
+    started where earlier launches have spent the budget of disk.
 
     Raises ``UsageError`` for a request that cannot be carried out, ``RunBusy`` when another
     process is launching this sweep.
@@ -75,9 +79,28 @@ def launch(
     if disk.spent:
         return Ending(disk.spent, early=True, again=False)
     session = session_of(sweep, cluster.passed_on())
-    driver = Driver(sweep, plan, session, disk, score, choices, total, address, join, verbose)
-    guardian = Guardian(session, listener, signals)
-    ending = guardian.run(driver.run, sweep.budget.wall, leave=address is not None)
+    here = (
+        room_for(sweep, total, wait, listener.warn) if address is None else contextlib.nullcontext()
+    )
+    with here as gpus:
+        if wait:
+            check_request(sweep, address, join)  # it may be another world by now
+        driver = Driver(
+            sweep=sweep,
+            plan=plan,
+            session=session,
+            disk=disk,
+            score=score,
+            choices=choices,
+            warm_start=warm_start,
+            total=total,
+            address=address,
+            join=join,
+            gpus=gpus,
+            verbose=verbose,
+        )
+        guardian = Guardian(session, listener, signals)
+        ending = guardian.run(driver.run, leave=address is not None)
     tree.remove_staging()  # of children that were killed
     with contextlib.suppress(TreeError):
         remove_left(home)  # where the driver was killed

@@ -16,6 +16,12 @@ class Listener(Protocol):
     def started(self, total: int | None) -> None:
         """Trials are about to run: ``total`` of them, None if their number is not known."""
 
+    def deadline(self, left: float | None, wall: float | None) -> None:
+        """The launch ends in ``left`` seconds, as its budget of ``wall`` seconds says."""
+
+    def more(self, trials: int | None) -> None:
+        """There are so many more, or fewer; None if it is not known."""
+
     def trial_started(self, trial: int, params: dict[str, Any]) -> None:
         """A worker has taken the trial."""
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
+from sweeper import store
+from sweeper.errors import StoreError
 from sweeper.sweepfile import Sweep
-from sweeper.tree import Choices, Claims, PlannedTrial, RunChooser, Tree
+from sweeper.tree import Choices, Claims, PlannedTrial, RunChooser, Tree, plan_trials
+
+logger = logging.getLogger("sweeper.raytune")
 
 LOOK_SECONDS = 2.0  # between looks at what others had taken
 
@@ -38,11 +43,20 @@ class SharedPlan(Iterator["PlannedTrial | None"]):
         self._stop = stop
         self._waiting: deque[PlannedTrial] = deque()
         self._look_at = 0.0
+        self._met: set[int] = set()
         self.ended: Callable[[PlannedTrial, bool], None] = lambda item, news: None
         self.elsewhere = False
         self.exhausted = False  # what is left others have taken
 
     def __next__(self) -> PlannedTrial | None:
+        try:
+            return self._next()
+        except StoreError as error:
+            logger.debug("%s", error)
+            self.elsewhere = True  # asked again, as it is where others have what is next
+            return None
+
+    def _next(self) -> PlannedTrial | None:
         self.elsewhere = self.exhausted = False
         if time.monotonic() >= self._look_at:
             for _ in range(len(self._waiting)):
@@ -54,6 +68,7 @@ class SharedPlan(Iterator["PlannedTrial | None"]):
             if item is None:
                 self.elsewhere = not self._sweep.makes_trials
                 return None
+            self._met.add(item.trial.index)
             if item.state == "reused" and item.run is not None:
                 self.ended(item, False)
             taken = self._take(item) if item.state in ("new", "resumed") else None
@@ -64,6 +79,19 @@ class SharedPlan(Iterator["PlannedTrial | None"]):
         self.elsewhere = self.exhausted = True
         return None
 
+    def plan_anew(self, sweep: Sweep) -> None:
+        """Go by ``sweep``, which differs in its ``run_cap``; what was met is not met again."""
+        cap = sweep.run_cap
+        late = {i.trial.index for i in self._waiting if cap is not None and i.trial.index >= cap}
+        self._waiting = deque(i for i in self._waiting if i.trial.index not in late)
+        self._met -= late
+        planned = plan_trials(sweep, self._tree, self._chooser.choices)
+        self._plan = (item for item in planned if item.trial.index not in self._met)
+
+    def give_back(self, item: PlannedTrial) -> None:
+        """It is not run: another launch may."""
+        self._claims.release(item.trial.index)
+
     def _take(self, item: PlannedTrial) -> PlannedTrial | None:
         """The trial as it stands now, if it is to be run and is ours."""
         if self._sweep.makes_trials:  # a population is one launch's alone
@@ -71,9 +99,13 @@ class SharedPlan(Iterator["PlannedTrial | None"]):
         if self._claims.take(item.trial) is None:
             self._waiting.append(item)
             return None
-        tree = self._tree.of(item.trial.params)
-        experiment, runs = tree.find_runs(item.trial.params, self._sweep.monitored)
-        now = self._chooser.plan(item.trial, experiment, runs)
+        try:
+            now = self._as_it_stands(item)
+        except StoreError as error:  # the launch says it; what is not taken is asked again
+            logger.debug("%s", error)
+            self._claims.release(item.trial.index)
+            self._waiting.append(item)
+            return None
         if now.state in ("new", "resumed"):
             return now
         if now.state == "other":  # as if it were not there
@@ -82,3 +114,17 @@ class SharedPlan(Iterator["PlannedTrial | None"]):
         if now.run is not None:
             self.ended(now, True)
         return None
+
+    def _as_it_stands(self, item: PlannedTrial) -> PlannedTrial:
+        """The trial by what its runs are now; what it goes on from is here."""
+        tree = self._tree.of(item.trial.params)
+        experiment, runs = tree.find_runs(item.trial.params, self._sweep.monitored)
+        if store.address_of(tree.base):
+            store.refresh(tree.base / experiment, now=True)
+            runs = tree.runs(experiment)
+        now = self._chooser.plan(item.trial, experiment, runs)
+        if now.state == "resumed" and now.run is not None:
+            store.take(now.run.path)
+        if now.state == "new" and now.continues is not None:
+            store.bring(now.continues.path)
+        return now

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from sweeper.sweepfile import Sweep
+from sweeper.sweepfile import Budget, Sweep
 from sweeper.tree import means_metric, nearest_metric
 
 
 class StopConditions:
-    def __init__(self, sweep: Sweep) -> None:
+    """``count`` says, given what this launch knows of, which start of a trial the next one is."""
+
+    def __init__(self, sweep: Sweep, count: Callable[[int], int] = lambda known: known + 1) -> None:
+        self._count = count
         self.breaker = sweep.retry.breaker
         self.budget = sweep.budget
         self.metric = sweep.metric
@@ -32,11 +36,21 @@ class StopConditions:
     def winding_down(self) -> bool:
         return any(why is not None for why in (self.reason, self.fatal, self.slip))
 
-    def starting(self) -> None:
-        """Wind down when as many trials have been started as this launch may start."""
-        self.started += 1
-        if self.started == self.budget.trials:
-            self.wind_down(f"the budget of {self.started} trials is spent")
+    def starting(self) -> bool:
+        """May one more trial start? Wind down when as many have been started as may be."""
+        most = self.budget.trials
+        self.started = self.started + 1 if most is None else self._count(self.started)
+        if most is not None and self.started >= most:
+            self.wind_down(f"the budget of {most} trials is spent")
+        return most is None or self.started <= most
+
+    def set_budget(self, budget: Budget, disk: str | None) -> None:
+        """Go by another one; ``disk`` says where that of disk is spent still."""
+        self.budget = budget
+        if self.reason is not None and self.reason.startswith("the budget of"):
+            self.reason, self.early = None, False
+        spent = budget.trials is not None and self.started >= budget.trials
+        self.wind_down(f"the budget of {budget.trials} trials is spent" if spent else disk)
 
     def has_room(self, waiting: int) -> bool:
         """May one more trial start, when ``waiting`` others are about to?"""
@@ -45,15 +59,18 @@ class StopConditions:
 
     def reported(self, value: float | None) -> None:
         """Wind down when a report reaches the sweep's target, if the best one is a run's value."""
-        if self._repeats == 1 and self.metric is not None and self.metric.mode == "best":
+        metric = self.metric
+        if self._repeats == 1 and metric and metric.mode == "best" and not metric.limits:
             self._aim(value)
 
-    def scored(self, trial: int, value: float | None) -> None:
+    def scored(self, trial: int, found: Sequence[float] | None) -> None:
         """Wind down when the value of a trial that has ended reaches the target.
 
         Where trials repeat it is their mean that must; a parameter dict whose replicates were run
-        by two launches is judged by the next.
+        by two launches is judged by the next. What breaks a limit reaches none.
         """
+        kept = found and self.metric and not self.metric.breaks(found)
+        value = found[0] if found and kept else None
         if self._repeats == 1:
             self._aim(value)
             return

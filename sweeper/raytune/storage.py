@@ -11,13 +11,35 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sweeper import store
 from sweeper.errors import RunBusy, UsageError
 from sweeper.sweepfile import Sweep, load_sweep
-from sweeper.tree import Lease, files, living_owners, remove_left, silent_until
+from sweeper.tree import (
+    Control,
+    Lease,
+    elapsed,
+    files,
+    forget_spent,
+    living_owners,
+    remove_left,
+    silent_until,
+)
 
 
-def check_storage(base: Path) -> None:
-    """Raise ``UsageError`` if the tree cannot be written below ``base``; writes nothing."""
+def check_storage(sweep: Sweep, address: str | None) -> None:
+    """Raise ``UsageError`` if the sweep's tree cannot be written; writes nothing."""
+    base = sweep.base_dir
+    if (there := store.address_of(base)) is not None:
+        if address is not None:
+            raise UsageError(
+                f"--address: expected a storage that all nodes see, found {there}, of which each "
+                "has a mirror of its own: run `sweeper launch --join` on each machine instead"
+            )
+        if sweep.makes_trials:
+            raise UsageError(
+                f"{there}: expected a directory for a population, whose runs begin from each "
+                "other: give --storage DIRECTORY, and copy it there with `sweeper push`"
+            )
     if any(part.startswith("_ray_pkg_") for part in base.absolute().parts):
         raise UsageError(
             f"{base}: expected a storage that stays, found Ray's own copy of a job's directory, "
@@ -55,7 +77,8 @@ def check_join(sweep: Sweep, home: Path) -> None:
             "from each other, as a population lives in one launch: launch without --join"
         )
     stored = home / "sweep.yaml"
-    if living_owners(home) and files.exists(stored) and not _is_same(sweep, load_sweep(stored)):
+    there = living_owners(home) and files.exists(stored)
+    if there and not _is_same(sweep, Control.read(home).on(load_sweep(stored))):
         raise UsageError(
             f"--join: expected the sweep that is being launched ({stored}), found another: join "
             "with that file, or wait for its launches to end"
@@ -96,6 +119,8 @@ def acquire_sweep(sweep: Sweep, home: Path, join: bool, slots: int = 0) -> Itera
         remove_left(home)
         if all(owner["number"] >= lease.number for owner in living_owners(home)):
             files.write_bytes(home / "sweep.yaml", sweep.to_yaml().encode())
+            forget_spent(home)
+        elapsed(home)
         yield lease
     finally:
         lease.release()

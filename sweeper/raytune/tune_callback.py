@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,18 +11,17 @@ from typing import Any
 
 from ray import tune
 
-from sweeper.errors import TreeError
+from sweeper.errors import LeaseLost, TreeError
 from sweeper.experiment import close_run
-from sweeper.search import AdaptivePlan
-from sweeper.tree import Claims, Lease, PlannedTrial, RunRecord, Tree, asked_to_stop
+from sweeper.search import AdaptivePlan, ScoreFunction
+from sweeper.tree import Claims, Lease, PlannedTrial, RunRecord, Tree
 
+from .asked import Asked
 from .disk import DiskUsage
 from .faults import Faults, in_words
 from .listener import GuardianListener
 from .stop_conditions import StopConditions
 from .tune_searcher import TuneSearcher
-
-LOOK_SECONDS = 2.0  # between looks at what is asked of the launch
 
 logger = logging.getLogger("sweeper.raytune")
 
@@ -37,7 +35,12 @@ def _exceptions_logged(hook: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(hook)
     def guarded(self: LaunchCallback, *args: Any, **kwargs: Any) -> None:
-        self.lease.check()
+        try:
+            self.lease.check()
+        except LeaseLost:
+            raise
+        except TreeError:  # not to be seen in this moment; each run's own lease guards that
+            pass
         try:
             hook(self, *args, **kwargs)
         except TreeError as error:
@@ -52,10 +55,11 @@ def _exceptions_logged(hook: Callable[..., None]) -> Callable[..., None]:
 class LaunchCallback(tune.Callback):  # type: ignore[misc]
     """Tells the stop conditions, the searcher and the listener what becomes of each trial.
 
-    ``score`` is the value of the metric that a run counts with; ``adaptive`` is the plan of a sweep
+    ``score`` is what a run counts with; ``adaptive`` is the plan of a sweep
     whose searcher learns from it. ``ray_log`` says where to read what Ray says. ``lease`` is the
     launch's, of the sweep: once that is gone it touches no run any more, and raises. ``claims`` are
-    the trials that it has taken: each is given back when it has ended.
+    the trials that it has taken: each is given back when it has ended. ``asked`` looks what is
+    asked of the launch.
     """
 
     searcher: TuneSearcher
@@ -64,15 +68,15 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
     disk: DiskUsage
     listener: GuardianListener
     tree: Tree
-    score: Callable[[RunRecord], float | None]
+    score: ScoreFunction
     adaptive: AdaptivePlan | None
     ray_log: str
     lease: Lease
     claims: Claims
+    asked: Asked
     # Ended without the metric, which no run has yet.
     silent: list[dict[str, Any]] = field(default_factory=list, init=False)
     said_idle: bool = field(default=False, init=False)
-    look_at: float = field(default=0.0, init=False)
     warned: bool = field(default=False, init=False)  # that the metric is missing: once is enough
 
     def __getstate__(self) -> dict[str, Any]:
@@ -84,13 +88,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
         if self.searcher.idle and not self.said_idle:
             self.said_idle = True
             self.listener.warn("other launches run what is left: waiting for them to end it")
-        if time.monotonic() >= self.look_at:
-            self.look_at = time.monotonic() + LOOK_SECONDS
-            asked = asked_to_stop(self.lease.directory, self.lease.number)
-            why = "`sweeper stop` was asked for"
-            self.conditions.wind_down(why if asked else None)
-            if asked == "now":
-                self.listener.ended(why, early=True, cut_off=why)  # and our guardian ends us
+        self.asked.look()
 
     @_exceptions_logged
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
@@ -120,6 +118,10 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
         if end == "unfit":
             self._again(trial, self.faults.unfit(result))
             return
+        if end == "paused":
+            self.asked.look(at_once=True)  # else it would begin again at once
+            self._again(trial, None)
+            return
         if "run" in result:
             run = Path(result["path"])
             if end == "no-metric":
@@ -134,12 +136,13 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
                 self._close_stopped(run)
             self.disk.ended(run)
             self.conditions.wind_down(self.disk.spent)
-            value = self._tell_value(self._index(trial), RunRecord.at(run))
+            value = self._tell_value(self._index(trial), RunRecord.at(run), result)
         else:
-            value = self._tell_value(self._index(trial), None)
+            value = self._tell_value(self._index(trial), None, result)
         self.conditions.ended(end)
         self.faults.ended(end, result)
-        self.claims.release(self._index(trial))
+        there = Path(result["path"]) if "run" in result else None
+        self.claims.release(self._index(trial), there)
         self.listener.trial_ended(self._index(trial), end, result, value)
 
     def ended_before(self, item: PlannedTrial, news: bool) -> None:
@@ -151,10 +154,11 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
                 self.conditions.scored(trial, self.score(item.run))
             return
         self.disk.ended(item.run.path)
-        value = self._tell_value(trial, item.run)
+        result: dict[str, Any] = {}
+        value = self._tell_value(trial, item.run, result)
         self.conditions.ended(item.run.status)
         self.conditions.wind_down(self.disk.spent)
-        self.listener.trial_ended(trial, item.state, {}, value)
+        self.listener.trial_ended(trial, item.state, result, value)
 
     @_exceptions_logged
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
@@ -164,7 +168,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
         if error is None:
             self._again(trial, f"trial {index} goes again: {reason}")
             return
-        self._tell_value(index, None)
+        self._tell_value(index, None, {})
         self.claims.release(index)
         self.listener.trial_ended(index, "lost", {"error": error}, None)
 
@@ -206,13 +210,19 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
             self.silent.clear()
         return not self.silent
 
-    def _tell_value(self, trial: int, run: RunRecord | None) -> float | None:
-        """The value of the trial, which has ended, once those who decide by it know."""
-        value = None if run is None or run.unreadable else self.score(run)
-        self.conditions.scored(trial, value)
+    def _tell_value(
+        self, trial: int, run: RunRecord | None, result: dict[str, Any]
+    ) -> float | None:
+        """The value of the trial, which has ended, once those who decide by it know; ``result``
+        gets which limits it breaks.
+        """
+        values = None if run is None or run.unreadable else self.score(run)
+        if values and self.conditions.metric:
+            result |= self.conditions.metric.breaks(values)
+        self.conditions.scored(trial, values)
         if self.adaptive is not None:
-            self.adaptive.ended(trial, value)
-        return value
+            self.adaptive.ended(trial, values)
+        return values[0] if values else None
 
     def _known_metric(self) -> bool:
         metric = self.conditions.metric

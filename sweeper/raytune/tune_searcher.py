@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import deque
 from collections.abc import Callable, Collection
@@ -9,7 +10,7 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from sweeper.errors import SweeperError
+from sweeper.errors import SweeperError, TreeError
 from sweeper.tree import PlannedTrial
 
 from .shared_plan import SharedPlan
@@ -37,18 +38,33 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
         self._running: set[str] = set()
         self._again: deque[PlannedTrial] = deque()
         self.avoid: Collection[str] = ()  # the nodes that are left out
+        self.limit: int | None = None  # how many may run at a time, where that was asked for
+        self.paused = False
+        self.look: Callable[[], None] = lambda: None  # what is asked of the launch
 
     def suggest(self, trial_id: str) -> Any:
+        with contextlib.suppress(TreeError):
+            self.look()  # Tune does nothing else while it waits for a trial
         if self._conditions.fatal or self._conditions.over:
             return Searcher.FINISHED
+        if self.limit is not None and len(self._running) >= self.limit:
+            return None
+        if self.paused:
+            if not self._running and not self._again and (item := self._next()) is not None:
+                self._again.append(item)
+            waits = self._running or (self._again and not self._conditions.winding_down())
+            return None if waits or self._more else Searcher.FINISHED
         item = self._again.popleft() if self._again else self._next()
         if item is None:
             # Tune asks again: what runs may come back, or what is next depends on it.
-            more = self._running or (self._plan.elsewhere and not self._conditions.winding_down())
-            return None if more else Searcher.FINISHED
+            return None if self._running or self._more else Searcher.FINISHED
         self._running.add(trial_id)
         self._handed_out[trial_id] = item
         return {"request": json.dumps(self._request(item)), "avoid": sorted(self.avoid)}
+
+    @property
+    def _more(self) -> bool:
+        return self._plan.elsewhere and not self._conditions.winding_down()
 
     @property
     def idle(self) -> bool:
@@ -60,11 +76,15 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
             return None
         try:
             item = next(self._plan, None)
-        except SweeperError as error:  # Tune would call every trial failed
+        except TreeError as error:  # Tune would call every trial failed
+            self._conditions.wind_down(str(error))
+            return None
+        except SweeperError as error:
             self._conditions.fatal = str(error)
             return None
-        if item is not None:
-            self._conditions.starting()
+        if item is not None and not self._conditions.starting():
+            self._plan.give_back(item)
+            return None
         return item
 
     def index(self, trial_id: str) -> int:

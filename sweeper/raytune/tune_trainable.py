@@ -5,6 +5,7 @@ There is no TensorFlow in this process, so nothing that training does can hurt i
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
@@ -17,8 +18,9 @@ from typing import Any
 import ray
 from ray import tune
 
-from sweeper.errors import UsageError
-from sweeper.experiment import close_run, interrupt_run
+from sweeper.errors import SweeperError, TreeError, UsageError
+from sweeper.experiment import begins_again, close_run, interrupt_run, newest_backup
+from sweeper.tree import Control, RunPaths, RunRecord, Tree
 from sweeper.worker import (
     NEXT,
     Child,
@@ -36,6 +38,8 @@ from sweeper.worker import (
 
 logger = logging.getLogger("sweeper.raytune")
 
+LOOK_SECONDS = 2.0  # between looks at what is asked of the trial
+SAVING_SECONDS = 1.0  # for the backup of an epoch that is reported before it is saved
 GATHER_SECONDS = 0.02  # how long to wait for what follows a report
 STARTING_SECONDS = 30.0  # a worker that is not up by then has found no room
 CHILD_GROWTH_BYTES = 1 << 30  # a child is replaced when it has grown by so much since its first
@@ -47,7 +51,8 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
     Each ``step`` returns ``{"experiment", "run", "path", "epoch", "metric", "done", …}``. The last
     one, ``done``, says in ``end`` how the trial ended: ``finished``, ``failed``,
     ``out-of-memory``, ``timed-out``, ``lost`` (someone else continues the run), ``no-metric`` (the
-    driver judges it by what other trials report), or ``unfit``: this node cannot run it.
+    driver judges it by what other trials report), ``stopped`` by hand, ``paused``, to go on later,
+    or ``unfit``: this node cannot run it.
     """
 
     def setup(self, config: dict[str, Any], session: str = "", sweep: str = "") -> None:
@@ -60,6 +65,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         goes(NEXT)
         self._node = ray.get_runtime_context().get_node_id()
         self._all_up = False
+        self._look_at = 0.0
         self._up_since = time.monotonic()
         self.reset_config(config)
         if self._storage_lacks() is None:
@@ -68,6 +74,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._abandon()
         self._request: dict[str, Any] = {**self._sweep, **json.loads(new_config["request"])}
+        self._paused = False
         self._attempts: Counter[str] = Counter()  # outcome -> how many have ended so
         self._result: dict[str, Any] = {"trial": self._request["trial"], "node": self._node}
         return True
@@ -79,6 +86,8 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         Raises ``ServerLost`` when the launch is ending.
         """
         reported = False
+        if self._paused:
+            return {**self._result, "end": "paused", "done": True}
         while True:
             try:
                 if not self._running:
@@ -97,6 +106,9 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
             if message["kind"] == "report":
                 self._note(message)
                 reported = True
+                if self._is_to_pause():
+                    self._pause()
+                    return self._reported()
                 if self._request["every_report"]:
                     return self._reported()
             elif message["kind"] == "missing":
@@ -133,13 +145,39 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
 
     def _receive(self, timeout: float | None) -> TrialMessage | TimedOut | None:
         assert self._child is not None
-        if self._deadline == math.inf:
-            return self._child.receive(timeout)
-        left = max(0.0, self._deadline - time.monotonic())
-        message = self._child.receive(left if timeout is None else min(timeout, left))
-        if message is None and time.monotonic() >= self._deadline:
-            return {"kind": "timeout"}
-        return message
+        while True:
+            left = max(0.0, self._deadline - time.monotonic())
+            message = self._child.receive(min(timeout or LOOK_SECONDS, left, LOOK_SECONDS))
+            if message is None and time.monotonic() >= self._deadline:
+                return {"kind": "timeout"}
+            if message is not None or timeout is not None:
+                return message
+            if self._is_stopped():
+                return {"kind": "end", "outcome": "lost"}
+
+    def _is_stopped(self) -> bool:
+        """Has the run been ended by hand? What trains hears of that when it writes next."""
+        with contextlib.suppress(KeyError, TreeError):
+            ended = RunRecord.at(Path(self._result["path"])).outcome
+            return ended is not None and ended["outcome"] == "stopped"
+        return False
+
+    def _is_to_pause(self) -> bool:
+        """Is the sweep paused, and has the trial something to go on from?"""
+        if time.monotonic() < self._look_at:
+            return False
+        self._look_at = time.monotonic() + LOOK_SECONDS
+        home = Tree(self._request["base"]).home(self._request["sweep"])
+        return Control.read(home).paused and not begins_again(RunPaths(Path(self._result["path"])))
+
+    def _pause(self) -> None:
+        self._paused, run = True, Path(self._result["path"])
+        deadline = time.monotonic() + SAVING_SECONDS
+        while newest_backup(RunPaths(run)) < self._result["epoch"] and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self._drop(training=True)
+        with contextlib.suppress(SweeperError):
+            interrupt_run(run, "paused by `sweeper pause`")
 
     def _reported(self) -> dict[str, Any]:
         result = dict(self._result)
@@ -156,9 +194,12 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
     def _handle_end(self, message: End | Exit | TimedOut) -> dict[str, Any] | None:
         """The trial's final result, or None when it is to be tried again."""
         if message["kind"] == "end":
+            error, outcome = message.get("error"), message["outcome"]
+            if outcome in ("failed", "lost") and self._is_stopped():
+                self._drop(training=True)
+                return self._done("stopped")
             self._running = False
             self._keep_or_replace(message)
-            error, outcome = message.get("error"), message["outcome"]
             if outcome == "broken" and error is not None:
                 return self._unfit(error["message"])
             if outcome in ("failed", "lost") and (lacks := self._storage_lacks()) is not None:

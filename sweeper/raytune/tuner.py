@@ -32,13 +32,16 @@ def make_tuner(
     sweep: Sweep,
     session: Session,
     slots: int,
+    room: int,
     lease: Lease,
     scratch: Path,
     searcher: TuneSearcher,
     scheduler: TrialScheduler | None,
     callback: LaunchCallback,
 ) -> tune.Tuner:
-    """The tuner that runs ``slots`` trials at a time; ``scratch`` is a directory of its own.
+    """The tuner that begins with ``slots`` trials at a time, and has ``room`` for more.
+
+    ``scratch`` is a directory of its own.
 
     ``lease`` is the launch's, of the sweep: without it no worker opens a run.
     """
@@ -59,7 +62,7 @@ def make_tuner(
             search_alg=searcher,
             scheduler=scheduler,
             num_samples=-1,
-            max_concurrent_trials=slots,
+            max_concurrent_trials=room,
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(

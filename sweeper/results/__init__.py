@@ -12,6 +12,7 @@ from .estimate import Estimate, Estimator
 from .figures import Figures
 from .find import find_entry, find_run
 from .flat import ParameterNames, flatten, short_names
+from .front import front_of, of_several
 from .index import Index, index_sweep
 from .live import LiveSweep, LiveSweeps
 from .loaded import LoadedRun, SweepResults, load
@@ -23,24 +24,27 @@ from .programs import (
     text_difference,
     text_of,
 )
-from .ranking import (
-    Ranked,
+from .ranked_by import (
     check_metric,
     metric_of,
     metric_to_rank_by,
     nothing_to_rank,
+    without_number,
+)
+from .ranking import (
+    Ranked,
     rank,
     rank_together,
-    run_value,
+    run_values,
     score,
     target_reached,
     wandb_differs,
-    without_number,
 )
 from .rows import best_row, csv_line, entry_score, plain_json, plan_row, sort_key, trial_row
 from .study import curve_of, grouped, local_time, optuna_study
 from .summary import summary_csv, write_summary
 from .target import load_target, open_index, runs_elsewhere
+from .warm_start import read_warm_start
 
 __all__ = [
     "OVERVIEW_FIELDS",
@@ -67,6 +71,7 @@ __all__ = [
     "find_entry",
     "find_run",
     "flatten",
+    "front_of",
     "grouped",
     "index_sweep",
     "is_storage",
@@ -77,6 +82,7 @@ __all__ = [
     "metric_to_rank_by",
     "missing_plotly",
     "nothing_to_rank",
+    "of_several",
     "older_text_note",
     "open_index",
     "optuna_study",
@@ -85,8 +91,9 @@ __all__ = [
     "plan_row",
     "rank",
     "rank_together",
+    "read_warm_start",
     "refuse_other_programs",
-    "run_value",
+    "run_values",
     "runs_elsewhere",
     "score",
     "short_names",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sweeper import store
 from sweeper.errors import UsageError
 from sweeper.tree import files
 
@@ -24,6 +25,8 @@ def copy_best(ranked: Ranked, directory: Path) -> list[Path]:
     paths = ranked.record.paths
     wanted = [paths.hyperparameters, paths.performances, ranked.checkpoint]
     files.make_directory(directory, parents=True)
+    for path in filter(None, wanted):
+        store.bring(path)
     found = [path for path in wanted if path is not None and files.exists(path)]
     for path in found:
         files.copy(path, directory / path.name)

@@ -14,7 +14,7 @@ from .axes import shown, usual_range
 from .entry import Entry
 from .flat import short_names
 from .index import Index
-from .ranking import nothing_to_rank
+from .ranked_by import nothing_to_rank
 from .study import grouped, optuna_study
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from .attempts import attempts_of, lanes
 from .axes import Axis, axis_of, shown, surface, thinned, usual_range
 from .drawn import AXES, CYCLE, TEXT, Drawn, called
 from .entry import Entry
-from .ranking import check_metric
+from .ranked_by import check_metric
 from .study import curve_of
 
 BEST, POINTS, CURVES, EPOCHS, SLICES = 5, 2000, 100, 200, 6

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sweeper import store
 from sweeper.errors import UsageError
 from sweeper.tree import RunRecord, Tree
 
@@ -51,8 +52,9 @@ def find_run(
     And the sweep in which it was found, if it was in one. A directory is looked for as it stands,
     then below ``storage/name``. Raises UsageError.
     """
-    base = (storage or Path(DEFAULT_STORAGE)) / (name or "")
-    for path in (Path(text), base / text):
+    base = store.local(storage or DEFAULT_STORAGE) / (name or "")
+    for path in (store.local(text), base / text):
+        store.refresh(path)
         if path.is_dir():
             record = _record(path.resolve())
             if record is not None:

@@ -17,7 +17,7 @@ from sweeper.wording import printable, shortened
 
 from .index import Index
 from .overview import overview_row, sweeps_below
-from .ranking import metric_of
+from .ranked_by import metric_of
 from .study import optuna_trials
 from .target import open_index
 

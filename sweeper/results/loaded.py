@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from sweeper import store
 from sweeper.errors import UsageError
 from sweeper.sweepfile import Metric
 from sweeper.tree import Row, RunRecord
@@ -20,7 +21,8 @@ from .entry import Entry
 from .figures import Figures
 from .flat import flatten
 from .index import Index
-from .ranking import Ranked, Score, checkpoint_of, group_of, metric_of, rank_together
+from .ranked_by import metric_of
+from .ranking import Ranked, Score, checkpoint_of, group_of, rank_together
 from .rows import entry_score
 from .target import open_index
 
@@ -107,6 +109,7 @@ class LoadedRun:
             raise UsageError(f"{self.path}: expected a saved model, found {found}")
         import keras
 
+        store.bring(path)
         return keras.saving.load_model(path, **options)
 
 
@@ -267,7 +270,7 @@ class SweepResults:
             "elapsed": run.record.elapsed,
             "error": run.error,
             "path": str(run.path),
-            "checkpoint": str(run.checkpoint) if run.checkpoint else None,
+            "checkpoint": store.shown(run.checkpoint) if run.checkpoint else None,
         }
 
     def _unrun(self, index: Index, entry: Entry) -> dict[str, Any]:

@@ -9,11 +9,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from sweeper import store
 from sweeper.errors import SweeperError, TreeError, UsageError
 from sweeper.tree import files, living_owner
 
 from .index import Index
-from .ranking import metric_of, rank
+from .ranked_by import metric_of
+from .ranking import rank
 from .target import DEFAULT_STORAGE, _is_base, _is_home, _stored_in, open_index
 
 MOST_DIRECTORIES = 10_000  # where a storage has more, the rest is not looked at
@@ -26,6 +28,8 @@ def sweeps_below(target: Path) -> list[Path]:
     Each is a ``sweeps/<name>`` directory, or a base directory that stores none. No link below
     ``target`` is followed. Raises UsageError if there is no such directory.
     """
+    target = store.local(target)
+    store.refresh(target)
     if target.is_file():
         return [target]
     if not target.is_dir():
@@ -39,6 +43,8 @@ def sweeps_below(target: Path) -> list[Path]:
 
 def is_storage(target: Path) -> bool:
     """Is this a directory that holds sweeps' base directories, and is none itself?"""
+    target = store.local(target)
+    store.refresh(target)
     if not target.is_dir() or _is_home(target) or _is_base(target):
         return False
     return any(_bases(target))

@@ -13,10 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from sweeper.errors import UsageError
 from sweeper.sweepfile import Metric, is_number
-from sweeper.tree import FAILED, RunRecord, mode_of, nearest_metric
-from sweeper.wording import counted
+from sweeper.tree import FAILED, RunRecord
 
 from .entry import Entry
 from .index import Index
@@ -24,7 +22,7 @@ from .index import Index
 Row = Mapping[str, Any]
 Goal = Literal["minimize", "maximize"]
 
-_GOALS: dict[str, Goal] = {"min": "minimize", "max": "maximize"}
+GOALS: dict[str, Goal] = {"min": "minimize", "max": "maximize"}
 
 
 @dataclass(frozen=True)
@@ -35,19 +33,37 @@ class Score:
     epoch: int
     metrics: dict[str, float]
 
+    def of(self, name: str) -> float:
+        """Any metric of that epoch; NaN if it has no number there."""
+        found = _number(self.metrics.get(name))
+        return math.nan if found is None else found
+
 
 @dataclass(frozen=True)
 class Ranked:
     """A parameter dict with its place: ``rank`` counts from 1.
 
-    ``entry`` and ``score`` are those of its best run; ``values`` has the metric of every run of it
+    ``entry`` and ``score`` are those of its best run; ``scores`` has that of every run of it
     that counts, one per replicate (a sweep without ``repeats`` has one), in order.
     """
 
     rank: int
     entry: Entry
     score: Score
-    values: tuple[float, ...]
+    scores: tuple[Score, ...]
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        return tuple(score.value for score in self.scores)
+
+    def mean(self, name: str) -> float:
+        """The mean of any metric over the replicates; NaN where one of them has no number."""
+        return statistics.fmean(score.of(name) for score in self.scores)
+
+    def excess(self, metric: Metric) -> float:
+        """How far it breaks the metric's limits, each measured by itself; 0: it keeps them."""
+        found = [one.excess(self.mean(one.name)) / one.size for one in metric.limits]
+        return sum(math.inf if math.isnan(excess) else max(excess, 0.0) for excess in found)
 
     @property
     def value(self) -> float:
@@ -83,12 +99,17 @@ def score(record: RunRecord, metric: Metric) -> Score | None:
     summary = record.performances or {}
     if metric.mode == "last":
         found = _score_of(summary.get("last"), metric.name)
-    elif _watched(summary) == (metric.name, metric.goal):
+    elif watched_by(summary) == (metric.name, metric.goal):
         found = _score_of(summary.get("best"), metric.name)
     else:
         found = None
     # The summary is missing, torn, or about another metric: the training log has every epoch.
-    return found or _score_of(_choose(record.rows, metric), metric.name)
+    found = found or _score_of(_choose(record.rows, metric), metric.name)
+    missing = set(metric.names) - found.metrics.keys() if found else ()
+    if found is None or not missing:
+        return found
+    once = {n: row[n] for row in record.rows for n in missing & row.keys()}  # in another epoch
+    return replace(found, metrics={**found.metrics, **once})
 
 
 def checkpoint_of(record: RunRecord, score: Score | None) -> Path | None:
@@ -96,17 +117,22 @@ def checkpoint_of(record: RunRecord, score: Score | None) -> Path | None:
     return (record.models.get(score.epoch) if score else None) or record.checkpoint
 
 
-def run_value(record: RunRecord, metric: Metric | None) -> float | None:
-    """A run's value of the metric; None if the run failed or has none."""
+def run_values(record: RunRecord, metric: Metric | None) -> tuple[float, ...] | None:
+    """A run's value of each goal, then its excess of each limit: NaN where there is no number.
+
+    None if the run failed or has no value of the first."""
     if metric is None or record.status in FAILED:
         return None
     found = score(record, metric)
-    return found.value if found else None
+    if found is None:
+        return None
+    goals = (found.of(goal.name) for goal in metric.others)
+    return found.value, *goals, *(limit.excess(found.of(limit.name)) for limit in metric.limits)
 
 
-def _watched(summary: Row) -> tuple[object, Goal | None]:
+def watched_by(summary: Row) -> tuple[object, Goal | None]:
     """The metric and the goal by which a run chose its best epoch."""
-    return summary.get("monitor"), _GOALS.get(str(summary.get("mode")))
+    return summary.get("monitor"), GOALS.get(str(summary.get("mode")))
 
 
 def _number(value: object) -> float | None:
@@ -138,6 +164,8 @@ def rank(
 ) -> list[Ranked]:
     """The parameter dicts with a score, best first, by the mean over their replicates.
 
+    What keeps the metric's limits comes before what breaks them, the least excess first.
+
     Replicates are runs of one experiment and one sweep with different replicate numbers; those
     that have failed or have no number yet are left out of the mean. With ``apart`` every run is
     ranked for itself. A run that two trials share counts once. Equal values keep the order of the
@@ -161,13 +189,13 @@ def rank(
             key = (one[0], times[one])
             times[one] += 1
         groups.setdefault(key, []).append((entry, found))
-    sign = -1.0 if metric.goal == "maximize" else 1.0
+    sign = metric.sign
     found_groups = []
     for runs in groups.values():
         first, its_score = min(runs, key=lambda run: sign * run[1].value)
         runs.sort(key=lambda run: run[0].replicate)
-        found_groups.append(Ranked(0, first, its_score, tuple(s.value for _, s in runs)))
-    found_groups.sort(key=lambda r: sign * r.value)
+        found_groups.append(Ranked(0, first, its_score, tuple(s for _, s in runs)))
+    found_groups.sort(key=lambda r: (r.excess(metric), sign * r.value))
     return [replace(ranked, rank=place) for place, ranked in enumerate(found_groups[:top], 1)]
 
 
@@ -177,8 +205,7 @@ def rank_together(indices: Sequence[Index], metric: Metric) -> list[tuple[int, R
     Their ``rank`` is that in their own sweep.
     """
     found = [(place, one) for place, i in enumerate(indices) for one in rank(i.entries, metric)]
-    sign = -1.0 if metric.goal == "maximize" else 1.0
-    return sorted(found, key=lambda pair: sign * pair[1].value)
+    return sorted(found, key=lambda p: (p[1].excess(metric), metric.sign * p[1].value))
 
 
 def wandb_differs(index: Index, metric: Metric) -> str | None:
@@ -202,85 +229,6 @@ def wandb_differs(index: Index, metric: Metric) -> str | None:
     )
 
 
-def metric_names(records: Iterable[RunRecord]) -> list[str]:
-    """The names of the metrics that these runs have recorded, sorted."""
-    names: set[str] = set()
-    for record in records:
-        last = (record.performances or {}).get("last")
-        names.update(last if isinstance(last, dict) else ())
-        if not isinstance(last, dict) and record.rows:
-            names.update(record.rows[-1])
-    return sorted(names - {"epoch"})
-
-
-def check_metric(metric: Metric, records: Iterable[RunRecord]) -> None:
-    """Raise UsageError if the runs have recorded metrics, but not this one."""
-    names = metric_names(records)
-    if not names or metric.name in names:
-        return
-    near = nearest_metric(metric.name, names)
-    mend = f"did you mean {near!r}?" if near else "name one of them, here or with --metric"
-    raise UsageError(
-        f"metric.name: expected a metric that the runs have recorded ({', '.join(names)}), "
-        f"found {metric.name!r}; {mend}"
-    )
-
-
-def named_metric(
-    name: str, goal: Goal | None, known: Metric | None, records: Sequence[RunRecord] = ()
-) -> Metric:
-    """The metric that a user names; without a ``goal`` the sweep's, the runs', or by its name.
-
-    Raises UsageError where nothing says whether more or less of it is better.
-    """
-    if goal is None and known is not None and known.name == name:
-        return known
-    mode = known.mode if known is not None else "best"
-    watched = {_watched(record.performances or {}) for record in records}
-    goals = [its_goal for monitor, its_goal in watched if monitor == name and its_goal]
-    goal = goal or (goals[0] if len(goals) == 1 else _GOALS.get(str(mode_of(name))))
-    if goal is None:
-        check_metric(Metric(name), records)
-        raise UsageError(
-            f"--metric {name}: nothing says whether more or less of it is better: "
-            "add --goal maximize, or --goal minimize"
-        )
-    return Metric(name, goal, mode=mode)
-
-
-def monitored_metric(records: Iterable[RunRecord]) -> Metric | None:
-    """The metric that these runs watched, if it is one and the same; else None."""
-    watched = {_watched(record.performances) for record in records if record.performances}
-    if len(watched) != 1:
-        return None
-    name, goal = watched.pop()
-    if not isinstance(name, str) or goal is None:
-        return None
-    return Metric(name, goal)
-
-
-def metric_of(index: Index) -> Metric | None:
-    """The sweep's metric, else the one that all its runs watched."""
-    return index.metric or monitored_metric(index.records())
-
-
-def metric_to_rank_by(index: Index, name: str | None, goal: Goal | None) -> Metric:
-    """The metric that a user names, else that of the sweep, else that of all its runs.
-
-    Raises UsageError if there is none.
-    """
-    if name is not None:
-        return named_metric(name, goal, index.metric, list(index.records()))
-    metric = metric_of(index)
-    if metric is None:
-        found = ", ".join(metric_names(index.records())) or "nothing yet"
-        raise UsageError(
-            f"{index.title}: expected one metric to rank by, found none that the sweep or all runs "
-            f"name; pass --metric NAME (the runs have recorded {found})"
-        )
-    return metric
-
-
 def target_reached(entries: Iterable[Entry], metric: Metric | None) -> bool:
     """Whether the metric's target is reached: then a launch starts no further trial.
 
@@ -298,6 +246,8 @@ def target_reached(entries: Iterable[Entry], metric: Metric | None) -> bool:
         if entry.listed and not entry.ended and group_of(entry) in repeated
     }
     for best in rank((entry for entry in entries if group_of(entry) not in undone), metric, top=1):
+        if best.excess(metric):
+            return False
         if metric.goal == "maximize":
             return best.value >= metric.target
         return best.value <= metric.target
@@ -307,36 +257,3 @@ def target_reached(entries: Iterable[Entry], metric: Metric | None) -> bool:
 def group_of(entry: Entry) -> Hashable:
     """What the replicates of one parameter dict have in common."""
     return entry.sweep, entry.experiment, entry.params.get("debug") is True
-
-
-def without_number(index: Index, metric: Metric) -> list[Entry]:
-    """The entries whose runs recorded the metric, but no number: NaN or infinity alone."""
-    return [
-        entry
-        for entry in index.entries
-        if entry.record is not None
-        and score(entry.record, metric) is None
-        and any(metric.name in row for row in entry.record.rows)
-    ]
-
-
-def nothing_to_rank(index: Index, metric: Metric) -> str:
-    """Why no run is ranked, in words: whoever has a number and has not failed is.
-
-    Raises UsageError if the runs have recorded metrics, but not this one.
-    """
-    check_metric(metric, index.records())
-    name = metric.name
-    empty = without_number(index, metric)
-    failed = [entry for entry in index.entries if entry.failed]
-    numbers = sum(e.record is not None and score(e.record, metric) is not None for e in failed)
-    silent = len(failed) - numbers - sum(entry.failed for entry in empty)
-    found = {
-        f"recorded a number for {name}, but failed": numbers,
-        f"recorded {name}, but NaN or infinity only": len(empty),
-        f"failed before recording {name}": silent,
-    }
-    why = "; ".join(f"{counted(number, 'run')} {what}" for what, number in found.items() if number)
-    if not why:
-        return f"no run has recorded {name} yet"
-    return f"nothing to rank: {why}{': see `sweeper status`' if failed else ''}"

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from sweeper import store
 from sweeper.sweepfile import Metric, is_number
 from sweeper.tree import PlannedTrial
 from sweeper.wording import printable
@@ -60,20 +61,28 @@ def trial_row(entry: Entry, metric: Metric | None) -> dict[str, Any]:
     }
 
 
-def best_row(ranked: Ranked, repeated: bool = False) -> dict[str, Any]:
+def best_row(
+    ranked: Ranked, repeated: bool = False, metric: Metric | None = None
+) -> dict[str, Any]:
     """What ``best --json`` says of a run; the paths are absolute.
 
     Of a sweep with ``repeats`` (``repeated``) ``value`` is the mean over the replicates, and the
-    row has ``std``, ``runs`` (how many) and ``values`` too; the rest is about the best of them.
+    row has ``std``, ``runs`` (how many) and ``values`` too; the rest is about the best of them. Of
+    several goals, or with limits, it has ``objectives``, the value of each, and ``feasible``.
     """
     entry = ranked.entry
-    more = {"std": ranked.std, "runs": len(ranked.values), "values": list(ranked.values)}
+    more: dict[str, Any] = {}
+    if repeated:
+        more = {"std": ranked.std, "runs": len(ranked.values), "values": list(ranked.values)}
+    if metric and (names := metric.names[1:]):
+        more["objectives"] = plain_json({name: ranked.mean(name) for name in names})
+        more["feasible"] = not ranked.excess(metric)
     return {
         "rank": ranked.rank,
         "trial": entry.trial,
         "replicate": entry.replicate,
         "value": ranked.value,
-        **(more if repeated else {}),
+        **more,
         "epoch": ranked.score.epoch,
         "params": entry.params,
         "experiment": entry.experiment,
@@ -82,7 +91,7 @@ def best_row(ranked: Ranked, repeated: bool = False) -> dict[str, Any]:
         "metrics": ranked.score.metrics,
         "elapsed": ranked.record.elapsed,
         "path": str(entry.path),
-        "checkpoint": str(ranked.checkpoint) if ranked.checkpoint else None,
+        "checkpoint": store.shown(ranked.checkpoint) if ranked.checkpoint else None,
     }
 
 

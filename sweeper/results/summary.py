@@ -8,6 +8,7 @@ from typing import Any
 from sweeper.tree import Tree, files
 
 from .flat import flatten
+from .front import front_of
 from .index import Index
 from .ranking import Ranked, group_of, rank
 from .rows import best_row, csv_line, entry_score, trial_row
@@ -34,7 +35,10 @@ def summary(index: Index) -> dict[str, Any]:
         "size": index.size,
         "counts": index.counts(),
         "elapsed": sum(record.elapsed for record in index.records()),
-        "best": _relative(best_row(ranked[0], index.repeated), index.base) if ranked else None,
+        "best": _relative(best_row(ranked[0], index.repeated, metric), index.base)
+        if ranked
+        else None,
+        **({"pareto": front_of(ranked, metric).row()} if metric and metric.others else {}),
         "trials": _trial_rows(index, ranked),
     }
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweeper import store
 from sweeper.errors import SweeperError, TreeError, UsageError
-from sweeper.tree import Tree, files, program_of
+from sweeper.tree import Tree, as_set, files, program_of
 from sweeper.wording import counted, nearest, printable
 
 from .index import Index, index_directory, index_sweep
@@ -28,12 +29,13 @@ def load_target(
     """The sweep of a file, as ``load_sweep`` has it; of one that lies in a tree, over that tree.
 
     A copy of a tree holds its sweeps as ``sweeps/<name>/sweep.yaml``: the place that such a file
-    remembers is that of the tree it was copied from. ``changes`` and ``overrides`` win.
+    remembers is that of the tree it was copied from. ``changes`` and ``overrides`` win. What was
+    set in its tree (`sweeper set`) counts.
     """
     from sweeper.sweepfile import load_sweep
 
     if text is not None:  # what stands for a file where ``path`` is a program
-        return load_sweep(path, overrides, text=text, **changes)
+        return as_set(load_sweep(path, overrides, text=text, **changes))
     home = _home_of(path)
     if home is not None:
         files.read_bytes(path)  # no link, nor another trap
@@ -43,7 +45,7 @@ def load_target(
         said = {text.partition("=")[0].strip() for text in overrides}
         said |= {key for key, value in changes.items() if value is not None}
         changes |= {key: value for key, value in here.items() if key not in said}
-    return load_sweep(path, overrides, stored=home is not None, **changes)
+    return as_set(load_sweep(path, overrides, stored=home is not None, **changes))
 
 
 def _home_of(path: Path) -> Path | None:
@@ -69,11 +71,14 @@ def open_index(
 
     Raises UsageError, SpecError for a sweep file that is invalid, TreeError.
     """
+    target = store.local(target)
+    store.refresh(target)
     if target.is_file():
         home = _home_of(target)
         if home is not None and not (storage or name or seed or overrides):
             return _stored(tree(home.parent.parent), home)
         sweep = load_target(target, overrides, storage=storage, name=name, seed=seed)
+        store.refresh(sweep.base_dir)
         index = index_sweep(sweep, tree(sweep.base_dir))
         if not any(entry.record for entry in index.entries) and not index.notes:
             index.notes.append(runs_elsewhere(sweep) or f"{sweep.title}: no run in {index.base}")
@@ -81,7 +86,8 @@ def open_index(
     if overrides or name is not None or seed is not None:
         what = "KEY=VALUE" if overrides else "--name" if name is not None else "--seed"
         raise UsageError(f"{target}: {what} changes a sweep file, but this is none: leave it out")
-    below = (storage or Path(DEFAULT_STORAGE)) / target
+    below = store.local(storage or DEFAULT_STORAGE) / target
+    store.refresh(below)
     for directory in (target, below):
         if directory.is_dir():
             return _open_directory(directory.resolve(), tree)

@@ -3,7 +3,7 @@
 Ray is known only where a searcher is one of its wrappers, and imported only when that is used.
 """
 
-from .adaptive import AdaptivePlan
+from .adaptive import AdaptivePlan, ScoreFunction
 from .methods import check_installed, searcher_for
 from .population import Population
 from .stopping import StoppingRule, stopping_rule
@@ -11,6 +11,7 @@ from .stopping import StoppingRule, stopping_rule
 __all__ = [
     "AdaptivePlan",
     "Population",
+    "ScoreFunction",
     "StoppingRule",
     "check_installed",
     "searcher_for",

@@ -15,7 +15,16 @@ from typing import Any
 
 from sweeper.space import draw
 from sweeper.sweepfile import Sweep
-from sweeper.tree import Claims, PlannedTrial, RunChooser, RunRecord, Tree, next_trial, plan_trials
+from sweeper.tree import (
+    Claims,
+    PlannedTrial,
+    RunChooser,
+    RunRecord,
+    Tree,
+    WarmStart,
+    next_trial,
+    plan_trials,
+)
 
 from .dimensions import Point
 from .searcher import Searcher, clip_to_unit, fill
@@ -26,7 +35,8 @@ LARGEST = 1e100  # of values: beyond 1e154 a model that squares them overflows
 PATIENCE = 30  # points in a row that are no new trial; then one is drawn at random
 NEAR = 60  # of points near one tried before, until the searcher is asked again
 
-ScoreFunction = Callable[[RunRecord], "float | None"]
+ScoreFunction = Callable[[RunRecord], "Sequence[float] | None"]
+"""A run's value of each goal, and its excess of each limit; None if it failed or has none."""
 
 
 @dataclass
@@ -35,18 +45,18 @@ class _Point:
 
     key: str | None
     running: set[int] = field(default_factory=set)
-    values: list[float] = field(default_factory=list)
+    values: list[list[float]] = field(default_factory=list)
 
 
 class AdaptivePlan(Iterator["PlannedTrial | None"]):
     """The trials of an adaptive sweep: what the tree holds undone, then what ``searcher`` chooses.
 
-    ``planned`` is what :func:`plan_trials` says of the tree; ``score`` is a run's value of the
-    metric, None if it failed or has none. The searcher learns from all that is planned, and from
-    the runs of other sweeps with the same parameters. A trial that failed counts as bad as the
-    worst so far: its surroundings are avoided. No experiment is tried twice; where the searcher
-    insists, one or two of the axes are drawn anew. Where the sweep is ``shared`` with other
-    launches, theirs count as ours, and None is given while they leave us nothing.
+    ``planned`` is what :func:`plan_trials` says of the tree. The searcher learns from all that is
+    planned, from the runs of other sweeps with the same parameters, and from what the
+    ``warm_start`` knows. A trial that failed counts as bad as the worst so far: its surroundings
+    are avoided. No experiment is tried twice; where the searcher insists, one or two of the axes
+    are drawn anew. Where the sweep is ``shared`` with other launches, theirs count as ours, and
+    None is given while they leave us nothing.
     """
 
     def __init__(
@@ -57,18 +67,22 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
         planned: Sequence[PlannedTrial],
         score: ScoreFunction,
         shared: Claims | None = None,
+        warm_start: WarmStart | None = None,
     ) -> None:
         self._sweep = sweep
+        self.run_cap = sweep.run_cap
         self._shared = shared
         self._tree = tree
         self._searcher = searcher
         self._score = score
-        self._sign = -1.0 if sweep.metric and sweep.metric.goal == "maximize" else 1.0
-        self._worst: float | None = None
+        self._signs = [goal.sign for goal in sweep.metric.goals] if sweep.metric else [1.0]
+        self._signs += [1.0 for _ in sweep.metric.limits] if sweep.metric else []
+        self._worst: list[float] | None = None
         self._points: dict[int, _Point] = {}  # trial index -> its point
         self._seen: set[tuple[Path, str]] = set()  # base of the tree, experiment
         self._foreign: set[tuple[Path, str]] = set()  # such as are no trial's
         self._claims: dict[Path, dict[str, bytes]] = defaultdict(dict)
+        self._enqueued = iter(sweep.enqueue)
         self._random: Iterator[dict[str, Any]] | None = None
         self._failures: set[str] = set()  # of the searcher, each said once
         self._todo = deque(item for item in planned if item.state in ("new", "resumed"))
@@ -76,6 +90,10 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
         after = [next_trial(sweep, tree), *(item.trial.index + 1 for item in planned)]
         self._next = max(after)
         self._next += -self._next % sweep.repeats
+        for params, value in warm_start.points if warm_start else ():
+            known = _Point(self._take(params))
+            self._count(known, [value])
+            self._tell(known)
         self._learn(planned)
 
     def __next__(self) -> PlannedTrial | None:
@@ -129,31 +147,32 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
     def _is_new(self, item: PlannedTrial) -> bool:
         return (self._tree.of(item.trial.params).base, item.experiment) not in self._seen
 
-    def ended(self, trial: int, value: float | None) -> None:
-        """The trial has ended; ``value`` is that of the metric, None if it failed or has none."""
+    def ended(self, trial: int, values: Sequence[float] | None) -> None:
+        """The trial has ended; ``values``: what ``score`` says of its run."""
         point = self._points.get(trial)
         if point is None:
             return
         point.running.discard(trial)
-        self._count(point, value)
+        self._count(point, values)
         if not point.running:
             self._tell(point)
 
     def _left(self) -> int:
         """How many more trials ``run_cap`` allows; without it, as many as are chosen at once."""
-        cap = self._sweep.run_cap
+        cap = self.run_cap
         return self._sweep.repeats if cap is None else cap - self._trials
 
-    def _count(self, point: _Point, value: float | None) -> None:
-        if value is not None and math.isfinite(value):
-            point.values.append(self._sign * min(max(value, -LARGEST), LARGEST))
+    def _count(self, point: _Point, values: Sequence[float] | None) -> None:
+        if values and all(map(math.isfinite, values)):
+            pairs = zip(self._signs, values, strict=True)
+            point.values.append([s * min(max(v, -LARGEST), LARGEST) for s, v in pairs])
 
     def _tell(self, point: _Point) -> None:
-        value = statistics.fmean(point.values) if point.values else self._worst
-        if value is not None:
-            self._worst = value if self._worst is None else max(value, self._worst)
+        values = [statistics.fmean(v) for v in zip(*point.values, strict=True)] or self._worst
+        if values:
+            self._worst = list(map(max, values, self._worst or values))
         if point.key is not None and self._searcher is not None:
-            self._guarded(self._searcher.tell, point.key, value)
+            self._guarded(self._searcher.tell, point.key, *(values or (None,)))
 
     def _learn(self, planned: Sequence[PlannedTrial]) -> None:
         """Tell the searcher of the trials so far, the failed ones last."""
@@ -189,6 +208,10 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
     def _choose(self) -> list[PlannedTrial]:
         """The replicates of the next parameter dict. Raises StopIteration if there is no other."""
         assert self._searcher is not None
+        for first in self._enqueued:
+            planned = self._plan(first)
+            if planned:
+                return planned
         for _ in range(PATIENCE):
             asked = self._guarded(self._searcher.ask)
             if asked is None:

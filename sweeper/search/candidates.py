@@ -44,6 +44,10 @@ class Candidates:
         self.columns = len(self._dimensions)
         self._counts = np.array([len(of.levels) for of in self._dimensions])
         self.categorical: Mask = np.array([not of.ordered for of in self._dimensions])
+        groups = space.conditions.values()
+        touched = {place for group in groups for one in group for place in space.touched(one)}
+        self._deciding = sorted(touched)  # axes: which others are active depends on these alone
+        self._quick = not space.constraints and bool(self._counts[self._deciding].all())
         self.all: Table | None = None
         if self.columns and self._counts.all() and math.prod(map(int, self._counts)) <= MOST_LISTED:
             grid = np.meshgrid(*[np.arange(count) for count in self._counts], indexing="ij")
@@ -56,6 +60,11 @@ class Candidates:
         active = np.ones(numbers.shape, bool)
         if self._space.is_plain:
             return Table(numbers, active)
+        if self._quick and len(numbers) > 1:
+            deciding = numbers[:, self._deciding]
+            _, first, same = np.unique(deciding, axis=0, return_index=True, return_inverse=True)
+            found = [self.settled(numbers[[place]]).active[0] for place in first]
+            return Table(numbers, np.array(found)[same.ravel()])
         kept = []
         for place, row in enumerate(numbers):
             params = self._space.decode(self._cube(row))
@@ -82,7 +91,7 @@ class Candidates:
         ]
         return Table(
             np.array(numbers, float).reshape(-1, self.columns),
-            np.array([[u is not None for u in point] for point in points], bool),
+            np.array([[u is not None for u in p] for p in points], bool).reshape(-1, self.columns),
         )
 
     def encoded(self, table: Table) -> Array:
@@ -107,7 +116,7 @@ class Candidates:
         """
         if self.all is not None:
             return self.all
-        few = 1 if self._space.is_plain else 2
+        few = 1 if self._space.is_plain or self._quick else 2
         sequence = qmc.Sobol(self.columns, scramble=True, rng=random)
         anywhere = self._levels(sequence.random(DRAWN // few))
         near = np.repeat(good.numbers, NEAR_EACH * (5 if local else 1) // few, axis=0)

@@ -140,12 +140,16 @@ def first_guesses(columns: int) -> list[Hyperparameters]:
 
 @dataclass(frozen=True)
 class GaussianProcess:
-    """The process that is known at ``points``: means and variances of what it is without noise."""
+    """The process that is known at ``points``: means and variances of what it is without noise.
+
+    The last of them, which are ``imagined``, are known without noise.
+    """
 
     points: Array
     values: Array
     categorical: Mask
     known: Hyperparameters
+    imagined: int = 0
 
     def _covariance(self, points: Array) -> Array:
         r2 = apart(points, self.points, self.known.weights, self.categorical)
@@ -154,14 +158,15 @@ class GaussianProcess:
     @cached_property
     def _inverse_factor(self) -> Array:
         covariance = self._covariance(self.points)
-        jitter = self.known.noise
+        jitter = np.full(len(self.values), self.known.noise)
+        jitter[len(jitter) - self.imagined :] = LEAST_NOISE
         while True:
             covariance.flat[:: len(self.values) + 1] += jitter
             factor, failed = linalg.lapack.dpotrf(covariance, lower=1)
             if not failed:
                 inverse, _ = linalg.lapack.dtrtri(factor, lower=1)
                 return np.tril(inverse)
-            jitter = max(jitter, LEAST_NOISE) * 10
+            jitter = np.full(len(self.values), max(jitter.max(), LEAST_NOISE) * 10)
 
     @cached_property
     def _alpha(self) -> Array:
@@ -197,6 +202,7 @@ class GaussianProcess:
             np.concatenate([self.values, means]),
             self.categorical,
             self.known,
+            len(points),
         )
 
 

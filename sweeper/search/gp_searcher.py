@@ -6,13 +6,14 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.stats import qmc
 
 from sweeper.space import Space
 
-from .acquisition import climb, log_improvement
+from .acquisition import Acquisition, boxes_above, climb
 from .candidates import Candidates, Table
 from .dimensions import Point
 from .gaussian_process import (
@@ -28,16 +29,18 @@ from .optuna_searcher import OptunaSearcher
 
 MOST_FITTED = 250  # points; the time of a fit grows with their cube
 GOOD_ONES = 150  # of them, where there are more
+MOST_IN_FIT = 100  # of these, evenly from the best to the worst, its length scales are made of
 MOST_CLIMBS = 4
 HANDOVER = 500  # points, from which on `bayes` is TPE
 MOST_AXES = 40  # beyond, `bayes` is TPE from the start
 NEAR = 0.1  # along an axis: every second point is looked for around the best
+APART = 0.01  # along one axis at least: trials that run at the same time
 
 
 @dataclass
 class _Known:
     point: tuple[float | None, ...]
-    value: float | None = None
+    values: tuple[float, ...] = ()
     running: bool = True
 
 
@@ -51,24 +54,33 @@ class _Fitted:
 class GpSearcher:
     """A :class:`~sweeper.search.Searcher`: the point of the highest expected improvement.
 
-    First ``startup_trials`` Sobol points. What runs is believed to give what the process expects,
-    and so trials at the same time differ; a point that gave nothing counts as the worst. A finite
-    space is looked through whole if it is small; no point is chosen twice.
+    Each goal, and how far each limit is broken, is a process of its own. First ``startup_trials``
+    Sobol points. What runs is believed to give what the process expects, and so trials at the same
+    time differ; a point that gave nothing counts as the worst. A finite space is looked through
+    whole if it is small; no point is chosen twice.
     """
 
-    def __init__(self, space: Space, seed: int, startup_trials: int | None = None) -> None:
+    def __init__(
+        self,
+        space: Space,
+        seed: int,
+        startup_trials: int | None = None,
+        goals: int = 1,
+        limits: int = 0,
+    ) -> None:
         self._seed = seed % 2**32
+        self._goals = goals
+        self._fits: list[_Fitted | None] = [None] * (goals + limits)
         self._candidates = Candidates(space)
         columns = len(space.axes)
         self._startup = min(max(4, columns + 2), 12) if startup_trials is None else startup_trials
         self._points: list[_Known] = []
-        self._fitted: _Fitted | None = None
 
     def ask(self) -> tuple[str, Point] | None:
         told = [one for one in self._points if not one.running]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of balance, which Sobol points have in powers of 2
-            values = sum(one.value is not None for one in told)
+            values = sum(one.values != () for one in told)
             if len(self._points) < self._startup or values < max(2, self._startup // 2):
                 point = self._sobol()
             else:
@@ -79,9 +91,9 @@ class GpSearcher:
         self._points.append(_Known(tuple(point)))
         return str(len(self._points) - 1)
 
-    def tell(self, key: str, value: float | None) -> None:
+    def tell(self, key: str, value: float | None, *more: float) -> None:
         one = self._points[int(key)]
-        one.value, one.running = value, False
+        one.values, one.running = () if value is None else (value, *more), False
 
     def _sobol(self) -> Point | None:
         sequence = qmc.Sobol(self._candidates.columns, scramble=True, rng=self._seed)
@@ -92,7 +104,8 @@ class GpSearcher:
     def _promising(self, told: Sequence[_Known]) -> Point | None:
         candidates = self._candidates
         values = self._values(told)
-        order = sorted(values, key=lambda point: values[point])
+        merits = self._merits(np.array(list(values.values())))
+        order = [point for _, point in sorted(zip(merits, values, strict=True), key=lambda p: p[0])]
         chosen = order
         if len(order) > MOST_FITTED:  # the best, and some of the others, evenly
             rest = order[GOOD_ONES:]
@@ -100,24 +113,26 @@ class GpSearcher:
             chosen = order[:GOOD_ONES] + [rest[index] for index in others]
         known = candidates.table(chosen)
         x = candidates.encoded(known)
-        y, hyper = self._fit(x, np.array([values[point] for point in chosen]))
-        process = GaussianProcess(x, y, candidates.categorical, hyper)
+        y = np.array([values[point] for point in chosen])
         running = [one.point for one in self._points if one.running]
-        if running:
-            process = process.imagine(candidates.encoded(candidates.table(running)))
-        best = float(process.predict(process.points)[0].min())
+        believed = candidates.encoded(candidates.table(running))
+        acquisition = self._acquisition(x, y, believed)
         tried = {one.point for one in self._points}
         random = np.random.default_rng([self._seed, len(self._points)])
         local = len(self._points) % 2 == 1
-        good = known.rows(range(1 if local else min(5, len(chosen))))
+        first = np.arange(min(5, len(chosen)))
+        if self._goals > 1:  # anywhere along the front
+            first = random.permutation(int((merits == merits.min()).sum()))[:5]
+        good = known.rows(first[:1] if local else first)
         found = candidates.around(good, random, local)
         box = NEAR if local else 1.0
 
         def score(table: Table) -> Array:
-            means, variances = process.predict(candidates.encoded(table))
-            scores = log_improvement(means, variances, best)
-            new = [point not in tried for point in candidates.points(table)]
-            return np.where(new, scores, -math.inf)
+            at = candidates.encoded(table)
+            new = np.array([point not in tried for point in candidates.points(table)], bool)
+            for other in believed:
+                new &= np.abs(at - other).max(1) >= APART
+            return np.where(new, acquisition.scores(at), -math.inf)
 
         scores = score(found)
         if candidates.all is not None:
@@ -130,7 +145,7 @@ class GpSearcher:
                 before = value
                 free = candidates.free(row)
                 if free:
-                    end = climb(process, candidates.encoded(row)[0], free, best, box)
+                    end = climb(acquisition, candidates.encoded(row)[0], free, box)
                     for part in (1.0, 0.5, 0.25):
                         moved = candidates.moved(row, end, free, part)
                         higher = float(score(moved)[0]) if len(moved) else -math.inf
@@ -149,18 +164,49 @@ class GpSearcher:
                 best_score, (chosen_point,) = value, candidates.points(row)
         return chosen_point or self._sobol()
 
-    def _values(self, told: Sequence[_Known]) -> dict[tuple[float | None, ...], float]:
+    def _values(self, told: Sequence[_Known]) -> dict[tuple[float | None, ...], tuple[float, ...]]:
         """What each point gave; the worst, if it gave nothing."""
-        numbers = [one.value for one in told if one.value is not None]
+        worst = tuple(map(max, zip(*(one.values for one in told if one.values), strict=True)))
         running = {one.point for one in self._points if one.running}
-        values = {one.point: max(numbers) for one in told if one.point not in running}
-        return values | {one.point: one.value for one in told if one.value is not None}
+        values = {one.point: worst for one in told if one.point not in running}
+        return values | {one.point: one.values for one in told if one.values}
 
-    def _fit(self, points: Array, values: Array) -> tuple[Array, Hyperparameters]:
+    def _merits(self, values: Array) -> Array:
+        """What is less of a better point: its value; of several goals how many points dominate it;
+        beyond a limit, more than of any within.
+        """
+        goals, excess = values[:, : self._goals], np.maximum(values[:, self._goals :], 0).sum(1)
+        merits = goals[:, 0]
+        if self._goals > 1:
+            below = (goals[:, None] <= goals[None]).all(2) & (goals[:, None] < goals[None]).any(2)
+            merits = below.sum(0)
+        return np.where(excess > 0, merits.max() + excess, merits)
+
+    def _acquisition(self, x: Array, y: Array, believed: Array) -> Acquisition:
+        """What is hoped for; while no point keeps the limits, that they are kept."""
+        categorical, processes, most = self._candidates.categorical, [], []
+        for column in range(y.shape[1]):
+            is_goal = column < self._goals
+            beyond = [] if is_goal else [0.0]
+            warped, hyper = self._fit(column, x, np.array([*y[:, column], *beyond]))
+            process = GaussianProcess(x, warped[: len(x)], categorical, hyper)
+            processes.append(process.imagine(believed) if len(believed) else process)
+            most.append(warped[-1])
+        means = np.array([of.predict(of.points)[0] for of in processes]).T
+        limits = list(zip(processes, most, strict=True))[self._goals :]
+        kept = means[(means <= most)[:, self._goals :].all(1), : self._goals]
+        if not len(kept):
+            return Acquisition((), kept, kept, limits)
+        return Acquisition(processes[: self._goals], *boxes_above(kept), limits)
+
+    def _fit(self, column: int, points: Array, values: Array) -> tuple[Array, Hyperparameters]:
         """The values on the scale on which the process explains them best, and its
         hyperparameters: those of the last fit, unless enough points have come since.
+
+        What ``values`` there are beyond the points is moved to the same scale.
         """
-        before = self._fitted
+        places = np.unique(np.linspace(0, len(points) - 1, MOST_IN_FIT).astype(int))
+        before = self._fits[column]
         if before is None or len(self._points) > before.points + before.points // 25:
             steps = 50 if len(values) < 100 else 12
             found = []
@@ -169,19 +215,21 @@ class GpSearcher:
                 starts = first_guesses(points.shape[1])
                 if before:  # the last ones, and at first what knows nothing of these
                     starts = [before.known[power], *starts[: len(values) < 100]]
-                least, known = fit(points, warped, self._candidates.categorical, starts, steps)
+                least, known = fit(
+                    points[places], warped[places], self._candidates.categorical, starts, steps
+                )
                 found.append((least + lost, power, known))
             _, power, _ = min(found, key=lambda one: one[0])
             known_of = {one[1]: one[2] for one in found}
-            before = self._fitted = _Fitted(len(self._points), power, known_of)
+            before = self._fits[column] = _Fitted(len(self._points), power, known_of)
         return warp(values, before.power)[0], before.known[before.power]
 
 
 class BayesSearcher(GpSearcher):
     """The same until :data:`HANDOVER` points are known, then TPE, whose time does not grow so."""
 
-    def __init__(self, space: Space, seed: int, startup_trials: int | None = None) -> None:
-        super().__init__(space, seed, startup_trials)
+    def __init__(self, space: Space, seed: int, *args: Any, **options: Any) -> None:
+        super().__init__(space, seed, *args, **options)
         self._space = space
         self._after = HANDOVER if len(space.axes) <= MOST_AXES else 0
         self._next: OptunaSearcher | None = None
@@ -191,11 +239,13 @@ class BayesSearcher(GpSearcher):
         if len(self._points) < self._after:
             return super().ask()
         if self._next is None:
-            self._next = OptunaSearcher("tpe", self._space, self._seed)
+            self._next = OptunaSearcher(
+                "tpe", self._space, self._seed, self._goals, len(self._fits) - self._goals
+            )
             for number, one in enumerate(self._points):
                 self._keys[str(number)] = self._next.take(one.point)
                 if not one.running:
-                    self._next.tell(self._keys[str(number)], one.value)
+                    self._next.tell(self._keys[str(number)], *(one.values or (None,)))
         key, point = self._next.ask()
         own = super().take(point)
         self._keys[own] = key
@@ -207,7 +257,7 @@ class BayesSearcher(GpSearcher):
             self._keys[own] = self._next.take(point)
         return own
 
-    def tell(self, key: str, value: float | None) -> None:
-        super().tell(key, value)
+    def tell(self, key: str, value: float | None, *more: float) -> None:
+        super().tell(key, value, *more)
         if self._next is not None:
-            self._next.tell(self._keys[key], value)
+            self._next.tell(self._keys[key], value, *more)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+from typing import Any
 
 from sweeper.errors import UsageError
 from sweeper.sweepfile import Sweep
@@ -47,7 +48,9 @@ def searcher_for(sweep: Sweep) -> Searcher:
     Raises ``UsageError`` where a package that it needs is not installed, or cannot be used.
     """
     method, axes, seed = sweep.method, sweep.space.axes, sweep.seed
-    options = sweep.method_options
+    options: dict[str, Any] = dict(sweep.method_options)
+    if sweep.metric and (sweep.metric.others or sweep.metric.limits):
+        options |= {"goals": len(sweep.metric.goals), "limits": len(sweep.metric.limits)}
     check_installed(method)
     try:
         if method == "qmc":

@@ -21,7 +21,9 @@ class OptunaSearcher:
     Hyper-Parameter Optimization", NeurIPS 2011; Optuna's documentation of its samplers.
     """
 
-    def __init__(self, name: str, space: Space, seed: int, **options: Any) -> None:
+    def __init__(
+        self, name: str, space: Space, seed: int, goals: int = 1, limits: int = 0, **options: Any
+    ) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -30,18 +32,23 @@ class OptunaSearcher:
         if name == "cmaes":
             self._dimensions = [Dimension()] * len(space.axes)
         self._distributions = [_distribution(of) for of in self._dimensions]
-        self._study: Any = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed))
-        self._known = 0
+        self._known, self._goals, self._limits = 0, goals, limits
+        self._excess: dict[int, list[float]] = {}  # trial -> of each limit
+        self._study: Any = optuna.create_study(
+            sampler=optuna.samplers.RandomSampler(seed), directions=["minimize"] * goals
+        )
+        if limits:  # it is the sampler that notes them of what it is told
+            self._study.sampler = self._sampler()
         self._has_sampler = False
 
     def ask(self) -> tuple[str, Point]:
         whole = self._name == "cmaes"
         point: list[float | None] = [None] * len(self._dimensions)
+        if not self._has_sampler:
+            self._study.sampler = self._sampler()
+            self._has_sampler = True
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what Optuna still calls experimental
-            if not self._has_sampler:
-                self._study.sampler = self._sampler()
-                self._has_sampler = True
             fixed = {f"x{place}": of for place, of in enumerate(self._distributions)}
             trial = self._study.ask(fixed if whole else None)
             for place in self._space.order:
@@ -68,13 +75,15 @@ class OptunaSearcher:
         self._known += 1
         return str(self._known - 1)
 
-    def tell(self, key: str, value: float | None) -> None:
+    def tell(self, key: str, value: float | None, *more: float) -> None:
         from optuna.trial import TrialState
 
         if value is None:
             self._study.tell(int(key), state=TrialState.FAIL)
         else:
-            self._study.tell(int(key), value)
+            values = [value, *more]
+            self._excess[int(key)] = values[self._goals :]
+            self._study.tell(int(key), values[: self._goals])
 
     def _suggest(self, trial: Any, place: int) -> float:
         name, of = f"x{place}", self._dimensions[place]
@@ -100,8 +109,12 @@ class OptunaSearcher:
         names = {"startup_trials": "n_startup_trials", "ei_candidates": "n_ei_candidates"}
         given = {names.get(name, name): value for name, value in self._options.items()}
         options = {"multivariate": True, **given}
-        # Not `group`, which models those apart that occur together: it is worse with conditions.
-        return samplers.TPESampler(constant_liar=True, seed=seed, **options)
+        if self._limits:
+            options["constraints_func"] = lambda trial: self._excess[trial.number]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is experimental, or has another name in 5
+            # Not `group`, which models apart what occurs together: it is worse with conditions.
+            return samplers.TPESampler(constant_liar=True, seed=seed, **options)
 
 
 def _distribution(of: Dimension) -> Any:

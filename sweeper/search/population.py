@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from sweeper.errors import SweeperError
 from sweeper.sweepfile import Sweep, Trial
-from sweeper.tree import PlannedTrial, RunRecord, Tree
+from sweeper.tree import PlannedTrial, RunRecord, Tree, WarmStart
 
 from .adaptive import AdaptivePlan, ScoreFunction
 from .exploration import Change, explore, rank_numbers
@@ -55,8 +55,9 @@ class Population(AdaptivePlan):
         score: ScoreFunction,
         has_room: Callable[[int], bool],
         children: ChildRuns,
+        warm_start: WarmStart | None = None,
     ) -> None:
-        super().__init__(sweep, tree, searcher, planned, score)
+        super().__init__(sweep, tree, searcher, planned, score, warm_start=warm_start)
         assert sweep.early_terminate is not None
         self._early = sweep.early_terminate
         self._has_room = has_room
@@ -90,9 +91,9 @@ class Population(AdaptivePlan):
             raise StopIteration
         return None
 
-    def ended(self, trial: int, value: float | None) -> None:
+    def ended(self, trial: int, values: Sequence[float] | None) -> None:
         self._over.add(trial)
-        super().ended(trial, value)
+        super().ended(trial, values)
 
     def reported(self, trial: int, run: RunRecord, epoch: int, value: float) -> bool:
         """A trial has ended an epoch. True if a child was made to take its place.
@@ -229,7 +230,7 @@ class Population(AdaptivePlan):
 
     def _note(self, trial: int, epoch: int, value: float) -> None:
         """Keep a value, turned so that smaller is better; what is no finite number is worst."""
-        value = self._sign * value if math.isfinite(value) else math.inf
+        value = self._signs[0] * value if math.isfinite(value) else math.inf
         self._values[epoch][trial] = self._latest[trial] = value
 
     def _recall(self, planned: Sequence[PlannedTrial]) -> None:

@@ -73,7 +73,7 @@ class RaySearcher:
                 self._feed(key, known)
         return key
 
-    def tell(self, key: str, value: float | None) -> None:
+    def tell(self, key: str, value: float | None, *more: float) -> None:
         point = self._points[key]
         point.told, point.value = True, value
         if key in self._live:

@@ -26,8 +26,11 @@ class Searcher(Protocol):
     def take(self, point: Point) -> str:
         """A key for a point that somebody else chose: it counts as running from now on."""
 
-    def tell(self, key: str, value: float | None) -> None:
-        """What the point gave, a finite number; None if it will never give a value."""
+    def tell(self, key: str, value: float | None, *more: float) -> None:
+        """What the point gave, a finite number; None if it will never give a value.
+
+        ``more``: of each other goal, and how far it is beyond each limit.
+        """
 
 
 def clip_to_unit(number: float) -> float:

@@ -33,5 +33,5 @@ class SobolSearcher:
         self._sequence.fast_forward(1)
         return next(self._keys)
 
-    def tell(self, key: str, value: float | None) -> None:
+    def tell(self, key: str, value: float | None, *more: float) -> None:
         """Nothing to learn."""

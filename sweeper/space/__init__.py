@@ -8,6 +8,7 @@ from .canonical import canonical_json, run_seed, value_key
 from .corner_points import corners
 from .distributions import LARGEST, MOST_DIGITS, Distribution
 from .expressions import CannotEvaluate, Expression
+from .given_points import Placed, place
 from .grammar import ExpressionError, Names
 from .kinds import BOUNDED, GRID_KINDS, INFERRED_KINDS, KINDS, VALUE_KINDS
 from .nested_dicts import PathMap, get, has, leaves, merge, put
@@ -36,6 +37,7 @@ __all__ = [
     "NothingAllowed",
     "Parameter",
     "PathMap",
+    "Placed",
     "Space",
     "canonical_json",
     "corners",
@@ -49,6 +51,7 @@ __all__ = [
     "leaves",
     "merge",
     "outcomes",
+    "place",
     "put",
     "run_seed",
     "value_key",

@@ -245,6 +245,7 @@ class Distribution:
             raise ValueError(f"{value!r} is not one of the values")
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ValueError(f"{value!r} is not a number")
+        self._check(value)
         if self.kind == "int_uniform":
             count = int(self.max) - int(self.min) + 1
             return min(max((value - self.min + 0.5) / count, 0.0), 1.0)
@@ -254,6 +255,24 @@ class Distribution:
         else:
             u = self.cdf(x)
         return min(max(u, _SMALLEST), 1 - _SMALLEST)
+
+    def _check(self, value: float) -> None:
+        """Raise ValueError for a number that cannot come out, but for errors of rounding."""
+        if not math.isfinite(value):
+            raise ValueError(f"{value!r} is not a number")
+        low, high = self.bounds if self.kind in BOUNDED else (self.low, self.high)
+        slack = 1e-9 * max(abs(low or 0), abs(high or 0))
+        if low is not None and value < low - slack:
+            raise ValueError(f"{value!r} is below {low:g}")
+        if high is not None and value > high + slack:
+            raise ValueError(f"{value!r} is above {high:g}")
+        if self.kind == "int_uniform" and value != int(value):
+            raise ValueError(f"{value!r} is not a whole number")
+        if self.is_quantised:  # a grid counts from the least value
+            steps = quotient(value, self.q), quotient(value - (low or 0), self.q)
+            far = (abs(n) < 1e15 and abs(n - round(n)) > 1e-6 * max(1, abs(n)) for n in steps)
+            if all(far):
+                raise ValueError(f"{value!r} is no multiple of {self.q:g}")
 
     def cdf(self, x: float) -> float:
         """The probability of a value up to ``x``, before rounding to multiples of ``q``."""

@@ -12,7 +12,7 @@ from sweeper.errors import UsageError
 from sweeper.sweepfile import Sweep, to_yaml
 from sweeper.tree import Tree
 
-from .request import Request
+from .request import Request, refuse_store
 
 IMAGE, CLAIM = "sweeper:latest", "trees"
 _SPEC, _TREES = "sweep.yaml", "/trees"
@@ -28,6 +28,7 @@ def kuberay_request(sweep: Sweep, workers: int) -> Request:
 
     Raises UsageError for a file that is larger than a ConfigMap.
     """
+    refuse_store(sweep)
     name = re.sub(r"[^a-z0-9]+", "-", f"sweep-{sweep.sweep_name}".lower()).strip("-")[:47]
     cpu, gpu = sweep.resources.cpu, sweep.resources.gpu
     most: dict[str, Any] = {"cpu": str(max(1, math.ceil(cpu))), "memory": "4Gi"}

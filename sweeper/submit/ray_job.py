@@ -13,17 +13,21 @@ from sweeper.errors import UsageError
 from sweeper.sweepfile import Sweep
 from sweeper.tree import Tree
 
-from .request import Request
+from .request import Request, refuse_store
 
 MOST_BYTES = 500 * 1024 * 1024  # what Ray takes as a working directory (RAY_RUNTIME_ENV limits it)
 
 
-def ray_job_request(sweep: Sweep, words: Sequence[str], address: str | None) -> Request:
+def ray_job_request(
+    sweep: Sweep, words: Sequence[str], address: str | None, token: Path
+) -> Request:
     """The job that launches ``sweep`` on the cluster whose dashboard is at ``address``.
 
-    It ships the current directory without what git ignores and without the storage. Raises
-    UsageError where that is too large for Ray, or the storage would lie in Ray's copy of it.
+    It ships the current directory without what git ignores and without the storage. ``token`` is
+    where Ray keeps its own. Raises UsageError where that directory is too large for Ray, or the
+    storage would lie in Ray's copy of it.
     """
+    refuse_store(sweep)
     here = Path.cwd()
     storage = Path(os.path.abspath(sweep.storage))
     home = Tree(storage / sweep.name).home(sweep.sweep_name)
@@ -44,7 +48,6 @@ def ray_job_request(sweep: Sweep, words: Sequence[str], address: str | None) -> 
         command += ["--runtime-env-json", json.dumps({"excludes": left_out})]
     command += ["--", *launch]
     # A cluster that `ray start` has begun wants the token, and Ray offers it only where told to.
-    token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
     has_token = token.is_file() and "RAY_AUTH_MODE" not in os.environ
     return Request(
         text=shlex.join(command) + "\n",

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sweeper import store
 from sweeper.errors import SweeperError, UsageError
+from sweeper.sweepfile import Sweep
 from sweeper.tree import files
 
 
@@ -29,6 +31,15 @@ class Request:
     needs: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     then: tuple[str, ...] = field(default=())
+
+
+def refuse_store(sweep: Sweep) -> None:
+    """Raise UsageError where the tree is in an object store: a cluster shares a directory."""
+    if (there := store.address_of(sweep.base_dir)) is not None:
+        raise UsageError(
+            f"{there}: expected a directory that all nodes of a Ray cluster see: give --storage, "
+            "or run `sweeper launch --join` on each machine"
+        )
 
 
 def submit(request: Request) -> str:

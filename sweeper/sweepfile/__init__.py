@@ -15,6 +15,7 @@ from .convert import to_wandb_yaml
 from .early_terminate import EarlyTerminate
 from .foreign import from_tool
 from .function_or_script import is_guard, names_callbacks, names_params
+from .given_points import STUDY
 from .load import load_sweep
 from .monitored import default_monitored
 from .preflight import (
@@ -31,8 +32,17 @@ from .preflight import (
 )
 from .rules import is_number
 from .schema import schema_json
-from .sweep import ADAPTIVE_METHODS, MOST_LAUNCHED_TRIALS, Metric, Notify, Sweep, Trial
-from .trials_file import save_trials
+from .sweep import (
+    ADAPTIVE_METHODS,
+    MOST_LAUNCHED_TRIALS,
+    Budget,
+    Limit,
+    Metric,
+    Notify,
+    Sweep,
+    Trial,
+)
+from .trials_file import read_rows, save_trials
 from .yaml12 import to_yaml
 
 __all__ = [
@@ -40,7 +50,10 @@ __all__ = [
     "AGENT",
     "AS_SCRIPT",
     "MOST_LAUNCHED_TRIALS",
+    "STUDY",
+    "Budget",
     "EarlyTerminate",
+    "Limit",
     "Metric",
     "Notify",
     "Sweep",
@@ -64,6 +77,7 @@ __all__ = [
     "program_file",
     "program_mode",
     "program_name",
+    "read_rows",
     "save_trials",
     "schema_json",
     "to_wandb_yaml",

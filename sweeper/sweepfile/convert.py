@@ -21,8 +21,11 @@ _BY_VALUES = {
     "inv_log_uniform": "inv_log_uniform_values",
 }
 _NO_MEANING = {
+    "metrics": "only the first goal is searched for",
     "constraints": "combinations that break a constraint will be tried",
     "zip": "the parameters will be crossed, not walked together",
+    "enqueue": "",
+    "warm_start": "",
     "order": "W&B walks a grid in order",
     "repeats": "every point is run once",
     "seed": "W&B draws anew each time",

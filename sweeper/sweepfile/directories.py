@@ -6,6 +6,9 @@ import os
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from sweeper import store
+from sweeper.errors import UsageError
+
 from .keys import FIELDS
 from .problems import Problems
 from .yaml12 import KeyPath
@@ -43,10 +46,10 @@ def storage(problems: Problems, raw: Any) -> Path:
     if not isinstance(raw, str) or not raw.strip() or "\0" in raw:
         problems.expected(("storage",), "a directory", raw, "for example `storage: experiments`")
         return Path.cwd()
-    if "://" in raw:
-        problems.add(
-            ("storage",), f"expected a directory, found the address {raw!r}", "mount it first"
-        )
+    try:
+        raw = str(store.local(raw))
+    except UsageError as error:
+        problems.add(("storage",), str(error))
         return Path.cwd()
     path = os.path.expanduser(raw)
     if path.startswith("~"):

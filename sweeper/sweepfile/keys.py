@@ -45,6 +45,10 @@ METRIC = {
     "impute": Field(Rule({"type": "string"})),
     "impute_while_running": Field(Rule({})),
 }
+LIMIT = {
+    "min": Field(number(), description="No good trial has less."),
+    "max": Field(number(), description="No good trial has more."),
+}
 RESOURCES = {"cpu": Field(ABOVE_ZERO), "gpu": Field(number(least=0))}
 BUDGET = {
     "wall": Field(DURATION),
@@ -136,6 +140,10 @@ FIELDS = {
         description="How trials are chosen.",
     ),
     "metric": Field(Rule(closed(METRIC, ("name",)))),
+    "metrics": Field(
+        Rule({**_LIST, "items": closed({**METRIC, **LIMIT}, ("name",))}),
+        description="Several goals, and limits (`max`, `min`) that a good trial keeps.",
+    ),
     "run_cap": Field(COUNT, description="Trials in all, over every launch."),
     "seed": Field(whole(), 0),
     "base": Field(
@@ -143,6 +151,13 @@ FIELDS = {
         description="Parameters every trial starts from: a JSON or YAML file, or a mapping.",
     ),
     "parameters": Field(Rule({"$ref": "#/definitions/parameters"})),
+    "enqueue": Field(
+        Rule({**_LIST, "items": {"type": "object"}}), description="Points to be tried first."
+    ),
+    "warm_start": Field(
+        Rule({"anyOf": [TEXT.schema, NAMES.schema]}),
+        description="Finished runs to learn from: trees, sweep files, tables, Optuna's studies.",
+    ),
     "trials": Field(
         Rule(
             {

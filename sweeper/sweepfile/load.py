@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sweeper import store
 from sweeper.errors import SpecError, UsageError
 from sweeper.metric_goals import mode_of
-from sweeper.wording import nearest
+from sweeper.wording import nearest, one_of
 
-from . import directories, values
-from .early_terminate import parse_early_terminate
+from . import directories, given_points, values
+from .early_terminate import POPULATIONS, parse_early_terminate
 from .inlined_files import inline_base, inline_trials
 from .monitored import default_monitored, parse_monitored
 from .overrides import apply_overrides
@@ -19,14 +20,23 @@ from .problems import Problems
 from .program import Program, parse_program
 from .rules import is_number
 from .search_space import build_space
-from .sweep import ADAPTIVE_METHODS, Budget, Metric, Resources, Retry, SourcePlace, Sweep
+from .sweep import (
+    ADAPTIVE_METHODS,
+    SEVERAL_GOALS,
+    Budget,
+    Metric,
+    Resources,
+    Retry,
+    SourcePlace,
+    Sweep,
+)
 from .trials_file import read_file
 from .yaml12 import Document, parse
 
 _EVERYBODYS_NAMES = ("config", "sweep", "sweeps")
 _JUDGED = (
-    *("program", "command", "method", "metric", "parameters", "constraints", "early_terminate"),
-    "link",
+    *("program", "command", "method", "metric", "metrics", "parameters", "constraints"),
+    *("early_terminate", "link", "warm_start"),
 )
 # The options of `launch` that stand for keys of the file.
 _CHANGES = {
@@ -148,8 +158,10 @@ class _Loading:
         trials = inline_trials(problems, data, method, self.path)
         built = build_space(problems, data, method, base, trials)
         metric = values.metric(problems, data["metric"]) if "metric" in data else None
+        if "metrics" in data:
+            metric = values.metrics(problems, data["metrics"])
         early_terminate = self.given("early_terminate", parse_early_terminate, None)
-        self.need_metric(method)
+        self.need_metric(method, metric)
         program = self.program()
         others = self.values(method)
         self.check_monitor(metric, others["checkpoint"])
@@ -158,6 +170,15 @@ class _Loading:
             monitored = parse_monitored(
                 problems, data["monitored"], built.example, built.conditional
             )
+        enqueue: tuple[dict[str, Any], ...] = ()
+        if "enqueue" in data:
+            enqueue = given_points.enqueue(
+                problems, data["enqueue"], method, built.space, others["seed"] or 0
+            )
+        warm_start: tuple[str, ...] = ()
+        if "warm_start" in data:
+            warm_start = given_points.warm_start(problems, data["warm_start"], method, self.path)
+            data["warm_start"] = list(warm_start)
         if problems.found or built.space is None:
             return None
         return Sweep(
@@ -166,6 +187,8 @@ class _Loading:
             command=command,
             method=str(method),
             method_options=method_options,
+            enqueue=enqueue,
+            warm_start=warm_start,
             metric=metric,
             monitored=monitored,
             early_terminate=early_terminate,
@@ -197,8 +220,11 @@ class _Loading:
             level[last] = str(value) if isinstance(value, Path) else value
             self.problems.options.add(_CHANGES[option])
 
-    def need_metric(self, method: str | None) -> None:
+    def need_metric(self, method: str | None, metric: Metric | None) -> None:
         data = self.data
+        if "metrics" in data:
+            self.allow_several(method, metric)
+            return
         if "metric" in data:  # where it is empty that was complained about
             return
         example = "for example `metric: {name: val_loss, goal: minimize}`"
@@ -208,6 +234,27 @@ class _Loading:
             self.problems.add(
                 ("early_terminate",), "`early_terminate` needs `metric`", example, on_key=True
             )
+
+    def allow_several(self, method: str | None, metric: Metric | None) -> None:
+        """Refuse what knows one goal alone."""
+        add, early = self.problems.add, self.data.get("early_terminate")
+        if "metric" in self.data:
+            add(("metrics",), "`metric` is given, too", "keep one of the two", on_key=True)
+        if metric is None or not (metric.others or metric.limits):
+            return
+        if self.data.get("warm_start") is not None:
+            what = "what `warm_start` reads has one metric, and `metrics` asks for several"
+            add(("warm_start",), what, "remove it, or name one goal as `metric`", on_key=True)
+        if method in ADAPTIVE_METHODS and method not in SEVERAL_GOALS:
+            what = f"`method: {method}` searches for one goal, without limits"
+            add(("method",), what, f"choose {one_of(SEVERAL_GOALS)}")
+        makes_trials = isinstance(early, dict) and early.get("type") in POPULATIONS
+        if early is not None and (metric.others or makes_trials):
+            what = "`early_terminate` judges by one goal, and what it stops may be good in another"
+            mend = "remove it, or give all metrics but one a `max` or `min` in place of a `goal`"
+            if not metric.others:
+                what, mend = "its trials are bred for one goal, without limits", "remove `metrics`"
+            add(("early_terminate",), what, mend, on_key=True)
 
     def check_monitor(self, metric: Metric | None, checkpoint: dict[str, Any]) -> None:
         monitor = checkpoint.get("monitor")
@@ -297,4 +344,5 @@ class _Loading:
         resolved = {**names, **self.data, **names}
         if program is not None:
             resolved["program"] = program.text
-        return {**resolved, "storage": str(others["storage"]), "seed": others["seed"]}
+        storage = store.address_of(others["storage"]) or str(others["storage"])
+        return {**resolved, "storage": storage, "seed": others["seed"]}

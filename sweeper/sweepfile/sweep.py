@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from sweeper.errors import Problem, SpecError
-from sweeper.space import LARGEST, NothingAllowed, Space, draw, run_seed, walk
+from sweeper.space import LARGEST, NothingAllowed, Space, canonical_json, draw, run_seed, walk
 
 from .early_terminate import EarlyTerminate
 from .monitored import Monitored
@@ -31,6 +32,7 @@ ADAPTIVE_METHODS = (
     "bayesopt",
     "zoopt",
 )
+SEVERAL_GOALS = ("bayes", "gp", "tpe", "qmc", "random", "grid", "list")
 METHODS = ("grid", "random", "list", *ADAPTIVE_METHODS)
 MOST_LAUNCHED_TRIALS = 1_000_000
 
@@ -55,9 +57,35 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """What a metric of a good trial lies between."""
+
+    name: str
+    min: float = -math.inf
+    max: float = math.inf
+
+    def excess(self, value: float) -> float:
+        """How far a value lies beyond, negative within; NaN of NaN."""
+        return max(value - self.max, self.min - value)
+
+    @property
+    def size(self) -> float:
+        """What an excess is measured by."""
+        bounds = [abs(bound) for bound in (self.min, self.max) if math.isfinite(bound)]
+        return max(bounds, default=0.0) or 1.0
+
+    def __str__(self) -> str:
+        low = f"{self.min:g} <= " if self.min > -math.inf else ""
+        return f"{low}{self.name}" + (f" <= {self.max:g}" if self.max < math.inf else "")
+
+
+@dataclass(frozen=True)
 class Metric:
     """The number to optimise. ``target``: no new trials once reached. ``mode``: which epoch
     counts. ``pattern``: the regular expression that finds it in what a script prints.
+
+    ``others`` are to be optimised, too, and ``limits`` to be kept; their values are those of the
+    epoch that counts.
     """
 
     name: str
@@ -65,6 +93,29 @@ class Metric:
     target: float | None = None
     mode: Literal["best", "last"] = "best"
     pattern: str | None = None
+    others: tuple[Metric, ...] = ()
+    limits: tuple[Limit, ...] = ()
+
+    @property
+    def goals(self) -> tuple[Metric, ...]:
+        return (self, *self.others)
+
+    @property
+    def names(self) -> list[str]:
+        """Of all goals and limits, each once."""
+        names = [*(goal.name for goal in self.goals), *(limit.name for limit in self.limits)]
+        return list(dict.fromkeys(names))
+
+    @property
+    def sign(self) -> float:
+        """What makes less of it better."""
+        return -1.0 if self.goal == "maximize" else 1.0
+
+    def breaks(self, values: Sequence[float]) -> dict[str, list[str]]:
+        """``breaks``: which limits, by a run's value of each goal and its excess of each limit."""
+        excesses = zip(self.limits, values[len(self.goals) :], strict=True)
+        found = [f"breaks {limit}" for limit, excess in excesses if not excess <= 0]
+        return {"breaks": found} if found else {}
 
 
 @dataclass(frozen=True)
@@ -146,6 +197,8 @@ class Sweep:
     notify: Notify | None
     space: Space
     method_options: Mapping[str, Any] = field(default_factory=dict)
+    enqueue: tuple[dict[str, Any], ...] = ()
+    warm_start: tuple[str, ...] = ()
     description: str | None = field(default=None, compare=False)
     warnings: tuple[str, ...] = field(default=(), compare=False)
     document: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -233,8 +286,12 @@ class Sweep:
         return walk(self.space, self.seed if self.order == "shuffle" else None)
 
     def _drawn(self) -> Iterator[dict[str, Any]]:
+        """The points to be tried first, then what is drawn."""
+        yield from self.enqueue
+        first = set(map(canonical_json, self.enqueue))
+        drawn = draw(self.space, self.seed)
         try:
-            yield from draw(self.space, self.seed)
+            yield from (p for p in drawn if not first or canonical_json(p) not in first)
         except NothingAllowed as error:
             mend = "widen the bounds or the constraints"
             raise SpecError([self.problem("constraints", str(error), mend)]) from None

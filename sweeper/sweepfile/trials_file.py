@@ -96,17 +96,22 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def read_trials(path: Path) -> list[Any]:
     """The parameter dicts in a ``.csv``, ``.json`` or ``.yaml`` file; UsageError if it has none."""
+    return [
+        item["params"] if _is_planned(item) else item
+        for item in read_rows(path)
+        if not (_is_planned(item) and item.get("replicate"))
+    ]
+
+
+def read_rows(path: Path) -> list[Any]:
+    """The same with all that stands beside the parameters."""
     if path.suffix.lower() == ".csv":
         return list(_read_csv(path))
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"{path}: expected a name ending in {', '.join(FORMATS)}")
     data = read_data(path)
     if isinstance(data, dict) and isinstance(data.get("trials"), list):
-        data = [
-            item["params"] if _is_planned(item) else item
-            for item in data["trials"]
-            if not (_is_planned(item) and item.get("replicate"))
-        ]
+        data = data["trials"]
     if not isinstance(data, list):
         what = type(data).__name__
         raise UsageError(f"{path}: expected a list of parameter dicts, found a {what}")

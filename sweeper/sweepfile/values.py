@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 from typing import Any
 
 from sweeper.metric_goals import mode_of
@@ -17,6 +18,7 @@ from .keys import (
     FIELDS,
     KEPT,
     KEYS,
+    LIMIT,
     METHOD_OPTIONS,
     METRIC,
     NOTIFY,
@@ -28,7 +30,7 @@ from .keys import (
 )
 from .problems import Problems
 from .rules import COUNT, TEXT, Field, read_mapping, read_value
-from .sweep import METHODS, Budget, Metric, Notify, Resources, Retry
+from .sweep import METHODS, Budget, Limit, Metric, Notify, Resources, Retry
 from .yaml12 import KeyPath
 
 _MACRO = re.compile(r"\$\{([^{}]*)\}")
@@ -41,9 +43,7 @@ def top_level(problems: Problems, raw: dict[str, Any]) -> None:
         if key in KEYS or key in WANDB_KEYS:
             continue
         mend = did_you_mean(key, KEYS)
-        if key == "metrics":
-            mend = "give one `metric`: several objectives at once are not searched for"
-        elif wraps(raw[key]):
+        if wraps(raw[key]):
             mend = f"the keys below `{key}:` belong at the top level of the file"
         problems.add(
             (key,), f"unknown key `{key}`", mend or f"the keys are {', '.join(KEYS)}", on_key=True
@@ -135,8 +135,55 @@ def plain(problems: Problems, raw: dict[str, Any], key: str) -> Any:
     return read_value(problems, raw.get(key, FIELDS[key].default), (key,), FIELDS[key].rule)
 
 
-def metric(problems: Problems, raw: Any) -> Metric | None:
-    key = ("metric",)
+def metrics(problems: Problems, raw: Any) -> Metric | None:
+    """The first goal of several, with all else that `metrics` asks for."""
+    if not isinstance(raw, list) or not raw:
+        example = "for example `metrics: [{name: val_loss, goal: minimize}, {name: mb, max: 50}]`"
+        problems.expected(("metrics",), "a list of metrics", raw, example)
+        return None
+    goals: list[Metric] = []
+    limits: list[Limit] = []
+    names: set[str] = set()
+    for place, one in enumerate(raw):
+        key = ("metrics", place)
+        bounds = {name: one[name] for name in LIMIT if name in one} if isinstance(one, dict) else {}
+        rest = {k: v for k, v in one.items() if k not in LIMIT} if bounds else one
+        is_goal = not bounds or "goal" in one
+        found = metric(problems, rest if is_goal else {"goal": "minimize", **rest}, key)
+        if found is None or not found.name:
+            continue
+        if found.name in names:
+            problems.add(
+                (*key, "name"),
+                f"{found.name} stands twice",
+                "write its goal and its limits together",
+            )
+        names.add(found.name)
+        if bounds:
+            given = read_mapping(problems, bounds, key, LIMIT) or {}
+            given = {name: float(value) for name, value in given.items() if value is not None}
+            limits.append(Limit(found.name, **given))
+            if limits[-1].min > limits[-1].max:
+                problems.add(key, "`min` is above `max`", "exchange them")
+        for name in ("target", "mode", "pattern"):
+            if name in one and not (is_goal and not goals):
+                what = f"`{name}` is of the first goal alone: one epoch counts, chosen by that"
+                problems.add((*key, name), what, "remove it")
+        if is_goal:
+            goals.append(found)
+    if not goals:
+        if limits and not problems.found:
+            problems.add(
+                ("metrics",), "there are limits alone", "add one with `goal: minimize` or maximize"
+            )
+        return None
+    if goals[0].target is not None and len(goals) > 1:
+        what = "`target` ends the search for one number, not for several"
+        problems.add(("metrics",), what, "remove it", on_key=True)
+    return replace(goals[0], others=tuple(goals[1:]), limits=tuple(limits))
+
+
+def metric(problems: Problems, raw: Any, key: KeyPath = ("metric",)) -> Metric | None:
     mend = f"write `metric: {{name: {raw}, goal: minimize}}`" if isinstance(raw, str) else ""
     given = read_mapping(problems, _without_null(raw, "target"), key, METRIC, mend)
     if given is None:

@@ -7,10 +7,22 @@ from sweeper.metric_goals import mode_of
 
 from . import files
 from .choices import Choices
-from .claims import Claims, ask_to_stop, asked_to_stop, launches, remove_left
+from .claims import Claims, launches, remove_left
 from .compare import diff, explain, other_experiment
+from .control import (
+    SETTABLE,
+    Control,
+    as_set,
+    ask,
+    count_start,
+    elapsed,
+    forget_spent,
+    take_back,
+    value_of,
+)
 from .identity import Monitored, group_canonicals, groups_as_stored, plain
 from .lease import (
+    GONE,
     HEARTBEAT,
     Lease,
     is_self,
@@ -48,3 +60,4 @@ from .program import (
 from .records import FAILED, RunRecord, model_epoch
 from .shapes import MANIFEST, OUTCOMES
 from .tree import STAGING, LiveTree, Tree
+from .warm_start import WarmStart

@@ -9,22 +9,28 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
+import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweeper.errors import LeaseLost, RunBusy, TreeError
+from sweeper import store
+from sweeper.errors import LeaseLost, RunBusy, StoreError, TreeError
 
-from . import files, shapes
+from . import files
+from .control import Control, forget_spent, take_back
 from .identity import group_canonicals
 from .lease import Lease, living_owner, living_owners, remove_dead
 
 if TYPE_CHECKING:
     from sweeper.sweepfile import Sweep, Trial
 
+logger = logging.getLogger("sweeper.tree")
+
+SENDING_SECONDS = 60.0  # that the last runs have to be sent to the store
 _CHOOSING = "choosing"
-_STOP = "stop.json"
 
 
 class Claims:
@@ -38,9 +44,11 @@ class Claims:
         self._home = home
         self._held: dict[int, Lease] = {}  # trial -> its lease
         self._names: dict[str, int] = {}
+        self._leaving: list[tuple[Lease, Path]] = []  # given back once their runs are in the store
 
     def take(self, trial: Trial) -> Lease | None:
         """Take the trial; None while another launch, or another trial of this one, has it."""
+        self._settle()
         name = self._name(trial)
         if self._names.setdefault(name, trial.index) != trial.index:
             return None
@@ -57,20 +65,33 @@ class Claims:
         """The lease of a trial that this launch has taken."""
         return self._held.get(trial)
 
-    def release(self, trial: int) -> None:
-        """Give the trial back: its run says how it stands."""
+    def release(self, trial: int, run: Path | None = None) -> None:
+        """Give the trial back: its ``run`` says how it stands, once all see that."""
         lease = self._held.pop(trial, None)
         if lease is not None:
             self._names.pop(lease.directory.name, None)
+            if run is not None and store.unsent(run):
+                self._leaving.append((lease, run))
+            else:
+                _give_back(lease)
+
+    def _settle(self) -> None:
+        for lease, run in [one for one in self._leaving if not store.unsent(one[1])]:
+            self._leaving.remove((lease, run))
             _give_back(lease)
 
     def release_all(self) -> None:
         for trial in list(self._held):
             self.release(trial)
+        deadline = time.monotonic() + SENDING_SECONDS
+        while self._leaving and time.monotonic() < deadline:  # else they go when we are gone
+            time.sleep(0.1)
+            self._settle()
 
     def elsewhere(self) -> set[int]:
         """The trials that others have taken and not ended."""
         mine = set(self._held)
+        store.look(self._home / "claims")
         places = map((self._home / "claims").joinpath, files.names(self._home / "claims"))
         owners = (living_owner(place) for place in places if place.name != _CHOOSING)
         return {owner["trial"] for owner in owners if owner and "trial" in owner} - mine
@@ -80,6 +101,8 @@ class Claims:
         """Is it this launch's turn to choose what is new? One does at a time."""
         lease = self._acquire(_CHOOSING, 0)
         try:
+            if lease is not None:
+                store.refresh(self._home, now=True)
             yield lease is not None
         finally:
             if lease is not None:
@@ -96,6 +119,9 @@ class Claims:
                 return Lease.acquire(place, at_least=int(files.now(place)), trial=trial)
             except (RunBusy, LeaseLost):
                 return None
+            except StoreError as error:
+                logger.debug("%s", error)  # the launch says it; what is not taken is asked again
+                return None
             except TreeError as error:
                 tries -= 1
                 moment = (FileNotFoundError, FileExistsError, type(None))
@@ -108,34 +134,13 @@ class Claims:
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def ask_to_stop(home: Path, after_current: bool) -> list[dict[str, Any]]:
-    """Ask every launch of the sweep to end, at once or once what runs has ended; who was asked.
-
-    They look every few seconds. Raises TreeError where it cannot be written.
-    """
-    found = launches(home)
-    if found:
-        numbers = [one["number"] for one in found]
-        files.write_json(home / _STOP, {"launches": numbers, "after_current": after_current})
-    return found
-
-
-def asked_to_stop(home: Path, number: int) -> str | None:
-    """Whether the launch with that lease was asked to end: ``now`` or ``after-current``."""
-    with contextlib.suppress(TreeError):
-        asked = files.read_json(home / _STOP, shapes.STOP) or {}
-        if number in asked.get("launches", ()):
-            return "after-current" if asked.get("after_current") else "now"
-    return None
-
-
 def launches(home: Path) -> list[dict[str, Any]]:
     """Who launches the sweep now, since when, and when each was last seen."""
-    found = []
+    found, control = [], Control.read(home)
     for owner in living_owners(home):
         seen = datetime.fromtimestamp(owner["seen"], timezone.utc).isoformat(timespec="seconds")
         about = {key: owner.get(key) for key in ("number", "host", "pid", "slots")}
-        about["asked_to_stop"] = asked_to_stop(home, owner["number"])
+        about["asked_to_stop"] = control.stop(owner["number"])
         found.append({**about, "since": owner.get("time"), "seen": seen})
     return found
 
@@ -143,13 +148,16 @@ def launches(home: Path) -> list[dict[str, Any]]:
 def remove_left(home: Path) -> None:
     """Remove what launches that are gone have left of themselves in the sweep's directory."""
     remove_dead(home)
+    store.look(home / "claims")
     for place in map((home / "claims").joinpath, files.names(home / "claims")):
         remove_dead(place)
         files.remove_empty(place)
     files.remove_empty(home / "claims")
     numbers = [owner["number"] for owner in living_owners(home)]
-    if not any(asked_to_stop(home, number) for number in numbers):
-        files.remove(home / _STOP)
+    if not any(map(Control.read(home).stop, numbers)):
+        take_back(home, "stop")
+    if not numbers:
+        forget_spent(home)
     living = {str(number) for number in numbers}
     for name in files.names(home / "ray"):
         if name not in living:

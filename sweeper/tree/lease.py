@@ -21,6 +21,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+from sweeper import store
 from sweeper.errors import LeaseLost, RunBusy, TreeError
 
 from . import files, shapes
@@ -34,6 +35,8 @@ SILENCE_SECONDS = 90.0
 HEARTBEAT = "sweeper-heartbeat"
 """The name of the thread that touches a process's leases."""
 
+GONE = "is gone, renamed or removed: put it back and launch again"
+
 _NAME = re.compile(r"lease\.([0-9]{6,15})\.json")
 
 
@@ -43,6 +46,7 @@ def lease_name(number: int) -> str:
 
 def lease_numbers(directory: Path) -> list[int]:
     """The numbers of the leases in ``directory``, ascending."""
+    store.look(directory)
     matches = (_NAME.fullmatch(name) for name in files.names(directory))
     return sorted(int(match[1]) for match in matches if match)
 
@@ -130,7 +134,7 @@ def remove_dead(directory: Path) -> None:
     """Remove the leases of owners that are gone: should one come back, it stops writing."""
     for owner, alive in _owners(directory, lease_numbers(directory)):
         if not alive:
-            files.remove(directory / lease_name(owner["number"]))
+            _remove(directory / lease_name(owner["number"]))
 
 
 def _owners(directory: Path, numbers: Iterable[int]) -> Iterator[tuple[dict[str, Any], bool]]:
@@ -200,12 +204,16 @@ class Lease:
             number = max([at_least, *(n + 1 for n in numbers)])
             if _create(directory, number, told):
                 break
-        lower = [n for n in lease_numbers(directory) if n < number and not beside]
-        if not take_over and set(lower) - set(numbers):  # who was first, of those that came at once
-            files.remove(directory / lease_name(number))
+        others = [] if beside else [n for n in lease_numbers(directory) if n != number]
+        lower = [n for n in others if n < number]
+        # Who was first, of those that came at once; a store has no clock that numbers go by.
+        rivals = others if store.address_of(directory) else lower
+        if not take_over and set(rivals) - set(numbers):
+            _remove(directory / lease_name(number))
             raise RunBusy(f"{directory}: another process has just taken it: wait for it to end")
         for one in lower:
-            files.remove(directory / lease_name(one))
+            _remove(directory / lease_name(one))
+        store.mark(directory)
         lease = cls(directory, number)
         lease.check()  # someone may have taken the next number meanwhile
         _keeper.add(lease)
@@ -216,6 +224,7 @@ class Lease:
         """Own a directory that nobody else can see yet."""
         if not _create(directory, 1, durable=False):
             raise TreeError(f"{directory}: expected a new directory, found one that has an owner")
+        store.mark(directory)
         lease = cls(directory, 1)
         _keeper.add(lease)
         return lease
@@ -237,18 +246,25 @@ class Lease:
         """Show that the owner lives."""
         with contextlib.suppress(OSError):
             os.utime(self.path)
+        if not store.touch(self.path):
+            files.remove(self.path)
 
     def release(self) -> None:
         """Give the directory back; no harm if it was lost."""
         _keeper.discard(self)
         if self.pid == os.getpid():  # a forked child must not give back its parent's
-            files.remove(self.path)
+            _remove(self.path)
+
+
+def _remove(path: Path) -> None:
+    store.remove(path)
+    files.remove(path)
 
 
 def _new_owner(directory: Path) -> str:
     gone = [path for path in (directory, *directory.parents) if not files.exists(path)]
     if gone:
-        return f"{gone[-1]} is gone, renamed or removed: put it back and launch again"
+        return f"{gone[-1]} {GONE}"
     owner = None
     with contextlib.suppress(TreeError):
         ended = files.read_json(directory / "outcome.json")
@@ -273,7 +289,11 @@ def _create(
     data = files.dump_json(owner).encode()
     if not files.exists(directory):
         raise TreeError(f"{directory}: expected a directory, found none; was it removed?")
-    return files.create_once(directory / lease_name(number), data, durable=durable)
+    path = directory / lease_name(number)
+    created = store.create(path, data)
+    if created:  # and this is its twin, which another launch may have brought already
+        files.write_bytes(path, data, durable=durable)
+    return files.create_once(path, data, durable=durable) if created is None else created
 
 
 class _Keeper:
@@ -305,6 +325,7 @@ class _Keeper:
 
     def forked(self) -> None:
         # The thread and the right to write stay with the parent; the pid may count elsewhere.
+        store.forget()
         pid_scope.cache_clear()
         self._leases = set()
         self._lock = threading.Lock()

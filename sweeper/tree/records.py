@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from sweeper import store
 from sweeper.errors import TreeError
 
 from . import files, shapes
@@ -208,10 +209,11 @@ class RunRecord:
         except TreeError as error:
             log.warning("%s", error)
             return found
-        for name in names:
+        there = store.known_models(self._root)  # of a run that was brought without them
+        for name in {*names, *there}:
             epoch, path = model_epoch(name), self.paths.models / name
             if epoch is not None:
-                if files.is_regular(path):
+                if name in there or files.is_regular(path):
                     found[epoch] = path
                 else:
                     log.warning("%s: expected a saved model, found no regular file", path)

@@ -128,7 +128,15 @@ LEASE = _fields(
     trial=_count,
 )
 
-STOP = _fields(launches=_list(_count), after_current=lambda value: type(value) is bool)
+CONTROL = _fields(
+    launches=_list(_count),
+    after_current=lambda value: type(value) is bool,
+    since=_text,
+    was=_or_none(_seconds),
+    to=_or_none(_seconds),
+)
+
+WARM_START = _fields("metric sources", metric=_list(_text), sources=_mapping)
 
 CHOICES = _fields(rerun=_list(_text), reuse=_list(_text), beside=_list(_text))
 

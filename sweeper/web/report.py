@@ -25,6 +25,7 @@ from sweeper.results import (
     flatten,
     missing_plotly,
     nothing_to_rank,
+    of_several,
     plain_json,
     rank,
 )
@@ -168,6 +169,7 @@ def _outcome(index: Index, metric: Metric) -> list[str]:
     if attempts:
         wall = max(a.end for a in attempts) - min(a.start for a in attempts)
         facts["From first to last"] = clock(wall.total_seconds())
+    facts |= {text.partition(":")[0]: text.partition(":")[2] for text in of_several(index, metric)}
     facts["GPU-hours"] = f"{gpu / 3600:.3g}" if gpu else "none"
     ranked = rank(index.entries, metric, 10)
     if not ranked:

@@ -38,7 +38,7 @@ from .messages import Broken, Bye, Connection, Control, Fork, Ready
 from .processes import MARK, adopt_orphans, die_with_parent, end_marked, rest_openmp
 from .session import Session, remove_abandoned
 
-IDLE_SECONDS = 20.0  # without a client for so long, the launch is over
+IDLE_SECONDS = 8.0  # without a client for so long, the launch is over
 _GONE = select.POLLHUP | getattr(select, "POLLRDHUP", 0) | select.POLLERR | select.POLLNVAL
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+from pathlib import Path
 
 from tests.benchmarks.callbacks import measure_callbacks
+from tests.benchmarks.joined import measure_joined
 from tests.benchmarks.memory import measure_memory
 from tests.benchmarks.points import measure_points
 from tests.benchmarks.race import race_keras, race_noop
@@ -19,6 +21,7 @@ TRIALS = {
     "points": 1_000_000,
     "callbacks": 5,
     "search": 200,
+    "joined": 1000,
 }
 
 
@@ -38,6 +41,14 @@ def main() -> None:
     )
     parser.add_argument(
         "--resume", action="store_true", help="of search: each is killed at half and goes on"
+    )
+    parser.add_argument("--members", type=int, default=8, help="launches of joined [8]")
+    parser.add_argument("--kills", type=int, default=20, help="of launches of joined [20]")
+    parser.add_argument(
+        "--install", action="store_true", help="of search: make the environments of other libraries"
+    )
+    parser.add_argument(
+        "--results", type=Path, metavar="FILE", help="of search: keeps what was measured; goes on"
     )
     parser.add_argument(
         "--trials", type=int, help="trials (or points, or fits) instead of the full number"
@@ -65,8 +76,10 @@ def main() -> None:
         elif name == "search":
             measure_search(
                 trials, given.seeds, given.only, given.workers or [1, 4, 16], given.tuning,
-                given.resume,
+                given.resume, given.results, given.install,
             )  # fmt: skip
+        elif name == "joined":
+            measure_joined(trials, given.members, given.kills)
         elif name == "memory":
             measure_memory(trials)
         elif name == "points":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,19 @@ Params = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Task:
-    """``parameters`` as in a sweep file; ``value`` is to be minimised; ``best`` is its least."""
+    """``parameters`` as in a sweep file; ``value`` is to be minimised; ``best`` is its least.
+
+    What is seen of it has Gaussian ``noise``, against which ours has ``repeats``. Who knows no
+    ``constraints`` is told ``worst`` where one is broken.
+    """
 
     parameters: dict[str, Any]
     value: Callable[[Params], float]
     best: float = 0.0
+    noise: float = 0.0
+    repeats: int = 1
+    constraints: tuple[str, ...] = ()
+    worst: float = 0.0
 
 
 def _cube(
@@ -121,9 +129,31 @@ def _conditional() -> Task:
     return Task(parameters, value)
 
 
+def _constrained() -> Task:
+    """Townsend's function, whose best lies where the constraint ends."""
+    task = _cube(
+        lambda x: -(math.cos((x[0] - 0.1) * x[1]) ** 2) - x[0] * math.sin(3 * x[0] + x[1]),
+        (-2.25, 2.5), (-2.5, 1.75), best=-3.1274241832763066
+    )  # fmt: skip
+    inside = "x0 * x0 + (x1 + 0.4) * (x1 + 0.4) <= 5.5"
+    return replace(task, constraints=(inside,), worst=3.0)
+
+
 # ------------------------------------------------------------------------------ real training
 
 _SPACES: dict[str, dict[str, list[Any]]] = {
+    "small mlp": {
+        "units": [2, 4, 8, 16, 32],
+        "alpha": [1e-5, 1e-3, 1e-1],
+        "rate": [1e-3, 3e-3, 1e-2, 3e-2, 1e-1],
+        "activation": ["relu", "tanh", "logistic"],
+    },
+    "regression": {
+        "rate": [0.01, 0.03, 0.1, 0.3, 1.0],
+        "depth": [1, 2, 3, 4],
+        "subsample": [0.3, 0.5, 0.7, 1.0],
+        "trees": [10, 30, 60],
+    },
     "mlp": {
         "units": [8, 16, 32, 64],
         "alpha": [1e-5, 1e-4, 1e-3, 1e-2, 1e-1],
@@ -137,11 +167,17 @@ _SPACES: dict[str, dict[str, list[Any]]] = {
         "trees": [10, 30, 60],
     },
 }
-TABLES = {"mlp-digits": ("mlp", "digits"), "boosting-cancer": ("boosting", "breast_cancer")}
+TABLES = {
+    "mlp-digits": ("mlp", "digits"),
+    "mlp-wine": ("small mlp", "wine"),
+    "mlp-cancer": ("small mlp", "breast_cancer"),
+    "boosting-cancer": ("boosting", "breast_cancer"),
+    "boosting-diabetes": ("regression", "diabetes"),
+}
 
 
 def _train(kind: str, dataset: str, params: Params) -> float:
-    """The log loss on a third of the data."""
+    """The log loss on a third of the data; of a regression, what of the variance is left."""
     import warnings
 
     from sklearn import datasets, ensemble, metrics, model_selection, neural_network, preprocessing
@@ -149,10 +185,16 @@ def _train(kind: str, dataset: str, params: Params) -> float:
     x, y = getattr(datasets, f"load_{dataset}")(return_X_y=True)
     x = preprocessing.StandardScaler().fit_transform(x)
     train_x, test_x, train_y, test_y = model_selection.train_test_split(
-        x, y, test_size=1 / 3, random_state=0, stratify=y
+        x, y, test_size=1 / 3, random_state=0, stratify=None if kind == "regression" else y
     )
     model: Any
-    if kind == "mlp":
+    if kind == "regression":
+        model = ensemble.GradientBoostingRegressor(
+            learning_rate=params["rate"], max_depth=params["depth"], random_state=0,
+            subsample=params["subsample"], n_estimators=params["trees"],
+        )  # fmt: skip
+        return 1 - float(model.fit(train_x, train_y).score(test_x, test_y))
+    if kind.endswith("mlp"):
         model = neural_network.MLPClassifier(
             (params["units"],), alpha=params["alpha"], learning_rate_init=params["rate"],
             activation=params["activation"], max_iter=15, random_state=0,
@@ -202,6 +244,10 @@ def tasks(cache: Path) -> dict[str, Task]:
         ),
         "ackley-10, integers": _ackley_with_integers(),
         "conditional": _conditional(),
+        "noisy hartmann-6": replace(
+            _cube(hartmann, *[(0.0, 1.0)] * 6, best=-3.322368011391339), noise=0.2, repeats=3
+        ),
+        "constrained": _constrained(),
         **{name: tabular(name, cache) for name in TABLES},
     }
 

@@ -3,74 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import psutil
 
-from tests.process.launch.launcher import Launcher
-
-START, TRAIN, END = "start", "train", "end"
-GOOD = ("finished", "stopped")
-CLONE_NEWUTS = 0x04000000
-PR_CAPBSET_DROP = 24
-
-
-@dataclass
-class Scene:
-    """A launch to which a fault is done; ``undo`` is called when it has ended."""
-
-    launcher: Launcher
-    process: subprocess.Popen[str]
-    rng: random.Random
-    undo: Callable[[], object] = lambda: None
-    others: list[tuple[int, str]] = field(default_factory=list)  # exit codes that must be 0, stderr
-
-    def until(self, what: Callable[[], object]) -> bool:
-        """Wait for something to be; false if the launch has ended before."""
-        while self.process.poll() is None:
-            if what():
-                return True
-            time.sleep(0.15)
-        return False
-
-    def moment(self, which: str) -> None:
-        records = self.launcher.records
-        if which == START:
-            time.sleep(self.rng.uniform(0.3, 10))
-        elif which == TRAIN:
-            self.until(lambda: any(record.rows for record in records()))
-            time.sleep(self.rng.uniform(0, 1.5))
-        else:
-            self.until(lambda: sum(record.status in GOOD for record in records()) > 1)
-            time.sleep(self.rng.uniform(0, 2))
-
-    def victims(self, who: str) -> list[psutil.Process]:
-        guardian, processes = self.process.pid, self.launcher.processes
-        if who == "guardian":
-            return [psutil.Process(guardian)]
-        if who == "driver":
-            return [p for p in processes("sweeper launch") if p.ppid() == guardian]
-        if who in ("forkserver", "child"):
-            servers = processes("start.py forkserver")
-            pids = [process.pid for process in servers]
-            return [p for p in servers if (p.ppid() in pids) == (who == "child")]
-        return processes(
-            {"actor": "ray::Resource", "raylet": "raylet/raylet", "gcs": "gcs_server"}.get(who, who)
-        )
-
+from tests.faults.machine import STORAGE_ERRORS, Control, on_another_host
+from tests.faults.nodes import STRUCK
+from tests.faults.scene import END, START, TRAIN, Scene
 
 Strike = Callable[[Scene], bool]
+CLOCKS = (-86400, -3600, -150, -40, 40, 150, 3600, 86400)
 
 
 def kill(who: str, signum: int = signal.SIGKILL) -> Strike:
@@ -100,31 +49,112 @@ def stop_job(scene: Scene) -> bool:
     return bool(everyone)
 
 
-def sleep(scene: Scene) -> bool:
-    """The machine sleeps for long; a launch on another takes over, and then it wakes."""
-    asleep = [*scene.victims("guardian"), *scene.launcher.processes()]
-    for process in asleep:
+def _suspended(processes: list[psutil.Process], do: Callable[[], object]) -> bool:
+    for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.suspend()
-    for path in scene.launcher.base.rglob("lease.*.json"):
-        os.utime(path, (time.time() - 1000,) * 2)
-    there = scene.launcher.elsewhere("there")
-    there.before = _on_another_host
-    second = there.start()
+    try:
+        do()
+    finally:
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
+    return bool(processes)
+
+
+def pause(scene: Scene) -> bool:
+    """What runs, or one process of it, stands still for some seconds."""
+    who = scene.rng.choice(["everyone", "guardian", "driver", "forkserver", "child", "actor"])
+    if not scene.until(lambda: scene.victims(who)):
+        return False
+    return _suspended(scene.victims(who), lambda: time.sleep(scene.rng.uniform(1, 8)))
+
+
+def sleep(scene: Scene) -> bool:
+    """The machine sleeps for long; a launch on another takes over, and then it wakes."""
+    second: list[subprocess.Popen[str]] = []
+
+    def take_over() -> None:
+        for path in scene.launcher.base.rglob("lease.*.json"):
+            os.utime(path, (time.time() - 1000,) * 2)
+        second.append(scene.another(on_another_host).start(*scene.words))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            second[0].wait(scene.rng.uniform(5, 40))
+
+    slept = _suspended(scene.victims("everyone"), take_over)
+    scene.code(second[0], 0)
+    return slept
+
+
+def join(scene: Scene) -> bool:
+    """Another launch shares the sweep, and one of the two is struck."""
+    there = scene.another(scene.rng.choice([on_another_host, lambda: None]))
+    second = there.start(*scene.words)
     with contextlib.suppress(subprocess.TimeoutExpired):
-        second.wait(scene.rng.uniform(5, 40))
-    for process in asleep:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.resume()
-    _, err = second.communicate(timeout=240)
-    scene.others.append((second.returncode, err))
-    scene.others += [(1, f"left: {name}") for name in there.left()]
-    return bool(asleep)
+        second.wait(scene.rng.uniform(1, 20))
+    struck = scene.rng.choice([scene.process, second])
+    signum = scene.rng.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+    if struck.poll() is None:
+        struck.send_signal(signum)
+        scene.code(second, 0, *((-signum, 128 + signum) if struck is second else ()))
+        return True
+    scene.code(second, 0)
+    return False
 
 
-def _on_another_host() -> None:
-    if ctypes.CDLL(None).unshare(CLONE_NEWUTS) == 0:
-        socket.sethostname("another")
+def skew(scene: Scene) -> bool:
+    """From a host or container whose clock is off somebody launches it again, and is refused."""
+    there = scene.another(on_another_host)
+    if os.getuid() == 0 and scene.rng.random() < 0.5:  # this host's name, and other process ids
+        there = scene.another()
+        there.prefix = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+    clock = Control(there.directory / "control", scene.launcher.base)
+    clock.clock(scene.rng.choice(CLOCKS))
+    there.env |= clock.env
+    if scene.process.poll() is not None:
+        return False
+    done = there.run(*scene.words)
+    if scene.process.poll() is None and "is being launched already" not in done.stderr:
+        scene.wrong.append(f"launched beside a living launch: {done.returncode}: {done.stderr}")
+    return True
+
+
+def jump(scene: Scene) -> bool:
+    """The clock is set."""
+    assert scene.control is not None
+    scene.control.clock(scene.rng.choice(CLOCKS))
+    return scene.process.poll() is None
+
+
+def storage_error(scene: Scene) -> bool:
+    """Some of what is read or written fails, for a while."""
+    control, rng = scene.control, scene.rng
+    assert control is not None
+    reads, writes = rng.choice([(True, True), (True, False), (False, True)])
+    percent = rng.choice([3, 30, 100])
+    control.storage(rng.choice(STORAGE_ERRORS), percent, reads=reads, writes=writes)
+    scene.undo.append(partial(control.storage, 0))
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        scene.process.wait(rng.choice([0.3, 1, 3, 10]))
+    control.storage(0)
+    return True
+
+
+def cut(scene: Scene) -> bool:
+    """A host has no network for a while: its trials train on, and are given to others."""
+    assert scene.nodes is not None
+    host = scene.rng.choice(STRUCK)
+    scene.nodes.cut(host)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        scene.process.wait(scene.rng.choice([3, 20, 60]))
+    scene.nodes.join(host)
+    return True
+
+
+def kill_host(scene: Scene) -> bool:
+    assert scene.nodes is not None
+    scene.nodes.kill(scene.rng.choice(STRUCK))
+    return True
 
 
 def remove(scene: Scene) -> bool:
@@ -133,6 +163,7 @@ def remove(scene: Scene) -> bool:
     gone = base.parent / "gone"
     with contextlib.suppress(FileNotFoundError):
         what.rename(gone)  # at once
+        scene.removed = what == base
         shutil.rmtree(gone)
         return True
     return False
@@ -145,37 +176,42 @@ def rename(scene: Scene) -> bool:
     def undo() -> None:
         if base.exists():
             left = [str(path) for path in base.rglob("*") if path.is_file()]
-            scene.others.append((1, f"written where the tree was: {left}"))
+            scene.wrong.append(f"written where the tree was: {left[:9]}")
             shutil.rmtree(base)
         moved.rename(base)
 
     with contextlib.suppress(FileNotFoundError):
         base.rename(moved)
-        scene.undo = undo
+        scene.undo.append(undo)
         return True
     return False
 
 
 def forbid(scene: Scene) -> bool:
-    """A run that cannot be read nor written."""
-    runs = sorted(scene.launcher.base.glob("exp-*/run-*"))
-    if not runs:
+    """What cannot be read nor written, or not be written, for a while."""
+    places = sorted(scene.launcher.base.glob("exp-*/run-*"))
+    if not places:
         return False
-    run = scene.rng.choice(runs)
-    run.chmod(0)
-    scene.undo = partial(run.chmod, 0o755)
+    run = scene.rng.choice(places)
+    place = scene.rng.choice([run, run, run.parent, scene.launcher.base])
+    mode = place.stat().st_mode
+
+    def undo() -> None:
+        with contextlib.suppress(FileNotFoundError):  # removed since
+            place.chmod(mode)
+
+    place.chmod(scene.rng.choice([0, 0o500]))
+    scene.undo.append(undo)
+    if scene.rng.random() < 0.5:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            scene.process.wait(scene.rng.uniform(0.3, 5))
+        undo()
     return True
-
-
-def as_no_superuser() -> None:
-    """Root may read and write whatever the permissions say."""
-    for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
-        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability)
 
 
 def fill(scene: Scene) -> bool:
     ballast = scene.launcher.base.parent / "ballast"
-    scene.undo = partial(ballast.unlink, missing_ok=True)
+    scene.undo.append(partial(ballast.unlink, missing_ok=True))
     with open(ballast, "wb") as file:
         for size in (4096, 1):
             with contextlib.suppress(OSError):
@@ -184,25 +220,26 @@ def fill(scene: Scene) -> bool:
     return True
 
 
-def mount(place: Path) -> bool:
-    """A small file system of its own; false where that is not allowed."""
-    place.mkdir(exist_ok=True)
-    words = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
-    return subprocess.run(words, capture_output=True, check=False).returncode == 0
-
-
 @dataclass(frozen=True)
 class Fault:
     """What is done, and the exit codes that say so, beside 0 where all trials are done.
 
+    ``ends``: the launch is to end of it; else another fault may strike the same launch.
     ``spoils``: trials that it strikes may fail, and are to be run again by the user's word.
+    ``last``: nothing is left to be done after it. ``words`` are the launch's; ``shim``: it must
+    have that. ``hosts``: on several hosts only, or never (else either).
     """
 
     strike: Strike
     codes: tuple[int, ...]
     moments: tuple[str, ...] = (START, TRAIN, TRAIN, END)
+    ends: bool = True
     retries: int = 0
     spoils: bool = False
+    last: bool = False
+    words: tuple[str, ...] = ()
+    shim: bool = False
+    hosts: bool | None = None
 
 
 def _signal(signum: int) -> Fault:
@@ -215,21 +252,36 @@ LATER = (TRAIN, TRAIN, END)
 FAULTS = {
     "kill-guardian": Fault(kill("guardian"), (-signal.SIGKILL,)),
     "kill-driver": Fault(kill("driver"), (3,)),
-    "kill-forkserver": Fault(kill("forkserver"), (1,)),
-    "kill-child": Fault(kill("child"), (), retries=1),
-    "kill-actor": Fault(kill("actor"), ()),
-    "kill-raylet": Fault(kill("raylet"), (1, 3)),
-    "stop-raylet": Fault(kill("raylet", signal.SIGTERM), (1, 3)),
-    "kill-gcs": Fault(kill("gcs"), (1, 3)),
-    "kill-agent": Fault(kill("RuntimeEnvAgent"), (1, 3)),
+    "kill-forkserver": Fault(kill("forkserver"), (1,), hosts=False),
+    "kill-child": Fault(kill("child"), (), ends=False, retries=2),
+    "kill-actor": Fault(kill("actor"), (), ends=False),
+    "kill-raylet": Fault(kill("raylet"), (1, 3), hosts=False),
+    "stop-raylet": Fault(kill("raylet", signal.SIGTERM), (1, 3), hosts=False),
+    "kill-gcs": Fault(kill("gcs"), (1, 3), hosts=False),
+    "kill-agent": Fault(kill("RuntimeEnvAgent"), (1, 3), hosts=False),
     "SIGINT": _signal(signal.SIGINT),
     "SIGTERM": _signal(signal.SIGTERM),
     "SIGHUP": _signal(signal.SIGHUP),
     "SIGQUIT": _signal(signal.SIGQUIT),
-    "stop-job": Fault(stop_job, (143, -15)),
-    "sleep": Fault(sleep, (1, 3), LATER),
+    "stop-job": Fault(stop_job, (143, -15), hosts=False),
+    "pause": Fault(pause, (), ends=False),
+    "sleep": Fault(sleep, (1, 3), LATER, last=True, hosts=False),
+    "join": Fault(join, (-9, 143, 130), last=True, words=("--join",), hosts=False),
+    "skew": Fault(skew, (), LATER, ends=False, shim=True, hosts=False),
+    "jump": Fault(jump, (), ends=False, shim=True, hosts=False),
+    "storage-error": Fault(
+        storage_error,
+        (1, 3, 4),
+        (START, TRAIN, END),
+        ends=False,
+        spoils=True,
+        shim=True,
+        hosts=False,
+    ),
+    "cut": Fault(cut, (), ends=False, hosts=True),
+    "kill-host": Fault(kill_host, (), ends=False, hosts=True),
     "remove": Fault(remove, (1,), LATER),
     "rename": Fault(rename, (1,), LATER),
-    "forbid": Fault(forbid, (1, 3), LATER, spoils=True),
+    "forbid": Fault(forbid, (1, 3), LATER, ends=False, spoils=True),
     "full": Fault(fill, (1, 3, 4), LATER, spoils=True),
 }

@@ -37,6 +37,8 @@ class Launcher:
         self.base = directory / "experiments" / "case"
         self.cgroup: Path | None = None  # for what is started
         self.before: Callable[[], object] = lambda: None  # called in what is started
+        self.prefix: tuple[str, ...] = ()
+        self.env: dict[str, str] = {"TMPDIR": str(tmp)} if tmp else {}
         self._tmp = tmp
         self._tokens: set[str] = set()
 
@@ -53,12 +55,12 @@ class Launcher:
 
     def start(self, *words: str, command: str = "launch") -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "sweeper", command, str(self.file), *words],
+            [*self.prefix, sys.executable, "-m", "sweeper", command, str(self.file), *words],
             cwd=self.directory,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "TMPDIR": str(self._tmp)} if self._tmp else None,
+            env={**os.environ, **self.env},
             preexec_fn=self._before,
         )
 
@@ -118,7 +120,7 @@ class Launcher:
     def left(self) -> list[str]:
         """What still lives of this launch after ten seconds, and its directories in /tmp."""
         for _ in range(40):
-            found = [process.name() for process in self.processes()]
+            found = [str(process) for process in self.processes()]
             found += [str(p) for token in self._tokens for p in Path("/tmp").glob(f"*-{token}")]
             found += os.listdir(self._tmp) if self._tmp else []
             if not found:

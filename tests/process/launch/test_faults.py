@@ -18,7 +18,8 @@ def table(*words: str) -> None:
 
 @pytest.mark.timeout(1800)  # a minute where nothing else runs
 def test_some_faults_of_the_machine() -> None:
-    table("-j", "2", "--case", "0.0", "--fault", "kill-guardian", "kill-actor", "SIGTERM", "rename")
+    names = ["kill-actor", "kill-guardian", "storage-error", "SIGTERM", "rename"]
+    table("--chain", "0", "--fault", *names)
 
 
 @pytest.mark.slow

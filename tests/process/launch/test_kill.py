@@ -29,6 +29,34 @@ def test_interrupted_once(launcher: Launcher) -> None:
         assert last == "sweeper: interrupted: the launch got SIGINT"
 
 
+def test_a_driver_that_dies_before_it_has_begun(launcher: Launcher) -> None:
+    launcher.write({}, trials=2)
+    process = launcher.start()
+    while not (drivers := launcher.processes("sweeper launch")[1:]):
+        pass
+    drivers[0].kill()
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 3, err
+    assert "2 pending\nstopped: Ray ended by itself (signal 9)" in err
+    assert err.endswith(f"to go on: sweeper launch {launcher.file}\n")
+    assert not launcher.base.exists()
+
+
+def test_a_tree_that_goes_while_ray_starts_does_not_come_into_being_again(
+    launcher: Launcher,
+) -> None:
+    launcher.write({}, trials=2)
+    launcher.base.mkdir(parents=True)
+    process = launcher.start()
+    while not launcher.processes("gcs_server"):
+        pass
+    launcher.base.rename(launcher.base.with_name("moved"))
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 1, err
+    assert f"{launcher.base} is gone, renamed or removed: put it back and launch again" in err
+    assert not launcher.base.exists()
+
+
 def test_two_launches_of_one_sweep(launcher: Launcher) -> None:
     launcher.write({"epochs": 40, "delay": 0.2}, trials=2)
     process = launcher.start()

@@ -21,9 +21,9 @@ MEMBERS, TRIALS = 3, 12
 fork = multiprocessing.get_context("fork")
 
 
-def value_of(sweep: Sweep, run: RunRecord) -> float | None:
+def value_of(sweep: Sweep, run: RunRecord) -> tuple[float] | None:
     found = score(run, sweep.metric) if sweep.metric and run.status == "finished" else None
-    return found.value if found else None
+    return (found.value,) if found else None
 
 
 def member(sweep: Sweep, home: Path, barrier: Any, met: Any) -> None:
@@ -64,7 +64,7 @@ def member(sweep: Sweep, home: Path, barrier: Any, met: Any) -> None:
         claims.release(trial.index)
         ended.append(trial.index)
         if adaptive is not None:
-            adaptive.ended(trial.index, trial.params["x"])
+            adaptive.ended(trial.index, (trial.params["x"],))
     met.put(sorted(ended))
 
 

@@ -28,7 +28,7 @@ def test_the_best_report_may_reach_the_target_while_a_trial_runs(grid: Sweep) ->
 def test_what_is_no_number_reaches_no_target(grid: Sweep, value: float) -> None:
     conditions = aiming(grid, "best")
     conditions.reported(value)
-    conditions.scored(0, value)
+    conditions.scored(0, (value,))
     assert not conditions.winding_down()
 
 
@@ -36,9 +36,9 @@ def test_the_last_value_may_reach_it_only_when_the_trial_has_ended(grid: Sweep) 
     conditions = aiming(grid, "last")
     for value in (1.0, 0.1, 5.0):
         conditions.reported(value)
-    conditions.scored(0, 5.0)
+    conditions.scored(0, (5.0,))
     assert not conditions.winding_down()
-    conditions.scored(1, 0.1)
+    conditions.scored(1, (0.1,))
     assert conditions.winding_down()
 
 
@@ -46,11 +46,11 @@ def test_the_last_value_may_reach_it_only_when_the_trial_has_ended(grid: Sweep) 
 def test_where_trials_repeat_it_is_the_mean(grid: Sweep, mode: Literal["best", "last"]) -> None:
     conditions = aiming(grid, mode, repeats=2)
     conditions.reported(0.1)
-    conditions.scored(0, 0.1)
-    conditions.scored(1, 0.5)
+    conditions.scored(0, (0.1,))
+    conditions.scored(1, (0.5,))
     assert not conditions.winding_down()
-    conditions.scored(2, 0.1)
-    conditions.scored(3, 0.2)
+    conditions.scored(2, (0.1,))
+    conditions.scored(3, (0.2,))
     assert conditions.winding_down()
 
 

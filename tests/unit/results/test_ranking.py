@@ -11,13 +11,8 @@ from sweeper.errors import UsageError
 from sweeper.results import check_metric, index_sweep, nothing_to_rank, rank, target_reached
 from sweeper.results.entry import Entry
 from sweeper.results.index import index_directory
-from sweeper.results.ranking import (
-    Ranked,
-    Score,
-    metric_names,
-    monitored_metric,
-    named_metric,
-)
+from sweeper.results.ranked_by import metric_names, monitored_metric, named_metric
+from sweeper.results.ranking import Ranked, Score
 from sweeper.results.summary import summary, summary_csv
 from sweeper.sweepfile import Metric, Sweep, load_sweep
 from sweeper.tree import Tree
@@ -201,7 +196,8 @@ def test_the_summaries_rank_by_the_mean(repeated: Sweep, run_trial: Any) -> None
 
 def test_mean_and_deviation() -> None:
     def of(*values: float) -> tuple[float, float | None]:
-        ranked = Ranked(1, Entry(0, 0, {}, "exp", None), Score(0.0, 1, {}), values)
+        scores = tuple(Score(value, 1, {}) for value in values)
+        ranked = Ranked(1, Entry(0, 0, {}, "exp", None), Score(0.0, 1, {}), scores)
         return ranked.value, ranked.std
 
     assert of(0.1, 0.1, 0.1) == (0.1, 0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +15,7 @@ import yaml
 
 from sweeper.errors import UsageError
 from sweeper.experiment import ExperimentManager
-from sweeper.results import score
+from sweeper.results import read_warm_start, score
 from sweeper.search import AdaptivePlan, searcher_for
 from sweeper.search.methods import PACKAGES
 from sweeper.search.optuna_searcher import OptunaSearcher
@@ -59,9 +60,9 @@ def plan_of(sweep: Sweep, retry: bool = False) -> AdaptivePlan:
     return AdaptivePlan(sweep, tree, searcher_for(sweep), planned, partial(value_of, sweep))
 
 
-def value_of(sweep: Sweep, run: RunRecord) -> float | None:
+def value_of(sweep: Sweep, run: RunRecord) -> tuple[float] | None:
     found = score(run, sweep.metric) if sweep.metric and run.status == "finished" else None
-    return found.value if found else None
+    return (found.value,) if found else None
 
 
 def open_run(sweep: Sweep, item: PlannedTrial) -> Any:
@@ -143,7 +144,7 @@ def test_a_launch_learns_from_the_last(load: Callable[..., Sweep]) -> None:
     second = launch(sweep)
     assert [item.trial.index for item in first + second] == list(range(60))
     # No start at random again: what is tried is better than what chance gave.
-    assert sum(losses(second[:10])) < sum(losses(first[:10]))
+    assert statistics.median(losses(second[:10])) < statistics.median(losses(first[:10]))
 
 
 def test_a_larger_metric_is_better_where_the_sweep_says_so(load: Callable[..., Sweep]) -> None:
@@ -151,6 +152,55 @@ def test_a_larger_metric_is_better_where_the_sweep_says_so(load: Callable[..., S
     sweep = load(run_cap=60, seed=1, metric=metric)
     done = launch(sweep, lambda params: -bowl(params))
     assert sum(losses(done[-10:])) < sum(losses(done[:10]))
+
+
+@pytest.mark.parametrize("method", ["bayes", "qmc"])
+def test_enqueued_points_come_first_and_once(load: Callable[..., Sweep], method: str) -> None:
+    first = {"rate": 0.5, "units": 3, "kind": "elu"}
+    sweep = load(method=method, run_cap=5, enqueue=[first, {"units": 64.0}, dict(first)])
+    done = launch(sweep, most=1) + launch(sweep)
+    assert [item.trial.index for item in done] == list(range(5))
+    assert done[0].trial.params == first
+    assert done[1].trial.params == sweep.enqueue[1]
+    assert done[1].trial.params["units"] == 64
+    assert len({item.experiment for item in done}) == 5
+    drawn = list(load(method="random", run_cap=5, enqueue=[first]).trials())
+    assert drawn[0].params == first
+    assert [t.params for t in drawn[1:]] == [
+        t.params for t in load(method="random", run_cap=4).trials()
+    ]
+
+
+def test_a_random_search_of_a_finite_space_enqueues_none_twice(load: Callable[..., Sweep]) -> None:
+    sweep = load(SMALL, method="random", run_cap=None, enqueue=[{"a": 3, "b": False}])
+    assert len(list(sweep.trials())) == sweep.size() == 6
+
+
+def test_a_replaced_range_leaves_out_what_is_outside(load: Callable[..., Sweep]) -> None:
+    old = load({"a": {"min": 1, "max": 4}, "b": {"min": 0.0, "max": 1.0}}, run_cap=6)
+    tried = launch(old, lambda params: params["a"])
+    new = {"a": {"min": 3, "max": 9}, "b": {"min": 0.0, "max": 1.0}}
+    kept = sum(item.trial.params["a"] >= 3 for item in tried)
+    assert len(launch(load(new, run_cap=6), lambda params: params["a"])) == 6 - kept
+    gone = load({"a": {"values": [16, 32]}, "b": {"values": [1, 2]}}, run_cap=None)
+    assert len(launch(gone, lambda params: params["a"])) == 4
+    replaced = load({"a": {"values": [64, 32]}, "b": {"values": [1, 2]}}, run_cap=None)
+    assert len(launch(replaced, lambda params: params["a"])) == 2
+
+
+def test_a_warm_start_is_known_and_no_trial(load: Callable[..., Sweep], tmp_path: Path) -> None:
+    rows = [f"{u / 20},{(u % 5) * 13 + 1},{(u / 20 - 0.3) ** 2}" for u in range(1, 20)]
+    (tmp_path / "known.csv").write_text("\n".join(["x,y,loss", *rows]))
+    space = {"x": {"min": 0.0, "max": 1.0}, "y": {"min": 1, "max": 64}}
+    sweep = load(space, run_cap=4, warm_start="known.csv")
+    warm, notes = read_warm_start(sweep)
+    assert "19 runs to learn from" in notes[0]
+    assert len(warm.points) == 19
+    tree = Tree(sweep.base_dir)
+    plan = AdaptivePlan(sweep, tree, searcher_for(sweep), [], lambda run: None, None, warm)
+    chosen = [item.trial for item in plan if item]
+    assert [trial.index for trial in chosen] == [0, 1, 2, 3]
+    assert abs(chosen[0].params["x"] - 0.3) < 0.1
 
 
 def test_what_was_interrupted_goes_on_first(load: Callable[..., Sweep]) -> None:

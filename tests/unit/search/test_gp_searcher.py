@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import yaml
 
+from sweeper.results.front import hypervolume
 from sweeper.search import searcher_for
-from sweeper.search.acquisition import log_h, slope
+from sweeper.search.acquisition import Acquisition, boxes_above, log_h
 from sweeper.search.dimensions import dimension
 from sweeper.search.gaussian_process import (
     GaussianProcess,
@@ -24,7 +25,7 @@ from sweeper.search.gaussian_process import (
     squares,
     warp,
 )
-from sweeper.search.gp_searcher import HANDOVER, BayesSearcher, GpSearcher
+from sweeper.search.gp_searcher import APART, HANDOVER, BayesSearcher, GpSearcher
 from sweeper.search.optuna_searcher import OptunaSearcher
 from sweeper.search.searcher import fill
 from sweeper.space import Space
@@ -47,7 +48,7 @@ def load(tmp_path: Path) -> Callable[..., Any]:
             "program": "s.py", "method": "gp", "metric": {"name": "loss", "goal": "minimize"},
             "run_cap": 20, "parameters": parameters, **keys,
         }  # fmt: skip
-        file.write_text(yaml.safe_dump(sweep))
+        file.write_text(yaml.safe_dump({k: v for k, v in sweep.items() if v is not None}))
         return load_sweep(file)
 
     return load
@@ -74,17 +75,40 @@ def test_the_gradient_of_the_likelihood(known: tuple[Any, Any, Any]) -> None:
     np.testing.assert_allclose(loss(logs, gaps, values)[1], numeric, rtol=1e-4, atol=1e-5)
 
 
-def test_the_gradient_of_the_improvement(known: tuple[Any, Any, Any]) -> None:
+@pytest.mark.parametrize("goals", [1, 2, 3])
+def test_the_gradient_of_the_acquisition(known: tuple[Any, Any, Any], goals: int) -> None:
     points, values, categorical = known
     hyper = Hyperparameters(np.log([0.4, 0.5, 1.0, 1.5, 0.01]))
-    process = GaussianProcess(points, values, categorical, hyper)
+    every = np.array([values, -values + 0.3 * points[:, 1], points[:, 0] * values]).T
+    processes = [GaussianProcess(points, y, categorical, hyper) for y in every.T]
+    limits = [(processes[2], 0.1)] if goals < 3 else []
+    acquisition = Acquisition(processes[:goals], *boxes_above(every[:, :goals]), limits)
     for at in (np.array([0.3, 0.4, 1.0]), np.array([0.9, 0.1, 0.0])):
         numeric = [
-            (slope(process, at + step, -1.5)[0] - slope(process, at - step, -1.5)[0]) / 2e-6
+            (acquisition.slope(at + step)[0] - acquisition.slope(at - step)[0]) / 2e-6
             for step in np.eye(3)[:2] * 1e-6
         ]
-        np.testing.assert_allclose(slope(process, at, -1.5)[1][:2], numeric, rtol=1e-4, atol=1e-5)
-        assert slope(process, at, -1.5)[1][2] == 0
+        value, gradient = acquisition.slope(at)
+        np.testing.assert_allclose(gradient[:2], numeric, rtol=1e-4, atol=1e-5)
+        assert gradient[2] == 0
+        assert value == pytest.approx(float(acquisition.scores(at[None])[0]))
+
+
+@pytest.mark.parametrize("goals", [2, 3])
+def test_the_improvement_of_several_goals_is_that_of_the_hypervolume(goals: int) -> None:
+    random = np.random.default_rng(goals)
+    points = random.random((6, goals))
+    low, high = boxes_above(points)
+    top = high.max(0)
+    draws = random.normal(0.4, 0.3, (20000, goals))
+    better = np.maximum(high[None] - np.maximum(draws[:, None], low[None]), 0).prod(2).sum(1)
+    before = hypervolume(points.tolist(), top.tolist())
+    for draw, gained in list(zip(draws, better, strict=True))[:50]:
+        after = hypervolume([*points.tolist(), draw.tolist()], top.tolist())
+        assert after - before == pytest.approx(gained, abs=1e-12)
+    at = [(np.array([0.4]), np.array([0.09]))] * goals
+    logs = Acquisition((), low, high)._logs(at)
+    assert np.exp(logs.sum(0)).sum() == pytest.approx(better.mean(), rel=0.05)
 
 
 def test_the_posterior_is_scikit_learn_s(known: tuple[Any, Any, Any]) -> None:
@@ -176,15 +200,6 @@ def test_a_finite_space_is_tried_whole_without_a_repetition(load: Callable[..., 
     assert searcher.ask() is None
 
 
-def test_running_trials_differ(load: Callable[..., Any]) -> None:
-    space = load(NUMBERS).space
-    searcher = GpSearcher(space, 1)
-    go(searcher, space, branin, 10)
-    running = np.array([searcher.ask()[1] for _ in range(8)])  # type: ignore[index]
-    apart = np.abs(running[:, None] - running[None]).max(-1) + np.eye(8)
-    assert apart.min() > 1e-6
-
-
 @pytest.mark.parametrize("method", ["bayes", "tpe"])
 def test_an_axis_that_is_not_active_is_not_there(load: Callable[..., Any], method: str) -> None:
     sweep = load(CONDITIONAL, method=method)
@@ -252,3 +267,31 @@ def test_options_of_a_method(load: Callable[..., Any]) -> None:
     searcher: Any = searcher_for(sweep)
     searcher.ask()
     assert searcher._study.sampler._n_startup_trials == 3
+
+
+@pytest.mark.parametrize("method", ["gp", "tpe"])
+def test_several_goals_within_a_limit(load: Callable[..., Any], method: str) -> None:
+    goals = [{"name": name, "goal": "minimize"} for name in ("near", "far")]
+    sweep = load(NUMBERS, method=method, metric=None, metrics=[*goals, {"name": "s", "max": 1.0}])
+    searcher: Any = searcher_for(sweep)
+    found = []
+    for number in range(20):
+        key, point = searcher.ask()
+        x, y = point
+        values = (x * x + y, (1 - x) ** 2 + y, x + 3 * y - 1)
+        if number % 9 == 8:
+            searcher.tell(key, None)
+        else:
+            searcher.tell(key, *values)
+            found.append(values)
+    kept = [values[:2] for values in found if values[2] <= 0]
+    assert hypervolume(kept, (1.0, 1.0)) > (0.6 if method == "gp" else 0.3)  # of 0.83 at most
+
+
+def test_trials_that_run_at_the_same_time_are_apart(load: Callable[..., Any]) -> None:
+    space = load(NUMBERS).space
+    searcher = GpSearcher(space, 1)
+    go(searcher, space, branin, 30)
+    running = np.array([searcher.ask()[1] for _ in range(6)])  # type: ignore[index]
+    apart = np.abs(running[:, None] - running[None]).max(-1) + np.eye(6)
+    assert apart.min() >= APART

@@ -97,12 +97,12 @@ class Launch:
         stop = self.population.reported(trial, record, run.log.last_epoch, loss)
         if stop:
             close_run(run.path, "stopped")
-            self.population.ended(trial, loss)
+            self.population.ended(trial, (loss,))
         return stop
 
     def finish(self, trial: int) -> None:
         self.runs[trial].close("finished")
-        self.population.ended(trial, 0.0)
+        self.population.ended(trial, (0.0,))
 
 
 def test_a_bad_trial_makes_room_for_a_child_of_a_good_one(load: Callable[..., Sweep]) -> None:

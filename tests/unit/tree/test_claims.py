@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import multiprocessing
 import os
-import signal
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from sweeper import store
+from sweeper.store.state import state
 from sweeper.sweepfile import Sweep, load_sweep
 from sweeper.tree import Claims, Lease, launches, remove_left
+from tests import stores
+from tests.claimants import TRIALS, at_store, hold, member
 
-MEMBERS, TRIALS = 8, 30
-fork = multiprocessing.get_context("fork")
+MEMBERS = 8
+spawn = multiprocessing.get_context("spawn")
 
 
 @pytest.fixture
@@ -29,39 +30,30 @@ def sweep(tmp_path: Path) -> Sweep:
     return load_sweep(file)
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    home = tmp_path / "home"
-    home.mkdir()
-    return home
-
-
-def member(sweep: Sweep, home: Path, done: Path, barrier: Any) -> None:
-    claims = Claims(sweep, home)
-    barrier.wait(60)
-    for trial in sweep.trials():
-        mark = done / str(trial.index)
-        if not mark.exists() and claims.take(trial) is not None:
-            if not mark.exists():
-                os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
-            claims.release(trial.index)
+@pytest.fixture(params=["directory", "store"])
+def home(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    if request.param == "directory":
+        (tmp_path / "home").mkdir()
+        yield tmp_path / "home"
+        return
+    port = request.getfixturevalue("store_port")
+    for name, value in stores.use(port, tmp_path / "mirrors").items():
+        monkeypatch.setenv(name, value)
+    yield at_store(f"s3://lab/{tmp_path.name}/case/sweeps/s")
+    monkeypatch.setattr(state, "connected", False)
 
 
 @pytest.mark.parametrize("storage", ["plain", "without locks and hard links"])
-def test_each_trial_has_one_taker(
-    sweep: Sweep, home: Path, tmp_path: Path, storage: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*arguments: Any, **named: Any) -> None:
-        raise OSError(errno.EOPNOTSUPP, "not here")
-
-    if storage != "plain":
-        monkeypatch.setattr(fcntl, "flock", fail)
-        monkeypatch.setattr(fcntl, "lockf", fail)
-        monkeypatch.setattr(os, "link", fail)
-    done, barrier = tmp_path / "done", fork.Barrier(MEMBERS)
+def test_each_trial_has_one_taker(sweep: Sweep, home: Path, tmp_path: Path, storage: str) -> None:
+    if storage != "plain" and store.address_of(home):
+        pytest.skip("no file system is asked")
+    done, barrier = tmp_path / "done", spawn.Barrier(MEMBERS)
     done.mkdir()
     processes = [
-        fork.Process(target=member, args=(sweep, home, done, barrier)) for _ in range(MEMBERS)
+        spawn.Process(target=member, args=(sweep.path, home, done, barrier, storage))
+        for _ in range(MEMBERS)
     ]
     for process in processes:
         process.start()
@@ -69,32 +61,24 @@ def test_each_trial_has_one_taker(
         process.join(60)
     assert [process.exitcode for process in processes] == [0] * MEMBERS
     assert len(os.listdir(done)) == TRIALS
+    store.connect(home.parent.parent)
     remove_left(home)
     assert os.listdir(home) == []
 
 
-def _hold(sweep: Sweep, home: Path, ready: Any) -> None:
-    claims = Claims(sweep, home)
-    assert claims.take(next(sweep.trials())) is not None
-    Lease.acquire(home, beside=True, slots=3)
-    with claims.choosing() as our_turn:
-        assert our_turn
-        ready.set()
-        signal.pause()
-
-
 def test_what_a_killed_launch_had_is_free_again(sweep: Sweep, home: Path) -> None:
-    claims, trial, ready = Claims(sweep, home), next(sweep.trials()), fork.Event()
-    ours = Lease.acquire(home, beside=True, slots=1)
-    process = fork.Process(target=_hold, args=(sweep, home, ready))
+    claims, trial, ready = Claims(sweep, home), next(sweep.trials()), spawn.Event()
+    process = spawn.Process(target=hold, args=(sweep.path, home, ready))
     process.start()
     assert ready.wait(60)
+    store.connect(home.parent.parent)
+    ours = Lease.acquire(home, beside=True, slots=1)
     assert claims.take(trial) is None
     assert claims.elsewhere() == {0}
-    assert [(one["pid"], one["slots"]) for one in launches(home)] == [
+    assert {(one["pid"], one["slots"]) for one in launches(home)} == {
         (os.getpid(), 1),
         (process.pid, 3),
-    ]
+    }
     with claims.choosing() as our_turn:
         assert not our_turn
     process.kill()
@@ -102,7 +86,7 @@ def test_what_a_killed_launch_had_is_free_again(sweep: Sweep, home: Path) -> Non
     assert claims.elsewhere() == set()
     with claims.choosing() as our_turn:
         assert our_turn
-    (home / "ray" / "2").mkdir(parents=True)
+    (home / "ray" / "1").mkdir(parents=True)
     remove_left(home)
     assert sorted(os.listdir(home)) == [ours.path.name]
     assert claims.take(trial) is not None
@@ -111,8 +95,9 @@ def test_what_a_killed_launch_had_is_free_again(sweep: Sweep, home: Path) -> Non
 
 
 def test_a_launch_elsewhere_holds_its_trial_until_it_has_been_silent(
-    sweep: Sweep, home: Path
+    sweep: Sweep, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    store.connect(home.parent.parent)
     claims, trial = Claims(sweep, home), next(sweep.trials())
     lease = claims.take(trial)
     assert lease is not None
@@ -121,7 +106,11 @@ def test_a_launch_elsewhere_holds_its_trial_until_it_has_been_silent(
     other = Claims(sweep, home)
     assert other.take(trial) is None
     seen = lease.path.stat().st_mtime - 100
-    os.utime(lease.path, (seen, seen))
+    if store.address_of(home):  # whose own clock dates what it has
+        monkeypatch.setattr(state, "shift", state.shift - 100)
+        store.forget()
+    else:
+        os.utime(lease.path, (seen, seen))
     taken = other.take(trial)
     assert taken is not None
     assert taken.number > lease.number
@@ -134,6 +123,7 @@ def test_a_launch_elsewhere_holds_its_trial_until_it_has_been_silent(
 def test_two_trials_of_a_launch_with_the_same_run_go_one_after_the_other(
     sweep: Sweep, home: Path
 ) -> None:
+    store.connect(home.parent.parent)
     claims, trial = Claims(sweep, home), next(sweep.trials())
     assert claims.take(trial) is not None
     again = sweep.trial_of(7, trial.params)

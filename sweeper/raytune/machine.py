@@ -1,0 +1,120 @@
+"""What launches hold of this machine, so that two never share a GPU unasked, and one may wait.
+
+Each GPU has a directory of its own; the lease in it is its launch's. How many CPUs a launch takes
+its lease in ``cpus/`` says. Those that wait have one in ``queue/``: who came first goes first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from sweeper.errors import LeaseLost, RunBusy, TreeError
+from sweeper.sweepfile import Sweep
+from sweeper.tree import Lease, files, living_owners, remove_dead
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+PRETENDED = "SWEEPER_PRETENDED_GPUS"  # how many, to try how they are shared where there are none
+_MEMORY = "/dev/shm"  # of this machine alone
+_IS_THERE = os.path.isdir(_MEMORY) and PRETENDED not in os.environ
+PLACE = Path(_MEMORY if _IS_THERE else tempfile.gettempdir(), f"sweeper-{os.getuid()}")
+LOOK_SECONDS = 2.0
+
+
+def gpus_here() -> list[str]:
+    """The NVIDIA GPUs that we may use, as CUDA_VISIBLE_DEVICES names them."""
+    if VISIBLE in os.environ:
+        names = (name.strip() for name in os.environ[VISIBLE].split(","))
+        return [name for name in names if name not in ("", "-1")]
+    with contextlib.suppress(OSError):
+        return [str(n) for n in range(len(os.listdir("/proc/driver/nvidia/gpus")))]
+    return [str(n) for n in range(int(os.environ.get(PRETENDED, 0)))]
+
+
+@contextlib.contextmanager
+def room_for(
+    sweep: Sweep, total: int | None, wait: bool, say: Callable[[str], None]
+) -> Iterator[int | None]:
+    """Hold what the launch takes of this machine; how many GPUs are its own, None if it wants none.
+
+    With ``wait`` first until it is our turn, a GPU is free and the CPUs suffice; without, it takes
+    which GPUs are free. Raises RunBusy where none is.
+    """
+    resources, gpus, cores = sweep.resources, gpus_here(), len(os.sched_getaffinity(0))
+    at_once = min((n for n in (sweep.parallel, total) if n is not None), default=1 << 20)
+    cpus = min(cores, math.ceil(at_once * resources.cpu))
+    most = min(len(gpus), math.ceil(at_once * resources.gpu))
+    mine: list[str] = []
+    with contextlib.ExitStack() as held, contextlib.ExitStack() as waiting:
+        turn = waiting.enter_context(_lease("queue", beside=True)) if wait else None
+        said = False
+        while True:
+            if turn is None or _first("queue") == turn.number:
+                for gpu in gpus:
+                    if len(mine) < most and gpu not in mine and _take(gpu, held):
+                        mine.append(gpu)
+                taken = sum(owner.get("slots", 0) for owner in living_owners(PLACE / "cpus"))
+                few = turn is not None and taken and taken + cpus > cores
+                if not few and (not most or len(mine) >= math.ceil(resources.gpu)):
+                    break
+            if turn is None:
+                others = _holders([f"gpu-{gpu}" for gpu in gpus])
+                raise RunBusy(
+                    f"resources: expected a free GPU of {', '.join(gpus)}, found them held by "
+                    f"{others}: --wait starts when one is free, {VISIBLE} names those to use"
+                )
+            if not said:
+                say(f"--wait: this machine is taken by {_holders(['cpus'])}")
+                said = True
+            time.sleep(LOOK_SECONDS)
+        with contextlib.suppress(TreeError, OSError):  # a launch need not be known to others
+            held.enter_context(_lease("cpus", beside=True, slots=cpus))
+        waiting.close()
+        if not most:
+            yield None
+            return
+        before = os.environ.get(VISIBLE)
+        os.environ[VISIBLE] = ",".join(mine)
+        try:
+            yield len(mine)
+        finally:
+            del os.environ[VISIBLE]
+            if before is not None:
+                os.environ[VISIBLE] = before
+
+
+@contextlib.contextmanager
+def _lease(name: str, **how: Any) -> Iterator[Lease]:
+    place = PLACE / name
+    with contextlib.suppress(FileExistsError):
+        PLACE.mkdir(mode=0o700)
+    files.make_directory(place)
+    remove_dead(place)
+    lease = Lease.acquire(place, at_least=int(time.time()), **how)
+    try:
+        yield lease
+    finally:
+        lease.release()
+
+
+def _take(gpu: str, held: contextlib.ExitStack) -> bool:
+    try:
+        held.enter_context(_lease(f"gpu-{gpu}"))
+    except (RunBusy, LeaseLost):
+        return False
+    return True
+
+
+def _first(name: str) -> int:
+    return min(int(owner["number"]) for owner in living_owners(PLACE / name))
+
+
+def _holders(names: list[str]) -> str:
+    owners = [owner for name in names for owner in living_owners(PLACE / name)]
+    return ", ".join(dict.fromkeys(f"process {owner.get('pid')}" for owner in owners)) or "nobody"

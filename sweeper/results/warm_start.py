@@ -1,0 +1,188 @@
+"""``warm_start``: what other sweeps, tables and studies know of the points of a sweep."""
+
+from __future__ import annotations
+
+import math
+import os
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sweeper.errors import SpecError, SweeperError
+from sweeper.space import canonical_json, leaves, place
+from sweeper.sweepfile import STUDY, Metric, Sweep, is_number, read_rows
+from sweeper.tree import Tree, WarmStart
+from sweeper.wording import all_of, counted
+
+from .ranking import rank
+from .target import open_index
+
+_MOST_NAMED = 5
+
+
+def read_warm_start(sweep: Sweep) -> tuple[WarmStart, list[str]]:
+    """What the sweep's searcher is told, and what to say of each source.
+
+    A source that a launch has read before gives what it gave then. Raises SpecError.
+    """
+    if not sweep.warm_start:
+        return WarmStart(), []
+    kept = WarmStart.read(Tree(sweep.base_dir), sweep)
+    sources, notes = {}, []
+    points: dict[str, tuple[dict[str, Any], list[float]]] = {}
+    for source in sweep.warm_start:
+        try:
+            sources[source] = kept[source] if source in kept else _read(sweep, source)
+        except (SweeperError, OSError) as error:
+            raise SpecError([sweep.problem("warm_start", str(error))]) from error
+        notes.append(f"warm_start: {source}: {_place(sweep, sources[source], points)}")
+    known = [(params, statistics.fmean(values)) for params, values in points.values()]
+    return WarmStart(known, sources), notes
+
+
+def _place(
+    sweep: Sweep,
+    rows: Iterable[Mapping[str, Any]],
+    points: dict[str, tuple[dict[str, Any], list[float]]],
+) -> str:
+    """Add those that fit to the ``points``; how many do, and why the others do not."""
+    fitting, others, unknown = 0, 0, dict[str, None]()
+    reasons: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        found = place(sweep.space, row["params"])
+        unknown |= dict.fromkeys(found.unknown)
+        if found.misfits or found.missing:
+            others += 1
+            missing = dict.fromkeys(found.missing, "is not given")
+            for name, why in {**found.misfits, **missing}.items():
+                reasons[name].append(why)
+            continue
+        fitting += 1
+        points.setdefault(canonical_json(found.params), (found.params, []))[1].append(row["value"])
+    said = f"{counted(fitting, 'run')} to learn from"
+    if others:
+        why = "; ".join(
+            f"{name} ({all_of([*dict.fromkeys(texts)][:3])})" for name, texts in reasons.items()
+        )
+        said += f", {others} left out: {why}"
+    if unknown:
+        said += f"; no parameters here: {all_of([*unknown][:_MOST_NAMED])}"
+    return said + ("" if len(unknown) <= _MOST_NAMED else ", …")
+
+
+def _read(sweep: Sweep, source: str) -> list[dict[str, Any]]:
+    """All that has a number: ``params`` as they are there, and ``value``."""
+    assert sweep.metric is not None
+    is_study = source.startswith(STUDY)
+    path = Path(source.removeprefix(STUDY).partition("?")[0] if is_study else source)
+    if not os.path.exists(path):
+        raise SweeperError(f"there is no {path}")
+    if is_study:
+        rows = _study(path, source.partition("?")[2].removeprefix("study="), sweep.metric)
+    elif path.suffix.lower() in (".csv", ".json") and os.path.isfile(path):
+        rows = _table(path, sweep.metric)
+    else:
+        rows = _tree(path, sweep)
+    names = {p.name for axis in sweep.space.axes for p in axis.parameters}
+    theirs = {".".join(at) for row in rows for at, _ in leaves(row["params"])}
+    if names and not any(n == one or n.startswith(f"{one}.") for one in names for n in theirs):
+        raise SweeperError(
+            f"{path}: none of its parameters is one of the sweep's: expected "
+            f"{all_of(sorted(names)[:_MOST_NAMED])}, found {all_of(sorted(theirs)[:_MOST_NAMED])}"
+        )
+    return rows
+
+
+def _tree(path: Path, sweep: Sweep) -> list[dict[str, Any]]:
+    assert sweep.metric is not None
+    own = sweep.base_dir, sweep.sweep_name
+    entries = [
+        entry
+        for entry in open_index(path).entries
+        if entry.status == "finished"
+        and entry.record is not None
+        and (entry.record.base, entry.record.sweep) != own
+    ]
+    ranked = [one for one in rank(entries, sweep.metric) if math.isfinite(one.value)]
+    if not ranked:
+        names = sorted({name for e in entries if e.record for row in e.record.rows for name in row})
+        found = f"of {counted(len(entries), 'finished run')} none has `{sweep.metric.name}`"
+        has = f", they have {all_of([n for n in names if n != 'epoch'])}" if len(names) > 1 else ""
+        raise SweeperError(f"{path}: {found + has if entries else 'there is no finished run'}")
+    return [{"params": one.entry.params, "value": one.value} for one in ranked]
+
+
+def _table(path: Path, metric: Metric) -> list[dict[str, Any]]:
+    """Rows with the names of the parameters and the metric; or as `summary.csv` and .json are."""
+    found, titles = [], dict[str, None]()
+    for number, row in enumerate(read_rows(path)):
+        if not isinstance(row, dict):
+            what = f"number {number} is a {type(row).__name__}"
+            raise SweeperError(f"{path}: expected a list of points: {what}")
+        flat = {".".join(at): value for at, value in leaves(row)}
+        titles |= dict.fromkeys(flat)
+        params = row.get("params")
+        ours = isinstance(params, dict)
+        names = [f"metrics.{metric.name}", metric.name]
+        names += ["value"] if "metrics" not in row else []
+        value = next((flat[name] for name in names if name in flat), None)
+        unfinished = ours and row.get("status", "finished") != "finished"
+        if is_number(value) and math.isfinite(value) and not unfinished:
+            others = {name: one for name, one in flat.items() if name not in names}
+            found.append({"params": params if ours else others, "value": value})
+    if not found:
+        line = ":1" if path.suffix.lower() == ".csv" else ""
+        raise SweeperError(
+            f"{path}{line}: no number for `{metric.name}`: found {all_of([*titles][:12])}"
+        )
+    return found
+
+
+def _study(path: Path, name: str, metric: Metric) -> list[dict[str, Any]]:
+    try:
+        return _trials(path, name, metric)
+    except SweeperError:
+        raise
+    except ImportError as error:
+        raise SweeperError(f"{path}: reading it needs Optuna: pip install optuna") from error
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise SweeperError(f"{path}: cannot be read as a study of Optuna's ({text})") from error
+
+
+def _trials(path: Path, name: str, metric: Metric) -> list[dict[str, Any]]:
+    import optuna
+    from optuna.storages.journal import JournalFileBackend
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    storage: Any
+    with open(path, "rb") as file:
+        if file.read(15) == b"SQLite format 3":
+            storage = optuna.storages.RDBStorage(f"sqlite:///file:{path}?mode=ro&uri=true")
+        else:
+            storage = optuna.storages.JournalStorage(JournalFileBackend(str(path)))
+    names = optuna.study.get_all_study_names(storage)
+    if len(names) != 1 and name not in names:
+        if not names:
+            raise SweeperError(f"{path}: holds no study of Optuna's")
+        raise SweeperError(f"{path}: expected ?study=NAME with one of its studies: {all_of(names)}")
+    study = optuna.load_study(study_name=name or names[0], storage=storage)
+    titles: Sequence[str] = study.metric_names or []
+    if len(study.directions) > 1 and metric.name not in titles:
+        raise SweeperError(
+            f"{path}: none of the study's {len(study.directions)} goals has a name "
+            f"that is `{metric.name}`"
+        )
+    at = titles.index(metric.name) if metric.name in titles else 0
+    if study.directions[at].name.lower() != metric.goal:
+        raise SweeperError(
+            f"{path}: the study is to {study.directions[at].name.lower()}, "
+            f"`metric` to {metric.goal}"
+        )
+    done = study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE])
+    found = [{"params": one.params, "value": one.values[at]} for one in done]
+    if not found:
+        raise SweeperError(f"{path}: the study has no trial that is complete")
+    return [row for row in found if math.isfinite(row["value"])]

@@ -1,0 +1,82 @@
+"""``enqueue`` and ``warm_start``: what is tried first, and what is known from elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from sweeper.space import Space, canonical_json, place
+
+from .problems import Problems
+from .program import find_file
+from .sweep import ADAPTIVE_METHODS
+
+STUDY = "optuna:///"
+_DRAWS = 1000  # of what a point leaves open, until no constraint is broken
+
+
+def enqueue(
+    problems: Problems, raw: Any, method: str | None, space: Space | None, seed: int
+) -> tuple[dict[str, Any], ...]:
+    """The dicts to be tried first, each once; what a point leaves open is drawn."""
+    key = ("enqueue",)
+    if not isinstance(raw, list) or not raw:
+        example = "for example `enqueue: [{lr: 0.001, units: 64}]`"
+        problems.expected(key, "a list of points", raw, example)
+        return ()
+    if method in ("grid", "list"):
+        mend = "a grid tries every point; `method: random` or `bayes` begins with these"
+        problems.add(key, f"`enqueue` has no meaning in `method: {method}`", mend, on_key=True)
+    found: dict[str, dict[str, Any]] = {}
+    for index, given in enumerate(raw):
+        if not isinstance(given, dict) or not given:
+            problems.expected((*key, index), "a point: parameters and their values", given)
+        elif space is not None and (params := _point(problems, given, index, space, seed)):
+            found.setdefault(canonical_json(params), params)
+    return tuple(found.values())
+
+
+def _point(
+    problems: Problems, given: dict[str, Any], index: int, space: Space, seed: int
+) -> dict[str, Any] | None:
+    for attempt in range(_DRAWS):
+        random = Random(f"{seed} {canonical_json(given)} {attempt}")
+        found = place(space, given, [random.random() or 0.5 for _ in space.axes])
+        if not found.missing or "constraints" not in found.misfits:
+            break
+    for name, why in found.misfits.items():
+        at = (name,) if name in given else ()
+        problems.add(("enqueue", index, *at), f"{name}: {why}")
+    if found.unknown:
+        names = {p.name: None for axis in space.axes for p in axis.parameters}
+        for name in found.unknown:
+            problems.unknown(("enqueue", index, name), names, "parameter")
+    return None if found.misfits or found.unknown else found.params
+
+
+def warm_start(
+    problems: Problems, raw: Any, method: str | None, sweep_file: Path
+) -> tuple[str, ...]:
+    """The sources, absolute; nothing is read."""
+    key = ("warm_start",)
+    listed = [raw] if isinstance(raw, str) else raw
+    if not isinstance(listed, list) or not listed:
+        example = "for example `warm_start: [experiments/other, results.csv]`"
+        problems.expected(key, "a list of trees, sweep files, tables or studies", raw, example)
+        return ()
+    if method is not None and (method not in ADAPTIVE_METHODS or method == "qmc"):
+        mend = "`method: bayes` learns from them"
+        problems.add(key, f"`method: {method}` learns nothing from earlier runs", mend, on_key=True)
+    found = []
+    for index, text in enumerate(listed):
+        if not isinstance(text, str) or not text.strip() or "\0" in text:
+            problems.expected((*key, index), "a path, or optuna:///path.db", text)
+            continue
+        scheme = STUDY if text.startswith(STUDY) else ""
+        if "://" in text and not scheme:
+            problems.expected((*key, index), "a path, or optuna:///path.db", text)
+            continue
+        file, mark, study = text.removeprefix(scheme).partition("?") if scheme else (text, "", "")
+        found.append(f"{scheme}{find_file(file, sweep_file.parent).absolute()}{mark}{study}")
+    return tuple(dict.fromkeys(found))

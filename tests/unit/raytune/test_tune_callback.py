@@ -1,0 +1,57 @@
+"""What a launch makes of a storage that fails for a moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sweeper.errors import LeaseLost, TreeError
+from sweeper.raytune.stop_conditions import StopConditions
+from sweeper.raytune.tune_callback import LaunchCallback
+from sweeper.raytune.tune_searcher import TuneSearcher
+from sweeper.sweepfile import Sweep
+from sweeper.tree import Lease
+
+
+def test_a_lease_that_cannot_be_seen_is_not_lost(tmp_path: Path) -> None:
+    home, moved = tmp_path / "home", tmp_path / "moved"
+    home.mkdir()
+    lease = Lease.acquire(home)
+    told: list[Any] = []
+    listener = SimpleNamespace(trial_started=lambda *what: told.append(what))
+    searcher = SimpleNamespace(started=lambda trial: (7, "params"))
+    nothing: Any = None
+    callback = LaunchCallback(
+        searcher, nothing, nothing, nothing, listener, nothing, nothing, None, "", lease, nothing
+    )  # type: ignore[arg-type]
+    home.rename(moved)
+    home.symlink_to(home)  # what is in it can be neither seen nor missed
+    trial = SimpleNamespace(trial_id="one")
+    callback.on_trial_start(1, [], trial)
+    assert told == [(7, "params")]
+    home.unlink()
+    with pytest.raises(LeaseLost, match="renamed or removed"):
+        callback.on_trial_start(1, [], trial)
+    moved.rename(home)
+    lease.release()
+
+
+def test_a_storage_that_fails_between_trials_ends_the_launch_in_words(grid: Sweep) -> None:
+    conditions = StopConditions(grid)
+    nothing: Any = None
+
+    class Plan:
+        elsewhere = False
+
+        def __next__(self) -> Any:
+            raise TreeError("claims: cannot make the directory: Input/output error")
+
+    plan: Any = Plan()
+    searcher = TuneSearcher(plan, nothing, conditions)
+    assert searcher.suggest("one") == TuneSearcher.FINISHED
+    assert conditions.fatal is None
+    assert conditions.reason == "claims: cannot make the directory: Input/output error"
+    assert conditions.early
