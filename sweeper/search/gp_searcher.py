@@ -29,7 +29,7 @@ from .optuna_searcher import OptunaSearcher
 
 MOST_FITTED = 250  # points; the time of a fit grows with their cube
 GOOD_ONES = 150  # of them, where there are more
-MOST_IN_FIT = 100  # of these, evenly from the best to the worst, its length scales are made of
+MOST_IN_FIRST_FIT = 100  # of a launch, evenly from the best to the worst: it begins from nothing
 MOST_CLIMBS = 4
 HANDOVER = 500  # points, from which on `bayes` is TPE
 MOST_AXES = 40  # beyond, `bayes` is TPE from the start
@@ -205,8 +205,9 @@ class GpSearcher:
 
         What ``values`` there are beyond the points is moved to the same scale.
         """
-        places = np.unique(np.linspace(0, len(points) - 1, MOST_IN_FIT).astype(int))
         before = self._fits[column]
+        most = MOST_IN_FIRST_FIT if before is None else MOST_FITTED
+        places = np.unique(np.linspace(0, len(points) - 1, most).astype(int))
         if before is None or len(self._points) > before.points + before.points // 25:
             steps = 50 if len(values) < 100 else 12
             found = []
