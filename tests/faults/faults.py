@@ -114,7 +114,9 @@ def skew(scene: Scene) -> bool:
     if scene.process.poll() is not None:
         return False
     done = there.run(*scene.words)
-    if scene.process.poll() is None and "is being launched already" not in done.stderr:
+    idle = done.returncode == 0 and "[1/" not in done.stderr  # all is done, and reused
+    refused = "is being launched already" in done.stderr
+    if scene.process.poll() is None and not refused and not idle:
         scene.wrong.append(f"launched beside a living launch: {done.returncode}: {done.stderr}")
     return True
 

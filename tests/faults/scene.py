@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import subprocess
 import time
@@ -71,13 +72,13 @@ class Scene:
         if who == "guardian":
             return [psutil.Process(guardian)]
         if who == "driver":
-            return [p for p in processes("sweeper launch") if p.ppid() == guardian]
+            return [p for p in processes("sweeper launch") if _parent(p) == guardian]
         if who == "actor" and self.nodes is not None:
             return self.nodes.actors()
         if who in ("forkserver", "child"):
             servers = processes("start.py forkserver")
             pids = [process.pid for process in servers]
-            return [p for p in servers if (p.ppid() in pids) == (who == "child")]
+            return [p for p in servers if (_parent(p) in pids) == (who == "child")]
         return processes(
             {"actor": "ray::Resource", "raylet": "raylet/raylet", "gcs": "gcs_server"}.get(who, who)
         )
@@ -96,3 +97,9 @@ class Scene:
         _, err = process.communicate(timeout=240)
         if process.returncode not in right:
             self.wrong.append(f"another launch: {process.returncode}: {err}")
+
+
+def _parent(process: psutil.Process) -> int:
+    with contextlib.suppress(psutil.NoSuchProcess):  # it ends in this moment
+        return process.ppid()
+    return 0
