@@ -63,7 +63,7 @@ class Courier:
             store.refresh(self._base, now=True)
             store.look(self._home)
             now = time.monotonic()
-            self._read_at = now + max(READ_SECONDS, 5 * (now - began))
+            self._read_at = now + max(READ_SECONDS, min(5 * (now - began), 12 * READ_SECONDS))
 
     def _send(self) -> None:
         with contextlib.suppress(OSError):  # else another launch's courier sends from here

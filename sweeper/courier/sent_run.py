@@ -115,16 +115,21 @@ class SentRun:
         self._sent.lease, (name, text) = mine, mine
         self._tag = self._bucket.put(self._lease_key, text.encode(), e_tag="")
         self._tag = self._tag or self._still_there()
-        for meta in self._bucket.list(self._key):
-            other = meta["path"][len(self._key) + 1 :]
-            if other.startswith("lease."):
-                if other > name:
-                    raise Lost
-                if other < name:
-                    self._bucket.delete(meta["path"])
-            elif before is None and self._sent.files.get(other, [None])[0] != meta["e_tag"]:
-                self._bucket.delete(self._lease_key)
-                raise Lost
+        found = self._bucket.list(self._key)
+        there = {meta["path"][len(self._key) + 1 :]: meta["e_tag"] for meta in found}
+        leases = {other for other in there if other.startswith("lease.")} - {name}
+        if before is None:  # is it as we know it, and nobody's?
+            lost = leases or any(
+                self._sent.files.get(other, [None])[0] != there[other]
+                for other in there.keys() - leases - {name}
+            )
+        else:
+            lost = max(leases, default="") > name
+        if lost:
+            self._bucket.delete(self._lease_key)
+            raise Lost
+        for other in leases:
+            self._bucket.delete(f"{self._key}/{other}")
         self._sent.write(self.run)
         self._beat_at = time.monotonic() + BEAT_SECONDS
 

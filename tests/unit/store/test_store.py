@@ -192,3 +192,24 @@ def test_a_missing_library_is_named(address: str, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(__import__("sys").modules, "obstore", None)
     with pytest.raises(UsageError, match=r"pip install 'sweeper\[store\]'"):
         store.refresh(store.local("s3://third/x"))
+
+
+def test_nobody_takes_a_run_by_writing_into_it_that_he_does_not_know(
+    address: str, make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = opened(address, make_run, outcome=None)
+    lease, sent = Lease.acquire(run), SentRun(run)
+    sent.step()
+    monkeypatch.setenv("SWEEPER_MIRRORS", str(tmp_path / "elsewhere"))
+    theirs = store.local(address) / run.relative_to(run.parent.parent)
+    store.refresh(theirs.parent.parent, now=True)
+    Lease.acquire(theirs, take_over=True)  # as the store's clock may say that its owner is gone
+    with pytest.raises(Lost):
+        SentRun(theirs).step()
+    (run / "training-logs.csv").write_text("epoch,val_loss\n1,5.0\n")
+    assert not sent.step()
+    assert lease.held
+    bucket, key = store.bucket_at(theirs)  # type: ignore[misc]
+    leases = [meta["path"] for meta in bucket.list(key) if "/lease." in meta["path"]]
+    assert leases == [f"{key}/{lease.path.name}"]
+    assert bucket.get(f"{key}/training-logs.csv").endswith(b"5.0\n")
