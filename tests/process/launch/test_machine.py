@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime
@@ -15,14 +16,19 @@ from tests.process.launch.launcher import Launcher, own_tmp
 
 
 @pytest.fixture
-def launcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Launcher]:
-    """On a machine of its own: what is held of it is below its /tmp."""
+def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A /tmp of its own, and what is held of the machine below it."""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setenv("SWEEPER_PRETENDED_GPUS", "2")
     with own_tmp() as tmp:
-        yield Launcher(tmp_path, tmp)
-        held = Path(tmp, f"sweeper-{os.getuid()}")
+        held = tmp / f"sweeper-{os.getuid()}"
+        yield held
         assert not any(os.listdir(place) for place in held.iterdir())
+
+
+@pytest.fixture
+def launcher(tmp_path: Path, machine: Path) -> Launcher:
+    return Launcher(tmp_path, machine.parent)
 
 
 def gpus_of(records: list[RunRecord]) -> dict[str, list[tuple[datetime, datetime]]]:
@@ -46,9 +52,9 @@ def test_each_gpu_has_its_trials_until_none_is_left(launcher: Launcher) -> None:
         assert max(at_once) == 2, found
 
 
-def test_two_launches_never_share_a_gpu_unasked(launcher: Launcher) -> None:
+def test_two_launches_never_share_a_gpu_unasked(launcher: Launcher, machine: Path) -> None:
     keys = {"resources": {"cpu": 0.1, "gpu": 1}}
-    launcher.write({"epochs": 40, "delay": 0.5}, trials=1, **keys)
+    launcher.write({"hangs": [1]}, trials=1, **keys)
     first = launcher.start("--name", "first", "-j", "1")
     launcher.base = launcher.base.with_name("first")
     launcher.wait_for(lambda records: any(record.rows for record in records))
@@ -61,6 +67,9 @@ def test_two_launches_never_share_a_gpu_unasked(launcher: Launcher) -> None:
     pids = f"process {first.pid}, process {second.pid}"
     assert f"expected a free GPU of 0, 1, found them held by {pids}: --wait" in third.stderr
     waiting = launcher.start("--name", "third", "--wait")
+    while not (machine / "queue").is_dir() or not os.listdir(machine / "queue"):
+        assert waiting.poll() is None
+        time.sleep(0.1)
     for process in (first, second):
         process.terminate()
         process.communicate(timeout=60)
