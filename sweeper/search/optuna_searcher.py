@@ -97,6 +97,11 @@ class OptunaSearcher:
         return of.levels[level]
 
     def _sampler(self) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is experimental, or has another name in 5
+            return self._new_sampler()
+
+    def _new_sampler(self) -> Any:
         from optuna import samplers
         from optuna.trial import TrialState
 
@@ -111,10 +116,8 @@ class OptunaSearcher:
         options = {"multivariate": True, **given}
         if self._limits:
             options["constraints_func"] = lambda trial: self._excess[trial.number]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what is experimental, or has another name in 5
-            # Not `group`, which models apart what occurs together: it is worse with conditions.
-            return samplers.TPESampler(constant_liar=True, seed=seed, **options)
+        # Not `group`, which models apart what occurs together: it is worse with conditions.
+        return samplers.TPESampler(constant_liar=True, seed=seed, **options)
 
 
 def _distribution(of: Dimension) -> Any:

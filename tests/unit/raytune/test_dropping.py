@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from sweeper.raytune.dropping import drop_trial
-from sweeper.results import index_sweep, rank, run_value
+from sweeper.results import index_sweep, rank, run_values
 from sweeper.search import AdaptivePlan, Race, searcher_for
 from sweeper.sweepfile import Sweep, load_sweep
 from sweeper.tree import PlannedTrial, RunRecord, Tree, plan_trials
@@ -38,7 +38,7 @@ def launch(
     sweep: Sweep, run_trial: Callable[..., Path], most: int = 1000
 ) -> tuple[list[int], list[str]]:
     tree, listener = Tree(sweep.base_dir), Listener()
-    score = partial(run_value, metric=sweep.metric)
+    score = partial(run_values, metric=sweep.metric)
     plan: Any = plan_trials(sweep, tree)
     planned = list(plan) if sweep.adaptive else []
     adaptive = None

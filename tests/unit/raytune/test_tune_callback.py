@@ -25,7 +25,18 @@ def test_a_lease_that_cannot_be_seen_is_not_lost(tmp_path: Path) -> None:
     searcher = SimpleNamespace(started=lambda trial: (7, "params"))
     nothing: Any = None
     callback = LaunchCallback(
-        searcher, nothing, nothing, nothing, listener, nothing, nothing, None, "", lease, nothing
+        searcher,
+        nothing,
+        nothing,
+        nothing,
+        listener,
+        nothing,
+        nothing,
+        None,
+        "",
+        lease,
+        nothing,
+        nothing,
     )  # type: ignore[arg-type]
     home.rename(moved)
     home.symlink_to(home)  # what is in it can be neither seen nor missed

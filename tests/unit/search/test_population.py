@@ -40,8 +40,8 @@ def load(tmp_path: Path) -> Callable[..., Sweep]:
     return load
 
 
-def value_of(sweep: Sweep, run: RunRecord) -> float | None:
-    return run.rows[-1]["loss"] if run.rows else None
+def value_of(sweep: Sweep, run: RunRecord) -> list[float] | None:
+    return [run.rows[-1]["loss"]] if run.rows else None
 
 
 class Launch:

@@ -57,8 +57,8 @@ def run(
             run: Any = Run(trial.index, status) if status else None
             yield PlannedTrial(trial, "exp", run, "reused" if status else "new")
 
-    def score(run: Any) -> float | None:
-        return value_of(run.trial, sign) if run.status == "finished" else None
+    def score(run: Any) -> list[float] | None:
+        return [value_of(run.trial, sign)] if run.status == "finished" else None
 
     def drop(item: PlannedTrial, why: str) -> None:
         assert "surely worse than trial" in why or done
@@ -82,7 +82,7 @@ def run(
         if running:
             trial = running.pop(random.randrange(len(running)))
             ended[trial] = "finished"
-            race.ended(trial, value_of(trial, sign))
+            race.ended(trial, [value_of(trial, sign)])
     return ended
 
 
