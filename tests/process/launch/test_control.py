@@ -14,7 +14,7 @@ def runs_of(launcher: Launcher) -> dict[int, RunRecord]:
     return {record.trial: record for record in launcher.records() if record.trial is not None}
 
 
-@pytest.mark.parametrize("words", [[], ["--join"]])
+@pytest.mark.parametrize("words", [[], pytest.param(["--join"], marks=pytest.mark.slow)])
 def test_trials_wait_where_they_are_while_a_sweep_is_paused(
     launcher: Launcher, words: list[str]
 ) -> None:

@@ -41,6 +41,7 @@ def gpus_of(records: list[RunRecord]) -> dict[str, list[tuple[datetime, datetime
     return {gpu: sorted(spans) for gpu, spans in found.items()}
 
 
+@pytest.mark.slow
 def test_each_gpu_has_its_trials_until_none_is_left(launcher: Launcher) -> None:
     launcher.write({"epochs": 4, "delay": 0.5}, trials=12, resources={"cpu": 0.1, "gpu": 0.5})
     done = launcher.run()

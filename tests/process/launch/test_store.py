@@ -104,6 +104,7 @@ def weights(archive: zipfile.ZipFile) -> list[bytes]:
     return found
 
 
+@pytest.mark.slow
 def test_launches_on_two_mirrors_do_each_trial_once(launcher: Launcher, store_port: int) -> None:
     rounds = int(os.environ.get("SWEEPER_TEST_KILLS", 1))
     choose = random.Random(14)
@@ -137,6 +138,7 @@ def test_launches_on_two_mirrors_do_each_trial_once(launcher: Launcher, store_po
     assert sum(len(record.attempts) for record in reader.records()) <= trials + rounds
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_on_a_bad_network(launcher: Launcher, store_port: int) -> None:
     faults = stores.Faults(store_port, float(os.environ.get("SWEEPER_TEST_FAULTS", 0.25)), seed=5)
     try:

@@ -310,12 +310,14 @@ def test_a_keras_script_gives_the_same_each_time_killed_and_resumed_too(stage: S
     assert [row["epoch"] for row in rows(stage)] == [1, 2]
     reports, end = stage.run()
     assert end["outcome"] == "finished", stage.output
-    # A kill may have come before the last epoch backed up was heard of: it is told again.
-    assert [(r["epoch"], r["iteration"]) for r in reports] == [(2, 2), (3, 3), (4, 4), (5, 5)]
     record = stage.record
     first, second = record.provenance["attempts"]
+    resumed = second["resumed_from_epoch"]
+    assert resumed in (1, 2)  # backing up the second may have been too slow to be due
+    # A kill may have come before the last epoch backed up was heard of: it is told again.
+    assert [(r["epoch"], r["iteration"]) for r in reports] == [(n, n) for n in range(resumed, 6)]
     assert first["ended"] == "interrupted: failed: ScriptFailed: killed by SIGKILL"
-    assert (second["ended"], second["resumed_from_epoch"]) == ("finished", 2)
+    assert second["ended"] == "finished"
     assert record.checkpoint is not None
     assert not record.paths.backup.exists()
     assert record.outcome is not None
