@@ -17,7 +17,7 @@ from typing import Any
 
 from sweeper.errors import LeaseLost, RunBusy, TreeError
 from sweeper.sweepfile import Sweep
-from sweeper.tree import Lease, files, living_owners, remove_dead
+from sweeper.tree import Lease, files, living_owners, remove_dead, unused_number
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 PRETENDED = "SWEEPER_PRETENDED_GPUS"  # how many, to try how they are shared where there are none
@@ -96,7 +96,7 @@ def _lease(name: str, **how: Any) -> Iterator[Lease]:
         PLACE.mkdir(mode=0o700)
     files.make_directory(place)
     remove_dead(place)
-    lease = Lease.acquire(place, at_least=int(time.time()), **how)
+    lease = Lease.acquire(place, at_least=unused_number(time.time()), **how)
     try:
         yield lease
     finally:

@@ -32,6 +32,7 @@ from .lease import (
     process_start,
     remove_dead,
     silent_until,
+    unused_number,
 )
 from .metrics import Monitor, Row, as_row, best_row, means_metric, nearest_metric, read_rows
 from .paths import RunPaths, next_run_name

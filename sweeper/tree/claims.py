@@ -22,7 +22,7 @@ from sweeper.errors import LeaseLost, RunBusy, StoreError, TreeError
 from . import files
 from .control import Control, forget_spent, take_back
 from .identity import group_canonicals
-from .lease import Lease, living_owner, living_owners, remove_dead
+from .lease import Lease, living_owner, living_owners, remove_dead, unused_number
 
 if TYPE_CHECKING:
     from sweeper.sweepfile import Sweep, Trial
@@ -116,7 +116,7 @@ class Claims:
                 files.make_directory(place.parent)
                 files.make_directory(place)
                 # The directory goes with each lease: whoever sleeps must not find its number again.
-                return Lease.acquire(place, at_least=int(files.now(place)), trial=trial)
+                return Lease.acquire(place, at_least=unused_number(files.now(place)), trial=trial)
             except (RunBusy, LeaseLost):
                 return None
             except StoreError as error:

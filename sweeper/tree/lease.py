@@ -12,6 +12,7 @@ import atexit
 import contextlib
 import os
 import re
+import secrets
 import socket
 import threading
 import time
@@ -42,6 +43,14 @@ _NAME = re.compile(r"lease\.([0-9]{6,15})\.json")
 
 def lease_name(number: int) -> str:
     return f"lease.{number:06d}.json"
+
+
+def unused_number(now: float) -> int:
+    """A number that no lease had before the time ``now``, nor another that is made in the moment.
+
+    Where a directory goes with its lease, whoever has seen that must not find its number again.
+    """
+    return int(now * 1000) * 100 + secrets.randbelow(100)
 
 
 def lease_numbers(directory: Path) -> list[int]:
@@ -206,9 +215,8 @@ class Lease:
                 break
         others = [] if beside else [n for n in lease_numbers(directory) if n != number]
         lower = [n for n in others if n < number]
-        # Who was first, of those that came at once; a store has no clock that numbers go by.
-        rivals = others if store.address_of(directory) else lower
-        if not take_over and set(rivals) - set(numbers):
+        # Of those that come at once none may see the others' leases, whose numbers may be any.
+        if not take_over and set(others) - set(numbers):
             _remove(directory / lease_name(number))
             raise RunBusy(f"{directory}: another process has just taken it: wait for it to end")
         for one in lower:

@@ -49,7 +49,9 @@ def judge_tree(
     home = launcher.base / "sweeps" / "case"
     for path in (*launcher.base.glob(".new-*"), *launcher.base.rglob("lease.*.json"), home / "ray"):
         # A launch that has nothing to do does not tidy what was ended in the moment it was killed.
-        if path.exists() and not (path.parent / "outcome.json").exists():
+        # A run half made that has no lease yet is left for a day: its maker may come to it.
+        half = path.name.startswith(".new-") and not any(path.glob("lease.*"))
+        if path.exists() and not half and not (path.parent / "outcome.json").exists():
             yield "left", str(path)
 
 

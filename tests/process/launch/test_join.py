@@ -25,6 +25,11 @@ def test_what_a_killed_launch_leaves_is_taken_up_by_another(launcher: Launcher) 
     other = launcher.run("parameters.x.values=[1, 9]", "--join")
     assert other.returncode == 2
     assert "--join: expected the sweep that is being launched" in other.stderr
+    launcher.wait_for(
+        lambda records: (
+            [len(r.rows) < 9 for r in records if r.status == "running" and r.rows] == [True] * 2
+        )
+    )
     first.kill()
     first.communicate(timeout=120)
     _, err = second.communicate(timeout=240)

@@ -32,6 +32,8 @@ def test_interrupted_once(launcher: Launcher) -> None:
 def test_a_driver_that_dies_before_it_has_begun(launcher: Launcher) -> None:
     launcher.write({}, trials=2)
     process = launcher.start()
+    while not launcher.processes("forkserver"):
+        pass  # else it is that which has not yet its own name
     while not (drivers := launcher.processes("sweeper launch")[1:]):
         pass
     drivers[0].kill()

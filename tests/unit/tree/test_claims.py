@@ -13,7 +13,7 @@ import pytest
 from sweeper import store
 from sweeper.store.state import state
 from sweeper.sweepfile import Sweep, load_sweep
-from sweeper.tree import Claims, Lease, launches, remove_left
+from sweeper.tree import Claims, Lease, launches, remove_left, unused_number
 from tests import stores
 from tests.claimants import TRIALS, at_store, hold, member
 
@@ -64,6 +64,12 @@ def test_each_trial_has_one_taker(sweep: Sweep, home: Path, tmp_path: Path, stor
     store.connect(home.parent.parent)
     remove_left(home)
     assert os.listdir(home) == []
+
+
+def test_the_number_of_a_claim_does_not_come_back_in_the_same_moment() -> None:
+    numbers = {unused_number(5.0) for _ in range(64)}
+    assert len(numbers) > 16
+    assert max(numbers) < unused_number(5.001)
 
 
 def test_what_a_killed_launch_had_is_free_again(sweep: Sweep, home: Path) -> None:
