@@ -10,7 +10,7 @@ from tests.process.launch.launcher import Launcher
 
 
 def test_what_a_killed_launch_leaves_is_taken_up_by_another(launcher: Launcher) -> None:
-    launcher.write({"epochs": 12, "delay": 0.3}, trials=6)
+    launcher.write({"epochs": 12, "delay": 0.8}, trials=6)
     first = launcher.start("--join", "-j", "1")
     launcher.wait_for(lambda records: any(record.rows for record in records))
     second = launcher.start("--join", "-j", "1")
