@@ -42,21 +42,28 @@ def environment(port: int) -> dict[str, str]:
 
 
 @contextmanager
-def object_store() -> Iterator[int]:
-    """The port of a store with the bucket ``lab``, in a process of its own."""
+def serving(source: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that runs ``source``, and is killed at the end."""
     with subprocess.Popen(
-        [sys.executable, "-c", SERVER],
+        [sys.executable, "-c", source],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     ) as process:
-        assert process.stdout is not None
         try:
-            lines = iter(process.stdout.readline, "")
-            yield next(int(line) for line in lines if line.strip().isdecimal())
+            yield process
         finally:
             process.kill()
+
+
+@contextmanager
+def object_store() -> Iterator[int]:
+    """The port of a store with the bucket ``lab``, in a process of its own."""
+    with serving(SERVER) as process:
+        assert process.stdout is not None
+        lines = iter(process.stdout.readline, "")
+        yield next(int(line) for line in lines if line.strip().isdecimal())
 
 
 class Faults:

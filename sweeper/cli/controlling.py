@@ -179,9 +179,10 @@ def set_(target: Path, settings: Sequence[str], **given: Any) -> int:
 
 
 def _tell_who(index: Index, what: str) -> None:
-    for one in launches_of(index):
+    found = launches_of(index)
+    for one in found:
         tell(f"{what}: {in_words(one)}")
-    if not launches_of(index):
+    if not found:
         say(f"sweeper: {index.title}: {what}; nobody launches it")
 
 

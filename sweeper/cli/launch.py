@@ -168,10 +168,7 @@ def _launch_sweep(
         if sweep.adaptive and (unchosen or size is None):
             words.append(f"{'more' if size is None else unchosen} to be chosen by {sweep.chooser}")
         many = counted(len(known), "trial")
-        say(
-            f"{sweep.title}: {many}: {', '.join(words)} -> "
-            f"{store.address_of(sweep.base_dir) or sweep.base_dir}"
-        )
+        say(f"{sweep.title}: {many}: {', '.join(words)} -> {store.named(sweep.base_dir)}")
         if elsewhere := runs_elsewhere(sweep):
             say(f"sweeper: {elsewhere}")
         for other in launches(tree.home(sweep.sweep_name)) if total else ():
@@ -359,7 +356,7 @@ def _print_best(index: Index) -> None:
     for first in best:
         assert index.metric is not None
         path = first.checkpoint or first.entry.path
-        where = (path and store.address_of(path)) or path
+        where = path and store.named(path)
         if index.repeated:
             spread = "" if first.std is None else f" ± {first.std:.2g}"
             how = (

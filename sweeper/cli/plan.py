@@ -120,7 +120,7 @@ def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "ta
     words = ", ".join(f"{number} {state}" for state, number in counts.items()) or "none"
     say(
         f"{sweep.title}: {counted(counts.total(), 'trial')}: {words}; in "
-        f"{store.address_of(sweep.base_dir) or sweep.base_dir}"
+        f"{store.named(sweep.base_dir)}"
     )
     if elsewhere := runs_elsewhere(sweep):
         say(f"sweeper: {elsewhere}")

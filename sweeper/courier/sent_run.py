@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sweeper import store
-from sweeper.tree import files, lease_numbers, living_owner, process_start
+from sweeper.tree import files, lease_name, lease_numbers, living_owner, process_start
 
 BEAT_SECONDS = 15.0
 LAZY_SECONDS = 30.0  # between sendings of what a run's other files alone make new
@@ -91,7 +91,7 @@ class SentRun:
     def give_up(self) -> None:
         """Whoever writes it here finds that he has been replaced; what the store has is right."""
         for number in lease_numbers(self.run):
-            files.remove(self.run / f"lease.{number:06d}.json")
+            files.remove(self.run / lease_name(number))
         files.remove(self.run / store.MARKER)
 
     @property
@@ -103,11 +103,11 @@ class SentRun:
         """Have the lease of those who write the run in the store too."""
         numbers = lease_numbers(self.run)
         before = mine = self._sent.lease
-        if numbers and (data := files.read_bytes(self.run / f"lease.{numbers[-1]:06d}.json")):
-            mine = [f"lease.{numbers[-1]:06d}.json", data.decode()]
+        if numbers and (data := files.read_bytes(self.run / lease_name(numbers[-1]))):
+            mine = [lease_name(numbers[-1]), data.decode()]
         elif mine is None:  # it was closed here before it was ever sent
             nobody = {"pid": os.getpid(), "started": process_start(os.getpid()), "host": ""}
-            mine = ["lease.000000.json", json.dumps(nobody)]
+            mine = [lease_name(0), json.dumps(nobody)]
         if self._tag is not None and before == mine:
             return
         if before not in (None, mine):

@@ -4,7 +4,7 @@ A tree at an address is read and written below a directory that stands for it; h
 between the two. Importing this loads nothing; ``obstore`` is loaded where a store is asked.
 """
 
-from .addresses import address_of, local, shown
+from .addresses import address_of, local, named, shown
 from .leases import create, forget, look, remove, still_there, touch
 from .mirror import MARKER, Sent, bring, known_models, mark, refresh, send, take, told_apart, unsent
 from .moving import pull, push

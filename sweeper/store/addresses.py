@@ -56,7 +56,12 @@ def split(path: Path | str) -> tuple[str, str, str] | None:
 
 def shown(path: Path) -> str:
     """Where to find a file: here, or in the store, if it was not brought."""
-    return str(path) if path.exists() else address_of(path) or str(path)
+    return str(path) if path.exists() else named(path)
+
+
+def named(path: Path | str) -> str:
+    """The address that ``path`` stands for, else the path itself."""
+    return address_of(path) or str(path)
 
 
 def address_of(path: Path | str) -> str | None:

@@ -352,5 +352,5 @@ class _Loading:
         resolved = {**names, **self.data, **names}
         if program is not None:
             resolved["program"] = program.text
-        storage = store.address_of(others["storage"]) or str(others["storage"])
+        storage = store.named(others["storage"])
         return {**resolved, "storage": storage, "seed": others["seed"]}

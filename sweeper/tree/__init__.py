@@ -26,6 +26,7 @@ from .lease import (
     HEARTBEAT,
     Lease,
     is_self,
+    lease_name,
     lease_numbers,
     living_owner,
     living_owners,

@@ -21,6 +21,7 @@ import yaml
 
 from sweeper.tree import RunRecord, Tree
 from sweeper.worker import MARK
+from tests.stores import serving
 
 TRAINEE = Path(__file__).with_name("trainee.py")
 
@@ -143,15 +144,6 @@ def own_tmp() -> Iterator[Path]:
 @contextmanager
 def ray_cluster(source: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A process that runs ``source``, which starts a Ray cluster, and the address it prints."""
-    with subprocess.Popen(
-        [sys.executable, "-c", source],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
+    with serving(source) as process:
         assert process.stdout is not None
-        try:
-            yield process, process.stdout.readline().strip()
-        finally:
-            process.kill()
+        yield process, process.stdout.readline().strip()

@@ -139,15 +139,23 @@ def test_a_run_is_sent_whole_and_its_outcome_last(
     assert not store.unsent(run)
 
 
+def on_another_machine(
+    run: Path, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """Where the run is in another mirror, to which all belongs from now on."""
+    monkeypatch.setenv("SWEEPER_MIRRORS", str(tmp_path / "elsewhere"))
+    theirs = store.local(address) / run.relative_to(run.parent.parent)
+    store.refresh(theirs.parent.parent, now=True)
+    return theirs
+
+
 def test_who_was_replaced_sends_no_more(
     address: str, make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = opened(address, make_run, outcome=None)
     lease, sent = Lease.acquire(run), SentRun(run)
     sent.step()
-    monkeypatch.setenv("SWEEPER_MIRRORS", str(tmp_path / "elsewhere"))
-    theirs = store.local(address) / run.relative_to(run.parent.parent)
-    store.refresh(theirs.parent.parent, now=True)
+    theirs = on_another_machine(run, address, tmp_path, monkeypatch)
     store.take(theirs)
     assert {p.name for p in theirs.iterdir() if p.is_file()} >= {"run.json", "training-logs.csv"}
     (run / "training-logs.csv").write_text("epoch,val_loss\n1,5.0\n")
@@ -172,9 +180,7 @@ def test_a_run_that_was_not_sent_goes_when_nobody_has_gone_on_with_it(
     for path in run.glob("lease.*"):
         path.unlink()
     assert SentRun(run).step()  # by the lease under which it was sent
-    monkeypatch.setenv("SWEEPER_MIRRORS", str(tmp_path / "elsewhere"))
-    theirs = store.local(address) / run.relative_to(run.parent.parent)
-    store.refresh(theirs.parent.parent, now=True)
+    theirs = on_another_machine(run, address, tmp_path, monkeypatch)
     assert RunRecord.at(theirs).status == "finished"
     assert Sent.of(theirs) is None
 
@@ -200,9 +206,7 @@ def test_nobody_takes_a_run_by_writing_into_it_that_he_does_not_know(
     run = opened(address, make_run, outcome=None)
     lease, sent = Lease.acquire(run), SentRun(run)
     sent.step()
-    monkeypatch.setenv("SWEEPER_MIRRORS", str(tmp_path / "elsewhere"))
-    theirs = store.local(address) / run.relative_to(run.parent.parent)
-    store.refresh(theirs.parent.parent, now=True)
+    theirs = on_another_machine(run, address, tmp_path, monkeypatch)
     Lease.acquire(theirs, take_over=True)  # as the store's clock may say that its owner is gone
     with pytest.raises(Lost):
         SentRun(theirs).step()
