@@ -3,14 +3,3 @@
 from .document import MOST_PROBLEMS, Document, KeyPath, key_text
 from .read import DEEPEST, parse, reads_as_text
 from .write import to_yaml
-
-__all__ = [
-    "DEEPEST",
-    "MOST_PROBLEMS",
-    "Document",
-    "KeyPath",
-    "key_text",
-    "parse",
-    "reads_as_text",
-    "to_yaml",
-]
