@@ -26,8 +26,6 @@ MOST_CORNERS = 64
 
 
 @click.command()
-@options.spec_argument
-@options.overrides_argument
 @options.sweep_options
 @click.option("--spec-only", is_flag=True, help="Judge the file alone; its program may be absent.")
 @click.option(

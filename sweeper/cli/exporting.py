@@ -17,9 +17,7 @@ TO = ("csv", "json", "parquet", "mlflow", "wandb", "optuna")
 
 
 @click.command()
-@click.argument(
-    "targets", nargs=-1, required=True, metavar="SPEC|DIR...", type=click.Path(path_type=Path)
-)
+@options.targets_argument
 @options.place_options
 @click.option("--to", type=click.Choice(TO), required=True, help="What is to read it.")
 @click.option(
@@ -55,9 +53,7 @@ def export(
 
 
 @click.command()
-@options.target_argument
-@options.overrides_argument
-@options.place_options
+@options.target_options
 @options.seed_option
 @click.option(
     "-o",

@@ -34,9 +34,7 @@ MEAN_FIELDS = ("std", "runs", "values")  # too, where trials are repeated
 
 
 @click.command()
-@options.target_argument
-@options.overrides_argument
-@options.place_options
+@options.target_options
 @options.seed_option
 @options.select_options
 @click.option("--sparkline", is_flag=True, help="A column with the metric over the epochs.")
@@ -134,9 +132,7 @@ def _watch(target: Path, format_: str, given: dict[str, Any]) -> None:
 
 
 @click.command()
-@options.target_argument
-@options.overrides_argument
-@options.place_options
+@options.target_options
 @options.seed_option
 @options.select_options
 @options.format_options

@@ -13,9 +13,7 @@ from .reading import open_target, target_metric
 
 
 @click.command()
-@options.target_argument
-@options.overrides_argument
-@options.place_options
+@options.target_options
 @options.seed_option
 @click.option(
     "-o",
