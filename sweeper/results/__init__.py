@@ -3,6 +3,8 @@
 Pure: everything here is a function of the files, on any machine, with neither Ray nor TensorFlow.
 """
 
+from sweeper.space import flatten
+
 from .attempts import attempts_of
 from .copying import copy_best
 from .differences import differing_facts
@@ -11,7 +13,7 @@ from .entry import Entry
 from .estimate import Estimate, Estimator
 from .figures import Figures
 from .find import find_entry, find_run
-from .flat import ParameterNames, flatten, short_names
+from .flat import ParameterNames, short_names
 from .front import front_of, of_several
 from .index import Index, index_sweep
 from .live import LiveSweep, LiveSweeps

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from sweeper.space import flatten
 from sweeper.tree import Tree, files
 
-from .flat import flatten
 from .front import front_of
 from .index import Index
 from .ranking import Ranked, group_of, rank

@@ -11,7 +11,7 @@ from typing import Any
 from .distributions import Distribution
 from .expressions import CannotEvaluate, Expression
 from .intervals import UNKNOWN, Interval, Names, abstract
-from .nested_dicts import Path, get, has, overlap, put
+from .nested_dicts import Path, PathMap, get, has, put
 from .sequences import count_of
 from .space import Space
 from .walks import Undecided, pruned
@@ -120,10 +120,12 @@ def _interval(of: Distribution) -> Interval:
 
 
 def _names(here: Mapping[str, Any], intervals: Mapping[Path, Interval]) -> Names:
+    ranges = PathMap((path, path) for path in intervals)
+
     def value(path: Path) -> Any:
         if path in intervals:
             return intervals[path]
-        if any(overlap(path, other) for other in intervals) or not has(here, path):
+        if any(ranges.overlapping(path)) or not has(here, path):
             return UNKNOWN
         return get(here, path)
 

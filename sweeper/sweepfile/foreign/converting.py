@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import SpecError, UsageError
+from sweeper.sweepfile import function_or_script
 from sweeper.sweepfile.yaml12 import parse
 
 _MOST = 100_000  # values of one parameter
@@ -51,6 +52,13 @@ class Converting:
         if document.problems:
             raise SpecError(document.problems)
         return document.data
+
+    def program(self) -> ast.Module:
+        """The syntax tree of the file, which is a Python program."""
+        tree = function_or_script.parse(self.text().encode())
+        if tree is None:
+            raise UsageError(f"{self.path}: expected a Python program")
+        return tree
 
     def mapping(self) -> dict[str, Any]:
         """What the file holds, which is a mapping."""
@@ -96,6 +104,10 @@ class Converting:
     def aim(self, name: str, maximize: bool) -> None:
         """Set the metric."""
         self.document["metric"] = {"name": name, "goal": "maximize" if maximize else "minimize"}
+
+    def take(self, data: Mapping[str, Any], keys: Mapping[str, str]) -> None:
+        """Set what the file says under another key, if it does: theirs -> ours."""
+        self.document.update({ours: data[key] for key, ours in keys.items() if data.get(key)})
 
     def leave(self, data: Mapping[str, Any], known: Iterable[str], where: str = "") -> None:
         """Note every key that is not ``known``."""
