@@ -9,8 +9,8 @@ from random import Random
 from typing import Any
 
 from .distributions import Distribution
-from .expressions import CannotEvaluate, Expression
-from .intervals import UNKNOWN, Interval, Names, abstract
+from .evaluation import UNKNOWN, CannotEvaluate, Interval, Lookup
+from .expressions import Expression
 from .nested_dicts import Path, PathMap, get, has, put
 from .sequences import count_of
 from .space import Space
@@ -103,7 +103,7 @@ def outcomes(space: Space, expression: Expression) -> Iterator[Any]:
             for parameter, one in zip(axis.parameters, row, strict=True):
                 put(here, parameter.path, one)
         try:
-            yield abstract(expression.tree, _names(here, intervals))
+            yield expression.function(_names(here, intervals))
         except CannotEvaluate as error:
             yield expression.cannot_evaluate(here, error)
 
@@ -119,7 +119,7 @@ def _interval(of: Distribution) -> Interval:
     return Interval(low, math.inf if of.high is None else of.high)
 
 
-def _names(here: Mapping[str, Any], intervals: Mapping[Path, Interval]) -> Names:
+def _names(here: Mapping[str, Any], intervals: Mapping[Path, Interval]) -> Lookup:
     ranges = PathMap((path, path) for path in intervals)
 
     def value(path: Path) -> Any:

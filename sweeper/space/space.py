@@ -15,11 +15,10 @@ from functools import cached_property
 from typing import Any
 
 from .assemble import Assembler
-from .axes import Axis
+from .axes import Axis, Parameter
 from .canonical import value_key
 from .expressions import Expression
 from .nested_dicts import Path, PathMap, get, has, merge
-from .parameter import Parameter
 from .sequences import Permutation, count_of
 
 _MOST_COUNTED = 300_000
