@@ -26,7 +26,6 @@ Row = Mapping[str, Any]
 
 
 def column(key: str, title: str | None = None) -> Column:
-    """The column that shows the row's ``key``."""
     return Column(title or key, lambda row: row.get(key))
 
 

@@ -175,7 +175,6 @@ def _space_in_words(sweep: Sweep) -> str:
 
 
 def _estimate_in_words(estimate: Estimate) -> str:
-    """One line for people."""
     from sweeper.wording import show_bytes
 
     from .formatting import show_seconds

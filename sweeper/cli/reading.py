@@ -243,7 +243,6 @@ def asked_of(index: Index) -> list[str]:
 
 
 def in_words(launch: Mapping[str, Any]) -> str:
-    """One of these."""
     return printable(
         f"process {launch['pid']} on {launch['host']}, {launch['slots']} at a time, since "
         f"{launch['since']}, last sign of life {launch['seen']}"
@@ -264,7 +263,6 @@ def _mean(row: Any) -> str:
 
 
 def _print_best(row: Mapping[str, Any], metric: str) -> None:
-    """The best run in full."""
     from sweeper.results import flatten
 
     from .formatting import show

@@ -6,7 +6,6 @@ Pure: everything here is a function of the files, on any machine, with neither R
 from sweeper.space import flatten
 
 from .attempts import attempts_of
-from .copying import copy_best
 from .differences import differing_facts
 from .drawn import missing_plotly
 from .entry import Entry
@@ -44,6 +43,6 @@ from .ranking import (
 )
 from .rows import best_row, csv_line, entry_score, plain_json, plan_row, sort_key, trial_row
 from .study import curve_of, grouped, local_time, optuna_study
-from .summary import summary_csv, write_summary
+from .summary import copy_best, summary_csv, write_summary
 from .target import load_target, open_index, runs_elsewhere
 from .warm_start import read_warm_start

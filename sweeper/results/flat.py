@@ -21,7 +21,6 @@ class ParameterNames:
             self.add(params)
 
     def add(self, params: Mapping[str, Any]) -> None:
-        """Look at one parameter dict."""
         flat = flatten(params)
         for name, value in flat.items():
             if name not in self._first:

@@ -20,7 +20,6 @@ def get(tree: Any, path: Sequence[str], default: Any = None) -> Any:
 
 
 def has(tree: Any, path: Sequence[str]) -> bool:
-    """Whether there is something at ``path``."""
     return get(tree, path, _ABSENT) is not _ABSENT
 
 

@@ -56,7 +56,6 @@ def is_empty(space: Space) -> bool | None:
 
 
 def values_in_words(space: Space, path: Path) -> str:
-    """The values of one name in words."""
     for parameter in space.slots:
         if parameter.path == path:
             of = parameter.distribution

@@ -43,7 +43,6 @@ class Space:
 
     @cached_property
     def slots(self) -> tuple[Parameter, ...]:
-        """The parameters of the axes, in their order."""
         return tuple(parameter for axis in self.axes for parameter in axis.parameters)
 
     @cached_property
@@ -68,7 +67,6 @@ class Space:
 
     @cached_property
     def lengths(self) -> list[int]:
-        """How many values each axis has."""
         return [count_of(values) for values in self.values]
 
     @property
@@ -174,7 +172,6 @@ class Space:
 
     @cached_property
     def is_single(self) -> bool:
-        """Whether each axis holds one parameter."""
         return all(len(axis.parameters) == 1 for axis in self.axes)
 
     def row(self, digits: Sequence[int]) -> list[Any]:

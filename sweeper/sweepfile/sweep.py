@@ -211,7 +211,6 @@ class Sweep:
 
     @property
     def base_dir(self) -> Path:
-        """The base directory of the tree."""
         return self.storage / self.name
 
     @property

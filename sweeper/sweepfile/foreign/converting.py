@@ -38,7 +38,6 @@ class Converting:
         self.refused: list[str] = []
 
     def text(self, path: Path | None = None) -> str:
-        """The text of the file."""
         try:
             return (path or self.path).read_text(encoding="utf-8-sig")
         except OSError as error:
@@ -102,7 +101,6 @@ class Converting:
         self.document["command"] = shlex.split(text) if plain else ["/bin/sh", "-c", text]
 
     def aim(self, name: str, maximize: bool) -> None:
-        """Set the metric."""
         self.document["metric"] = {"name": name, "goal": "maximize" if maximize else "minimize"}
 
     def take(self, data: Mapping[str, Any], keys: Mapping[str, str]) -> None:
@@ -115,7 +113,6 @@ class Converting:
 
 
 def exact(number: Any) -> Decimal:
-    """The number as it is written."""
     return Decimal(str(number))
 
 
