@@ -6,7 +6,7 @@ import bisect
 import hashlib
 import itertools
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -105,31 +105,26 @@ def _far_place(u: float, count: int) -> int:
     return ((leading << shift) + more) * count >> (53 + shift)
 
 
-class Permutation:
-    """A seeded permutation of ``range(count)`` that needs no list, so ``count`` may be any number.
+def shuffled(count: int, seed: int) -> Iterator[int]:
+    """``range(count)`` in an order of the seed's, without a list: ``count`` may be any number.
 
-    A Feistel network, walked until it lands inside.
+    By a Feistel network, walked until it lands inside.
     """
+    half = max(1, (max(count - 1, 1).bit_length() + 1) // 2)
+    low = (1 << half) - 1
+    digest = hashlib.sha512(f"shuffle {seed}".encode()).digest()
+    keys = [int.from_bytes(digest[i * 8 : i * 8 + 8], "big") | 1 for i in range(_ROUNDS)]
 
-    def __init__(self, count: int, seed: int) -> None:
-        self.count = count
-        self._half = max(1, ((max(count - 1, 1)).bit_length() + 1) // 2)
-        self._low = (1 << self._half) - 1
-        digest = hashlib.sha512(f"shuffle {seed}".encode()).digest()
-        self._keys = [int.from_bytes(digest[i * 8 : i * 8 + 8], "big") | 1 for i in range(_ROUNDS)]
-
-    def __getitem__(self, index: int) -> int:
-        if not 0 <= index < self.count:
-            raise IndexError(index)
-        while True:
-            index = self._mix(index)
-            if index < self.count:
-                return index
-
-    def _mix(self, index: int) -> int:
-        left, right = index >> self._half, index & self._low
-        for key in self._keys:
+    def mix(index: int) -> int:
+        left, right = index >> half, index & low
+        for key in keys:
             mixed = (right + key) * 0x9E3779B97F4A7C15 & _MASK
             mixed = (mixed ^ mixed >> 32) * 0xD6E8FEB86659FD93 & _MASK
-            left, right = right, left ^ (mixed ^ mixed >> 32) & self._low
-        return left << self._half | right
+            left, right = right, left ^ (mixed ^ mixed >> 32) & low
+        return left << half | right
+
+    for index in range(count):
+        index = mix(index)
+        while index >= count:
+            index = mix(index)
+        yield index

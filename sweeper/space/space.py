@@ -19,7 +19,7 @@ from .axes import Axis, Parameter
 from .canonical import value_key
 from .expressions import Expression
 from .nested_dicts import Path, PathMap, get, has, merge
-from .sequences import Permutation, count_of
+from .sequences import count_of
 
 _MOST_COUNTED = 300_000
 Params = dict[str, Any]
@@ -149,14 +149,6 @@ class Space:
         return all(constraint.holds(params, missing=True) for constraint in self.constraints)
 
     # ----------------------------------------------------------------- one point
-
-    def at(self, index: int, shuffle: int | None = None) -> Params:
-        """The dict at ``index`` of a plain space, at once."""
-        if shuffle is not None:
-            index = Permutation(self.raw_size, shuffle)[index]
-        if self.listed is not None:
-            return self.listed_at(index)
-        return self.assembler.build(self.row(self.digits(index)))[0]
 
     def listed_at(self, index: int) -> Params:
         """The dict of a list at ``index``, whether it breaks a constraint or not."""

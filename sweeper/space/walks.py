@@ -17,7 +17,7 @@ from .axes import Axis
 from .evaluation import UNKNOWN, CannotEvaluate, Interval
 from .expressions import Expression
 from .nested_dicts import Path, get, has
-from .sequences import Permutation, count_of
+from .sequences import count_of, shuffled
 from .space import Params, Space
 
 Check = Callable[[Sequence[int]], bool]
@@ -51,10 +51,7 @@ def walk(space: Space, shuffle: int | None = None) -> Iterator[Params]:
 
 def _indices(space: Space, shuffle: int | None) -> Iterator[int]:
     total = space.raw_size
-    if shuffle is None:
-        return iter(range(total))
-    permutation = Permutation(total, shuffle)
-    return (permutation[index] for index in range(total))
+    return iter(range(total)) if shuffle is None else shuffled(total, shuffle)
 
 
 class Undecided(Exception):

@@ -296,23 +296,6 @@ class Sweep:
         """The trial with these parameters; its run's seed follows from them."""
         return Trial(index, params, replicate, self.seed, self.race)
 
-    def trial(self, index: int) -> Trial:
-        """The trial of that index; at once in a grid or list without conditions, else by counting.
-
-        Raises IndexError if the sweep has no such trial.
-        """
-        size = self.size()
-        if index < 0 or (size is not None and index >= size) or self.adaptive:
-            raise IndexError(f"the sweep has no trial {index}")
-        if self.method != "random" and self.space.is_plain:
-            point, replicate = divmod(index, self.repeats)
-            shuffle = self.seed if self.order == "shuffle" else None
-            return self.trial_of(index, self.space.at(point, shuffle), replicate)
-        for trial in self.trials():
-            if trial.index == index:
-                return trial
-        raise IndexError(f"the sweep has no trial {index}")
-
     def problem(self, key: str, message: str, mend: str = "", at: str = "") -> Problem:
         """A complaint about the key, with its place (or that of the key ``at``) in the file."""
         place = self.places.get(at or key, SourcePlace(0, 0, ""))

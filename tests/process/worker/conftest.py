@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ class Stage:
             self.session = replace(session, env={**session.env, **env})
             self.control = ServerControl(self.session)
             self.control.wait_ready()
-        planned = PlannedTrial(sweep.trial(trial), "exp-1", None, "new")
+        planned = PlannedTrial(next(islice(sweep.trials(), trial, None)), "exp-1", None, "new")
         claims = Claims(sweep, self.directory)  # of which none is taken
         retried = [] if last else ["failed", "out-of-memory"]
         request = {**sweep_request(sweep), **trial_request(sweep, "script", claims, planned)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -479,7 +480,7 @@ def test_what_a_file_could_ask_for_is_not_enumerated(
     names = [p for p in ("p0", "p1", "p2") if p in text]
     params: dict[str, Any] = dict.fromkeys(names, 0.5 if "0.0" in text else 1)
     if sweep.method == "random" and number == 2:
-        params = sweep.trial(2).params
+        params = list(itertools.islice(sweep.trials(), 3))[2].params
     home = sweep.base_dir / "sweeps" / "large"
     home.mkdir(parents=True)
     (home / "sweep.yaml").write_text(sweep.to_yaml())

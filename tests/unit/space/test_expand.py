@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sweeper.errors import SpecError, UsageError
-from sweeper.space.sequences import Permutation
+from sweeper.space.sequences import shuffled
 from sweeper.sweepfile import Sweep, Trial, check_launchable
 
 Load = Callable[..., Sweep]
@@ -91,7 +91,6 @@ def test_a_billion_points_are_counted_at_once_and_not_launched(load: Load) -> No
         """
     )
     assert sweep.size() == 2 * 10**9
-    assert sweep.trial(10**9).params == {"a": 501, "b": 1, "model": {"c": 1}, "d": 1}
     assert params(sweep, 2)[1] == {"a": 1, "b": 1, "model": {"c": 2}, "d": 1}
     with pytest.raises(UsageError, match=r"2,000,000,000 trials .* a \(1,000\), b \(1,000\)"):
         check_launchable(sweep)
@@ -121,15 +120,12 @@ def test_shuffle_is_a_permutation_that_the_seed_decides(load: Load) -> None:
     assert sorted(map(str, plain)) == sorted(map(str, mixed))
     assert mixed == params(load(text.replace("ORDER", "shuffle")))
     assert mixed != params(load(text.replace("ORDER", "shuffle"), seed=4))
-    sweep = load(text.replace("ORDER", "shuffle"))
-    assert [sweep.trial(i).params for i in range(49)] == mixed
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 10, 64, 65, 1000])
 def test_a_permutation_gives_each_number_once(count: int) -> None:
-    permutation = Permutation(count, 5)
-    assert sorted(permutation[i] for i in range(count)) == list(range(count))
-    assert 0 <= Permutation(10**30, 1)[10**29] < 10**30
+    assert sorted(shuffled(count, 5)) == list(range(count))
+    assert all(0 <= index < 10**30 for index in itertools.islice(shuffled(10**30, 1), 100))
 
 
 # ---------------------------------------------------------------------------- trials
@@ -147,9 +143,6 @@ def test_a_trial_knows_its_index_replicate_and_seed(load: Load) -> None:
     assert len({t.seed for t in trials}) == 4
     assert all(0 <= t.seed < 2**32 for t in trials)
     assert sweep.size() == 4
-    assert [sweep.trial(i) for i in range(4)] == trials
-    with pytest.raises(IndexError):
-        sweep.trial(4)
 
 
 def test_a_seed_follows_from_the_parameters_and_not_from_their_place(load: Load) -> None:
@@ -327,7 +320,6 @@ trials:
     assert points[1]["model"] == {"conv_0": 64, "dropout.x": 0.1}
     assert points[1]["note"] == "x"
     assert sweep.size() == 4
-    assert sweep.trial(2).params == points[1]
 
 
 def test_a_list_keeps_constants_and_constraints(load: Load) -> None:
@@ -373,7 +365,6 @@ def test_zip_walks_together(load: Load) -> None:
     ]
     assert sweep.size() == 4
     assert [axis.names for axis in sweep.space.axes] == [("c", "a"), ("b",)]
-    assert sweep.trial(2).params == {"a": 2, "b": "x", "c": 20}
 
 
 def test_zip_in_a_random_search(load: Load) -> None:
@@ -400,7 +391,6 @@ def test_a_condition_takes_a_parameter_out(load: Load) -> None:
         {"opt": "sgd", "momentum": 0.9, "nesterov": False},
     ]
     assert sweep.size() == 4
-    assert [sweep.trial(i).params for i in range(4)] == params(sweep)
 
 
 def test_without_its_condition_a_parameter_leaves_what_base_has(load: Load) -> None:
