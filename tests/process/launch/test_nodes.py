@@ -32,7 +32,8 @@ def test_a_cluster_that_wants_a_token_takes_who_has_it(launcher: Launcher) -> No
     keep_token_private()
     wrong = launcher.directory / "wrong"
     wrong.write_text("0" * 64)
-    with ray_cluster(f"import os; os.environ['RAY_AUTH_MODE'] = 'token'\n{ONE_NODE}") as (_, address):
+    with_token = f"import os; os.environ['RAY_AUTH_MODE'] = 'token'\n{ONE_NODE}"
+    with ray_cluster(with_token) as (_, address):
         launcher.env["RAY_AUTH_TOKEN_PATH"] = str(wrong)
         refused = launcher.run("--address", address)
         del launcher.env["RAY_AUTH_TOKEN_PATH"]
