@@ -5,8 +5,7 @@ The user's program is imported in a process of its own.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,18 +15,17 @@ import click
 from sweeper.errors import Problem, SpecError, SweeperError, UsageError
 
 from . import options
-from .messages import tell
+from .messages import say_nothing, tell
 
 if TYPE_CHECKING:
     from sweeper.sweepfile import Sweep
     from sweeper.worker import ProgramCheck
 
 MOST_CORNERS = 64
+Tell = Callable[[str], None]
 
 
 @click.command()
-@options.spec_argument
-@options.overrides_argument
 @options.sweep_options
 @click.option("--spec-only", is_flag=True, help="Judge the file alone; its program may be absent.")
 @click.option(
@@ -85,6 +83,7 @@ def _check(
 ) -> int:
     from sweeper.sweepfile import check_early_terminate
 
+    told = say_nothing if as_json else tell
     sweep = options.load(spec, **given)
     found = _found(sweep)
     if not spec_only:
@@ -94,21 +93,21 @@ def _check(
     tried: list[dict[str, Any]] = []
     if spec_only:
         check_early_terminate(sweep)
-        _show(sweep.title, found, as_json)
+        _show(sweep.title, found, told)
     else:
         with _checked_program(sweep) as program:
             found["program"] = _program(sweep, program)
-            _show(sweep.title, found, as_json)
+            _show(sweep.title, found, told)
             if corners:
-                tried = list(_corners(sweep, program, corner_seconds, as_json))
+                tried = list(_corners(sweep, program, corner_seconds, told))
                 found["corners"] = tried
             if isolation:
-                found["isolation"] = _isolation(sweep, program, corner_seconds, as_json)
+                found["isolation"] = _isolation(sweep, program, corner_seconds, told)
     if as_json:
         _print_json(found)
     bad = sum(corner["error"] is not None for corner in tried)
-    if corners and not as_json:
-        tell(f"corners  {len(tried) - bad} ok, {bad} failed")
+    if corners:
+        told(f"corners  {len(tried) - bad} ok, {bad} failed")
     return 2 if bad or (isolation and not found["isolation"]["ok"]) else 0
 
 
@@ -170,10 +169,7 @@ def _program(sweep: Sweep, program: ProgramCheck) -> str:
     return f"{where}: {sweep.program.function}(params, callbacks{run}){why}"
 
 
-def _show(title: str, found: Mapping[str, Any], as_json: bool) -> None:
-    """What was found, for people."""
-    if as_json:
-        return
+def _show(title: str, found: Mapping[str, Any], tell: Tell) -> None:
     size, metric = found["size"], found["metric"]
     trials = "without end" if size is None else f"{size:,}"
     tell(f"sweep    {title}")
@@ -183,11 +179,10 @@ def _show(title: str, found: Mapping[str, Any], as_json: bool) -> None:
         tell(f"program  {found['program']}")
     for warning in found["warnings"]:
         tell(f"warning  {warning}")
-    sys.stdout.flush()
 
 
 def _corners(
-    sweep: Sweep, program: ProgramCheck, limit: float, as_json: bool
+    sweep: Sweep, program: ProgramCheck, limit: float, tell: Tell
 ) -> Iterator[dict[str, Any]]:
     """Try each corner, and print it as it comes, with the parameters that vary."""
     from sweeper.results import ParameterNames, flatten
@@ -198,19 +193,16 @@ def _corners(
     extremes = list(corners(sweep.space, MOST_CORNERS))
     names = ParameterNames(extremes).varying
     for corner in program.try_corners(extremes, limit):
-        if not as_json:
-            params = flatten(corner.params)
-            point = " ".join(
-                f"{show(name)}={show(params[name])}" for name in names if name in params
-            )
-            tell(f"{'ok    ' if corner.error is None else 'failed'}   {point}")
-            if corner.error is not None:
-                tell(f"         {corner.error}")
+        params = flatten(corner.params)
+        point = " ".join(f"{show(name)}={show(params[name])}" for name in names if name in params)
+        tell(f"{'ok    ' if corner.error is None else 'failed'}   {point}")
+        if corner.error is not None:
+            tell(f"         {corner.error}")
         seconds = round(corner.seconds, 3)
         yield {"params": corner.params, "error": corner.error, "seconds": seconds}
 
 
-def _isolation(sweep: Sweep, program: ProgramCheck, limit: float, as_json: bool) -> dict[str, Any]:
+def _isolation(sweep: Sweep, program: ProgramCheck, limit: float, tell: Tell) -> dict[str, Any]:
     """Whether a trial leaves something behind that changes the next one in its process."""
     from sweeper.space import corners
 
@@ -239,8 +231,7 @@ def _isolation(sweep: Sweep, program: ProgramCheck, limit: float, as_json: bool)
         said += f"\n         {mend}"
     if tried.unsteady and tried.error is None:
         said += f"\n         not compared, as fresh processes differ: {', '.join(tried.unsteady)}"
-    if not as_json:
-        tell(f"isolation  {said}")
+    tell(f"isolation  {said}")
     return {
         "equal": equal,
         "ok": equal or (differs is not None and sweep.isolation == "process"),

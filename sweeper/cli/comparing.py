@@ -23,9 +23,7 @@ SIGNS = "123456789abcdefghijk"  # the curves, the best first
 
 
 @click.command()
-@click.argument(
-    "targets", metavar="SPEC|DIR...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
+@options.targets_argument
 @options.place_options
 @options.select_options
 @options.format_options
@@ -92,9 +90,7 @@ def _titles(indices: Sequence[Index]) -> list[str]:
 
 
 @click.command()
-@options.target_argument
-@options.overrides_argument
-@options.place_options
+@options.target_options
 @options.metric_options
 @options.format_options
 def importance(target: Path, format_: str, **given: Any) -> None:
@@ -120,9 +116,7 @@ def importance(target: Path, format_: str, **given: Any) -> None:
 
 
 @click.command()
-@options.target_argument
-@options.overrides_argument
-@options.place_options
+@options.target_options
 @options.metric_options
 @click.option("--top", type=click.IntRange(1, 20), default=5, show_default=True, metavar="N")
 def curves(target: Path, top: int, **given: Any) -> None:

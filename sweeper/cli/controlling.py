@@ -19,6 +19,7 @@ from sweeper.wording import one_of
 from . import options
 from .messages import say, tell
 from .reading import in_words, launches_of, open_target
+from .rerun import check_trials
 
 if TYPE_CHECKING:
     from sweeper.results import Index
@@ -78,12 +79,7 @@ def _stop_trials(index: Index, trials: Collection[int]) -> int:
     tree, home = Tree(index.base), _home(index)
     choices = Choices.read(tree, index.name)
     planned = {item.trial.index: item for item in plan_known(sweep, tree, choices)}
-    if unknown := sorted(set(trials) - planned.keys()):
-        there = f"0 to {max(planned)}" if planned else "none yet"
-        raise click.UsageError(
-            f"{unknown[0]}: expected a trial of {index.title} ({there}); `sweeper status` lists "
-            "them"
-        )
+    check_trials(sweep, planned.values(), trials)
     chooser, claims = RunChooser(sweep, tree, choices), Claims(sweep, home)
     why = f"stopped by `sweeper stop` ({getpass.getuser()} on {socket.gethostname()})"
     deadline = time.monotonic() + WAIT_SECONDS
@@ -106,9 +102,7 @@ def _stop_trials(index: Index, trials: Collection[int]) -> int:
 
 
 @click.command()
-@options.target_argument
-@options.overrides_argument
-@options.place_options
+@options.target_options
 def pause(target: Path, **given: Any) -> int:
     """Have the trials that run end their epoch and wait, and no other begin.
 
@@ -125,9 +119,7 @@ def pause(target: Path, **given: Any) -> int:
 
 
 @click.command("continue")
-@options.target_argument
-@options.overrides_argument
-@options.place_options
+@options.target_options
 def continue_(target: Path, **given: Any) -> int:
     """Go on with what `sweeper pause` has paused."""
     from sweeper.tree import take_back

@@ -1,4 +1,4 @@
-"""The commands export and tensorboard: what came of a sweep, for the tools that people have."""
+"""The commands report, export, tensorboard, pull, push: what came of a sweep, taken elsewhere."""
 
 from __future__ import annotations
 
@@ -7,19 +7,46 @@ from typing import Any
 
 import click
 
+from sweeper import store
 from sweeper.wording import counted
 
 from . import options
-from .messages import answer, say
+from .messages import answer, browse, say, tell
 from .reading import open_target, reader_of, target_metric
 
 TO = ("csv", "json", "parquet", "mlflow", "wandb", "optuna")
 
 
 @click.command()
-@click.argument(
-    "targets", nargs=-1, required=True, metavar="SPEC|DIR...", type=click.Path(path_type=Path)
+@options.target_options
+@options.seed_option
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    default="report.html",
+    show_default=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The page; one that is there is replaced.",
 )
+@options.metric_options
+@click.option("--open", "open_", is_flag=True, help="Open it in a browser.")
+def report(target: Path, output: Path, open_: bool, **given: Any) -> None:
+    """Write what came of a sweep as one HTML file that opens offline: figures, tables, failures.
+
+    SPEC|DIR is a sweep file, a base directory, or a sweeps/<name> directory in one.
+    """
+    from sweeper.web import write_report
+
+    index = open_target(target, given)
+    write_report(index, target_metric(index, given), output)
+    say(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
+    if open_:
+        browse(output.resolve().as_uri())
+
+
+@click.command()
+@options.targets_argument
 @options.place_options
 @click.option("--to", type=click.Choice(TO), required=True, help="What is to read it.")
 @click.option(
@@ -55,9 +82,7 @@ def export(
 
 
 @click.command()
-@options.target_argument
-@options.overrides_argument
-@options.place_options
+@options.target_options
 @options.seed_option
 @click.option(
     "-o",
@@ -92,3 +117,19 @@ def tensorboard(target: Path, output: Path | None, follow: bool, **given: Any) -
         began = time.process_time()
         index = read_again()
         logs.write_all(index)
+
+
+@click.command()
+@click.argument("address")
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+def pull(address: str, directory: Path) -> None:
+    """Copy what is at ADDRESS (s3://BUCKET/PREFIX, gs://…, az://…) and not yet in DIRECTORY."""
+    tell(f"{counted(store.pull(address, directory), 'file')} brought")
+
+
+@click.command()
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("address")
+def push(directory: Path, address: str) -> None:
+    """Copy what is in DIRECTORY and not yet at ADDRESS (s3://BUCKET/PREFIX, gs://…, az://…)."""
+    tell(f"{counted(store.push(directory, address), 'file')} sent")

@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TextIO
+from typing import Any
 
 from sweeper.results import ParameterNames, csv_line, flatten, plain_json, short_names
 from sweeper.wording import clock, printable
@@ -26,7 +26,6 @@ Row = Mapping[str, Any]
 
 
 def column(key: str, title: str | None = None) -> Column:
-    """The column that shows the row's ``key``."""
     return Column(title or key, lambda row: row.get(key))
 
 
@@ -83,7 +82,6 @@ def print_rows(
     *,
     key: str = "trials",
     tail: Row | None = None,
-    stream: TextIO | None = None,
 ) -> int:
     """Print ``rows`` as they come, in one format: table, json, csv, yaml, md or latex.
 
@@ -94,7 +92,6 @@ def print_rows(
     the row's own columns of a CSV file, before ``more``, such as ``params.<name>``.
     """
     tail = {} if tail is None else tail
-    stream = stream or sys.stdout
     if format_ == "json":
         texts = _as_json(rows, head, key, tail)
     elif format_ == "yaml":
@@ -107,12 +104,11 @@ def print_rows(
         make = tables.markdown if format_ == "md" else tables.latex
         texts = make(cells(rows, columns), columns, show)
     else:
-        screen = tables.Screen.of(stream)
+        screen = tables.Screen.of(sys.stdout)
         texts, left_out = tables.fit(cells(rows, columns), columns, show, screen)
-        tables.page(texts, stream, screen)
+        tables.page(texts, screen)
         return left_out
-    for text in texts:
-        stream.write(text)
+    sys.stdout.writelines(texts)
     return 0
 
 

@@ -63,8 +63,6 @@ _STATES = ("new", "resumed", "reused", "failed", "unreadable")
 
 
 @click.command(cls=RerunCommand)
-@options.spec_argument
-@options.overrides_argument
 @options.sweep_options
 @click.option("--address", metavar="HOST:PORT", help="A running Ray cluster's address, or `auto`.")
 @click.option("--join", is_flag=True, help="Share the sweep with other launches of it.")
@@ -150,7 +148,7 @@ def _launch_sweep(
     unchosen = max(0, size - len(known)) if size is not None and sweep.adaptive else 0
     total = None if size is None else counts["new"] + counts["resumed"] + unchosen
     told = None
-    best, reached = _earlier(sweep, ended=True) if total != 0 else (None, False)
+    best, reached = _earlier(sweep) if total != 0 else (None, False)
     if total != 0 and not reached:
         from sweeper.raytune import check_request
 
@@ -192,17 +190,16 @@ def _launch_sweep(
     return code
 
 
-def _earlier(sweep: Sweep, ended: bool = False) -> tuple[tuple[int, float] | None, bool]:
-    """The trial and the value of the best run so far, and whether the target is reached.
+def _earlier(sweep: Sweep) -> tuple[tuple[int, float] | None, bool]:
+    """The trial and the value of the best run that has ended, and whether the target is reached.
 
-    The best of those that have ``ended`` alone, where the others go on and count when they end: a
-    script begins from nothing.
+    The others go on and count when they end: a script begins from nothing.
     """
     if sweep.metric is None or not sweep.base_dir.is_dir():
         return None, False
     entries = index_sweep(sweep).settled()
     best = None
-    ranked = [entry for entry in entries if entry.ended or not ended]
+    ranked = [entry for entry in entries if entry.ended]
     for first in rank(ranked, sweep.metric, top=1, apart=True):
         if first.entry.trial is not None and not first.excess(sweep.metric):
             best = first.entry.trial, first.score.value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from sweeper.errors import SweeperError, UsageError
 from sweeper.wording import nearest
 
 from .messages import nobody_reads, say
-from .options import GlobalOptions, verbose_option
+from .options import verbose_option
 
 COMMANDS = {
     "launch": ("sweeper.cli.launch", "Run a sweep's trials; launch again to resume."),
@@ -29,7 +30,7 @@ COMMANDS = {
     "best": ("sweeper.cli.reading", "Show the best trials, their parameters and checkpoints."),
     "ls": ("sweeper.cli.overview", "List every sweep below a storage."),
     "ui": ("sweeper.cli.overview", "Show sweeps live in a browser."),
-    "report": ("sweeper.cli.report", "Write a page with all of it: figures, tables, failures."),
+    "report": ("sweeper.cli.exporting", "Write a page with all of it: figures, tables, failures."),
     "export": ("sweeper.cli.exporting", "Write it for CSV, Parquet, MLflow, W&B or Optuna."),
     "tensorboard": ("sweeper.cli.exporting", "Write TensorBoard's logs of it, as it goes."),
     "logs": ("sweeper.cli.runs", "Print what a trial wrote to its output."),
@@ -37,8 +38,8 @@ COMMANDS = {
     "compare": ("sweeper.cli.comparing", "Show several sweeps side by side."),
     "importance": ("sweeper.cli.comparing", "Show which parameters matter."),
     "curves": ("sweeper.cli.comparing", "Draw the metric over the epochs of the best trials."),
-    "pull": ("sweeper.cli.moving", "Copy a tree from an object store to a directory."),
-    "push": ("sweeper.cli.moving", "Copy a tree from a directory to an object store."),
+    "pull": ("sweeper.cli.exporting", "Copy a tree from an object store to a directory."),
+    "push": ("sweeper.cli.exporting", "Copy a tree from a directory to an object store."),
     "check": ("sweeper.cli.check", "Say all that is wrong with a sweep file and its program."),
     "init": ("sweeper.cli.authoring", "Write a sweep file and a train module to start from."),
     "schema": ("sweeper.cli.authoring", "Print the sweep file's JSON Schema, for editors."),
@@ -123,14 +124,13 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run the command line ``args`` (the process's own by default) and return its exit code."""
     _open_streams()
     gc.set_threshold(50_000)  # a tree of 10,000 runs is a million objects, and no garbage
-    settings = GlobalOptions(verbose=os.environ.get("SWEEPER_DEBUG", "") not in ("", "0"))
-    _log_to_stderr(settings.verbose)
+    logger = _log_to_stderr(os.environ.get("SWEEPER_DEBUG", "") not in ("", "0"))
     try:
         for stream in (sys.stdout, sys.stderr):  # a name in the tree need not be UTF-8
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
         _check_directory()
-        result: Any = cli.main(args, "sweeper", standalone_mode=False, obj=settings)
+        result: Any = cli.main(args, "sweeper", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
         error.show(shown := io.StringIO())
@@ -142,12 +142,13 @@ def main(args: Sequence[str] | None = None) -> int:
         nobody_reads()
         return 0
     except Exception as error:
-        if settings.verbose:
+        verbose = logger.isEnabledFor(logging.DEBUG)
+        if verbose:
             import traceback
 
             traceback.print_exc()
         say(f"sweeper: {_in_words(error)}")
-        if not isinstance(error, (SweeperError, OSError)) and not settings.verbose:
+        if not isinstance(error, (SweeperError, OSError)) and not verbose:
             say("sweeper: this is a bug; -v shows where it happened")
         return error.exit_code if isinstance(error, SweeperError) else 1
     return result if isinstance(result, int) else 0
@@ -176,9 +177,7 @@ def _in_words(error: Exception) -> str:
     return f"unexpected {type(error).__name__}: {error}"
 
 
-def _log_to_stderr(verbose: bool) -> None:
-    import logging
-
+def _log_to_stderr(verbose: bool) -> logging.Logger:
     class _Said(logging.Handler):  # on what is stderr then: a live display stands in for it
         def emit(self, record: logging.LogRecord) -> None:
             say(self.format(record))
@@ -189,3 +188,4 @@ def _log_to_stderr(verbose: bool) -> None:
     if not logger.handlers:
         logger.addHandler(handler)
     logger.setLevel(logging.DEBUG if verbose else logging.WARNING)
+    return logger

@@ -55,7 +55,6 @@ def say_nothing(text: str) -> None:
 
 
 def browse(address: str) -> None:
-    """Open a page in the user's browser."""
     import webbrowser
 
     if not webbrowser.open(address):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,19 +17,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 FORMATS = ("table", "json", "csv", "yaml", "md", "latex")
 
 
-@dataclass
-class GlobalOptions:
-    """What the whole program was told; click carries it as the context's object."""
-
-    verbose: bool = False
-
-
-def _be_verbose(context: click.Context, _parameter: click.Parameter, value: bool) -> bool:
-    settings = context.find_root().obj
-    if value and isinstance(settings, GlobalOptions):
-        import logging
-
-        settings.verbose = True
+def _be_verbose(_context: click.Context, _parameter: click.Parameter, value: bool) -> bool:
+    if value:
         logging.getLogger("sweeper").setLevel(logging.DEBUG)
     return value
 
@@ -57,17 +46,26 @@ spec_argument = click.argument("spec", type=click.Path(path_type=Path))
 
 target_argument = click.argument("target", metavar="SPEC|DIR", type=click.Path(path_type=Path))
 
+targets_argument = click.argument(
+    "targets", metavar="SPEC|DIR...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+
 overrides_argument = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 
-storage_option = click.option(
-    "--storage",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where base directories live. [default: the sweep file's, else ./experiments]",
+place_options = together(
+    click.option(
+        "--storage",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="Where base directories live. [default: the sweep file's, else ./experiments]",
+    ),
+    click.option(
+        "--name", metavar="NAME", help="The base directory's name. [default: the sweep file's]"
+    ),
 )
+"""``--storage`` and ``--name``: where the tree is."""
 
-name_option = click.option(
-    "--name", metavar="NAME", help="The base directory's name. [default: the sweep file's]"
-)
+target_options = together(target_argument, overrides_argument, place_options)
+"""What a command reads: pass what click gives to ``open_target``."""
 
 seed_option = click.option(
     "--seed", type=click.IntRange(min=0), help="Replaces the sweep file's seed."
@@ -89,24 +87,27 @@ parallel_option = click.option(
     help="At most N trials at a time. [default: what the resources allow]",
 )
 
-cpus_option = click.option(
-    "--cpus-per-trial", type=click.FloatRange(min=0), metavar="X", help="CPUs that one trial gets."
-)
-
-gpus_option = click.option(
-    "--gpus-per-trial",
-    type=click.FloatRange(min=0),
-    metavar="X",
-    help="GPUs that one trial gets; 0.25 puts four trials on one.",
-)
-
-place_options = together(storage_option, name_option)
-"""``--storage`` and ``--name``: where the tree is."""
-
 sweep_options = together(
-    max_trials_option, parallel_option, cpus_option, gpus_option, place_options, seed_option
+    spec_argument,
+    overrides_argument,
+    max_trials_option,
+    parallel_option,
+    click.option(
+        "--cpus-per-trial",
+        type=click.FloatRange(min=0),
+        metavar="X",
+        help="CPUs that one trial gets.",
+    ),
+    click.option(
+        "--gpus-per-trial",
+        type=click.FloatRange(min=0),
+        metavar="X",
+        help="GPUs that one trial gets; 0.25 puts four trials on one.",
+    ),
+    place_options,
+    seed_option,
 )
-"""Everything that changes a sweep for one command; pass what click gives to :func:`load`."""
+"""SPEC and all that changes it for one command; pass what click gives to :func:`load`."""
 
 SWEEP_CHANGES = (
     *("max_trials", "parallel", "cpus_per_trial", "gpus_per_trial"),

@@ -23,7 +23,6 @@ def ls(storage: Path, format_: str) -> None:
 
 
 def list_sweeps(storage: Path, format_: str) -> None:
-    """Print a row for each sweep below ``storage``."""
     from sweeper.results import OVERVIEW_FIELDS, overview_row, sweeps_below
     from sweeper.wording import counted, show_bytes
 

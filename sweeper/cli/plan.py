@@ -129,7 +129,7 @@ def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "ta
         say(f"method {sweep.chooser} is to choose {more} as results come in")
     elif size is None:
         say(f"the sweep has no end; these are its first {limit}: -n shows more or fewer")
-    elif not counts and sweep.constraints:
+    elif not counts and sweep.space.constraints:
         say("no point of the space satisfies `constraints`: relax one of them")
     elif limit is not None:
         say(f"too many to launch; these are the first {limit}: -n shows more or fewer")
@@ -175,7 +175,6 @@ def _space_in_words(sweep: Sweep) -> str:
 
 
 def _estimate_in_words(estimate: Estimate) -> str:
-    """One line for people."""
     from sweeper.wording import show_bytes
 
     from .formatting import show_seconds

@@ -34,9 +34,7 @@ MEAN_FIELDS = ("std", "runs", "values")  # too, where trials are repeated
 
 
 @click.command()
-@options.target_argument
-@options.overrides_argument
-@options.place_options
+@options.target_options
 @options.seed_option
 @options.select_options
 @click.option("--sparkline", is_flag=True, help="A column with the metric over the epochs.")
@@ -134,9 +132,7 @@ def _watch(target: Path, format_: str, given: dict[str, Any]) -> None:
 
 
 @click.command()
-@options.target_argument
-@options.overrides_argument
-@options.place_options
+@options.target_options
 @options.seed_option
 @options.select_options
 @options.format_options
@@ -247,7 +243,6 @@ def asked_of(index: Index) -> list[str]:
 
 
 def in_words(launch: Mapping[str, Any]) -> str:
-    """One of these."""
     return printable(
         f"process {launch['pid']} on {launch['host']}, {launch['slots']} at a time, since "
         f"{launch['since']}, last sign of life {launch['seen']}"
@@ -268,7 +263,6 @@ def _mean(row: Any) -> str:
 
 
 def _print_best(row: Mapping[str, Any], metric: str) -> None:
-    """The best run in full."""
     from sweeper.results import flatten
 
     from .formatting import show

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sweeper.sweepfile import Sweep
     from sweeper.tree import Choices, PlannedTrial, RunRecord, Tree
 
-_WHICH = re.compile(r"changed|failed|all|\d+")
+_WHICH = re.compile(r"changed|failed|all|\d{1,18}")
 
 
 class RerunCommand(click.Command):
@@ -68,26 +68,27 @@ def choices_of(sweep: Sweep, tree: Tree, given: dict[str, Any]) -> Choices:
     from sweeper.tree import Choices, Program, plan_known, program_of
 
     choices = Choices.read(tree, sweep.sweep_name)
-    which = {*given["rerun"], *(["failed"] if given["retry_failed"] else [])}
+    which = {int(word) if word.isdigit() else word for word in given["rerun"]}
+    which |= {"failed"} if given["retry_failed"] else set()
     if not which and not given["reuse"]:
         return choices
     planned = list(plan_known(sweep, tree, choices))
     if given["reuse"]:
         others = (item.run for item in planned if item.state == "other")
         return choices.also(tree, reuse=(str(program_of(run)) for run in others if run))
-    _check_trials(sweep, planned, which)
+    check_trials(sweep, planned, (one for one in which if isinstance(one, int)), "--rerun ")
     chosen = [item for item in planned if _is_chosen(item, which)]
     runs = (run for item in chosen if item.state != "other" for run in _runs(sweep, tree, item))
     beside = [str(Program.of(sweep))] if any(item.state == "other" for item in chosen) else []
     return choices.also(tree, rerun=runs, beside=beside)
 
 
-def _is_chosen(item: PlannedTrial, which: Collection[str]) -> bool:
+def _is_chosen(item: PlannedTrial, which: Collection[str | int]) -> bool:
     if item.run is None:
         return False
     return (
         "all" in which
-        or str(item.trial.index) in which
+        or item.trial.index in which
         or ("failed" in which and item.state == "failed")
         or ("changed" in which and item.changed)
     )
@@ -103,13 +104,15 @@ def _runs(sweep: Sweep, tree: Tree, item: PlannedTrial) -> list[RunRecord]:
     return runs_of_trial(found, sweep.sweep_name, number)
 
 
-def _check_trials(sweep: Sweep, planned: Sequence[PlannedTrial], which: Collection[str]) -> None:
-    known = {str(item.trial.index) for item in planned}
-    unknown = sorted(word for word in which if word.isdigit() and word not in known)
-    if unknown:
-        there = f"0 to {max(map(int, known))}" if known else "none yet"
+def check_trials(
+    sweep: Sweep, planned: Iterable[PlannedTrial], trials: Iterable[int], option: str = ""
+) -> None:
+    """Raise click.UsageError for a trial that is not ``planned``."""
+    known = {item.trial.index for item in planned}
+    if unknown := sorted(set(trials) - known):
+        there = f"0 to {max(known)}" if known else "none yet"
         raise click.UsageError(
-            f"--rerun {unknown[0]}: expected a trial of {sweep.title} ({there}); "
+            f"{option}{unknown[0]}: expected a trial of {sweep.title} ({there}); "
             "`sweeper status` lists them"
         )
 

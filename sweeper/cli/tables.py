@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -143,13 +143,11 @@ def sparkline(values: Sequence[float], most: int = 16) -> str:
     return "".join("▁▂▃▄▅▆▇█"[int(7.999 * (x - low) / (high - low or 1))] for x in numbers)
 
 
-def page(texts: Iterable[str], stream: TextIO, screen: Screen) -> None:
+def page(texts: Iterator[str], screen: Screen) -> None:
     """Write ``texts``; of more than a terminal shows at once by the user's pager, as git does."""
-    texts = iter(texts)
-    first = list(itertools.islice(texts, screen.height)) if screen.height else []
-    if not first or len(first) < screen.height or stream is not sys.stdout:
-        for text in itertools.chain(first, texts):
-            stream.write(text)
+    first = list(itertools.islice(texts, screen.height))
+    if len(first) < screen.height or not first:
+        sys.stdout.writelines(itertools.chain(first, texts))
         return
     import click
 

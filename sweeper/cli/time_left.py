@@ -32,7 +32,6 @@ class TimeLeft:
         self._began = time.monotonic()
 
     def passed(self) -> float:
-        """Seconds since the beginning."""
         return time.monotonic() - self._began
 
     def trial_started(self, trial: Hashable, age: float = 0.0) -> None:

@@ -71,7 +71,6 @@ def _name(index: Index, entry: Entry) -> int | str:
 
 
 def _ended(index: Index, seen: set[Path]) -> Iterator[tuple[Entry, RunRecord]]:
-    """The runs that have ended since."""
     for entry in index.entries:
         if entry.record is not None and entry.ended and entry.record.path not in seen:
             seen.add(entry.record.path)

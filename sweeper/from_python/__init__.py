@@ -5,5 +5,3 @@ Each becomes a sweep file's text, and goes the way that a file goes.
 
 from .launching import Launched, launch
 from .wandb_script import sweep_of_script
-
-__all__ = ["Launched", "launch", "sweep_of_script"]

@@ -3,15 +3,16 @@
 Pure: everything here is a function of the files, on any machine, with neither Ray nor TensorFlow.
 """
 
+from sweeper.space import flatten
+
 from .attempts import attempts_of
-from .copying import copy_best
 from .differences import differing_facts
 from .drawn import missing_plotly
 from .entry import Entry
 from .estimate import Estimate, Estimator
 from .figures import Figures
 from .find import find_entry, find_run
-from .flat import ParameterNames, flatten, short_names
+from .flat import ParameterNames, short_names
 from .front import front_of, of_several
 from .index import Index, index_sweep
 from .live import LiveSweep, LiveSweeps
@@ -42,69 +43,6 @@ from .ranking import (
 )
 from .rows import best_row, csv_line, entry_score, plain_json, plan_row, sort_key, trial_row
 from .study import curve_of, grouped, local_time, optuna_study
-from .summary import summary_csv, write_summary
+from .summary import copy_best, summary_csv, write_summary
 from .target import load_target, open_index, runs_elsewhere
 from .warm_start import read_warm_start
-
-__all__ = [
-    "OVERVIEW_FIELDS",
-    "Entry",
-    "Estimate",
-    "Estimator",
-    "Figures",
-    "Index",
-    "LiveSweep",
-    "LiveSweeps",
-    "LoadedRun",
-    "ParameterNames",
-    "Ranked",
-    "SweepResults",
-    "attempts_of",
-    "best_row",
-    "changes_since",
-    "check_metric",
-    "copy_best",
-    "csv_line",
-    "curve_of",
-    "differing_facts",
-    "entry_score",
-    "find_entry",
-    "find_run",
-    "flatten",
-    "front_of",
-    "grouped",
-    "index_sweep",
-    "is_storage",
-    "load",
-    "load_target",
-    "local_time",
-    "metric_of",
-    "metric_to_rank_by",
-    "missing_plotly",
-    "nothing_to_rank",
-    "of_several",
-    "older_text_note",
-    "open_index",
-    "optuna_study",
-    "overview_row",
-    "plain_json",
-    "plan_row",
-    "rank",
-    "rank_together",
-    "read_warm_start",
-    "refuse_other_programs",
-    "run_values",
-    "runs_elsewhere",
-    "score",
-    "short_names",
-    "sort_key",
-    "summary_csv",
-    "sweeps_below",
-    "target_reached",
-    "text_difference",
-    "text_of",
-    "trial_row",
-    "wandb_differs",
-    "without_number",
-    "write_summary",
-]

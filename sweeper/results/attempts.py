@@ -28,7 +28,6 @@ class Attempt:
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
         return (self.end - self.start).total_seconds()
 
 

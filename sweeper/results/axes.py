@@ -86,7 +86,6 @@ class Axis:
 
 
 def axis_of(trials: Sequence[FrozenTrial], name: str, title: str) -> Axis:
-    """The axis of a parameter of ``trials``."""
     found = [trial.params.get(name) for trial in trials]
     distribution = next(t.distributions[name] for t in trials if name in t.distributions)
     there = [value for value in found if value is not None]

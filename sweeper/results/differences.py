@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from sweeper.space import flatten
 from sweeper.tree import RunRecord
-
-from .flat import flatten
 
 PROVENANCE = ("seed", "replicate", "versions", "git", "program")
 

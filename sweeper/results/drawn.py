@@ -27,7 +27,6 @@ NONE_VARY = "no parameter varies among the trials that have a number"
 
 
 def plotly_figure(figure: dict[str, Any]) -> Any:
-    """A ``plotly.graph_objects.Figure``."""
     try:
         from plotly.graph_objects import Figure
     except ImportError:

@@ -71,12 +71,10 @@ class Entry:
 
     @property
     def ended(self) -> bool:
-        """Whether it has an outcome."""
         return self.succeeded or self.failed
 
     @property
     def run(self) -> str | None:
-        """The name of the run's directory."""
         return self.record.run if self.record is not None else None
 
     @property
@@ -86,12 +84,10 @@ class Entry:
 
     @property
     def log(self) -> Path | None:
-        """Where the run's output is."""
         return self.record.paths.output if self.record is not None else None
 
     @property
     def epochs(self) -> int:
-        """How many epochs the run has recorded."""
         if self.record is None:
             return 0
         last = (self.record.performances or {}).get("last")

@@ -7,12 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sweeper.space import leaves
-
-
-def flatten(params: Mapping[str, Any]) -> dict[str, Any]:
-    """``{"model": {"dense": 1}}`` as ``{"model.dense": 1}``; lists and empty dicts are leaves."""
-    return {".".join(path): value for path, value in leaves(params)}
+from sweeper.space import flatten
 
 
 class ParameterNames:
@@ -26,7 +21,6 @@ class ParameterNames:
             self.add(params)
 
     def add(self, params: Mapping[str, Any]) -> None:
-        """Look at one parameter dict."""
         flat = flatten(params)
         for name, value in flat.items():
             if name not in self._first:

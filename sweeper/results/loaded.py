@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, overload
 
 from sweeper import store
 from sweeper.errors import UsageError
+from sweeper.space import flatten
 from sweeper.sweepfile import Metric
 from sweeper.tree import Row, RunRecord
 
 from .entry import Entry
 from .figures import Figures
-from .flat import flatten
 from .index import Index
 from .ranked_by import metric_of
 from .ranking import Ranked, Score, checkpoint_of, group_of, rank_together

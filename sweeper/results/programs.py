@@ -109,7 +109,6 @@ def text_of(record: RunRecord) -> Texts:
 
 
 def text_difference(left: Texts, right: Texts) -> Iterator[str]:
-    """The lines of a unified diff."""
     for name in sorted(left | right):
         before, after = left.get(name, b""), right.get(name, b"")
         if before != after:

@@ -88,7 +88,6 @@ class Ranked:
 
     @property
     def record(self) -> RunRecord:
-        """Its best run."""
         assert self.entry.record is not None  # what has no run has no score
         return self.entry.record
 

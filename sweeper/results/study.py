@@ -10,10 +10,11 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from sweeper.space import flatten
 from sweeper.sweepfile import Metric, is_number
 
 from .entry import Entry
-from .flat import ParameterNames, flatten
+from .flat import ParameterNames
 from .index import Index
 from .ranking import Ranked, group_of, rank
 

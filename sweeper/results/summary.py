@@ -1,13 +1,15 @@
-"""What came of a sweep: one row per trial, the counts and the best; as data and as files."""
+"""What came of a sweep: a row per trial, counts, the best; as data, as files, and to take away."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+from sweeper import store
+from sweeper.errors import UsageError
+from sweeper.space import flatten
 from sweeper.tree import Tree, files
 
-from .flat import flatten
 from .front import front_of
 from .index import Index
 from .ranking import Ranked, group_of, rank
@@ -101,3 +103,25 @@ def write_summary(index: Index) -> tuple[Path, Path]:
     files.write_json(paths[0], summary(index))
     files.write_bytes(paths[1], summary_csv(index).encode())
     return paths
+
+
+def copy_best(ranked: Ranked, directory: Path) -> list[Path]:
+    """Copy hyperparameters, performances and the checkpoint of a run into ``directory``.
+
+    Their contents alone, not their modes. Returns the copies. Raises UsageError if ``directory``
+    exists and holds anything, TreeError if a file cannot be copied.
+    """
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise UsageError(
+            f"{directory}: expected a new or empty directory to copy to, found something there; "
+            "name another one"
+        )
+    paths = ranked.record.paths
+    wanted = [paths.hyperparameters, paths.performances, ranked.checkpoint]
+    files.make_directory(directory, parents=True)
+    for path in filter(None, wanted):
+        store.bring(path)
+    found = [path for path in wanted if path is not None and files.exists(path)]
+    for path in found:
+        files.copy(path, directory / path.name)
+    return [directory / path.name for path in found]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import SpecError, SweeperError
-from sweeper.space import LARGEST, canonical_json, leaves, place
+from sweeper.space import LARGEST, canonical_json, flatten, place
 from sweeper.sweepfile import STUDY, Metric, Sweep, is_number, read_rows
 from sweeper.tree import Tree, WarmStart
 from sweeper.wording import all_of, counted, printable
@@ -87,7 +87,7 @@ def _read(sweep: Sweep, source: str) -> list[dict[str, Any]]:
     else:
         rows = _tree(path, sweep)
     names = {p.name for axis in sweep.space.axes for p in axis.parameters}
-    theirs = {".".join(at) for row in rows for at, _ in leaves(row["params"])}
+    theirs = {name for row in rows for name in flatten(row["params"])}
     if names and not any(n == one or n.startswith(f"{one}.") for one in names for n in theirs):
         raise SweeperError(
             f"{path}: none of its parameters is one of the sweep's: expected "
@@ -122,7 +122,7 @@ def _table(path: Path, metric: Metric) -> list[dict[str, Any]]:
         if not isinstance(row, dict):
             what = f"number {number} is a {type(row).__name__}"
             raise SweeperError(f"{path}: expected a list of points: {what}")
-        flat = {".".join(at): value for at, value in leaves(row)}
+        flat = flatten(row)
         titles |= dict.fromkeys(flat)
         params = row.get("params")
         ours = isinstance(params, dict)

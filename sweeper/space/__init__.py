@@ -3,58 +3,18 @@
 Pure: nothing here knows a sweep file, the tree, Ray, TensorFlow or Keras.
 """
 
-from .axes import Axis
+from .axes import Axis, Condition, Parameter
 from .canonical import canonical_json, run_seed, value_key
 from .corner_points import corners
 from .distributions import LARGEST, MOST_DIGITS, Distribution
-from .expressions import CannotEvaluate, Expression
+from .evaluation import CannotEvaluate
+from .expressions import Expression
 from .given_points import Placed, place
 from .grammar import ExpressionError, Names
 from .kinds import BOUNDED, GRID_KINDS, INFERRED_KINDS, KINDS, VALUE_KINDS
-from .nested_dicts import PathMap, get, has, leaves, merge, put
-from .parameter import Condition, Parameter
+from .nested_dicts import PathMap, flatten, get, has, leaves, merge, put
 from .random_draws import NothingAllowed, draw
 from .satisfiable import draws, has_a_point, is_empty, outcomes, values_in_words
 from .sequences import count_of
 from .space import Space
 from .walks import walk
-
-__all__ = [
-    "BOUNDED",
-    "GRID_KINDS",
-    "INFERRED_KINDS",
-    "KINDS",
-    "LARGEST",
-    "MOST_DIGITS",
-    "VALUE_KINDS",
-    "Axis",
-    "CannotEvaluate",
-    "Condition",
-    "Distribution",
-    "Expression",
-    "ExpressionError",
-    "Names",
-    "NothingAllowed",
-    "Parameter",
-    "PathMap",
-    "Placed",
-    "Space",
-    "canonical_json",
-    "corners",
-    "count_of",
-    "draw",
-    "draws",
-    "get",
-    "has",
-    "has_a_point",
-    "is_empty",
-    "leaves",
-    "merge",
-    "outcomes",
-    "place",
-    "put",
-    "run_seed",
-    "value_key",
-    "values_in_words",
-    "walk",
-]

@@ -6,9 +6,9 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .axes import Parameter
 from .expressions import Expression
 from .nested_dicts import Path, get, put
-from .parameter import Parameter
 
 _ABSENT = object()
 

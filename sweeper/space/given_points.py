@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .canonical import value_key
-from .nested_dicts import get, leaves
+from .nested_dicts import flatten, get
 from .space import Params, Space
 
 _ABSENT = object()
@@ -29,7 +29,7 @@ class Placed:
 
 def place(space: Space, given: Mapping[str, Any], us: Sequence[float] | None = None) -> Placed:
     """Names may be nested or dotted. What is not given lies at ``us``, one number per axis."""
-    flat = {".".join(path): value for path, value in leaves(given)}
+    flat = flatten(given)
     misfits: dict[str, str] = {}
     values: list[Any] = []
     absent = set()
@@ -51,7 +51,7 @@ def place(space: Space, given: Mapping[str, Any], us: Sequence[float] | None = N
     active = [place for place in absent if space.is_active(space.axes[place], params)]
     known = {p.name for axis in space.axes for p in axis.parameters}
     unknown = []
-    constants = {".".join(path): value for path, value in leaves(params)}
+    constants = flatten(params)
     for name, value in flat.items():
         if any(name == one or name.startswith(f"{one}.") for one in known):
             continue

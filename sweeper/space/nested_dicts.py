@@ -20,7 +20,6 @@ def get(tree: Any, path: Sequence[str], default: Any = None) -> Any:
 
 
 def has(tree: Any, path: Sequence[str]) -> bool:
-    """Whether there is something at ``path``."""
     return get(tree, path, _ABSENT) is not _ABSENT
 
 
@@ -43,6 +42,11 @@ def leaves(tree: Mapping[str, Any], path: Path = ()) -> Iterator[tuple[Path, Any
             yield (*path, key), value
 
 
+def flatten(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """``{"model": {"dense": 1}}`` as ``{"model.dense": 1}``; lists and empty dicts are leaves."""
+    return {".".join(path): value for path, value in leaves(tree)}
+
+
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """``over`` laid upon ``base``, mapping by mapping; neither is changed."""
     merged = dict(base)
@@ -54,7 +58,10 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class PathMap(Generic[T]):
-    """What belongs to which path, found by overlap (see :func:`overlap`) without a look at all."""
+    """What belongs to which path, found by overlap without a look at all.
+
+    Paths overlap if they are the same, or one leads into what stands at the other.
+    """
 
     def __init__(self, items: Iterable[tuple[Path, T]] = ()) -> None:
         self._at: dict[Path, list[T]] = {}
@@ -72,9 +79,3 @@ class PathMap(Generic[T]):
         for length in range(len(path) + 1):
             yield from self._at.get(path[:length], ())
         yield from self._below.get(path, ())
-
-
-def overlap(one: Path, other: Path) -> bool:
-    """Whether the paths are the same, or one leads into what stands at the other."""
-    shorter = min(len(one), len(other))
-    return one[:shorter] == other[:shorter]

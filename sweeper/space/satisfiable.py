@@ -9,9 +9,9 @@ from random import Random
 from typing import Any
 
 from .distributions import Distribution
-from .expressions import CannotEvaluate, Expression
-from .intervals import UNKNOWN, Interval, Names, abstract
-from .nested_dicts import Path, get, has, overlap, put
+from .evaluation import UNKNOWN, CannotEvaluate, Interval, Lookup
+from .expressions import Expression
+from .nested_dicts import Path, PathMap, get, has, put
 from .sequences import count_of
 from .space import Space
 from .walks import Undecided, pruned
@@ -56,7 +56,6 @@ def is_empty(space: Space) -> bool | None:
 
 
 def values_in_words(space: Space, path: Path) -> str:
-    """The values of one name in words."""
     for parameter in space.slots:
         if parameter.path == path:
             of = parameter.distribution
@@ -103,7 +102,7 @@ def outcomes(space: Space, expression: Expression) -> Iterator[Any]:
             for parameter, one in zip(axis.parameters, row, strict=True):
                 put(here, parameter.path, one)
         try:
-            yield abstract(expression.tree, _names(here, intervals))
+            yield expression.function(_names(here, intervals))
         except CannotEvaluate as error:
             yield expression.cannot_evaluate(here, error)
 
@@ -119,11 +118,13 @@ def _interval(of: Distribution) -> Interval:
     return Interval(low, math.inf if of.high is None else of.high)
 
 
-def _names(here: Mapping[str, Any], intervals: Mapping[Path, Interval]) -> Names:
+def _names(here: Mapping[str, Any], intervals: Mapping[Path, Interval]) -> Lookup:
+    ranges = PathMap((path, path) for path in intervals)
+
     def value(path: Path) -> Any:
         if path in intervals:
             return intervals[path]
-        if any(overlap(path, other) for other in intervals) or not has(here, path):
+        if any(ranges.overlapping(path)) or not has(here, path):
             return UNKNOWN
         return get(here, path)
 

@@ -15,11 +15,10 @@ from functools import cached_property
 from typing import Any
 
 from .assemble import Assembler
-from .axes import Axis
+from .axes import Axis, Parameter
 from .canonical import value_key
 from .expressions import Expression
 from .nested_dicts import Path, PathMap, get, has, merge
-from .parameter import Parameter
 from .sequences import Permutation, count_of
 
 _MOST_COUNTED = 300_000
@@ -44,7 +43,6 @@ class Space:
 
     @cached_property
     def slots(self) -> tuple[Parameter, ...]:
-        """The parameters of the axes, in their order."""
         return tuple(parameter for axis in self.axes for parameter in axis.parameters)
 
     @cached_property
@@ -69,7 +67,6 @@ class Space:
 
     @cached_property
     def lengths(self) -> list[int]:
-        """How many values each axis has."""
         return [count_of(values) for values in self.values]
 
     @property
@@ -175,7 +172,6 @@ class Space:
 
     @cached_property
     def is_single(self) -> bool:
-        """Whether each axis holds one parameter."""
         return all(len(axis.parameters) == 1 for axis in self.axes)
 
     def row(self, digits: Sequence[int]) -> list[Any]:

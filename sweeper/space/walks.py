@@ -14,8 +14,8 @@ from typing import Any
 from sweeper.errors import UsageError
 
 from .axes import Axis
-from .expressions import CannotEvaluate, Expression
-from .intervals import UNKNOWN, Interval, abstract
+from .evaluation import UNKNOWN, CannotEvaluate, Interval
+from .expressions import Expression
 from .nested_dicts import Path, get, has
 from .sequences import Permutation, count_of
 from .space import Params, Space
@@ -190,7 +190,7 @@ def _bounded(
             return one if column is None else one[column]
 
         try:
-            return abstract(constraint.tree, value) is not False
+            return constraint.function(value) is not False
         except CannotEvaluate:
             return True
 

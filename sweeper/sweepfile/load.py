@@ -34,6 +34,7 @@ from .trials_file import read_file
 from .yaml12 import Document, parse
 
 _EVERYBODYS_NAMES = ("config", "sweep", "sweeps")
+_PLAIN = ("seed", "isolation", "hook", "cwd", "tensorboard")  # that their rules alone check
 _JUDGED = (
     *("program", "command", "method", "metric", "metrics", "parameters", "constraints"),
     *("early_terminate", "link", "warm_start"),
@@ -308,21 +309,17 @@ class _Loading:
         repeats, race = self.given("repeats", values.repeats, (1, False))
         return {
             **names,
+            **{key: values.plain(problems, data, key) for key in _PLAIN},
             "run_cap": values.plain(problems, data, "run_cap") if has_cap else None,
-            "seed": values.plain(problems, data, "seed"),
             "repeats": repeats,
             "race": race,
             "order": order,
             "resources": self.given("resources", values.resources, Resources()),
-            "isolation": values.plain(problems, data, "isolation"),
-            "hook": values.plain(problems, data, "hook"),
-            "cwd": values.plain(problems, data, "cwd"),
             "link": directories.links(problems, data.get("link"), data.get("cwd") == "run"),
             "parallel": values.parallel(problems, data.get("parallel")),
             "storage": directories.storage(problems, data.get("storage")),
             "retry": self.given("retry", values.retry, Retry()),
             "checkpoint": self.given("checkpoint", values.checkpoint, {}),
-            "tensorboard": values.plain(problems, data, "tensorboard"),
             "notify": self.given("notify", values.notify, None),
             "budget": self.given("budget", values.budget, Budget()),
             "slurm": self.given("slurm", values.slurm, {}),

@@ -8,7 +8,7 @@ from typing import Any
 from sweeper.errors import Problem, SpecError
 from sweeper.wording import describe, did_you_mean, one_of
 
-from .yaml12 import MOST_PROBLEMS, Document, KeyPath, key_text
+from .yaml12 import MOST_PROBLEMS, Document, KeyPath, Place, key_text
 
 
 class Problems:
@@ -24,32 +24,28 @@ class Problems:
         self.base_is_unread = False
         self.is_stored = False  # it lies in a tree, and takes no file from elsewhere
 
-    def add(self, key: KeyPath, message: str, mend: str = "", *, on_key: bool = False) -> None:
-        """Complain about the value at ``key`` (or its name, with ``on_key``)."""
+    def add(
+        self,
+        key: KeyPath,
+        message: str,
+        mend: str = "",
+        *,
+        on_key: bool = False,
+        inside: tuple[str, int] | None = None,
+    ) -> None:
+        """Complain about the value at ``key``, its name (``on_key``), or a column of its text."""
         if self._is_option(key):
             self.found.append(Problem(message, key_text(key), mend=mend))
             return
         if key and self.document.is_unread(key):
             return
-        place, _ = self._place(key, on_key)
-        self._note(self.document.problem(place, message, key, mend))
-
-    def _note(self, problem: Problem) -> None:
-        self.found.append(problem)
+        place = self._inside(key, *inside) if inside else None
+        place = place or self._place(key, on_key)[0]
+        self.found.append(self.document.problem(place, message, key, mend))
         if len(self.found) >= MOST_PROBLEMS:
             self.stop_on_problems()
 
-    def add_inside(
-        self, key: KeyPath, text: str, column: int, message: str, mend: str = ""
-    ) -> None:
-        """Complain about one place inside the text that stands at ``key``."""
-        place = self._inside(key, text, column)
-        if place is None or self._is_option(key):
-            self.add(key, message, mend)
-        else:
-            self._note(self.document.problem(place, message, key, mend))
-
-    def _inside(self, key: KeyPath, text: str, column: int) -> tuple[int, int] | None:
+    def _inside(self, key: KeyPath, text: str, column: int) -> Place | None:
         """The place of a column of the text at ``key``; None if the text does not stand there."""
         (line, start), exact = self._place(key, False)
         found = self.document.line(line).find(text, start - 1) if exact else -1
@@ -71,7 +67,7 @@ class Problems:
         """Whether the parameter with this dotted name, or a group around it, could not be read."""
         return any(name == one or name.startswith(f"{one}.") for one in self.broken)
 
-    def _place(self, key: KeyPath, on_key: bool) -> tuple[tuple[int, int], bool]:
+    def _place(self, key: KeyPath, on_key: bool) -> tuple[Place, bool]:
         for length in range(len(key), -1, -1):
             if found := self.document.place_of(key[:length]):
                 exact = length == len(key)
@@ -92,10 +88,12 @@ class Problems:
             on_key=True,
         )
 
-    def warn(self, key: KeyPath, message: str) -> None:
+    def warn(self, key: KeyPath, message: str, *, inside: tuple[str, int] | None = None) -> None:
         """Note something that is no error but that the user should hear once."""
-        line = self._place(key, True)[0][0]
-        self.warnings.append(f"{self.document.name}:{line}: {key_text(key)}: {message}")
+        place: tuple[int, ...] | None = self._inside(key, *inside) if inside else None
+        place = place or self._place(key, inside is None)[0][:1]
+        at = ":".join(map(str, place))
+        self.warnings.append(f"{self.document.name}:{at}: {key_text(key)}: {message}")
 
     def warn_of_python_words(self, key: KeyPath, value: Any) -> None:
         """Say so where text in ``value`` is Python's word for what YAML writes otherwise."""
@@ -111,12 +109,6 @@ class Problems:
         for word, meant in (("None", "null"), ("True", "true"), ("False", "false")):
             if word in found:
                 self.warn(key, f"'{word}' is text here: write {meant} if Python's {word} is meant")
-
-    def warn_inside(self, key: KeyPath, text: str, column: int, message: str) -> None:
-        """Note something about one place inside the text that stands at ``key``."""
-        line, at = self._inside(key, text, column) or (self._place(key, False)[0][0], None)
-        place = f"{line}:{at}" if at else f"{line}"
-        self.warnings.append(f"{self.document.name}:{place}: {key_text(key)}: {message}")
 
     def stop_on_problems(self) -> None:
         """Raise :class:`SpecError` with all problems, if there are any."""

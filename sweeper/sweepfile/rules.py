@@ -91,7 +91,6 @@ def is_number(value: Any) -> TypeGuard[int | float]:
 def number(
     *, above: float | None = None, least: float | None = None, most: float | None = None
 ) -> Rule:
-    """A number within these bounds."""
     words = "a number"
     schema: Schema = {"type": "number"}
     if above is not None:

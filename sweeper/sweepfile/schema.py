@@ -12,7 +12,6 @@ from .search_space import WHEN, parameter_schema
 
 
 def schema() -> Schema:
-    """The schema, draft 7."""
     theirs = {"description": "Used by W&B's service alone; kept."}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -42,5 +41,4 @@ def schema() -> Schema:
 
 
 def schema_json() -> str:
-    """The schema as text."""
     return json.dumps(schema(), indent=2) + "\n"

@@ -211,7 +211,6 @@ class Sweep:
 
     @property
     def base_dir(self) -> Path:
-        """The base directory of the tree."""
         return self.storage / self.name
 
     @property
@@ -239,14 +238,6 @@ class Sweep:
     @property
     def makes_trials(self) -> bool:
         return self.early_terminate is not None and self.early_terminate.makes_trials
-
-    @property
-    def constraints(self) -> tuple[str, ...]:
-        return tuple(constraint.text for constraint in self.space.constraints)
-
-    @property
-    def zip(self) -> tuple[tuple[str, ...], ...]:
-        return tuple(axis.names for axis in self.space.axes if len(axis.names) > 1)
 
     def points(self) -> int | None:
         """How many different parameter dicts the sweep may try; None if without end, or beyond

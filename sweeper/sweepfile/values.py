@@ -85,7 +85,7 @@ def _check_macros(problems: Problems, word: str, key: KeyPath) -> None:
         if ENVIRONMENT.fullmatch(match[0]):
             if variable not in os.environ and variable not in OF_TRIAL:
                 message = f"{variable} is not set: `{variable}` stands in its place, as in W&B"
-                problems.warn_inside(key, word, match.start(), message)
+                problems.warn(key, message, inside=(word, match.start()))
             continue
         if match[0] == RUN_DIR or (is_whole and macro in MACROS):
             continue
@@ -99,8 +99,8 @@ def _check_macros(problems: Problems, word: str, key: KeyPath) -> None:
         else:
             continue  # a shell's own variable, perhaps
         what = "vanishes, as in W&B" if is_whole else "stays as it is, as in W&B"
-        message = f"${{{macro}}} is no macro and {what}"
-        problems.warn_inside(key, word, match.start(), message + (f"; {why}" if why else ""))
+        message = f"${{{macro}}} is no macro and {what}" + (f"; {why}" if why else "")
+        problems.warn(key, message, inside=(word, match.start()))
 
 
 def method_options(problems: Problems, raw: Any) -> dict[str, Any]:

@@ -6,5 +6,3 @@ Made of ``results`` alone. A library that is not there is named with the line th
 from .event_files import EventFiles, how_to_look, tensorboard_directory
 from .exports import export
 from .notify import Notifier
-
-__all__ = ["EventFiles", "Notifier", "export", "how_to_look", "tensorboard_directory"]

@@ -33,7 +33,6 @@ def tensorboard_directory(sweep: Sweep, base: Path) -> Path:
 
 
 def how_to_look(directory: Path) -> str:
-    """What shows them."""
     there = importlib.util.find_spec("tensorboard") is not None
     install = "" if there else "pip install tensorboard; "
     return f"to look at it: {install}tensorboard --logdir {shlex.quote(str(directory))}"

@@ -5,5 +5,3 @@ Pure as ``results`` is: nothing here writes below a storage or runs what a tree 
 
 from .report import report, write_report
 from .server import serve
-
-__all__ = ["report", "serve", "write_report"]

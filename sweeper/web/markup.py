@@ -32,7 +32,6 @@ def html(value: Any) -> Markup:
 
 
 def show(value: Any) -> str:
-    """A value as a person reads it."""
     if value is None:
         return "–"
     if isinstance(value, float):

@@ -67,7 +67,6 @@ def write_report(index: Index, metric: Metric, path: Path) -> None:
 
 
 def report(index: Index, metric: Metric) -> str:
-    """The page as HTML."""
     figures = Figures([index], metric, make=lambda figure: figure)
     drawn: dict[str, Any] = {}
     for name in FIGURES:

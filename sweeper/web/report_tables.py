@@ -26,7 +26,6 @@ REASONS, LINES, TAIL = 20, 12, 4000
 
 
 def trial_table(index: Index, metric: Metric) -> dict[str, Any]:
-    """Columns and rows of all trials."""
     names, repeated = index.parameters().varying, index.repeated
     short = short_names(names)
     titles = ["trial", *(["replicate"] if repeated else []), "status", metric.name]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import SpecError, UsageError
+from sweeper.sweepfile import function_or_script
 from sweeper.sweepfile.yaml12 import parse
 
 _MOST = 100_000  # values of one parameter
@@ -37,7 +38,6 @@ class Converting:
         self.refused: list[str] = []
 
     def text(self, path: Path | None = None) -> str:
-        """The text of the file."""
         try:
             return (path or self.path).read_text(encoding="utf-8-sig")
         except OSError as error:
@@ -51,6 +51,13 @@ class Converting:
         if document.problems:
             raise SpecError(document.problems)
         return document.data
+
+    def program(self) -> ast.Module:
+        """The syntax tree of the file, which is a Python program."""
+        tree = function_or_script.parse(self.text().encode())
+        if tree is None:
+            raise UsageError(f"{self.path}: expected a Python program")
+        return tree
 
     def mapping(self) -> dict[str, Any]:
         """What the file holds, which is a mapping."""
@@ -94,8 +101,11 @@ class Converting:
         self.document["command"] = shlex.split(text) if plain else ["/bin/sh", "-c", text]
 
     def aim(self, name: str, maximize: bool) -> None:
-        """Set the metric."""
         self.document["metric"] = {"name": name, "goal": "maximize" if maximize else "minimize"}
+
+    def take(self, data: Mapping[str, Any], keys: Mapping[str, str]) -> None:
+        """Set what the file says under another key, if it does: theirs -> ours."""
+        self.document.update({ours: data[key] for key, ours in keys.items() if data.get(key)})
 
     def leave(self, data: Mapping[str, Any], known: Iterable[str], where: str = "") -> None:
         """Note every key that is not ``known``."""
@@ -103,7 +113,6 @@ class Converting:
 
 
 def exact(number: Any) -> Decimal:
-    """The number as it is written."""
     return Decimal(str(number))
 
 

@@ -28,11 +28,8 @@ def read(to: Converting) -> None:
         )
     if "metric" in searcher:
         to.aim(str(searcher["metric"]), searcher.get("smaller_is_better", True) is False)
-    for key, ours in (("max_trials", "run_cap"), ("max_concurrent_trials", "parallel")):
-        if searcher.get(key):
-            to.document[ours] = searcher[key]
-    if "name" in data:
-        to.document["name"] = data["name"]
+    to.take(searcher, {"max_trials": "run_cap", "max_concurrent_trials": "parallel"})
+    to.take(data, {"name": "name"})
     entry = data.get("entrypoint")
     if isinstance(entry, list):
         to.document["command"] = entry

@@ -49,8 +49,7 @@ def read(to: Converting) -> None:
             to.refused.append(f"direction: {sweeper['direction']}: several objectives")
         to.aim("objective", sweeper.get("direction") == "maximize")
         to.notes.append("metric: report what the function returns: sweeper.report(objective=…)")
-        keys = {"n_trials": "run_cap", "n_jobs": "parallel"}
-        to.document.update({ours: sweeper[key] for key, ours in keys.items() if sweeper.get(key)})
+        to.take(sweeper, {"n_trials": "run_cap", "n_jobs": "parallel"})
         if "optuna" in target:
             to.document.setdefault("run_cap", 20)  # its default
         if sampler.get("seed") is not None:

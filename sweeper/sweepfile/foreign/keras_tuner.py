@@ -10,7 +10,6 @@ from typing import Any
 
 from sweeper.errors import UsageError
 from sweeper.metric_goals import mode_of
-from sweeper.sweepfile.function_or_script import parse
 
 from .converting import Converting, arguments, calls, steps
 
@@ -30,9 +29,7 @@ _SIGNATURES = {
 
 
 def read(to: Converting) -> None:
-    tree = parse(to.text().encode())
-    if tree is None:
-        raise UsageError(f"{to.path}: expected a Python program")
+    tree = to.program()
     to.document["method"] = "random"
     tuners = [call.lineno for kind, call in calls(tree) if kind in _TUNERS]
     if len(tuners) > 1:

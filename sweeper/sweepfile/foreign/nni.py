@@ -33,7 +33,7 @@ def read(to: Converting) -> None:
     if name not in _METHODS:
         to.notes.append(f"tuner: {name} becomes method: bayes")
     keys = {"experimentName": "name", "trialConcurrency": "parallel", "maxTrialNumber": "run_cap"}
-    to.document.update({ours: data[key] for key, ours in keys.items() if key in data})
+    to.take(data, keys)
     to.document["method"] = method
     to.aim("default", given.get("optimize_mode") == "maximize")
     to.notes.append("metric: NNI's has no name: log or report it as `default`")

@@ -21,10 +21,7 @@ def read(to: Converting) -> None:
         both = f"{', '.join(grid)} in a grid, {', '.join(parameters)} drawn for each of its points"
         to.refused.append(f"grid and random together: {both}: make two files")
     about = data.get("seml") or {}
-    if "name" in about:
-        to.document["name"] = about["name"]
-    if "executable" in about:
-        to.document["program"] = about["executable"]
+    to.take(about, {"name": "name", "executable": "program"})
     to.document["method"] = "random" if parameters else "grid"
     for key, ours in (("samples", "run_cap"), ("seed", "seed")):
         if parameters and key in drawn:

@@ -9,7 +9,6 @@ import ast
 from typing import Any
 
 from sweeper.errors import UsageError
-from sweeper.sweepfile.function_or_script import parse
 
 from .converting import Converting, arguments, calls
 
@@ -24,9 +23,7 @@ _OTHERS = ("grid_search", "sample_from", "lograndint", "qrandint", "qlograndint"
 
 
 def read(to: Converting) -> None:
-    tree = parse(to.text().encode())
-    if tree is None:
-        raise UsageError(f"{to.path}: expected a Python program")
+    tree = to.program()
     spaces = [node for node in ast.walk(tree) if isinstance(node, ast.Dict) and _is_space(node)]
     inner = {id(below) for space in spaces for below in ast.walk(space) if below is not space}
     spaces = [space for space in spaces if id(space) not in inner]

@@ -3,12 +3,3 @@
 from .build import build_space
 from .parameter_keys import PARAMETER_KEYS, WHEN, parameter_schema
 from .parameters import dotted_names, find_place
-
-__all__ = [
-    "PARAMETER_KEYS",
-    "WHEN",
-    "build_space",
-    "dotted_names",
-    "find_place",
-    "parameter_schema",
-]

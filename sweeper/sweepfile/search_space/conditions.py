@@ -99,7 +99,7 @@ class Expressions:
             if error.is_unknown and self.problems.base_is_unread:
                 return None  # who knows
             message = f"{error} in `{text}`" if len(text) < 80 else str(error)
-            self.problems.add_inside(key, text, error.column, message, error.mend)
+            self.problems.add(key, message, error.mend, inside=(text, error.column))
             return None
 
 

@@ -37,7 +37,6 @@ def rule_of(kind: str, name: str) -> Rule:
 
 
 def parameter_schema(kind: str) -> Schema:
-    """The schema of a parameter of this kind."""
     required, optional = KINDS[kind]
     fields = {
         name: _VALUES[name] if name in _VALUES else Field(rule_of(kind, name))

@@ -86,7 +86,6 @@ class _Reader:
                 yield Parameter(path, written, distribution, conditions + own, here)
 
     def is_group(self, body: Mapping[str, Any], key: KeyPath) -> bool:
-        """Whether what has ``parameters`` is a good group."""
         inner = body["parameters"]
         others = [other for other in body if other not in ("parameters", "when")]
         if others:

@@ -1,16 +1,5 @@
 """YAML 1.2 with the place of every value kept: read, explained where it is broken, written."""
 
-from .document import MOST_PROBLEMS, Document, KeyPath, key_text
+from .document import MOST_PROBLEMS, Document, KeyPath, Place, key_text
 from .read import DEEPEST, parse, reads_as_text
 from .write import to_yaml
-
-__all__ = [
-    "DEEPEST",
-    "MOST_PROBLEMS",
-    "Document",
-    "KeyPath",
-    "key_text",
-    "parse",
-    "reads_as_text",
-    "to_yaml",
-]

@@ -27,7 +27,11 @@ def by_x(launcher: Launcher) -> dict[float, RunRecord]:
         # Rungs at 2, 4 and 8. Of six the best three stay at the first, of four two at the second.
         ({"type": "asha", "min_iter": 2, "max_iter": EPOCHS, "eta": 2}, {6: 2, 5: 2, 3: 4}),
         # After 2 epochs: 3 against the median of (3, 1.5), then 2.5 against that of four.
-        ({"type": "median", "min_iter": 2, "min_trials": 2}, {6: 2, 5: 2}),
+        pytest.param(
+            {"type": "median", "min_iter": 2, "min_trials": 2},
+            {6: 2, 5: 2},
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=lambda value: value.get("type"),
 )

@@ -116,10 +116,16 @@ def test_check_json_has_the_problems_on_standard_output(file: Path, capsys: Capt
     assert problem["line"] is None
 
 
+@pytest.fixture
+def program(file: Path) -> None:
+    """A script, which ``check`` only looks at: a train function is imported, with TensorFlow."""
+    file.with_name("absent.py").write_text("import sys; print(sys.argv)")
+
+
+@pytest.mark.usefixtures("program")
 def test_check_finds_a_package_that_a_launch_would_miss(
     file: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file.with_name("absent.py").write_text("def train(params, callbacks): ...")
     monkeypatch.setitem(sys.modules, "cmaes", None)
     words = [str(file), "method=cmaes"]
     assert main(["check", *words, "--spec-only"]) == 0
@@ -131,8 +137,8 @@ def test_check_finds_a_package_that_a_launch_would_miss(
     assert capsys.readouterr().err.endswith(found)
 
 
+@pytest.mark.usefixtures("program")
 def test_check_finds_a_method_that_no_launch_can_have(file: Path, capsys: Capture) -> None:
-    file.with_name("absent.py").write_text("def train(params, callbacks): ...")
     words = [str(file), "method=bohb"]
     assert main(["check", *words]) == 2
     found = capsys.readouterr().err

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -25,7 +26,8 @@ def render(format_: str, rows: list[dict[str, Any]]) -> str:
     stream = io.StringIO()
     head = {"sweep": "s", "size": None}
     fields, params = ("trial", "value"), ("params.model.kernel", "params.name")
-    formatting.print_rows(format_, rows, head, COLUMNS, fields, params, stream=stream)
+    with contextlib.redirect_stdout(stream):
+        formatting.print_rows(format_, rows, head, COLUMNS, fields, params)
     return stream.getvalue()
 
 
@@ -76,7 +78,8 @@ def test_a_long_table_is_printed_as_it_comes(count: int) -> None:
             yield {"n": number}
             assert number < LOOK_AHEAD or stream.getvalue()
 
-    formatting.print_rows("table", rows(), {}, columns, (), stream=stream)
+    with contextlib.redirect_stdout(stream):
+        formatting.print_rows("table", rows(), {}, columns, ())
     assert len(stream.getvalue().splitlines()) == count + 1
 
 

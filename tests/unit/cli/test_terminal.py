@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -38,7 +39,8 @@ def test_what_a_terminal_would_obey_is_written_out() -> None:
 def test_names_and_values_of_every_table_are_harmless(format_: str) -> None:
     stream = io.StringIO()
     rows = [{"a": EVIL, "params": {EVIL: [EVIL]}}, {"a": 1, "params": {}}]
-    print_rows(format_, rows, {}, [column("a", EVIL), column("params")], ["a"], stream=stream)
+    with contextlib.redirect_stdout(stream):
+        print_rows(format_, rows, {}, [column("a", EVIL), column("params")], ["a"])
     assert harmless(stream.getvalue())
     if format_ == "table":
         assert len(stream.getvalue().splitlines()) == 3

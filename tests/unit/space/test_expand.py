@@ -372,7 +372,7 @@ def test_zip_walks_together(load: Load) -> None:
         (2, "y", 20),
     ]
     assert sweep.size() == 4
-    assert sweep.zip == (("c", "a"),)
+    assert [axis.names for axis in sweep.space.axes] == [("c", "a"), ("b",)]
     assert sweep.trial(2).params == {"a": 2, "b": "x", "c": 20}
 
 

@@ -104,8 +104,8 @@ def test_every_key_is_typed(full: Sweep, tmp_path: Path) -> None:
     assert full.storage == tmp_path / "store"
     assert full.base_dir == tmp_path / "store/notedetection"
     assert full.early_terminate == EarlyTerminate("hyperband", min_iter=3, eta=2)
-    assert full.zip == (("model.conv_0", "model.conv_1"),)
-    assert full.constraints == ("model.conv_1 >= model.conv_0",)
+    assert ("model.conv_0", "model.conv_1") in [axis.names for axis in full.space.axes]
+    assert [one.text for one in full.space.constraints] == ["model.conv_1 >= model.conv_0"]
     assert full.description == "all of it"
     assert len(full.warnings) == 1
     assert "project" in full.warnings[0]
