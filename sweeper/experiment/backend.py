@@ -40,7 +40,9 @@ def configure_devices(cpus: float, gpus: float | list[str]) -> None:
     """
     if not gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    threads, name = max(1, int(cpus)), backend_name()
+    import keras
+
+    threads, name = max(1, int(cpus)), keras.config.backend()
     with contextlib.suppress(ImportError):
         # With another backend it still feeds data: that needs threads, but never a GPU.
         _configure_tensorflow(threads, bool(gpus) and name == "tensorflow")
@@ -257,10 +259,3 @@ def quick_saving() -> Iterator[None]:
     for name, value in list(vars(tracker).items()):
         if name.startswith("saving_attr_skipset_"):
             _ATTRIBUTES[name.removeprefix("saving_attr_skipset_")] = value
-
-
-def backend_name() -> str:
-    """``tensorflow``, ``jax`` or ``torch``."""
-    import keras
-
-    return str(keras.config.backend())
