@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from sweeper import script_api
-from sweeper.errors import LaunchReached
+from sweeper.errors import LaunchReached, UsageError
 
 FIND = "SWEEPER_FIND"  # the file for what the program asks of W&B; nothing is trained then
 
@@ -39,16 +39,20 @@ def main() -> None:
     if function == "wandb.agent":
         _be_agent(program)
     name, _, given = function.partition("(")
-    loaded = importlib.import_module(module) if module else _load(program)
+    loaded = importlib.import_module(module) if module else load_file(program)
     getattr(loaded, name)(*([script_api.params()] if given != ")" else []))
 
 
-def _load(file: str) -> Any:
-    """Import a file under its own stem: what stands below its ``__main__`` guard does not run."""
+def load_file(file: str) -> Any:
+    """Import a file under its own stem, so that what it defines is found again by name elsewhere.
+
+    What stands below its ``__main__`` guard does not run, nor what comes after ``sweeper.launch``.
+    Raises UsageError for a file that is no Python by its name.
+    """
     name = Path(file).stem
     spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None
-    assert spec.loader is not None
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{file}: expected a Python file (.py)")
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     with contextlib.suppress(LaunchReached):
         spec.loader.exec_module(module)

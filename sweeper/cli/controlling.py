@@ -68,7 +68,7 @@ def stop(target: Path, words: Sequence[str], now: bool, after_current: bool, **g
 
 
 def _stop_trials(index: Index, trials: Collection[int]) -> int:
-    from sweeper.experiment import stop_run
+    from sweeper.experiment import end_trial
     from sweeper.tree import Choices, Claims, RunChooser, Tree, plan_known
 
     sweep = index.sweep
@@ -95,7 +95,7 @@ def _stop_trials(index: Index, trials: Collection[int]) -> int:
             if item.state in ("reused", "failed") and item.run is not None:
                 say(f"trial {trial} has ended: {item.run.status}")
             else:
-                tell(f"{stop_run(item, sweep, why)}: trial {trial}")
+                tell(f"{end_trial(item, sweep, 'stopped', by='user', why=why)}: trial {trial}")
         finally:
             claims.release_all()
     return 0

@@ -1,9 +1,8 @@
-"""Arrays as an .npz file: what NumPy's own would be, written without copying them."""
+"""Arrays as an .npz file, of the types that it cannot hold too, and never with a pickle in it."""
 
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,19 +18,17 @@ def write_arrays(path: Path, arrays: Mapping[str, Any]) -> dict[str, Any]:
     import numpy as np
 
     described: dict[str, Any] = {}
+    stored: dict[str, Any] = {}
+    for index, (name, value) in enumerate(arrays.items()):
+        array = np.asarray(value)
+        key = f"{index:05d}"  # names of variables may hold anything; keys of a zip may not
+        described[key] = {"name": name, "dtype": str(array.dtype), "shape": [*array.shape]}
+        if array.dtype.hasobject:
+            raise TypeError(f"{name}: an array of objects, which would be a pickle")
+        own = array.dtype.kind in "biufcSUMm" or array.dtype.type is np.void
+        stored[key] = array if own else np.ascontiguousarray(array).reshape(-1).view(np.uint8)
     with open(path, "xb") as file:
-        with zipfile.ZipFile(file, "w") as archive:
-            for index, (name, value) in enumerate(arrays.items()):
-                array = np.asarray(value)
-                key = f"{index:05d}"  # names of variables may hold anything; keys of a zip may not
-                described[key] = {"name": name, "dtype": str(array.dtype), "shape": [*array.shape]}
-                data: Any = np.ascontiguousarray(array).reshape(array.shape)
-                if array.dtype.kind not in "biufcSUMm" and array.dtype.type is not np.void:
-                    data = data.reshape(-1).view(np.uint8)
-                header = np.lib.format.header_data_from_array_1_0(data)
-                with archive.open(f"{key}.npy", "w", force_zip64=True) as entry:
-                    np.lib.format.write_array_header_2_0(entry, header)
-                    entry.write(data.reshape(-1).view(np.uint8).data)
+        np.savez(file, **stored)
         file.flush()
         os.fsync(file.fileno())
     return described

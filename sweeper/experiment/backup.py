@@ -95,16 +95,19 @@ class BackupStore:
 
     def newest_epoch(self) -> int:
         """How many epochs the newest backup says are done; 0 without a backup."""
-        found = [self._newest("epoch")]
-        for kind in ("state", "fit"):
-            for name in self.names(kind)[:1]:
-                with contextlib.suppress(files.TornFile):
-                    found.append((self.manifest(name) or {}).get("epoch", 0))
-        return max(found)
+        others = self.names("state")[:1] + self.names("fit")[:1]
+        done = [int(self._told(name).get("epoch", 0)) for name in others]
+        return max([self._newest("epoch"), *done])
 
     def manifest(self, name: str) -> dict[str, Any] | None:
         """What ``state.json`` says of a backup. Raises TornFile, and TreeError."""
         return files.read_json(self.root / name / "state.json", MANIFEST, LONGEST)
+
+    def _told(self, name: str) -> dict[str, Any]:
+        """The same; of a torn one nothing."""
+        with contextlib.suppress(files.TornFile):
+            return self.manifest(name) or {}
+        return {}
 
     def _newest(self, kind: str) -> int:
         return max((int(name.split("-")[1]) for name in self.names(kind)), default=0)
@@ -143,18 +146,14 @@ class BackupStore:
     def manifests(self) -> Iterator[tuple[dict[str, Any], bool]]:
         """What each says of itself, newest first, and whether a fit is over; not the parent's."""
         for name in self.names("fit") + self.names():
-            with contextlib.suppress(files.TornFile):
-                manifest = self.manifest(name) or {}
-                if manifest.get("owner") != self._parent:
-                    yield manifest, name.startswith("fit-")
+            manifest = self._told(name)
+            if manifest.get("owner") != self._parent:
+                yield manifest, name.startswith("fit-")
 
     def remove_from(self, fit: int) -> None:
         """Remove what there is of this fit and of later ones."""
         for name in self.names("fit") + self.names():
-            manifest: dict[str, Any] = {}
-            with contextlib.suppress(files.TornFile):
-                manifest = self.manifest(name) or {}
-            if manifest.get("state", {}).get("fit", fit) >= fit:
+            if self._told(name).get("state", {}).get("fit", fit) >= fit:
                 files.remove(self.root / name)
 
     def reject(self, path: Path, why: str) -> None:

@@ -294,15 +294,13 @@ def _watch_fit() -> None:
     keras.Model.fit = told
 
 
-class RaiseAtFirstBatch(keras.callbacks.Callback):  # type: ignore[misc]
+def raise_at_first_batch(error: type[BaseException]) -> keras.callbacks.Callback:
     """Ends training with its first batch by raising ``error``: enough to see that it trains."""
 
-    def __init__(self, error: type[BaseException]) -> None:
-        super().__init__()
-        self._error = error
+    def end(batch: int, logs: Any) -> None:
+        raise error
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        raise self._error
+    return keras.callbacks.LambdaCallback(on_train_batch_end=end)
 
 
 def _inspect_fit(first: Opener) -> tuple[list[Any], Any, int]:

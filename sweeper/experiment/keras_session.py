@@ -34,6 +34,6 @@ def keras_callbacks(
 
 def raise_at_first_batch(error: type[BaseException]) -> Any:
     """A callback that ends training with its first batch by raising ``error``."""
-    from .callbacks import RaiseAtFirstBatch
+    from . import callbacks
 
-    return RaiseAtFirstBatch(error)
+    return callbacks.raise_at_first_batch(error)

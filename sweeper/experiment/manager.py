@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,14 +23,18 @@ from sweeper.tree import (
 
 from . import failures, opening, provenance
 from .keras_session import keras_callbacks
-from .original_names import OriginalNames
 from .provenance import Origin
 from .run import ReportFunction, Run
 from .seeds import derived_seed
 from .settings import Settings
 
 
-class ExperimentManager(OriginalNames):
+def _path(name: str) -> Callable[[ExperimentManager], Path]:
+    """A method that gives a path of the current run; ``name`` is its name in RunPaths."""
+    return lambda manager: Path(getattr(manager.run.paths, name))
+
+
+class ExperimentManager:
     """Keeps a tidy tree of runs; see docs/experiment-manager.md.
 
     ``monitored_param_keys``: the top-level keys whose values identify an experiment; an element may
@@ -189,6 +193,11 @@ class ExperimentManager(OriginalNames):
         """The experiment of the current run."""
         return self.run.path.parent.name
 
+    @property
+    def params(self) -> dict[str, Any]:
+        """The parameters of the current run."""
+        return self.run.params
+
     def explain(self, experiment_id: str) -> str:
         """What identifies an experiment, and how its neighbours in the tree differ, as text.
 
@@ -196,6 +205,32 @@ class ExperimentManager(OriginalNames):
         """
         tree = self.tree if self.tree.runs(experiment_id) else self.tree.debug
         return explain(tree, experiment_id)
+
+    # -- what the original called its paths, for those who come from it ----------------------
+
+    get_run_path = _path("root")
+    get_csv_path = _path("training_logs")
+    get_param_path = _path("hyperparameters")
+    get_best_perf_path = _path("performances")
+    get_best_model_path = _path("models")
+    get_log_error_path = _path("output")
+
+    @property
+    def run_id(self) -> str:
+        """The name of the current run's directory, ``run--…``."""
+        return self.run.path.name
+
+    def get_run_id(self) -> str:
+        return self.run_id
+
+    def get_experiment_id(self) -> str:
+        return self.experiment_id
+
+    def get_last_checkpoint_path(self) -> Path | None:
+        return RunRecord.at(self.run.path).latest_checkpoint
+
+    def get_debug_path(self) -> Path:
+        return self.tree.debug.base
 
     # ---------------------------------------------------------------------------------------
 

@@ -260,24 +260,25 @@ def close_run(
     return run.close(outcome, error, by)
 
 
-def stop_run(planned: PlannedTrial, sweep: Sweep, why: str) -> str:
-    """Have the trial of ``sweep`` end as ``stopped``, whoever trains it; how it has ended.
+def end_trial(planned: PlannedTrial, sweep: Sweep, outcome: str, by: str, why: str) -> str:
+    """Have the trial of ``sweep`` end with ``outcome``, whoever trains it; how it has ended.
 
-    One that has no run gets one, in which nothing was trained. Raises TreeError.
+    One that has no run gets one, in which nothing was trained. A run that it has makes no other
+    attempt for it: nothing of the program runs, and no text of it counts as run. Raises TreeError.
     """
     path = planned.run.path if planned.run is not None and planned.state != "other" else None
     if path is None:
         trial, program = planned.trial, Program.of(sweep)
         tree = Tree(sweep.base_dir).of(trial.params)
         origin = Origin(trial.seed, sweep.sweep_name, trial.index, trial.replicate, program=program)
-        passed_over = [run.run for run in planned.passed_over]
         run = open_trial(
-            tree, trial.params, sweep.monitored, origin, Settings(), passed_over=passed_over
-        )
+            tree, trial.params, sweep.monitored, origin, Settings(), take_over=True,
+            passed_over=[run.run for run in planned.passed_over],
+        )  # fmt: skip
         path = run.path
         if not run.reopened:
             run.interrupt(why)
-    close_run(path, "stopped", by="user", why=why)
+    close_run(path, outcome, by=by, why=why)
     return RunRecord.at(path).status
 
 

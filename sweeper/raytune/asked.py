@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from sweeper import store
 from sweeper.search import AdaptivePlan
@@ -13,7 +14,9 @@ from .disk import DiskUsage
 from .listener import GuardianListener
 from .shared_plan import SharedPlan
 from .stop_conditions import StopConditions
-from .tune_searcher import TuneSearcher
+
+if TYPE_CHECKING:
+    from .tune_searcher import TuneSearcher
 
 LOOK_SECONDS = 2.0  # between looks
 

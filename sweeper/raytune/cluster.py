@@ -11,7 +11,7 @@ import socket
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -77,10 +77,13 @@ def ray_running(
         os.environ.setdefault(name, value)
     if address is not None:
         address = _resolve(address)
-        if "RAY_AUTH_MODE" not in os.environ and _wants_token(address):
-            os.environ["RAY_AUTH_MODE"] = "token"  # read when Ray is imported
+        wants_token = _refuses(address)
+        if wants_token:
+            os.environ.setdefault("RAY_AUTH_MODE", "token")  # read when Ray is imported
     import ray
 
+    if address is not None and wants_token:
+        _check_token(ray, address)
     level = logging.INFO if verbose else logging.CRITICAL
     options: dict[str, Any] = {
         "log_to_driver": verbose,
@@ -118,7 +121,7 @@ def ray_running(
     services = ray._private.services
     services.get_node = _patient(services.get_node)
     if address is None:
-        _keep_token_private()
+        keep_token_private()
     here = os.getcwd()
     os.chdir(session.directory)  # nothing of the user's is there
     try:
@@ -208,29 +211,37 @@ def _resolve(address: str) -> str:
     return address.strip()
 
 
-def _wants_token(address: str) -> bool:
-    """Whether the cluster refuses those without a token.
+def _refuses(address: str, headers: Mapping[str, str] | None = None) -> bool:
+    """Whether the cluster does not take these headers, which may hold a token.
 
     `ray start` turns tokens on by itself, joining by address does not; and a driver with a token in
     a cluster without loses its workers (seen in Ray 2.60), so the cluster is asked.
     """
     import grpc
 
+    shown = tuple((name.lower(), value) for name, value in (headers or {}).items())
     with grpc.insecure_channel(address) as channel:
         ask = channel.unary_unary("/ray.rpc.NodeInfoGcsService/GetClusterId")
         try:
-            ask(b"", timeout=10)
+            ask(b"", timeout=10, metadata=shown)
         except grpc.RpcError as error:
             return bool(error.code() == grpc.StatusCode.UNAUTHENTICATED)
     return False
 
 
-def _no_cluster(address: str, error: object) -> UsageError:
-    if "AuthToken" in str(error) or type(error).__name__ == "AuthenticationError":
-        return UsageError(
+def _check_token(ray: Any, address: str) -> None:
+    """Ray itself would try for 20 seconds, and not say why it gives up (seen in Ray 2.60)."""
+    headers = {}
+    with contextlib.suppress(ray.exceptions.AuthenticationError):  # there is none
+        headers = ray._raylet.AuthenticationTokenLoader.instance().get_token_for_http_header()
+    if _refuses(address, headers):
+        raise UsageError(
             f"--address {address}: the cluster wants a token and does not take ours "
             f"({token_path()}): copy its own there, or name it in RAY_AUTH_TOKEN_PATH"
         )
+
+
+def _no_cluster(address: str, error: object) -> UsageError:
     return UsageError(
         f"--address {address}: expected a running Ray cluster, found none: {error}; start one "
         "with `ray start --head`, launch where a node of it runs (`docker exec`), or leave "
@@ -285,7 +296,7 @@ def token_path() -> Path:
     return Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
 
 
-def _keep_token_private() -> None:
+def keep_token_private() -> None:
     """Make Ray's authentication token ours alone: before Ray does, which leaves it to the umask."""
     path = token_path()
     with contextlib.suppress(OSError):  # then Ray says what is wrong

@@ -5,12 +5,3 @@ from .kuberay import kuberay_request
 from .ray_job import ray_job_request
 from .request import Request, submit
 from .slurm import slurm_request
-
-__all__ = [
-    "Request",
-    "detached_request",
-    "kuberay_request",
-    "ray_job_request",
-    "slurm_request",
-    "submit",
-]

@@ -16,7 +16,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from functools import lru_cache, partial
 from pathlib import Path
@@ -213,14 +213,12 @@ class Lease:
             number = max([at_least, *(n + 1 for n in numbers)])
             if _create(directory, number, told):
                 break
-        others = [] if beside else [n for n in lease_numbers(directory) if n != number]
-        lower = [n for n in others if n < number]
-        # Of those that come at once none may see the others' leases, whose numbers may be any.
-        if not take_over and set(others) - set(numbers):
+        if not beside and not take_over and _others_come(directory, number, numbers):
             _remove(directory / lease_name(number))
             raise RunBusy(f"{directory}: another process has just taken it: wait for it to end")
-        for one in lower:
-            _remove(directory / lease_name(one))
+        if not beside:
+            for one in [n for n in lease_numbers(directory) if n < number]:
+                _remove(directory / lease_name(one))
         store.mark(directory)
         lease = cls(directory, number)
         lease.check()  # someone may have taken the next number meanwhile
@@ -262,6 +260,20 @@ class Lease:
         _keeper.discard(self)
         if self.pid == os.getpid():  # a forked child must not give back its parent's
             _remove(self.path)
+
+
+def _others_come(directory: Path, number: int, known: Collection[int]) -> bool:
+    """Has another process, that may not have seen lease ``number``, just taken ``directory``?
+
+    Of those that come at once, whoever sees a lower lease leaves. A higher one may have looked
+    around before ours was there, and stays; or it leaves, for which we wait a moment.
+    """
+    for pause in (0.05, 0.2, 0.5, 0.0):
+        new = set(lease_numbers(directory)) - {number, *known}
+        if not new or min(new) < number:
+            return bool(new)
+        time.sleep(pause)
+    return True
 
 
 def _remove(path: Path) -> None:

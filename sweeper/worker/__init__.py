@@ -9,29 +9,3 @@ from .messages import End, Exit, Message, Report, TimedOut, TrialMessage
 from .processes import MARK, die_with_parent, end_marked
 from .program_check import ProgramCheck
 from .session import Session, import_in_doubt, session_of
-
-__all__ = [
-    "INTERPRETER",
-    "JSON_FILE",
-    "MARK",
-    "NEXT",
-    "RUN_DIR",
-    "Child",
-    "End",
-    "Exit",
-    "MemoryWatch",
-    "Message",
-    "ProgramCheck",
-    "Report",
-    "ServerControl",
-    "ServerLost",
-    "Session",
-    "TimedOut",
-    "TrialMessage",
-    "die_with_parent",
-    "end_marked",
-    "goes",
-    "import_in_doubt",
-    "server_log",
-    "session_of",
-]

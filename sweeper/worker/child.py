@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 import psutil
 
 from sweeper import script_api
-from sweeper.errors import SweeperError, TreeError
+from sweeper.errors import TreeError
 from sweeper.experiment import (
     Run,
     configure_devices,
@@ -109,21 +109,17 @@ def run_trial(
 ) -> End:
     """Open the trial's run, train, ``heed`` signals, close the run; return the ``end`` message."""
     state, clean = ProcessState(), True
-    run: Run | None = None
+
+    def train_it(run: Run) -> End:
+        nonlocal clean
+        try:
+            with warnings.catch_warnings(), localcontext():
+                return _train(run, request, train, send, heed)
+        finally:
+            clean = state.put_back()
+
     try:
-        run = trial.open_run(request)
-        send(trial.opened(run))
-        if run.reopened:
-            end = trial.over(run)
-        else:
-            with run.capture_output():
-                try:
-                    with warnings.catch_warnings(), localcontext():
-                        end = _train(run, request, train, send, heed)
-                finally:
-                    clean = state.put_back()
-    except (SweeperError, OSError) as error:
-        end = trial.abandon(run, error)
+        end = trial.run_trial(request, send, train_it)
     finally:
         script_api.enter(None)
     end["rss"] = psutil.Process().memory_info().rss

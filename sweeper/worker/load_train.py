@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import importlib
 import importlib.util
 import inspect
@@ -17,7 +16,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sweeper.errors import LaunchReached, UsageError
+from sweeper.call import load_file
+from sweeper.errors import UsageError
 from sweeper.experiment import hold_source
 from sweeper.sweepfile import AS_SCRIPT
 from sweeper.tree import Program
@@ -56,8 +56,7 @@ def load_train_function(
 ) -> TrainFunction:
     """Import the train module and return its train function.
 
-    A file is imported under its own stem, with its directory on ``sys.path``, so that what it
-    defines can be found again by name in every process; a module from ``place``, by default the
+    A file is imported with its directory on ``sys.path``; a module from ``place``, by default the
     current directory.
 
     Raises ``UsageError`` if the function is missing or cannot be called as we will call it;
@@ -89,15 +88,7 @@ def _import(path: str | None, module: str | None, place: str | None) -> tuple[An
     if not file.is_file():
         raise UsageError(f"{path}: expected the train module, found no such file here")
     sys.path.insert(0, str(file.parent))
-    name = file.stem if file.stem.isidentifier() else "sweeper_train_module"
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise UsageError(f"{path}: expected a Python file (.py)")
-    loaded = importlib.util.module_from_spec(spec)
-    sys.modules[name] = loaded
-    with contextlib.suppress(LaunchReached):
-        spec.loader.exec_module(loaded)
-    return loaded, path
+    return load_file(path), path
 
 
 def _takes_run(function: Any, name: str, where: str) -> bool:

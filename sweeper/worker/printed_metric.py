@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -10,10 +9,10 @@ from pathlib import Path
 
 from sweeper.wording import uncoloured
 
-READ_BYTES = 1 << 20
+from .growing_file import GrowingFile
+
 LONGEST = 1 << 16  # of a line that does not end, the rest is kept
 SHOWN_LINES, SHOWN_LETTERS = 5, 100
-_ENDS = re.compile(rb"[\r\n]")
 # Of a number that a match has cut short.
 _REST = re.compile(r"\d*(,\d{3}(?!\d))*(\.\d+)?([eE][-+]?\d+)?")
 _OURS = "sweeper: "  # how the lines begin that are not the script's
@@ -34,7 +33,7 @@ class PrintedMetric:
         self._group = "value" if "value" in self._pattern.groupindex else 1
         self._complain = complain
         self._mistake: str | None = None
-        self._path, self._place, self._tail = path, path.stat().st_size, b""
+        self._file = GrowingFile(path, path.stat().st_size, ends=rb"\r\n", longest=LONGEST)
         self._last: deque[str] = deque(maxlen=SHOWN_LINES)
 
     @property
@@ -44,25 +43,11 @@ class PrintedMetric:
 
     def read(self, *, last: bool) -> Iterator[float]:
         """The numbers in new lines; ``last`` takes a line without its end too."""
-        while data := self._bytes():
-            *lines, self._tail = _ENDS.split(self._tail + data)
-            self._tail = self._tail[-LONGEST:]
-            for line in lines:
-                yield from self._look(line)
-        if last:
-            line, self._tail = self._tail, b""
+        line = b""
+        for line in self._file.lines(last=last):
             yield from self._look(line)
-            if self._mistake:
-                self._complain("\n" * bool(line) + self._mistake)
-
-    def _bytes(self) -> bytes:
-        with open(self._path, "rb") as file:
-            if os.fstat(file.fileno()).st_size < self._place:  # emptied
-                self._place, self._tail = 0, b""
-            file.seek(self._place)
-            data = file.read(READ_BYTES)
-        self._place += len(data)
-        return data
+        if last and self._mistake:
+            self._complain("\n" * bool(line) + self._mistake)
 
     def _look(self, text: bytes) -> Iterator[float]:
         line = uncoloured(text.decode(errors="replace"))

@@ -40,10 +40,6 @@ def _put_environment(before: dict[str, str]) -> None:
     time.tzset()
 
 
-def _put_list(name: str, before: list[Any]) -> None:
-    setattr(sys, name, list(before))
-
-
 def _put_loggers(before: tuple[int, int, list[logging.Handler]]) -> None:
     logging.root.setLevel(before[0])
     logging.disable(before[1])
@@ -76,14 +72,6 @@ def _for_each(
     return [(partial(read, name), partial(put, name)) for name in names]
 
 
-def _attribute(name: str) -> Any:
-    return getattr(sys, name)
-
-
-def _set_attribute(name: str, value: Any) -> None:
-    setattr(sys, name, value)
-
-
 # How each is read and put back.
 _PARTS: list[_Part] = [
     (os.getcwd, os.chdir),
@@ -105,8 +93,8 @@ _PARTS: list[_Part] = [
         lambda: signal.pthread_sigmask(signal.SIG_BLOCK, ()),
         lambda value: signal.pthread_sigmask(signal.SIG_SETMASK, value),
     ),
-    *_for_each((*_STREAMS, *_HOOKS), _attribute, _set_attribute),
-    *_for_each(_LISTS, lambda name: list(_attribute(name)), _put_list),
+    *_for_each((*_STREAMS, *_HOOKS), partial(getattr, sys), partial(setattr, sys)),
+    *_for_each(_LISTS, lambda n: list(getattr(sys, n)), lambda n, v: setattr(sys, n, list(v))),
     *_for_each(_TIMERS, signal.getitimer, lambda timer, value: signal.setitimer(timer, *value)),
     *_for_each(_SIGNALS, signal.getsignal, signal.signal),
     *_for_each(_LIMITS, resource.getrlimit, resource.setrlimit),
@@ -132,7 +120,7 @@ class ProcessState:
         left = {t for t in threading.enumerate() if t.name != HEARTBEAT} - self._threads
         return (
             all(_is(read, before) for (read, _), before in zip(_PARTS, self._before, strict=True))
-            and not any(getattr(_attribute(name), "closed", False) for name in _STREAMS)
+            and not any(getattr(getattr(sys, name), "closed", False) for name in _STREAMS)
             and not left
             and (_childless() or not self._alone)
             and not _half_full()

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweeper.errors import SpecError
+from sweeper.experiment import in_one_line
 from sweeper.sweepfile import Sweep, check_command, check_program, detect_program_mode
 from sweeper.tree import Program
 
 from .client import Child, ServerControl
 from .isolation import Isolation, Training, compare
-from .messages import End, Exit, TrialRequest
+from .messages import Exit, TrialRequest
 from .session import session_of
 
 
@@ -136,7 +137,8 @@ class ProgramCheck:
                 if not message["clean"]:
                     self._drop()
                 finished = message["outcome"] == "finished"
-                return Training(rows, None if finished else _in_short(message))
+                error = message.get("error") or {"type": message["outcome"]}
+                return Training(rows, None if finished else in_one_line(error))
 
     def _drop(self) -> None:
         if self._child is not None:
@@ -162,13 +164,6 @@ class ProgramCheck:
             "cpus": self.sweep.resources.cpu,
             "gpus": ["all"] if self.sweep.resources.gpu else [],
         }
-
-
-def _in_short(end: End) -> str:
-    """The exception of a failed trial on one line; Keras's messages have many."""
-    error = end.get("error") or {}
-    lines = str(error.get("message", "")).strip().splitlines()
-    return ": ".join([str(error.get("type", end["outcome"])), *lines[:1]])
 
 
 def _how(exit_: Exit) -> str:

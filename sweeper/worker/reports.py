@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +10,9 @@ from typing import Any, Literal
 
 from sweeper.script_api import MARK
 
+from .growing_file import GrowingFile
 from .metric_watch import MetricWatch
 from .wandb_runs import WandbRuns
-
-READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -59,8 +57,7 @@ class ScriptReports:
         self._metric = metric
         self._complain = complain
         self._complaints: set[str] = set()
-        self._place = 0
-        self._tail = b""
+        self._file = GrowingFile(path)
         self._pending: dict[str, float] = {}
         self._before: dict[str, float] = {}  # what the sweep's former run has left
         self._afresh = False
@@ -75,12 +72,7 @@ class ScriptReports:
 
     def read(self, *, last: bool = False) -> Iterator[ScriptReport]:
         """What was reported since the last call; ``last`` takes a line without its end too."""
-        while data := self._bytes():
-            *lines, self._tail = (self._tail + data).split(b"\n")
-            for line in lines:
-                yield from self._take(line)
-        if last and self._tail:
-            line, self._tail = self._tail, b""
+        for line in self._file.lines(last=last):
             yield from self._take(line)
         if self._due:
             yield self._row()
@@ -98,18 +90,6 @@ class ScriptReports:
             return None
         runs = WandbRuns(self._runs.owners)
         return ScriptReports(self.path, self._metric, lambda _: None, runs)
-
-    def _bytes(self) -> bytes:
-        try:
-            with open(self.path, "rb") as file:
-                if os.fstat(file.fileno()).st_size < self._place:  # written anew, not appended
-                    self._place, self._tail = 0, b""
-                file.seek(self._place)
-                data = file.read(READ_BYTES)
-        except FileNotFoundError:
-            return b""
-        self._place += len(data)
-        return data
 
     def _take(self, text: bytes) -> Iterator[ScriptReport]:
         if not text.strip():

@@ -22,10 +22,10 @@ from typing import NoReturn
 import psutil
 
 from sweeper import script_api
-from sweeper.errors import SweeperError
+from sweeper.errors import TreeError
 from sweeper.experiment import Run, Source, derived_seed
 from sweeper.sweepfile import wandb_param_file
-from sweeper.tree import Program
+from sweeper.tree import Program, files
 from sweeper.wording import uncoloured
 
 from . import memory, trial
@@ -75,18 +75,11 @@ def run_trial(
     Raises ``Stopped``, with the run left open, once the program has been ended because the trial
     was to stop.
     """
-    run: Run | None = None
-    try:
-        run = trial.open_run(request)
-        connection.send(trial.opened(run))
-        if run.reopened:
-            end = trial.over(run)
-        else:
-            with run.capture_output():
-                end = Script(run, request, session, connection, stop).run_to_end()
-    except (SweeperError, OSError) as error:
-        end = trial.abandon(run, error)
-    return {**end, "rss": 0, "clean": False}
+
+    def train(run: Run) -> End:
+        return Script(run, request, session, connection, stop).run_to_end()
+
+    return {**trial.run_trial(request, connection.send, train), "rss": 0, "clean": False}
 
 
 class Script:
@@ -310,11 +303,8 @@ def _signal_name(number: int) -> str:
 
 def _tail(path: Path, start: int) -> list[str]:
     """The last lines of the output from byte ``start`` on, without empty ones at the end."""
-    try:
-        with open(path, "rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(start, size - TAIL_BYTES))
-            text = file.read().decode(errors="replace")
-    except OSError:
-        return []
-    return text.rstrip().splitlines()[-TAIL_LINES:]
+    size, data = 0, b""
+    with contextlib.suppress(TreeError):
+        size, data = files.read_end(path, TAIL_BYTES)
+    text = data[-(size - start) :] if size > start else b""
+    return text.decode(errors="replace").rstrip().splitlines()[-TAIL_LINES:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,47 @@ from sweeper.tree import Lease, Program, RunRecord, files
 from .messages import End, RunOpened, TrialRequest
 
 
-def open_run(request: TrialRequest) -> Run:
+def run_trial(
+    request: TrialRequest, send: Callable[[RunOpened], None], train: Callable[[Run], End]
+) -> End:
+    """Open the trial's run, ``send`` which it is, and let ``train`` end it; the ``end`` message.
+
+    A run that had ended before its launch heard of it is not trained.
+    """
+    run: Run | None = None
+    try:
+        run = _open_run(request)
+        send(
+            {
+                "kind": "run",
+                "experiment": run.path.parent.name,
+                "run": run.path.name,
+                "path": str(run.path),
+                "resumed_epoch": run.resumed_epoch,
+                "elapsed": run.elapsed,
+            }
+        )
+        if run.reopened:
+            return {"kind": "end", "outcome": RunRecord.at(run.path).status}
+        with run.capture_output():
+            return train(run)
+    except LeaseLost as error:
+        return {"kind": "end", "outcome": "lost", "error": describe_error(error)}
+    except (SweeperError, OSError) as error:
+        if run is not None:
+            with contextlib.suppress(SweeperError, OSError):
+                run.interrupt(f"failed: {error}")
+        return {"kind": "end", "outcome": "failed", "error": describe_error(error)}
+
+
+def _open_run(request: TrialRequest) -> Run:
     """The run of the trial in ``request``, continued or new.
 
     One that begins again from its beginning has no rows. One that is over is ``reopened``. Raises
     LeaseLost where another launch has taken the trial over: what it runs is not to be taken back.
     """
-    guarded: dict[str, Any] = {}
-    if "lease" in request:
-        directory, number = request["lease"]
-        guarded["guard"] = Lease(Path(directory), number).check
+    lease = request.get("lease")
+    guard = (lambda: None) if lease is None else Lease(Path(lease[0]), lease[1]).check
     manager = ExperimentManager(
         request["base"],
         [tuple(key) if isinstance(key, list) else key for key in request["monitored"]],
@@ -41,7 +73,7 @@ def open_run(request: TrialRequest) -> Run:
         passed_over=request.get("passed_over", ()),
         continues=request.get("continues"),
         take_over=True,
-        **guarded,
+        guard=guard,
     )
     if run.log.rows and not run.reopened and begins_again(run.paths):
         run.rewind(0)  # its rows are those of an attempt that has come to nothing
@@ -72,23 +104,6 @@ def _own_directory(place: Path) -> None:
     files.make_directory(place)
 
 
-def opened(run: Run) -> RunOpened:
-    """Which run a trial has opened."""
-    return {
-        "kind": "run",
-        "experiment": run.path.parent.name,
-        "run": run.path.name,
-        "path": str(run.path),
-        "resumed_epoch": run.resumed_epoch,
-        "elapsed": run.elapsed,
-    }
-
-
-def over(run: Run) -> End:
-    """The end of a trial whose run, reopened, had ended before its launch heard of it."""
-    return {"kind": "end", "outcome": RunRecord.at(run.path).status}
-
-
 def finish(run: Run, metric: str | None) -> End:
     """Close the run of a trial that came to its end; it must have reported ``metric``.
 
@@ -110,13 +125,3 @@ def fail(run: Run, outcome: str, error: dict[str, Any], request: TrialRequest) -
     else:
         run.close(outcome, error)
     return {"kind": "end", "outcome": outcome, "error": error}
-
-
-def abandon(run: Run | None, error: SweeperError | OSError) -> End:
-    """The end of a trial whose run is no longer ours, or could not be opened or written."""
-    if isinstance(error, LeaseLost):
-        return {"kind": "end", "outcome": "lost", "error": describe_error(error)}
-    if run is not None:
-        with contextlib.suppress(SweeperError, OSError):
-            run.interrupt(f"failed: {error}")
-    return {"kind": "end", "outcome": "failed", "error": describe_error(error)}

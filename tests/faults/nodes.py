@@ -15,6 +15,8 @@ from pathlib import Path
 
 import psutil
 
+from sweeper.raytune.cluster import keep_token_private
+
 HOSTS = 3
 HEAD = 1
 STRUCK = (2, 3)
@@ -68,6 +70,7 @@ class Nodes:
                 _ip("-n", name, "link", "set", device, "up")
             _ip("-n", name, "route", "add", "default", "dev", "eth0")
             self.tmp(host).mkdir()
+        keep_token_private()  # else each host makes one, at the same time
         self.mend()
 
     @property

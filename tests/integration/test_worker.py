@@ -203,8 +203,6 @@ def test_a_server_goes_with_its_driver(bench: Callable[[str], Bench]) -> None:
     ("source", "message"),
     [
         ("import not_to_be_found", "ModuleNotFoundError: No module named 'not_to_be_found'"),
-        ("def train(params): pass", "found train(params)"),
-        ("train = 3", "found int 'train'"),
         ("def other(a, b): pass", "found only other"),
         ("raise SystemExit(3)", "the train module does not import"),
     ],
@@ -281,10 +279,8 @@ def test_what_is_first_imported_within_a_train_function_is_there_for_all_trials(
 def test_a_module_that_starts_tensorflow_is_not_forked(bench: Callable[[str], Bench]) -> None:
     here = bench(KERAS.format(extra="import tensorflow as tf; tf.constant(1) + 1"))
     assert here.control.wait_ready()["forkable"] is False
-    began = time.monotonic()
     child = here.child()
     assert here.run(child, 0, {"model": {"units": 4}})[-1]["outcome"] == "finished"
-    assert time.monotonic() - began < 300
     assert here.run(child, 1, {"model": {"units": 5}})[-1]["outcome"] == "finished"
     child.kill()
     assert not psutil.pid_exists(child.pid)

@@ -34,7 +34,7 @@ def test_a_door_names_what_it_opens_to(room: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "room", ["space", "sweepfile", "tree", "results", "search", "experiment", "web"]
+    "room", ["space", "sweepfile", "tree", "results", "search", "experiment", "web", "raytune"]
 )
 def test_a_door_loads_nothing_heavy(room: str) -> None:
     heavy = ("ray", "tensorflow", "keras", "numpy", "scipy", "optuna", "pandas", "rich")

@@ -40,8 +40,14 @@ def _catch_up(names: Iterable[str]) -> None:
 
 def loaded(module: Any) -> None:
     """Seed what ``module``, one of LOADED, draws from; called once it is loaded."""
+    name = module.__name__
     with contextlib.suppress(Exception):
-        LOADED[module.__name__](module)
+        if name == "random":
+            _watch_forks(module)
+        if name not in _GENERATORS:
+            _spawn(module)
+        elif seed is not None:
+            _GENERATORS[name](module, seed)
 
 
 def runs_own_file() -> bool:
@@ -57,12 +63,6 @@ def runs_own_file() -> bool:
 def _another(seed: int, number: int) -> int:
     """A seed below 2**31 for one of many processes: no two of them draw the same."""
     return (seed * 1103515245 + number * 2654435761 + 12345) % 2**31
-
-
-def _random(module: Any) -> None:
-    _watch_forks(module)
-    if seed is not None:
-        module.seed(seed)
 
 
 @functools.cache
@@ -81,26 +81,6 @@ def _watch_forks(random: Any) -> None:
 def _count_child() -> None:
     global _children
     _children += 1
-
-
-def _numpy(module: Any) -> None:
-    if seed is not None:
-        module.seed(seed)
-
-
-def _tensorflow(module: Any) -> None:
-    if seed is not None:
-        module.random.set_seed(seed)
-
-
-def _torch(module: Any) -> None:
-    if seed is not None:
-        module.manual_seed(seed)
-
-
-def _keras(module: Any) -> None:
-    if seed is not None:
-        module.global_state.set_global_attribute(module.GLOBAL_RANDOM_SEED, seed)
 
 
 def _spawn(module: Any) -> None:
@@ -126,16 +106,18 @@ def _spawn(module: Any) -> None:
     module.get_preparation_data, module.prepare = get_preparation_data, prepares
 
 
-_GENERATORS: dict[str, Callable[[Any], None]] = {
-    "random": _random,
-    "numpy.random": _numpy,
-    "tensorflow": _tensorflow,
-    "torch": _torch,
-    "keras.src.utils.rng_utils": _keras,
+_GENERATORS: dict[str, Callable[[Any, int], Any]] = {
+    "random": lambda module, seed: module.seed(seed),
+    "numpy.random": lambda module, seed: module.seed(seed),
+    "tensorflow": lambda module, seed: module.random.set_seed(seed),
+    "torch": lambda module, seed: module.manual_seed(seed),
+    "keras.src.utils.rng_utils": lambda module, seed: module.global_state.set_global_attribute(
+        module.GLOBAL_RANDOM_SEED, seed
+    ),
 }
-LOADED = {
-    **_GENERATORS,
-    "multiprocessing.spawn": _spawn,
-    "loky.backend.spawn": _spawn,
-    "joblib.externals.loky.backend.spawn": _spawn,
-}
+LOADED = (
+    *_GENERATORS,
+    "multiprocessing.spawn",
+    "loky.backend.spawn",
+    "joblib.externals.loky.backend.spawn",
+)

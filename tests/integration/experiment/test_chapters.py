@@ -17,33 +17,24 @@ from sweeper.experiment import ExperimentManager, keras_callbacks
 from sweeper.experiment.backend import reset_session
 from sweeper.script_fit import ScriptFits
 from sweeper.tree import RunRecord
+from tests.process.experiment import programs
+from tests.process.experiment.programs import X, Y
 
-from .conftest import Breaks, BrokenOffError
+from .conftest import TENSORFLOW, Breaks, BrokenOffError
 
-X = np.random.default_rng(0).normal(size=(48, 6)).astype("float32")
-Y = X.sum(axis=1, keepdims=True)
 PARAMS = {"model": {"x": 1}}
 
 
-def model(units=4, rate=0.01):
-    made = keras.Sequential([keras.Input((6,)), keras.layers.Dense(units), keras.layers.Dense(1)])
-    made.compile(keras.optimizers.Adam(rate), "mse")
-    return made
+model = functools.partial(programs.dense, run_eagerly=TENSORFLOW)
 
 
 def kfold(callbacks, run):
-    scores = []
-    for fold in range(3):
-        held = np.arange(len(X)) % 3 == fold
-        made = model()
-        stop = keras.callbacks.EarlyStopping("loss", patience=1, restore_best_weights=True)
-        order = np.random.permutation(np.flatnonzero(~held))
-        history = made.fit(
-            X[order], Y[order], epochs=3, verbose=0, callbacks=[*callbacks, stop, Breaks()]
-        )
-        scores.append([made.evaluate(X[held], Y[held], verbose=0), history.epoch, history.history])
-    run.report(cv=float(np.mean([score for score, *_ in scores])))
-    return scores
+    return programs.kfold([*callbacks, Breaks()], run, lambda: None, model)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return train(tmp_path_factory.mktemp("whole"), kfold)
 
 
 def kfold_that_asks_anew(_, run):
@@ -51,9 +42,9 @@ def kfold_that_asks_anew(_, run):
 
     class Anew(list):
         def __iter__(self):
-            return iter(keras_callbacks(run))
+            return iter([*keras_callbacks(run), Breaks()])
 
-    return kfold(Anew(), run)
+    return programs.kfold(Anew(), run, lambda: None, model)
 
 
 def one_fit(callbacks, run):
@@ -148,30 +139,26 @@ def test_epochs_before_the_first_one_of_a_program_that_resumes_itself_keep_their
     assert train(tmp_path, program, [3])[0] == [1, 2, 3, 4, 5]
 
 
-def test_fits_that_are_over_are_given_back_exactly(tmp_path):
-    whole = train(tmp_path / "whole", kfold)
+def test_fits_that_are_over_are_given_back_exactly(tmp_path, whole):
     for breaks in ([2], [4], [7, 1, 0]):
         assert train(tmp_path / str(breaks), kfold, breaks) == whole, breaks
 
 
-def test_fits_that_ask_for_callbacks_anew_count_on(tmp_path):
-    whole = train(tmp_path / "whole", kfold)
+def test_fits_that_ask_for_callbacks_anew_count_on(tmp_path, whole):
     for breaks in ([], [4]):
         assert train(tmp_path / str(breaks), kfold_that_asks_anew, breaks) == whole, breaks
 
 
-def test_a_fit_whose_end_is_torn_is_trained_again(tmp_path):
-    whole = train(tmp_path / "whole", kfold)
+def test_a_fit_whose_end_is_torn_is_trained_again(tmp_path, whole):
     reset_session(7)
-    base = tmp_path / "torn"
-    run = ExperimentManager(base).open(PARAMS, sweep="s", trial=0, seed=7)
+    run = ExperimentManager(tmp_path).open(PARAMS, sweep="s", trial=0, seed=7)
     Breaks.left = 7
     with pytest.raises(BrokenOffError):
         kfold(keras_callbacks(run), run)
     run.interrupt("broken off")
     for path in (run.path / "backup").glob("fit-*/arrays.npz"):
         path.write_bytes(path.read_bytes()[:-9])
-    assert train(base, kfold) == whole
+    assert train(tmp_path, kfold) == whole
 
 
 def test_copies_of_the_callbacks_are_callbacks_of_the_run(tmp_path):

@@ -39,57 +39,33 @@ def train(problem, checkpoint=None, say=None, **options):
     return problem.record("tree")
 
 
-def epochs(record):
-    return list(record.models)
+NAMES = [f"model.{epoch:02d}-{loss:.4f}.keras" for epoch, loss in enumerate(LOSSES, 1)]
+NAN = math.nan
 
 
 @pytest.mark.parametrize(
-    ("keep", "expected"),
+    ("checkpoint", "losses", "expected", "best"),
     [
-        (None, [4]),
-        ("best", [4]),
-        ("last", [5]),
-        (["best", "last"], [4, 5]),
-        ("all", [1, 2, 3, 4, 5]),
-        (2, [2, 4]),
-        ([3, "last"], [2, 3, 4, 5]),
+        (None, LOSSES, NAMES[3:4], 4),
+        ({"keep": "last"}, LOSSES, NAMES[4:], 4),
+        ({"keep": ["best", "last"]}, LOSSES, NAMES[3:], 4),
+        ({"keep": "all"}, LOSSES, NAMES, 4),
+        ({"keep": [3, "last"]}, LOSSES, NAMES[1:], 4),
+        ({"keep": 2, "mode": "max"}, LOSSES, [NAMES[0], NAMES[4]], 5),
+        ({"initial_value_threshold": 0.1}, LOSSES, [], 4),
+        (None, [NAN, 2.0, NAN, 3.0], ["model.02-2.0000.keras"], 2),
+        ({"mode": "max"}, [NAN, NAN, math.inf], ["model.03-inf.keras"], None),
+        (None, [NAN, NAN], ["model.02-nan.keras"], None),
+        (None, [None, 2.0, None, 1.0, None], ["model.04-1.0000.keras"], 4),
     ],
 )
-def test_keep(problem, keep, expected):
-    record = train(problem, None if keep is None else {"keep": keep})
-    assert epochs(record) == expected
-    assert record.checkpoint.name == ("model.05-4.0000.keras" if keep == "last"
-                                      else "model.04-0.5000.keras")  # fmt: skip
-
-
-def test_the_higher_the_better(problem):
-    record = train(problem, {"mode": "max", "keep": 2})
-    assert epochs(record) == [1, 5]
-    assert record.performances["best"]["epoch"] == 5
-
-
-def test_nan_is_never_the_best(problem):
-    record = train(problem, say=Say([math.nan, 2.0, math.nan, 3.0]))
-    assert epochs(record) == [2]
-    assert record.performances["best"]["epoch"] == 2
-    assert math.isnan(record.rows[0]["val_loss"])
-
-
-def test_infinity_is_a_number(problem):
-    record = train(problem, say=Say([math.nan, math.nan, math.inf]), checkpoint={"mode": "max"})
-    assert epochs(record) == [3]
-
-
-def test_all_nan(problem):
-    record = train(problem, say=Say([math.nan, math.nan]))
-    assert [p.name for p in record.models.values()] == ["model.02-nan.keras"]
-    assert record.performances["best"] is None
-
-
-def test_a_metric_that_is_not_in_every_epoch(problem):
-    record = train(problem, say=Say([None, 2.0, None, 1.0, None]))
+def test_which_models_stay(problem, checkpoint, losses, expected, best):
+    record = train(problem, checkpoint, say=Say(losses))
+    assert [path.name for path in record.models.values()] == expected
+    assert (record.performances["best"] or {}).get("epoch") == best
+    assert record.checkpoint == record.models.get(best, record.latest_checkpoint)
     assert record.performances["monitor"] == "val_loss"
-    assert epochs(record) == [4]
+    assert repr([row.get("val_loss") for row in record.rows]) == repr(losses)
 
 
 def test_a_metric_that_never_comes(problem, caplog):
@@ -97,11 +73,6 @@ def test_a_metric_that_never_comes(problem, caplog):
     assert record.performances["best"] is None
     assert [p.name for p in record.models.values()] == ["model.02.keras"]
     assert "val_auc" in caplog.text
-
-
-def test_a_threshold(problem):
-    record = train(problem, {"initial_value_threshold": 0.1})
-    assert epochs(record) == []
 
 
 def test_a_template_that_cannot_be_filled_in(problem):
@@ -207,7 +178,7 @@ def test_a_vector_among_the_metrics_is_said_once_and_ends_nothing(problem, caplo
 
     record = train(problem, say=Vector())
     assert [row["val_loss"] for row in record.rows] == LOSSES
-    assert epochs(record) == [4]
+    assert list(record.models) == [4]
     assert caplog.text.count("metric 'per_class' is not recorded") == 1
 
 

@@ -151,16 +151,7 @@ def test_a_run_that_stopped_early_stays_stopped(problem):
     assert [row["epoch"] for row in problem.record("parts").rows] == [1, 2]
 
 
-SEVERAL = [(at, cheap) for at in range(1, 6) for cheap in (5.0, -1.0)]
-
-
-@pytest.mark.parametrize(
-    ("at", "cheap"),
-    [
-        pytest.param(*case, marks=[] if case in ((3, 5.0), (2, -1.0)) else pytest.mark.slow)
-        for case in SEVERAL
-    ],
-)
+@pytest.mark.parametrize(("at", "cheap"), [(3, 5.0), (2, -1.0)])
 def test_several_fits_in_one_run(problem, monkeypatch, at, cheap):
     # The last epoch of a fit is backed up if it took longer than this.
     monkeypatch.setattr("sweeper.experiment.resuming.CHEAP_EPOCH_SECONDS", cheap)
@@ -267,17 +258,6 @@ def test_an_endless_pipeline(problem):
 
 
 @pytest.mark.slow
-def test_an_endless_generator(problem):
-    def data():
-        rng = np.random.default_rng(5)
-        while True:
-            part = rng.permutation(40)[:16]
-            yield problem.x[part], problem.y[part]
-
-    assert same(*problem.both(1, 2, data=data, steps_per_epoch=2, shuffle=False))
-
-
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_a_pipeline_of_unknown_length(problem):
     def data():
@@ -315,15 +295,6 @@ def test_a_subclassed_model_is_built_before_it_is_restored(problem):
         return net
 
     assert same(*problem.both(2, build=build, checkpoint_params={"save_weights_only": True}))
-
-
-@pytest.mark.slow
-def test_averaged_weights(problem):
-    def build():
-        return problem.model(optimizer=keras.optimizers.Adam(0.05, use_ema=True))
-
-    others = lambda: [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)]  # noqa: E731
-    assert same(*problem.both(2, build=build, others=others))
 
 
 @pytest.mark.slow

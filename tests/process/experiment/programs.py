@@ -435,11 +435,11 @@ def attributes_of_the_model(callbacks, run, moment):
 # -- several fits -----------------------------------------------------------------------------
 
 
-def kfold(callbacks, run, moment):
+def kfold(callbacks, run, moment, made=dense):
     scores = []
     for fold in range(3):
         held = np.arange(len(X)) % 3 == fold
-        model = dense()
+        model = made()
         stop = keras.callbacks.EarlyStopping("loss", patience=1, restore_best_weights=True)
         order = np.random.permutation(np.flatnonzero(~held))
         moment()

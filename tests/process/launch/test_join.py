@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+import subprocess
+import time
 
-from tests.process.launch.launcher import Launcher
+import psutil
+import pytest
+
+from sweeper.tree import launches
+from sweeper.tree.lease import SILENCE_SECONDS
+from tests.process.launch.launcher import Launcher, own_tmp
 
 
 def test_what_a_killed_launch_leaves_is_taken_up_by_another(launcher: Launcher) -> None:
@@ -76,3 +85,52 @@ def test_stop_ends_a_launch_from_elsewhere(launcher: Launcher) -> None:
     assert "nobody launches it" in launcher.run(command="stop").stderr
     assert not (launcher.base / "sweeps" / "case" / "stop.json").exists()
     assert launcher.left() == []
+
+
+# A host of its own: no network but itself, and nothing else's process numbers.
+HOST = ("unshare", "--net", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c")
+BOOT = 'hostname "$0" && ip link set lo up; "$@"; exit $?'
+
+
+def signal_all(host: subprocess.Popen[str], number: int) -> None:
+    for process in psutil.Process(host.pid).children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            process.send_signal(number)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(
+    subprocess.run([*HOST, "ip link set lo up"], capture_output=True, check=False).returncode != 0,
+    reason="no namespaces can be made here",
+)
+def test_of_three_hosts_one_is_killed_and_one_sleeps(launcher: Launcher) -> None:
+    launcher.write({"epochs": 60, "delay": 1.0}, trials=3)
+    home = launcher.base / "sweeps" / "case"
+    with contextlib.ExitStack() as stack:
+        hosts = []
+        for number in range(3):
+            launcher.prefix = (*HOST, BOOT, f"host-{number}")
+            launcher.env["TMPDIR"] = str(stack.enter_context(own_tmp()))
+            hosts.append(launcher.start("--join", "-j", "2" if number == 2 else "1"))
+            launcher.wait_for(lambda records: len(launches(home)) == len(hosts))
+            launcher.wait_for(lambda records: sum(bool(r.rows) for r in records) == len(hosts))
+        assert [one["host"] for one in launches(home)] == ["host-0", "host-1", "host-2"]
+        killed, sleeper, last = hosts
+        signal_all(killed, signal.SIGKILL)
+        killed.communicate(timeout=60)
+        signal_all(sleeper, signal.SIGSTOP)
+        time.sleep(SILENCE_SECONDS + 20)
+        signal_all(sleeper, signal.SIGCONT)
+        _, said = sleeper.communicate(timeout=300)
+        _, err = last.communicate(timeout=600)
+    assert last.returncode == 0, err
+    assert sleeper.returncode in (0, 3), said
+    records = launcher.records()
+    assert sorted(record.trial for record in records if record.trial is not None) == [*range(3)]
+    assert {record.status for record in records} == {"finished"}
+    assert {tuple(row["epoch"] for row in record.rows) for record in records} == {
+        tuple(range(1, 61))
+    }
+    assert sum(len(record.attempts) for record in records) == 5
+    assert not list(home.glob("[lcr]*"))

@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from sweeper.raytune.cluster import keep_token_private
 from tests.process.launch.launcher import Launcher, ray_cluster
 
 TWO_NODES = """
@@ -21,6 +22,25 @@ cluster.remove_node(second, allow_graceful=False)
 print("removed", flush=True)
 sys.stdin.readline()
 """
+
+
+ONE_NODE = TWO_NODES.replace("second = cluster.add_node(num_cpus=1)\n", "")
+
+
+def test_a_cluster_that_wants_a_token_takes_who_has_it(launcher: Launcher) -> None:
+    launcher.write({}, trials=2)
+    keep_token_private()
+    wrong = launcher.directory / "wrong"
+    wrong.write_text("0" * 64)
+    with_token = f"import os; os.environ['RAY_AUTH_MODE'] = 'token'\n{ONE_NODE}"
+    with ray_cluster(with_token) as (_, address):
+        launcher.env["RAY_AUTH_TOKEN_PATH"] = str(wrong)
+        refused = launcher.run("--address", address)
+        del launcher.env["RAY_AUTH_TOKEN_PATH"]
+        done = launcher.run("--address", address)
+    assert refused.returncode == 2
+    assert f"the cluster wants a token and does not take ours ({wrong})" in refused.stderr
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow
@@ -74,8 +94,7 @@ def test_a_node_that_cannot_work_is_left_out_and_named(
     program = launcher.directory / "code" / "trains.py"
     program.write_text(TRAINS)
     launcher.write({}, trials=6, program=str(program))
-    one_node = TWO_NODES.replace("second = cluster.add_node(num_cpus=1)\n", "")
-    with ray_cluster(one_node) as (_, address):
+    with ray_cluster(ONE_NODE) as (_, address):
         words = [address, str(launcher.directory / hidden)]
         blind = subprocess.Popen(
             ["unshare", "-m", "sh", "-c", BLIND, "sh", *words],

@@ -13,7 +13,7 @@ from tests.process.worker.conftest import Stage
 from tests.process.worker.strangers import COMMON, STRANGERS
 
 ROOT = Path(__file__).parents[3]
-OFTEN = ("argparse", "wandb")  # the others are slow tests
+OFTEN = ("wandb",)  # the others are slow tests
 
 
 def put(stage: Stage, files: dict[str, str] | str, keys: dict[str, Any]) -> None:

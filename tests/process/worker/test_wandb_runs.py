@@ -163,21 +163,29 @@ wandb.init(mode="disabled", reinit=True).log({"loss": 0.5})
 """
 
 
+# Of the others tests/unit/worker/test_wandb_runs.py shows what counts, without their processes.
+OFTEN = (FOLDS_IN_PROCESSES, FOLDS_IN_A_POOL, NESTED, IN_A_CHILD_THAT_ENDS_NOTHING, DISABLED)
+SCRIPTS = {
+    "folds in processes": (FOLDS_IN_PROCESSES, [1.0]),
+    "folds before": (FOLDS_BEFORE, [0.5]),
+    "folds in a pool": (FOLDS_IN_A_POOL, [0.5]),
+    "one several times": (ONE_SEVERAL_TIMES, [1.0, 2.0, 3.0]),
+    "begun for its parameters": (BEGUN_FOR_ITS_PARAMETERS, [3.0]),
+    "folds within": (NESTED, [1.0, 2.0, 3.0]),
+    "one after another": (ONE_AFTER_ANOTHER, [1.0, 2.0, 3.0]),
+    "in another process": (IN_ANOTHER_PROCESS, [2.0, 1.0]),
+    "in a child": (IN_A_CHILD_THAT_ENDS_NOTHING, [2.0, 1.0]),
+    "test afterwards": (TEST_AFTERWARDS, [2.0, 1.0]),
+    "disabled": (DISABLED, [1.0]),
+    "ranks": (RANKS, [0.0, 10.0]),
+}
+
+
 @pytest.mark.parametrize(
     ("script", "losses"),
     [
-        pytest.param(FOLDS_IN_PROCESSES, [1.0], id="folds in processes"),
-        pytest.param(FOLDS_BEFORE, [0.5], id="folds before"),
-        pytest.param(FOLDS_IN_A_POOL, [0.5], id="folds in a pool"),
-        pytest.param(ONE_SEVERAL_TIMES, [1.0, 2.0, 3.0], id="one several times"),
-        pytest.param(BEGUN_FOR_ITS_PARAMETERS, [3.0], id="begun for its parameters"),
-        pytest.param(NESTED, [1.0, 2.0, 3.0], id="folds within"),
-        pytest.param(ONE_AFTER_ANOTHER, [1.0, 2.0, 3.0], id="one after another"),
-        pytest.param(IN_ANOTHER_PROCESS, [2.0, 1.0], id="in another process"),
-        pytest.param(IN_A_CHILD_THAT_ENDS_NOTHING, [2.0, 1.0], id="in a child"),
-        pytest.param(TEST_AFTERWARDS, [2.0, 1.0], id="test afterwards"),
-        pytest.param(DISABLED, [1.0], id="disabled"),
-        pytest.param(RANKS, [0.0, 10.0], id="ranks"),
+        pytest.param(*case, marks=() if case[0] in OFTEN else pytest.mark.slow, id=name)
+        for name, case in SCRIPTS.items()
     ],
 )
 def test_the_sweeps_own_run_counts(stage: Stage, script: str, losses: list[float]) -> None:

@@ -14,7 +14,6 @@ import pytest
 
 from sweeper.errors import LeaseLost, RunBusy, TreeError, UsageError
 from sweeper.experiment import ExperimentManager, Settings, staging
-from sweeper.experiment.settings import Keep
 from sweeper.tree import Tree
 
 PARAMS = {"training": {"rate": 0.1}, "model": {"units": 8}, "comment": "x"}
@@ -300,28 +299,10 @@ def test_bad_requests(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize(
-    ("value", "keep"),
-    [
-        ("best", Keep(1)),
-        ("last", Keep(0, True)),
-        (["best", "last"], Keep(1, True)),
-        ("all", Keep(0, False, True)),
-        (3, Keep(3)),
-        ([3, "last"], Keep(3, True)),
-    ],
-)
-def test_keep(value, keep):
-    assert Settings.parse({"keep": value}).keep == keep
-
-
-@pytest.mark.parametrize("value", ["first", 0, True, [], None, 1.5])
+@pytest.mark.parametrize("value", ["first", 0, True, [], 1.5])
 def test_bad_keep(value):
-    if value is None:
-        assert Settings.parse({"keep": None}).keep == Keep(1)
-    else:
-        with pytest.raises(UsageError, match="keep: expected"):
-            Settings.parse({"keep": value})
+    with pytest.raises(UsageError, match="keep: expected"):
+        Settings.parse({"keep": value})
 
 
 def test_nothing_heavy_is_loaded():

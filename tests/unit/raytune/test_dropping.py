@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 import yaml
 
+from sweeper.experiment import ExperimentManager, end_trial
 from sweeper.raytune.dropping import drop_trial
 from sweeper.results import index_sweep, rank, run_values
 from sweeper.search import AdaptivePlan, Race, searcher_for
 from sweeper.sweepfile import Sweep, load_sweep
-from sweeper.tree import PlannedTrial, RunRecord, Tree, plan_trials
+from sweeper.tree import PlannedTrial, Program, RunRecord, Tree, plan_trials
 
 
 class Listener:
@@ -90,3 +91,18 @@ def test_what_is_dropped_stays_dropped_and_is_not_the_best(
     assert len(ranked[0].values) == 4
     assert ranked[-1].dropped
     assert ranked[-1].value < ranked[0].value
+
+
+@pytest.mark.parametrize("outcome", ["pruned", "stopped"])
+def test_a_run_that_is_only_closed_makes_no_other_attempt(grid: Sweep, outcome: str) -> None:
+    tree, trial = Tree(grid.base_dir), next(grid.trials())
+    manager = ExperimentManager(tree.base, grid.monitored, program=Program.of(grid))
+    run = manager.open(trial.params, sweep=grid.sweep_name, trial=0, seed=1)
+    run.report(loss=1.0)
+    run.interrupt()
+    planned = next(plan_trials(grid, tree))
+    assert (planned.state, planned.run and planned.run.path) == ("resumed", run.path)
+    assert end_trial(planned, grid, outcome, by="user", why="enough") == outcome
+    (attempt,) = RunRecord.at(run.path).attempts
+    assert attempt["ended"] == outcome
+    assert end_trial(planned, grid, "failed", by="user", why="again") == outcome

@@ -58,7 +58,7 @@ def test_each_trial_has_one_taker(sweep: Sweep, home: Path, tmp_path: Path, stor
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join(120)
     assert [process.exitcode for process in processes] == [0] * MEMBERS
     assert len(os.listdir(done)) == TRIALS
     store.connect(home.parent.parent)

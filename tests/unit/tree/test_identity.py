@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sweeper.errors import UsageError
@@ -128,9 +128,9 @@ JSON = st.recursive(
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(JSON)
-def test_canonical_is_json_that_means_the_same(value):
-    assert json.loads(canonical(value)) == value
-    assert canonical(json.loads(canonical(value))) == canonical(value)
+@example({"x": 10**40, "y": 1e-320, "t": (1, 2), "z": -0.0, 'é\n"\\': "ü\u2028\U0001f600"})
+def test_the_canonical_text_is_json_with_sorted_keys(value):
+    assert canonical(value) == json.dumps(value, sort_keys=True)
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
@@ -138,24 +138,3 @@ def test_canonical_is_json_that_means_the_same(value):
 def test_more_digits_extend_the_fewer(value, digits):
     text = canonical(value)
     assert digits_of(text, digits).startswith(digits_of(text))
-
-
-@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
-@given(st.dictionaries(st.text(), JSON), st.randoms())
-def test_key_order_makes_no_difference(value, shuffler):
-    keys = list(value)
-    shuffler.shuffle(keys)
-    assert canonical({key: value[key] for key in keys}) == canonical(value)
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        {},
-        {"b": 1, "a": [1, {"z": None, "y": True}], "c": {"e": {}, "d": -0.0}},
-        {'é\n"\\': "ü\u2028\U0001f600", "": "", "a": False, "A": 1e22, "a b": 0.1},
-        {"x": 10**40, "y": 1e-320, "t": (1, 2), "z": 1.0},
-    ],
-)
-def test_the_canonical_text_is_json_with_sorted_keys(value):
-    assert canonical(value) == json.dumps(value, sort_keys=True)
