@@ -5,7 +5,6 @@ Only what a person reads is rounded; JSON, CSV and YAML give numbers in full.
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 import sys
@@ -13,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sweeper.results import ParameterNames, csv_line, flatten, plain_json, short_names
+from sweeper.results import ParameterNames, csv_lines, flat_row, plain_json, short_names
 from sweeper.wording import clock, printable
 
 from . import tables
@@ -97,9 +96,7 @@ def print_rows(
     elif format_ == "yaml":
         texts = _as_yaml(rows, head, key, tail)
     elif format_ == "csv":
-        titles = [*fields, *more]
-        lines = cells(rows, [column(title) for title in titles])
-        texts = map(csv_line, itertools.chain([titles], lines))
+        texts = csv_lines([*fields, *more], map(flat_row, rows))
     elif format_ in ("md", "latex"):
         make = tables.markdown if format_ == "md" else tables.latex
         texts = make(cells(rows, columns), columns, show)
@@ -140,13 +137,8 @@ def _as_yaml(rows: Iterable[Row], head: Row, key: str, tail: Row) -> Iterator[st
 
 def cells(rows: Iterable[Row], columns: Sequence[Column]) -> Iterator[list[Any]]:
     """What each row says in the columns."""
-    for row in map(flat, rows):
+    for row in map(flat_row, rows):
         yield [column.get(row) for column in columns]
-
-
-def flat(row: Row) -> dict[str, Any]:
-    """A row with what stands in its groups, too: ``params.<name>``, ``metrics.<name>``."""
-    return {**row, **flatten({name: row.get(name) or {} for name in ("params", "metrics")})}
 
 
 def json_text(value: Any, indent: int | None = None) -> str:

@@ -52,12 +52,12 @@ class Selection:
 
     def rows(self) -> Sequence[Mapping[str, Any]]:
         """What ``--where``, ``--sort`` and ``--limit`` leave. Raises click.UsageError."""
-        from sweeper.results import sort_key
+        from sweeper.results import flat_row, sort_key
 
         where, sort, limit = (self._given[name] for name in ("where", "sort", "limit"))
         if where is None and sort is None:
             return self._rows[:limit]
-        every = ((row, formatting.flat(row)) for row in self._rows)
+        every = ((row, flat_row(row)) for row in self._rows)
         flat = [(row, {k: v for k, v in all_.items() if v is not None}) for row, all_ in every]
         if where is not None:
             flat = [pair for pair in flat if self._holds(where, pair[1])]

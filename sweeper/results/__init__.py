@@ -41,7 +41,16 @@ from .ranking import (
     target_reached,
     wandb_differs,
 )
-from .rows import best_row, csv_line, entry_score, plain_json, plan_row, sort_key, trial_row
+from .rows import (
+    best_row,
+    csv_lines,
+    entry_score,
+    flat_row,
+    plain_json,
+    plan_row,
+    sort_key,
+    trial_row,
+)
 from .study import curve_of, grouped, local_time, optuna_study
 from .summary import copy_best, summary_csv, write_summary
 from .target import load_target, open_index, runs_elsewhere

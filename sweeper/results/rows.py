@@ -7,10 +7,11 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sweeper import store
+from sweeper.space import flatten
 from sweeper.sweepfile import Metric, is_number
 from sweeper.tree import PlannedTrial
 from sweeper.wording import printable
@@ -102,14 +103,25 @@ def entry_score(entry: Entry, metric: Metric | None) -> Score | None:
     return score(entry.record, metric)
 
 
-def csv_line(cells: Iterable[Any]) -> str:
-    """A line of CSV, whose values :func:`csv_cell` writes."""
+def flat_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with what stands in its groups, too: ``params.<name>``, ``metrics.<name>``."""
+    return {**row, **flatten({name: row.get(name) or {} for name in ("params", "metrics")})}
+
+
+def csv_lines(titles: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """The lines of a CSV file: the titles, then what each row says under them."""
+    yield _csv_line(titles)
+    for row in rows:
+        yield _csv_line(row.get(title) for title in titles)
+
+
+def _csv_line(cells: Iterable[Any]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow(map(csv_cell, cells))  # both are quoted
+    csv.writer(text, lineterminator="\r\n").writerow(map(_csv_cell, cells))  # both are quoted
     return text.getvalue()[:-2] + "\n"
 
 
-def csv_cell(value: Any) -> str:
+def _csv_cell(value: Any) -> str:
     """A value as CSV text: numbers exact, None empty, booleans and structures as in JSON.
 
     Text that a spreadsheet would take for a formula gets a ' before it, which it does not show.

@@ -7,13 +7,12 @@ from typing import Any
 
 from sweeper import store
 from sweeper.errors import UsageError
-from sweeper.space import flatten
 from sweeper.tree import Tree, files
 
 from .front import front_of
 from .index import Index
 from .ranking import Ranked, group_of, rank
-from .rows import best_row, csv_line, entry_score, trial_row
+from .rows import best_row, csv_lines, flat_row, trial_row
 
 FORMAT = 1
 """The format of summary.json."""
@@ -51,20 +50,11 @@ def summary_csv(index: Index) -> str:
     Parameters are ``params.<dotted name>``, the metrics of the epoch that counts
     ``metrics.<name>``; lists and dicts are JSON, and what a trial has not is empty.
     """
-    names = index.parameters().all
-    scores = [entry_score(entry, index.metric) for entry in index.entries]
-    metrics = sorted({name for found in scores if found for name in found.metrics})
-    head = ROW_COLUMNS + (MEAN_COLUMNS if index.repeated else ())
-    tail = ("elapsed", "path", "error")
-    titles = [*(f"params.{n}" for n in names), *(f"metrics.{m}" for m in metrics)]
-    lines = [csv_line([*head, *titles, *tail])]
-    for row, found in zip(_trial_rows(index, _ranked(index)), scores, strict=True):
-        params = flatten(row["params"])
-        values = found.metrics if found else {}
-        cells = [row[key] for key in head]
-        cells += [params.get(name) for name in names] + [values.get(name) for name in metrics]
-        lines.append(csv_line([*cells, *(row[key] for key in tail)]))
-    return "".join(lines)
+    rows = _trial_rows(index, _ranked(index))
+    titles = [*ROW_COLUMNS, *(MEAN_COLUMNS if index.repeated else ())]
+    titles += [f"params.{name}" for name in index.parameters().all]
+    titles += [f"metrics.{name}" for name in sorted({n for row in rows for n in row["metrics"]})]
+    return "".join(csv_lines([*titles, "elapsed", "path", "error"], map(flat_row, rows)))
 
 
 def _ranked(index: Index) -> list[Ranked]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import UsageError
-from sweeper.results import Index, SweepResults, check_metric, csv_line, optuna_study, plain_json
+from sweeper.results import Index, SweepResults, check_metric, csv_lines, optuna_study, plain_json
 from sweeper.sweepfile import Metric
 from sweeper.tree import files
 from sweeper.wording import counted
@@ -80,8 +80,7 @@ def _rows(
         nested = rows if epochs else [_nested(row) for row in rows]
         data = (json.dumps(plain_json(nested), indent=2) + "\n").encode()
     else:
-        lines = [csv_line(columns), *(csv_line(row.get(c) for c in columns) for row in rows)]
-        data = "".join(lines).encode(errors="backslashreplace")
+        data = "".join(csv_lines(columns, rows)).encode(errors="backslashreplace")
     if output in (None, "-"):
         return data.decode(), ""
     assert output is not None

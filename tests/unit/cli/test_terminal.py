@@ -18,7 +18,7 @@ import pytest
 from sweeper.cli.formatting import column, json_text, print_rows
 from sweeper.cli.main import main
 from sweeper.cli.runs import Safe
-from sweeper.results import csv_line
+from sweeper.results import csv_lines
 from sweeper.wording import printable
 
 EVIL = "\x1b]0;title\x07\x9b31m\r\n\u202e\x7f"
@@ -54,7 +54,9 @@ def test_json_is_exact() -> None:
 
 def test_csv_holds_no_formula_and_every_line_end_is_quoted() -> None:
     cells = ["=1+1", "+a", "-cmd", "@x", "-5", "+1e-3", "-inf", -5, "a\rb", "a\nb", "plain", None]
-    (read,) = csv.reader(io.StringIO(csv_line(cells), newline=""))
+    names = [str(place) for place in range(len(cells))]
+    _, line = csv_lines(names, [dict(zip(names, cells, strict=True))])
+    (read,) = csv.reader(io.StringIO(line, newline=""))
     quoted = ["'=1+1", "'+a", "'-cmd", "'@x"]
     assert read == [*quoted, "-5", "+1e-3", "-inf", "-5", "a\rb", "a\nb", "plain", ""]
 
