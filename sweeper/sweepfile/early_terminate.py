@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sweeper.space import LARGEST
-from sweeper.wording import did_you_mean, one_of
+from sweeper.wording import describe, did_you_mean, one_of
 
 from .problems import Problems
 from .rules import COUNT, FLAG, Field, choice, number, read_mapping
@@ -132,61 +132,43 @@ def parse_early_terminate(problems: Problems, raw: Any) -> EarlyTerminate | None
         return None
     values = {name: field.default for name, field in TYPES[kind].items() if name != "type"}
     values |= {name: given[name] for name in values if given.get(name) is not None}
-    has_bands = values.get("min_iter") or (values.get("max_iter") and values.get("s"))
-    if kind == "hyperband" and not has_bands:
-        problems.add(
-            key,
-            "hyperband needs `min_iter`, or `max_iter` and `s`",
-            "for example `min_iter: 3`: the first band is then after 3 reports of the metric",
-            on_key=True,
-        )
-        return None
-    if kind == "bohb" and values["max_iter"] is None:
-        problems.add(
-            key, "bohb needs `max_iter`", "add `max_iter:`, the most epochs of a trial", on_key=True
-        )
-        return None
     names = ("min_iter", "max_iter", "s", "eta", "strict")
     common = {name: values.pop(name) for name in names if name in values}
-    if kind == "bohb":  # every bracket of hyperband, from 1 iteration to max_iter
-        common["min_iter"] = 1
-        values["brackets"] = _most_brackets(1, common["max_iter"], common["eta"])
     stop = EarlyTerminate(kind, options=values, **common)
-    if kind == "asha" and not _has_rungs(problems, stop):
+    if wrong := _wrong(stop):
+        name, message, mend = wrong
+        at = (*key, name) if name else key
+        problems.add(at, message, mend, on_key=not name)
         return None
-    if kind == "hyperband" and not stop.bands():
-        problems.add(
-            key,
-            f"max_iter {stop.max_iter}, s {stop.s} and eta {stop.eta} leave no band of 1 or more",
-            "make `max_iter` larger or `eta` smaller",
-        )
-        return None
+    if kind == "bohb" and stop.max_iter:  # every bracket of hyperband, from 1 iteration to max_iter
+        brackets = _most_brackets(1, stop.max_iter, stop.eta)
+        return replace(stop, min_iter=1, options={"brackets": brackets})
     return stop
 
 
-def _has_rungs(problems: Problems, asha: EarlyTerminate) -> bool:
-    """Does ``max_iter`` leave every bracket a rung, or the last one all of its iterations?"""
-    low, high, brackets = asha.min_iter or 1, asha.max_iter, asha.options["brackets"]
-    if high is None:
-        return True
+def _wrong(stop: EarlyTerminate) -> tuple[str, str, str] | None:
+    """What of its numbers does not go together, at which key (none: all), and what to do."""
+    low, high, eta = stop.min_iter or 1, stop.max_iter, stop.eta
+    if stop.type == "bohb" and high is None:
+        return "", "bohb needs `max_iter`", "add `max_iter:`, the most epochs of a trial"
+    if stop.type == "hyperband" and not (stop.min_iter or (high and stop.s)):
+        what = "hyperband needs `min_iter`, or `max_iter` and `s`"
+        mend = "for example `min_iter: 3`: the first band is then after 3 reports of the metric"
+        return "", what, mend
+    if stop.type == "hyperband" and not stop.bands():
+        what = f"max_iter {high}, s {stop.s} and eta {eta} leave no band of 1 or more"
+        return "", what, "make `max_iter` larger or `eta` smaller"
+    if stop.type != "asha" or high is None:
+        return None
     if high <= low:
-        problems.expected(
-            ("early_terminate", "max_iter"),
-            f"more than min_iter, {low}",
-            high,
-            "give the reports of a whole trial, or leave it out",
-        )
-        return False
-    most = _most_brackets(low, high, asha.eta)
-    if brackets > most:
-        problems.expected(
-            ("early_terminate", "brackets"),
-            f"at most {most}",
-            brackets,
-            f"bracket s begins at min_iter·eta^s reports, up to max_iter {high}",
-        )
-        return False
-    return True
+        what = f"expected more than min_iter, {low}, found {describe(high)}"
+        return "max_iter", what, "give the reports of a whole trial, or leave it out"
+    most = _most_brackets(low, high, eta)
+    if stop.options["brackets"] > most:
+        what = f"expected at most {most}, found {describe(stop.options['brackets'])}"
+        mend = f"bracket s begins at min_iter·eta^s reports, up to max_iter {high}"
+        return "brackets", what, mend
+    return None
 
 
 def _most_brackets(low: int, high: int, eta: float) -> int:
