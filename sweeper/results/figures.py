@@ -51,15 +51,8 @@ class Figures(Drawn):
         points = self._points([values[i] for i in kept], [self._trials[i] for i in kept], x)
         if any(std):
             points["error_y"] = {"array": std, "thickness": 1, "width": 2}
-        line = {
-            "type": "scatter",
-            "mode": "lines",
-            "name": "best so far",
-            "hoverinfo": "skip",
-            "x": x,
-            "y": [so_far[i] for i in kept],
-            "line": {"shape": "hv", "color": CYCLE[1]},
-        }
+        steps = {"shape": "hv", "color": CYCLE[1]}
+        line = _line("best so far", x, [so_far[i] for i in kept], steps, hoverinfo="skip")
         y = self._value_axis(values)
         return self._figure("History", [points, line], self._titled("trial"), y)
 
@@ -76,33 +69,21 @@ class Figures(Drawn):
         curves.sort(key=lambda item: item[0])
         best, others = curves[:BEST], curves[BEST:]
         data = []
-        more: dict[str, list[Any]] = {"x": [], "y": [], "text": []}
+        points: list[tuple[Any, Any, Any]] = []
         for _, trial, curve in thinned(others, CURVES):
-            for epoch, mean, _ in curve:
-                more["x"].append(epoch)
-                more["y"].append(mean)
-            more["text"] += [self._label(trial)] * len(curve) + [None]
-            more["x"].append(None)  # the line ends here
-            more["y"].append(None)
+            points += [(epoch, mean, self._label(trial)) for epoch, mean, _ in curve]
+            points.append((None, None, None))  # the line ends here
         if others:
             of = f" of {len(others)}" if len(others) > CURVES else ""
             name = f"{min(len(others), CURVES)}{of} others"
-            data.append(
-                {
-                    "type": "scatter",
-                    "mode": "lines",
-                    "name": name,
-                    **more,
-                    "line": {"color": "rgba(128,128,128,0.35)", "width": 1},
-                    "hovertemplate": "%{text}, epoch %{x}: %{y:.5g}<extra></extra>",
-                }
-            )
+            x, y, text = (list(column) for column in zip(*points, strict=True))
+            hover = "%{text}, epoch %{x}: %{y:.5g}<extra></extra>"
+            pale = {"color": "rgba(128,128,128,0.35)", "width": 1}
+            data.append(_line(name, x, y, pale, text=text, hovertemplate=hover))
         for place, (_, trial, curve) in reversed(list(enumerate(best))):
             x, y, std = (list(column) for column in zip(*curve, strict=True))
-            mode = "lines" if len(x) > 1 else "markers"
-            one: dict[str, Any] = {"type": "scatter", "mode": mode, "x": x, "y": y}
-            one |= {"line": {"color": CYCLE[place], "width": 2}, "name": self._label(trial)}
-            one["legendrank"] = place
+            one = _line(self._label(trial), x, y, {"color": CYCLE[place], "width": 2})
+            one |= {"mode": "lines" if len(x) > 1 else "markers", "legendrank": place}
             if any(std):
                 one["error_y"] = {"array": std, "thickness": 1, "width": 2}
             hover = self._hover(trial).partition("<br>")[2]
@@ -215,16 +196,8 @@ class Figures(Drawn):
             values = sorted(self._value(trial) for trial in mine)
             parts = [(place + 1) / len(values) for place in range(len(values))]
             kept = thinned(range(len(values)), POINTS)
-            data.append(
-                {
-                    "type": "scatter",
-                    "mode": "lines",
-                    "name": shown(index.title),
-                    "x": [values[i] for i in kept],
-                    "y": [parts[i] for i in kept],
-                    "line": {"shape": "hv"},
-                }
-            )
+            x, part = [values[i] for i in kept], [parts[i] for i in kept]
+            data.append(_line(shown(index.title), x, part, {"shape": "hv"}))
         values = [self._value(trial) for trial in self._trials]
         y = {**self._titled("part of the trials"), "range": [0, 1.02]}
         return self._figure("Distribution", data, self._value_axis(values), y)
@@ -265,6 +238,12 @@ class Figures(Drawn):
         y = {"tickvals": list(range(len(names))), "ticktext": labels, "automargin": True}
         x = {"type": "date"}
         return self._figure("Timeline", data, x, y, 22 * len(names), barmode="overlay")
+
+
+def _line(
+    name: str, x: list[Any], y: list[Any], line: dict[str, Any], **more: Any
+) -> dict[str, Any]:
+    return {"type": "scatter", "mode": "lines", "name": name, "x": x, "y": y, "line": line, **more}
 
 
 def _domain(place: int, many: int, gap: float) -> list[float]:

@@ -79,17 +79,13 @@ for _loader in (PythonLoader, Loader):
 
 def reads_as_text(text: str) -> bool:
     """Whether ``text``, written plainly, would be read back as a string here and by YAML 1.1."""
-    if any(pattern.match(text) for _, pattern, _ in _PLAIN):
+    if any(pattern.match(text) for _, pattern, _ in _PLAIN) or text in _YAML11_ALONE:
         return False
-    return not _YAML11.match(text)
+    return bool(_YAML11.resolve(yaml.ScalarNode, text, (True, False)) == _TAG + "str")
 
 
-# What YAML 1.1 would not read as a string: quoted when we write, so that either reader agrees.
-_YAML11 = re.compile(
-    r"(?:yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF|y|Y|n|N|=|0b[01_]+|[-+]?0[0-7_]+"
-    r"|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*"
-    r"|[-+]?[0-9][0-9_]*\.?[0-9_]*(?:[eE][-+]?[0-9]+)?)\Z"
-)
+_YAML11: Any = yaml.resolver.Resolver()
+_YAML11_ALONE = ("y", "Y", "n", "N")  # booleans to other readers than PyYAML
 
 
 def parse(text: str, name: str = "") -> Document:
