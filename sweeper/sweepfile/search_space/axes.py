@@ -66,11 +66,8 @@ def _zipped(
             elif not by_name[name].varies:
                 problems.add(at, f"`{name}` is constant and cannot walk", "give it `values: [...]`")
             elif not _can_walk(by_name[name]):
-                problems.add(
-                    at,
-                    f"`{name}` has no list of values to walk along",
-                    "give it `values: [...]` (without probabilities)",
-                )
+                mend = "give it `values: [...]` (without probabilities)"
+                problems.add(at, f"`{name}` has no list of values to walk along", mend)
             else:
                 used.add(name)
                 group.append(by_name[name])
@@ -79,11 +76,9 @@ def _zipped(
         lengths = {parameter.name: count_of(parameter.column) for parameter in group}
         if len(set(lengths.values())) > 1:
             counts = ", ".join(f"{name} has {count}" for name, count in lengths.items())
-            problems.add(
-                (*key, index),
-                f"expected the same number of values, but {counts}",
-                "parameters that walk together need one value each for every step",
-            )
+            mend = "parameters that walk together need one value each for every step"
+            what = f"expected the same number of values, but {counts}"
+            problems.add((*key, index), what, mend)
         elif len(group) > 1:
             groups.append(tuple(group))
     return groups

@@ -7,6 +7,7 @@ import math
 from sweeper.space import BOUNDED, KINDS, LARGEST, Distribution
 from sweeper.sweepfile.problems import Problems
 from sweeper.sweepfile.yaml12 import KeyPath
+from sweeper.wording import describe
 
 from .parameter_keys import rule_of
 
@@ -15,55 +16,53 @@ _MEANINGS = {"q": "q is the step between two values", "sigma": "sigma is a stand
 
 def check_bounds(problems: Problems, of: Distribution, key: KeyPath) -> bool:
     """Whether the bounds and shapes make a distribution; complaints go to ``problems``."""
+    if wrong := _wrong(of):
+        name, message, mend = wrong
+        problems.add((*key, name) if name else key, message, mend)
+        return False
+    if of.kind in ("log_uniform", "q_log_uniform", "inv_log_uniform"):
+        _warn_of_exponents(problems, of, key)
+    if of.leaves_the_floats:
+        is_log = "log" in of.kind
+        what = "mu and sigma are those of the logarithm" if is_log else "sigma is very large"
+        problems.warn(
+            key,
+            f"`{of.kind}` reaches beyond the largest number, {LARGEST:.1e}, and is clipped: {what}",
+        )
+    return True
+
+
+def _wrong(of: Distribution) -> tuple[str, str, str] | None:
+    """Which key makes no sense (none: all of them together), why not, and what to do."""
     kind = of.kind
     if kind in BOUNDED:
-        if not of.min < of.max:
-            swap = of.max < of.min
-            problems.add(
-                (*key, "min"),
-                f"expected min < max, found min {of.min!r} and max {of.max!r}",
-                "swap the two" if swap else f"for one value write `value: {of.min!r}`",
-            )
-            return False
         lowest = rule_of(kind, "min")
+        if not of.min < of.max:
+            what = f"expected min < max, found min {of.min!r} and max {of.max!r}"
+            one = f"for one value write `value: {of.min!r}`"
+            return "min", what, "swap the two" if of.max < of.min else one
         if not lowest.allows(of.min):
             mend = "a logarithm has no zero; use a small number, or `distribution: uniform`"
-            problems.expected((*key, "min"), lowest.words, of.min, mend)
-            return False
+            return "min", f"expected {lowest.words}, found {describe(of.min)}", mend
         if not _fits(of):
             real = kind + "_values"
             mend = f"min and max are exponents of e here; for the values themselves use `{real}`"
-            problems.add((*key, "max"), f"e to the power of {of.max!r} is no number", mend)
-            return False
+            return "max", f"e to the power of {of.max!r} is no number", mend
     for name in ("q", "a", "b", "sigma"):
         rule, value = rule_of(kind, name), getattr(of, name)
         if name in KINDS[kind].optional and not rule.allows(value):
-            problems.expected((*key, name), rule.words, value, _MEANINGS.get(name, ""))
-            return False
+            what = f"expected {rule.words}, found {describe(value)}"
+            return name, what, _MEANINGS.get(name, "")
     if not of.counts_its_steps:
-        mend = "make q larger or the bounds narrower"
-        problems.add((*key, "q"), f"q {of.q!r} is too small: its multiples cannot be counted", mend)
-        return False
+        what = f"q {of.q!r} is too small: its multiples cannot be counted"
+        return "q", what, "make q larger or the bounds narrower"
     if kind.endswith("beta") and not _is_drawable(of):
         what = f"a beta distribution of a {of.a!r} and b {of.b!r} cannot be worked out"
-        problems.add(key, what, "make a and b smaller")
-        return False
+        return "", what, "make a and b smaller"
     if of.has_no_value:
-        problems.add(
-            (*key, "q"),
-            "no multiple of {!r} lies between {!r} and {!r}".format(of.q, *of.bounds),
-            "make q smaller or the bounds wider",
-        )
-        return False
-    if kind in ("log_uniform", "q_log_uniform", "inv_log_uniform"):
-        _warn_of_exponents(problems, of, key)
-    if of.leaves_the_floats:
-        what = "mu and sigma are those of the logarithm" if "log" in kind else "sigma is very large"
-        problems.warn(
-            key,
-            f"`{kind}` reaches beyond the largest number, {LARGEST:.1e}, and is clipped: {what}",
-        )
-    return True
+        what = "no multiple of {!r} lies between {!r} and {!r}".format(of.q, *of.bounds)
+        return "q", what, "make q smaller or the bounds wider"
+    return None
 
 
 def _is_drawable(of: Distribution) -> bool:
