@@ -42,6 +42,14 @@ def leaves(tree: Mapping[str, Any], path: Path = ()) -> Iterator[tuple[Path, Any
             yield (*path, key), value
 
 
+def paths(tree: Mapping[str, Any], above: Path = ()) -> Iterator[Path]:
+    """Every path in it, those of mappings too."""
+    for key, value in tree.items():
+        yield (*above, key)
+        if isinstance(value, Mapping):
+            yield from paths(value, (*above, key))
+
+
 def flatten(tree: Mapping[str, Any]) -> dict[str, Any]:
     """``{"model": {"dense": 1}}`` as ``{"model.dense": 1}``; lists and empty dicts are leaves."""
     return {".".join(path): value for path, value in leaves(tree)}

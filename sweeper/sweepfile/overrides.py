@@ -107,13 +107,11 @@ def _parameter_path(
     parameters = data.setdefault("parameters", {})
     if not isinstance(parameters, dict):
         parameters = data["parameters"] = {}
-    names = [part for part in address if part != "parameters"]
-    found = _find(parameters, names)
-    if found is not None:
-        return ("parameters", *found, *ending)
-    name = ".".join(names)
+    tree, name = _names(parameters), ".".join(part for part in address if part != "parameters")
+    if found := find_place(tree, name):
+        return (*(word for part in found for word in ("parameters", part)), *ending)
     base = data["base"] if isinstance(data.get("base"), dict) else {}
-    close = nearest(name, [*_names(parameters), *dotted_names(base)])
+    close = nearest(name, [*dotted_names(tree), *dotted_names(base)])
     if close and find_place(base, name) is None:
         what = f"no parameter `{name}` for the override `{text}`"
         _refuse(problems, ("parameters", *parts), what, f"did you mean `{close[0]}`?")
@@ -121,25 +119,10 @@ def _parameter_path(
     return ("parameters", name, *ending)
 
 
-def _find(parameters: dict[str, Any], parts: list[str]) -> tuple[str, ...] | None:
-    for length in range(len(parts), 0, -1):
-        name = ".".join(parts[:length])
-        if name not in parameters:
-            continue
-        if length == len(parts):
-            return (name,)
-        body = parameters[name]
-        if isinstance(body, dict) and isinstance(body.get("parameters"), dict):
-            rest = _find(body["parameters"], parts[length:])
-            if rest is not None:
-                return (name, "parameters", *rest)
-    return None
-
-
-def _names(parameters: dict[str, Any], prefix: str = "") -> list[str]:
-    names: list[str] = []
-    for name, body in parameters.items():
-        names.append(prefix + name)
-        if isinstance(body, dict) and isinstance(body.get("parameters"), dict):
-            names += _names(body["parameters"], f"{prefix}{name}.")
-    return names
+def _names(parameters: dict[str, Any]) -> dict[str, Any]:
+    """The names of parameters, those of groups nested."""
+    inner = {
+        name: body.get("parameters") if isinstance(body, dict) else None
+        for name, body in parameters.items()
+    }
+    return {name: _names(one) if isinstance(one, dict) else None for name, one in inner.items()}

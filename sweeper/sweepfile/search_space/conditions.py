@@ -18,6 +18,7 @@ from sweeper.space import (
     has_a_point,
     is_empty,
     outcomes,
+    paths,
     values_in_words,
 )
 from sweeper.sweepfile.problems import Problems
@@ -30,22 +31,14 @@ def names_in(
     example: Mapping[str, Any], parameters: Sequence[Parameter], broken: Mapping[str, Path]
 ) -> Names:
     """What expressions may name: dotted name → path."""
-    known = Names()
-
-    def add(tree: Mapping[str, Any], path: Path, name: str) -> None:
-        for key, value in tree.items():
-            known.setdefault(name + key, (*path, key))
-            if isinstance(value, Mapping):
-                add(value, (*path, key), f"{name}{key}.")
-
-    known.update(broken)
-    for parameter in parameters:
-        known[parameter.name] = parameter.path
-    add(example, (), "")
+    known = Names(broken)
+    known |= {parameter.name: parameter.path for parameter in parameters}
+    for path in paths(example):
+        known.setdefault(".".join(path), path)
     for parameter in parameters:
         for value in parameter.distribution.values:
-            if isinstance(value, dict):
-                add(value, parameter.path, f"{parameter.name}.")
+            for path in paths(value) if isinstance(value, dict) else ():
+                known.setdefault(".".join((parameter.name, *path)), (*parameter.path, *path))
     return known
 
 

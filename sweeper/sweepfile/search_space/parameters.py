@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sweeper.space import GRID_KINDS, Condition, Distribution, Parameter, PathMap, get
+from sweeper.space import GRID_KINDS, Condition, Distribution, Parameter, PathMap, get, paths
 from sweeper.sweepfile.problems import Problems
 from sweeper.sweepfile.yaml12 import KeyPath
 from sweeper.wording import nearest, one_of
@@ -184,9 +184,6 @@ def find_place(tree: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
     return None
 
 
-def dotted_names(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+def dotted_names(tree: Mapping[str, Any]) -> Iterator[str]:
     """Every address in ``tree``, groups too."""
-    for key, value in tree.items():
-        yield prefix + key
-        if isinstance(value, Mapping):
-            yield from dotted_names(value, f"{prefix}{key}.")
+    return map(".".join, paths(tree))
