@@ -6,8 +6,9 @@ import contextlib
 import os
 import shlex
 import sys
+import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,6 @@ from sweeper.tree import (
     Control,
     PlannedTrial,
     Tree,
-    WarmStart,
     files,
     launches,
     living_owners,
@@ -55,8 +55,6 @@ from .submitting import hand_over, request_for, submit_options
 if TYPE_CHECKING:
     from sweeper.raytune import Ending, LaunchSignals
     from sweeper.sweepfile import Sweep
-
-    from .told import Told
 
 LARGE = 1000  # trials: ask first
 _STATES = ("new", "resumed", "reused", "failed", "unreadable")
@@ -147,16 +145,20 @@ def _launch_sweep(
     counts = Counter(item.state for item in known)
     unchosen = max(0, size - len(known)) if size is not None and sweep.adaptive else 0
     total = None if size is None else counts["new"] + counts["resumed"] + unchosen
-    told = None
+    display, told = None, None
     best, reached = _earlier(sweep) if total != 0 else (None, False)
     if total != 0 and not reached:
         from sweeper.raytune import check_request
 
         check_request(sweep, given["address"], given["join"])
+        display = _display(sweep, given)
+        display.best = best if sweep.repeats == 1 else None
+        for item in known[:LARGE]:
+            display.names.add(item.trial.params)
         if sweep.notify or sweep.tensorboard:
             from .told import Told
 
-            told = Told(sweep)
+            told = Told(sweep, display)
     note = older_text_note(sweep, [(i.trial.index, i.run) for i in known if i.run and i.changed])
     if note:
         say(f"sweeper: {note}")
@@ -177,8 +179,24 @@ def _launch_sweep(
     metric = sweep.metric
     if reached and metric is not None:
         say(f"{metric.name} has reached its target of {metric.target:g}: nothing more to run")
-    if total != 0 and not reached:
-        ending = _run(sweep, plan, known, signals, choices, warm_start, total, best, given, told)
+    if display is not None:
+        from sweeper.raytune import launch as launch_sweep
+
+        display.since = time.monotonic()  # the question may have been answered late
+        ending = launch_sweep(
+            sweep,
+            iter(plan),
+            told or display,
+            signals,
+            score=partial(run_values, metric=metric),
+            choices=choices,
+            warm_start=warm_start,
+            total=total,
+            address=given["address"],
+            join=given["join"],
+            wait=given["wait"],
+            verbose=given["verbose"],
+        )
     else:
         _store(sweep, tree)
         if choices != Choices.read(tree, sweep.sweep_name):
@@ -213,42 +231,6 @@ def _store(sweep: Sweep, tree: Tree) -> None:
         with contextlib.suppress(TreeError):
             files.make_directory(home, parents=True)
             files.write_bytes(home / "sweep.yaml", sweep.to_yaml().encode())
-
-
-def _run(
-    sweep: Sweep,
-    plan: Iterable[PlannedTrial],
-    known: Sequence[PlannedTrial],
-    signals: LaunchSignals,
-    choices: Choices,
-    warm_start: WarmStart,
-    total: int | None,
-    best: tuple[int, float] | None,
-    given: dict[str, Any],
-    told: Told | None,
-) -> Ending:
-    from sweeper.raytune import launch as launch_sweep
-
-    display = _display(sweep, given)
-    display.best = best if sweep.repeats == 1 else None
-    for item in known[:LARGE]:
-        display.names.add(item.trial.params)
-    if told:
-        told.display = display
-    return launch_sweep(
-        sweep,
-        iter(plan),
-        told or display,
-        signals,
-        score=partial(run_values, metric=sweep.metric),
-        choices=choices,
-        warm_start=warm_start,
-        total=total,
-        address=given["address"],
-        join=given["join"],
-        wait=given["wait"],
-        verbose=given["verbose"],
-    )
 
 
 def _display(sweep: Sweep, given: dict[str, Any]) -> LaunchProgress:

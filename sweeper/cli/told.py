@@ -24,8 +24,8 @@ class Told:
     Raises UsageError for what the sweep file asks for and is not there.
     """
 
-    def __init__(self, sweep: Sweep) -> None:
-        self.display: LaunchProgress
+    def __init__(self, sweep: Sweep, display: LaunchProgress) -> None:
+        self.display = display
         self._sweep = sweep
         self._tree = LiveTree(sweep.base_dir)  # read again at the cost of what has changed
         self._notifier = Notifier(sweep, sweep.notify) if sweep.notify else None
@@ -83,7 +83,6 @@ class Told:
 
     def ended(self, code: int, say: Callable[[str], None]) -> None:
         """The launch is over: tell so, and of what could not be told."""
-        problems = []
         if self._logs:
             self._problem = ""
             self._write_logs()
@@ -94,6 +93,5 @@ class Told:
             more = {"exit_code": code, "counts": index.counts(), "best": best and best[0]}
             self._notifier.tell("end", index.counts_in_words(), **plain_json(more))
             self._notifier.close()
-            problems = list(self._notifier.problems)
-        for problem in problems:
-            say(f"sweeper: notify: {problem}")
+            for problem in list(self._notifier.problems):
+                say(f"sweeper: notify: {problem}")

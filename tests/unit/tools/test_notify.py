@@ -37,8 +37,7 @@ def load(tmp_path: Path) -> Load:
 
 def launched(sweep: Sweep) -> list[str]:
     """What is said of a launch in which a trial is good, one fails and one is no better."""
-    told, said = Told(sweep), []
-    told.display = LaunchProgress(sweep.metric)
+    told, said = Told(sweep, LaunchProgress(sweep.metric)), []
     with told:
         told.started(3)
         told.trial_ended(0, "finished", {"path": "/run"}, 0.5)
@@ -87,7 +86,7 @@ def test_what_cannot_be_told_is_refused_before_the_launch(
     if "apprise" in notify and "NOT_SET" in notify:
         pytest.importorskip("apprise")
     with pytest.raises(UsageError, match=says):
-        Told(load(notify))
+        Told(load(notify), LaunchProgress(None))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what Apprise imports
@@ -104,4 +103,4 @@ def test_apprise(load: Load, monkeypatch: Any, caplog: Any) -> None:
     assert [what["title"] for what in sent] == ["s: failure", "s: end"]
     monkeypatch.setenv("APPRISE_URL", "nonsense")
     with pytest.raises(UsageError, match="an address that Apprise knows"):
-        Told(sweep)
+        Told(sweep, LaunchProgress(None))
