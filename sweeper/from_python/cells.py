@@ -136,14 +136,11 @@ def _sets(node: ast.stmt, text: str) -> set[str]:
             elif symbol.is_local():
                 local.add(symbol.get_name())
                 given |= {symbol.get_name()} if symbol.is_parameter() else set()
-    changed: set[str] = set()
+    changed = _stored_into(node)
     for part in ast.walk(node):
-        stored = isinstance(getattr(part, "ctx", None), (ast.Store, ast.Del))
         method = part.func if isinstance(part, ast.Call) else None
         if isinstance(method, ast.Attribute) and method.attr in _CHANGE:
             changed |= _root(method)
-        elif stored and not isinstance(part, ast.Name):
-            changed |= _root(part)
     return sets | (changed - local) | ({""} if changed & given else set())
 
 
@@ -189,11 +186,10 @@ def _statement(node: ast.stmt, text: str) -> _Statement:
     late: set[str] = set()
     for child in table.get_children():
         _look_into(child, now, late)
-    changes: set[str] = set()
+    changes = _stored_into(node)
     for part in ast.walk(node):
-        stored = isinstance(getattr(part, "ctx", None), (ast.Store, ast.Del))
-        if isinstance(part, ast.AugAssign) or (stored and not isinstance(part, ast.Name)):
-            changes |= _root(getattr(part, "target", part))
+        if isinstance(part, ast.AugAssign):
+            changes |= _root(part.target)
         elif isinstance(part, ast.Expr) and isinstance(part.value, ast.Call):
             called = part.value.func
             changes |= _root(called) if isinstance(called, ast.Attribute) else set()
@@ -225,6 +221,12 @@ def _look_into(table: symtable.SymbolTable, now: set[str], late: set[str]) -> No
     (now if runs else late).update(used)
     for child in table.get_children():
         _look_into(child, now if runs else late, late)
+
+
+def _stored_into(node: ast.AST) -> set[str]:
+    """The names of what is set a part of: ``x`` of ``x.y = 1`` and ``del x[0]``."""
+    parts = (one for one in ast.walk(node) if isinstance(one, (ast.Attribute, ast.Subscript)))
+    return {root for one in parts if not isinstance(one.ctx, ast.Load) for root in _root(one)}
 
 
 def _root(node: ast.AST | None) -> set[str]:

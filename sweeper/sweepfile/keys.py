@@ -90,19 +90,7 @@ NOTIFY = {
         ),
         description="By default end and failure.",
     ),
-    "command": Field(
-        Rule(
-            NAMES.schema,
-            "a list of words",
-            lambda value: (
-                isinstance(value, list)
-                and value != []
-                and all(isinstance(v, str) and v != "" for v in value)
-            ),
-            tuple,
-        ),
-        description="Gets the event as JSON on its standard input.",
-    ),
+    "command": Field(NAMES, description="Gets the event as JSON on its standard input."),
     "apprise": Field(
         Rule(
             {"type": "string", "pattern": f"^{ENVIRONMENT.pattern}$"},

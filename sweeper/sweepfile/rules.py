@@ -155,11 +155,20 @@ def choice(*names: str, otherwise: str = "", synonyms: Mapping[str, str] | None 
 
 def text(words: str) -> Rule:
     """Text that is not empty."""
-    return Rule(TEXT.schema, words, lambda value: isinstance(value, str) and value != "")
+    return Rule(TEXT.schema, words, _is_text)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
 
 
 TEXT = Rule({"type": "string", "minLength": 1})
-NAMES = Rule({"type": "array", "items": TEXT.schema, "minItems": 1})
+NAMES = Rule(
+    {"type": "array", "items": TEXT.schema, "minItems": 1},
+    "a list of words",
+    lambda value: isinstance(value, list) and value != [] and all(map(_is_text, value)),
+    tuple,
+)
 FLAG = Rule(
     {"type": "boolean"},
     "true or false",
