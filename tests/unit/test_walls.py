@@ -37,7 +37,7 @@ def test_a_door_names_what_it_opens_to(room: str) -> None:
     "room", ["space", "sweepfile", "tree", "results", "search", "experiment", "web", "raytune"]
 )
 def test_a_door_loads_nothing_heavy(room: str) -> None:
-    heavy = ("ray", "tensorflow", "keras", "numpy", "scipy", "optuna", "pandas", "rich")
+    heavy = ("ray", "tensorflow", "keras", "numpy", "scipy", "optuna", "pandas", "rich", "wandb")
     code = f"import sys, sweeper.{room}; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
