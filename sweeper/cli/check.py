@@ -188,7 +188,7 @@ def _corners(
     from sweeper.results import ParameterNames, flatten
     from sweeper.space import corners
 
-    from .formatting import show
+    from .tables import show
 
     extremes = list(corners(sweep.space, MOST_CORNERS))
     names = ParameterNames(extremes).varying

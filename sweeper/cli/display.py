@@ -70,12 +70,7 @@ class DrawnDisplay(PlainDisplay):
         found = [("  ".join(head), "")]
         if running:
             shown = [self._row(trial, one) for trial, one in running[:rows]]
-            texts, left_out = tables.fit(
-                formatting.cells(shown, columns := self._columns(shown)),
-                columns,
-                formatting.show,
-                tables.Screen(width - 4),
-            )
+            texts, left_out = tables.fit(shown, self._columns(shown), tables.Screen(width - 4))
             heads, *lines = [text.rstrip("\n") for text in texts]
             more = f"  +{left_out}" if left_out else ""
             found += [(f"{heads}{more}", "dim"), *((text, "") for text in lines)]

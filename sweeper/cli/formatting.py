@@ -8,20 +8,17 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from sweeper.results import ParameterNames, csv_lines, flat_row, plain_json, short_names
-from sweeper.wording import clock, printable
+from sweeper.wording import clock
 
 from . import tables
-from .tables import Column
+from .tables import EMPTY, Column, Row, show
 
-EMPTY = "-"
 _OBEYED = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-
-Row = Mapping[str, Any]
 
 
 def column(key: str, title: str | None = None) -> Column:
@@ -43,22 +40,6 @@ def _directory(row: Row) -> str | None:
 
 
 DIRECTORY = Column("directory", _directory, path=True)
-
-
-def show(value: Any) -> str:
-    """A value as a person reads it, on one line."""
-    kind = type(value)
-    if kind is int:
-        return str(value)
-    if kind is str:
-        return printable(" ".join(value.split())) or '""'
-    if value is None:
-        return EMPTY
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, (bool, list, tuple, Mapping)):
-        return printable(json.dumps(value))
-    return printable(" ".join(str(value).split())) or '""'
 
 
 def show_mean(value: float | None, std: float | None) -> str:
@@ -99,10 +80,10 @@ def print_rows(
         texts = csv_lines([*fields, *more], map(flat_row, rows))
     elif format_ in ("md", "latex"):
         make = tables.markdown if format_ == "md" else tables.latex
-        texts = make(cells(rows, columns), columns, show)
+        texts = make(rows, columns)
     else:
         screen = tables.Screen.of(sys.stdout)
-        texts, left_out = tables.fit(cells(rows, columns), columns, show, screen)
+        texts, left_out = tables.fit(rows, columns, screen)
         tables.page(texts, screen)
         return left_out
     sys.stdout.writelines(texts)
@@ -133,12 +114,6 @@ def _as_yaml(rows: Iterable[Row], head: Row, key: str, tail: Row) -> Iterator[st
         yield f"{key}: []\n"
     if tail:
         yield _yaml(tail)
-
-
-def cells(rows: Iterable[Row], columns: Sequence[Column]) -> Iterator[list[Any]]:
-    """What each row says in the columns."""
-    for row in map(flat_row, rows):
-        yield [column.get(row) for column in columns]
 
 
 def json_text(value: Any, indent: int | None = None) -> str:

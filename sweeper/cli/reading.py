@@ -100,7 +100,7 @@ def status(target: Path, format_: str, watch: bool, **given: Any) -> None:
 
 def _tell_failures(rows: Iterable[Mapping[str, Any]]) -> None:
     """Why they failed, those that differ in numbers alone together, with the log of the first."""
-    from .formatting import show
+    from .tables import show
 
     alike: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for row in rows:
@@ -265,7 +265,7 @@ def _mean(row: Any) -> str:
 def _print_best(row: Mapping[str, Any], metric: str) -> None:
     from sweeper.results import flatten
 
-    from .formatting import show
+    from .tables import show
 
     tell(f"\nbest: trial {show(row['trial'])}, epoch {row['epoch']}")
     if "runs" in row:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import shutil
 import sys
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
+from sweeper.results import flat_row
 from sweeper.sweepfile import is_number
+from sweeper.wording import printable
 
 from .messages import is_terminal
 
@@ -19,7 +22,9 @@ LOOK_AHEAD = 200  # rows that decide how wide a table's columns are
 PARAM_COLUMNS = 6  # parameters that vary, shown in a table that is not fitted to a width
 NARROWEST = 13  # what is left of a path: exp-12345678…
 
-Show = Callable[[Any], str]
+EMPTY = "-"
+
+Row = Mapping[str, Any]
 
 _COLOURS = {
     "finished": "32",
@@ -48,7 +53,7 @@ class Column:
     """
 
     title: str
-    get: Callable[[Mapping[str, Any]], Any]
+    get: Callable[[Row], Any]
     optional: bool = False
     path: bool = False
 
@@ -73,14 +78,34 @@ class Screen:
         return cls(size.columns, lines, not os.environ.get("NO_COLOR"))
 
 
-def fit(
-    lines: Iterator[list[Any]], columns: Sequence[Column], show: Show, to: Screen
-) -> tuple[Iterator[str], int]:
+def show(value: Any) -> str:
+    """A value as a person reads it, on one line."""
+    kind = type(value)
+    if kind is int:
+        return str(value)
+    if kind is str:
+        return printable(" ".join(value.split())) or '""'
+    if value is None:
+        return EMPTY
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, (bool, list, tuple, Mapping)):
+        return printable(json.dumps(value))
+    return printable(" ".join(str(value).split())) or '""'
+
+
+def _cells(rows: Iterable[Row], columns: Sequence[Column]) -> Iterator[list[Any]]:
+    """What each row says in the columns."""
+    for row in map(flat_row, rows):
+        yield [column.get(row) for column in columns]
+
+
+def fit(rows: Iterable[Row], columns: Sequence[Column], to: Screen) -> tuple[Iterator[str], int]:
     """Aligned text, and how many optional columns it has no room for.
 
-    ``lines``: what the rows say in ``columns``. The first rows decide the widths, the rest is made
-    as it comes.
+    The first rows decide the widths, the rest is made as it comes.
     """
+    lines = _cells(rows, columns)
     first = list(itertools.islice(lines, LOOK_AHEAD))
     if not first:
         return iter(()), 0
@@ -157,31 +182,31 @@ def page(texts: Iterator[str], screen: Screen) -> None:
         pass
 
 
-def markdown(lines: Iterator[list[Any]], columns: Sequence[Column], show: Show) -> Iterator[str]:
+def markdown(rows: Iterable[Row], columns: Sequence[Column]) -> Iterator[str]:
     """A table as GitHub's Markdown has it, numbers to the right."""
-    right, (heads, *rows) = _marked(lines, columns, show, _MARKDOWN)
+    right, (heads, *lines) = _marked(rows, columns, _MARKDOWN)
     rules = ["--:" if number else ":--" for number in right]
-    for cells in (heads, rules, *rows):
+    for cells in (heads, rules, *lines):
         yield f"| {' | '.join(cells)} |\n"
 
 
-def latex(lines: Iterator[list[Any]], columns: Sequence[Column], show: Show) -> Iterator[str]:
+def latex(rows: Iterable[Row], columns: Sequence[Column]) -> Iterator[str]:
     """A ``tabular`` with the rules of the package booktabs, numbers to the right."""
-    right, (heads, *rows) = _marked(lines, columns, show, _LATEX)
+    right, (heads, *lines) = _marked(rows, columns, _LATEX)
     sides = "".join("r" if number else "l" for number in right)
     yield f"\\begin{{tabular}}{{{sides}}}\n\\toprule\n{' & '.join(heads)} \\\\\n\\midrule\n"
-    for cells in rows:
+    for cells in lines:
         yield f"{' & '.join(cells)} \\\\\n"
     yield "\\bottomrule\n\\end{tabular}\n"
 
 
 def _marked(
-    lines: Iterator[list[Any]], columns: Sequence[Column], show: Show, signs: Mapping[str, str]
+    rows: Iterable[Row], columns: Sequence[Column], signs: Mapping[str, str]
 ) -> tuple[list[bool], list[list[str]]]:
     """Which columns hold numbers; the titles and then the rows as text, ``signs`` escaped."""
-    rows = list(lines)
+    lines = list(_cells(rows, columns))
     escaped = str.maketrans(dict(signs))
-    right = [all(map(_is_number, cells)) for cells in zip(*rows, strict=True)]
-    texts = [[column.title for column in columns], *rows]
+    right = [all(map(_is_number, cells)) for cells in zip(*lines, strict=True)]
+    texts = [[column.title for column in columns], *lines]
     marked = [["" if c == "" else show(c).translate(escaped) for c in t] for t in texts]
     return right or [False] * len(columns), marked

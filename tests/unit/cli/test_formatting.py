@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from sweeper.cli import formatting
-from sweeper.cli.formatting import column, show, show_seconds
-from sweeper.cli.tables import LOOK_AHEAD, Column
+from sweeper.cli.formatting import column, show_seconds
+from sweeper.cli.tables import LOOK_AHEAD, Column, show
 
 ROWS: list[dict[str, Any]] = [
     {"trial": 0, "value": 0.1234567891, "params": {"model": {"kernel": (3, 3)}, "name": "a b"}},
