@@ -28,6 +28,7 @@ class Running:
     """A trial that runs: what it has reported, and what its files say beside."""
 
     params: dict[str, Any]
+    since: float | None = None  # when it started
     path: Path | None = None
     epoch: int = 0
     value: float | None = None
@@ -114,8 +115,9 @@ class LaunchProgress:
     ) -> None:
         if params:
             self.names.add(params)
-        self.running.setdefault(trial, Running(params or {}))
-        self.time_left.trial_started(trial, age)
+        found = self.running.setdefault(trial, Running(params or {}))
+        found.since = time.monotonic() - age
+        self.time_left.trial_started(len(self.running))
 
     def trial_reported(self, trial: int | str, epoch: int, value: float | None, path: str) -> None:
         found = self.running.setdefault(trial, Running({}))
@@ -130,7 +132,6 @@ class LaunchProgress:
 
     def trial_lost(self, trial: int | str) -> None:
         self.running.pop(trial, None)
-        self.time_left.trial_lost(trial)
 
     def trial_ended(
         self, trial: int | str, end: str, result: dict[str, Any], value: float | None
@@ -161,8 +162,10 @@ class LaunchProgress:
 
         What ``breaks`` a limit is not.
         """
-        self.running.pop(trial, None)
-        self.time_left.trial_ended(trial, resumed, took)
+        running = self.running.pop(trial, None)
+        if running is not None and running.since is not None:
+            took = time.monotonic() - running.since
+        self.time_left.trial_ended(resumed, took)
         self.ended += 1
         self.bad += end in BAD_ENDS
         if value is None or breaks or end in BAD_ENDS or not self._better(trial, value):
@@ -186,8 +189,9 @@ class LaunchProgress:
         """An estimate; None while there is nothing to make it from."""
         if self.total is None:
             return None
-        rests = {trial: running.rest() for trial, running in list(self.running.items())}
-        return self.time_left.seconds(self.total - self.ended, rests)
+        now, running = time.monotonic(), list(self.running.values())
+        known = [(now - one.since, one.rest()) for one in running if one.since is not None]
+        return self.time_left.seconds(self.total - self.ended, known)
 
     def stopping_text(self, signum: int) -> str:
         """Why the launch stops, and what becomes of the trials that run."""
