@@ -77,7 +77,7 @@ def compare(targets: tuple[Path, ...], format_: str, top: int, **given: Any) -> 
         tell(f"\n{metric.name}, {metric.goal}:")
     columns = [formatting.column(key) for key in ("rank", "sweep", "trial")]
     columns += [formatting.column("value", metric.name), formatting.column("epoch")]
-    columns = found.columns(columns, formatting.DIRECTORY)
+    columns = found.columns(columns)
     head_row = {"metric": metric.name, "goal": metric.goal, "sweeps": sweeps}
     fields = ("sweep", *BEST_FIELDS)
     formatting.print_rows(format_, found.rows()[:top], head_row, columns, fields, found.more)

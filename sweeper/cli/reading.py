@@ -78,7 +78,7 @@ def status(target: Path, format_: str, watch: bool, **given: Any) -> None:
         if given["sparkline"]:
             columns.append(Column("curve", lambda row: sparkline(curve(row)) or None))
     columns.append(Column("time", lambda row: formatting.show_seconds(row["elapsed"])))
-    columns = found.columns(columns, formatting.DIRECTORY)
+    columns = found.columns(columns)
     now = launches_of(index)
     asked = asked_of(index)
     head: dict[str, Any] = {"sweep": index.name, "size": index.size, "counts": counts}
@@ -202,7 +202,7 @@ def best(
         columns.append(Column(name, lambda row, name=name: row["objectives"][name]))  # type: ignore[misc]
         fields += ("objectives", "feasible") if name == metric.names[1] else ()
     columns.append(formatting.column("epoch"))
-    columns = found.columns([*columns, formatting.column("status")], formatting.DIRECTORY)
+    columns = found.columns([*columns, formatting.column("status")])
     head: dict[str, Any] = {"sweep": index.name, "metric": metric.name, "goal": metric.goal}
     head |= {"hypervolume": front.hypervolume, "reference": front.reference} if front else {}
     left_out = formatting.print_rows(format_, rows, head, columns, fields, found.more)

@@ -69,15 +69,15 @@ class Selection:
             flat = there + [pair for pair in flat if name not in pair[1]]
         return [row for row, _ in flat[:limit]]
 
-    def columns(self, own: Sequence[Column], last: Column) -> list[Column]:
-        """Those of the table: what ``--columns`` names, else ``own``, some parameters, ``last``."""
+    def columns(self, own: Sequence[Column]) -> list[Column]:
+        """What ``--columns`` names, else ``own``, some parameters, and the directory."""
         if self._given["columns"] is not None:
             asked = [name.strip() for name in self._given["columns"].split(",")]
             return [formatting.column(self._key("--columns", name), name) for name in asked]
         every = self._given["all_columns"]
         params = formatting.param_columns(self._names, optional=not every)
         more = [formatting.column(f"metrics.{n}", n) for n in self.metrics] if every else []
-        return [*own, *params, *more, last]
+        return [*own, *params, *more, formatting.DIRECTORY]
 
     def _holds(self, where: str, flat: Mapping[str, Any]) -> bool:
         from sweeper.space import CannotEvaluate

@@ -51,8 +51,7 @@ def read(to: Converting) -> None:
         if flag.startswith("$"):
             to.refused.append(f"{flag}: flags of another place: write them here")
         elif isinstance(value, dict):
-            others = [key for key in value if key not in ("default", "description", "type")]
-            to.leave(dict.fromkeys(others), (), f"{flag}.")
+            to.leave(value, ("default", "description", "type"), f"{flag}.")
             _flag(to, flag, value.get("default"))
         else:
             _flag(to, flag, value)
