@@ -93,11 +93,17 @@ cpus_option = click.option(
     "--cpus-per-trial", type=click.FloatRange(min=0), metavar="X", help="CPUs that one trial gets."
 )
 
+
+class _GpuPart(click.FloatRange):
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        return value if value == "auto" else super().convert(value, param, ctx)
+
+
 gpus_option = click.option(
     "--gpus-per-trial",
-    type=click.FloatRange(min=0),
+    type=_GpuPart(min=0),
     metavar="X",
-    help="GPUs that one trial gets; 0.25 puts four trials on one.",
+    help="GPUs that one trial gets; 0.25 puts four trials on one, `auto` what its memory holds.",
 )
 
 place_options = together(storage_option, name_option)

@@ -256,7 +256,7 @@ def close_run(
         return False
     text = why or f"{outcome}: {(error or {}).get('message', '')}"
     add_line(run.paths.output, text, run.lease.check)
-    run.note_peak(peak_memory)
+    run.note_peaks(peak_memory=peak_memory)
     return run.close(outcome, error, by)
 
 
@@ -286,5 +286,5 @@ def interrupt_run(path: Path, why: str, peak_memory: int | None = None) -> None:
     run = continue_run(RunRecord.at(path), Settings(), origin=None)
     if run is not None:
         add_line(run.paths.output, f"interrupted: {why}", run.lease.check)
-        run.note_peak(peak_memory)
+        run.note_peaks(peak_memory=peak_memory)
         run.interrupt(why)

@@ -3,7 +3,7 @@
 Pure: everything here is a function of the files, on any machine, with neither Ray nor TensorFlow.
 """
 
-from .attempts import attempts_of
+from .attempts import attempts_of, gpu_seconds
 from .copying import copy_best
 from .differences import differing_facts
 from .drawn import missing_plotly
@@ -72,6 +72,7 @@ __all__ = [
     "find_run",
     "flatten",
     "front_of",
+    "gpu_seconds",
     "grouped",
     "index_sweep",
     "is_storage",
