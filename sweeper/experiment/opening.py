@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweeper import store
 from sweeper.errors import TreeError
 from sweeper.tree import (
     Lease,
@@ -260,8 +261,8 @@ def close_run(
     return run.close(outcome, error, by)
 
 
-def stop_run(planned: PlannedTrial, sweep: Sweep, why: str) -> str:
-    """Have the trial of ``sweep`` end as ``stopped``, whoever trains it; how it has ended.
+def stop_run(planned: PlannedTrial, sweep: Sweep, why: str) -> RunRecord:
+    """Have the trial of ``sweep`` end as ``stopped``, whoever trains it; its run, which has ended.
 
     One that has no run gets one, in which nothing was trained. Raises TreeError.
     """
@@ -277,8 +278,10 @@ def stop_run(planned: PlannedTrial, sweep: Sweep, why: str) -> str:
         path = run.path
         if not run.reopened:
             run.interrupt(why)
+    elif not store.unsent(path):  # else it is written here, and sent from here
+        store.take(path)
     close_run(path, "stopped", by="user", why=why)
-    return RunRecord.at(path).status
+    return RunRecord.at(path)
 
 
 def interrupt_run(path: Path, why: str, peak_memory: int | None = None) -> None:
