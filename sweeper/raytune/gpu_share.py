@@ -47,7 +47,9 @@ class GpuShare:
             self._largest = largest
             together = max(1, min(self._most, int(USABLE / largest)))
             self._take(_PARTS // together / _PARTS)
-        elif not self._largest and not self._said and run.status == "finished":
+            return
+        had_gpu = any(attempt.get("end") and attempt.get("gpus") for attempt in run.attempts)
+        if had_gpu and not self._largest and not self._said:
             self._said = True
             self._say(
                 "resources: gpu: auto: a trial has ended and nvidia-ml-py could not tell how much "

@@ -43,11 +43,9 @@ class GpuMemory:
         device = by(int(gpu) if gpu.isdigit() else gpu)
         me = psutil.Process()
         ours = {me.pid, *(child.pid for child in me.children(recursive=True))}
-        memory, processes = (
-            nvml.nvmlDeviceGetMemoryInfo(device),
-            nvml.nvmlDeviceGetComputeRunningProcesses(device),
-        )
+        processes = nvml.nvmlDeviceGetComputeRunningProcesses(device)
         taken = sum(one.usedGpuMemory or 0 for one in processes if one.pid in ours)
+        memory = nvml.nvmlDeviceGetMemoryInfo(device)
         return taken or (memory.used if self._whole else 0), memory.total
 
     @property
