@@ -8,7 +8,7 @@ from typing import Any
 from sweeper.space import Space
 
 from .dimensions import Dimension, Point, dimension
-from .searcher import clip_to_unit, fill
+from .searcher import Curve, clip_to_unit, fill
 
 
 class OptunaSearcher:
@@ -75,15 +75,20 @@ class OptunaSearcher:
         self._known += 1
         return str(self._known - 1)
 
-    def tell(self, key: str, value: float | None, *more: float) -> None:
-        from optuna.trial import TrialState
+    def tell(self, key: str, value: float | None, *more: float, curve: Curve | None = None) -> None:
+        from optuna.trial import Trial, TrialState
 
         if value is None:
             self._study.tell(int(key), state=TrialState.FAIL)
-        else:
-            values = [value, *more]
-            self._excess[int(key)] = values[self._goals :]
+            return
+        values = [value, *more]
+        self._excess[int(key)] = values[self._goals :]
+        if curve is None or not curve.stopped or self._name != "tpe":
             self._study.tell(int(key), values[: self._goals])
+            return
+        if not curve.failed:  # which ranks last
+            Trial(self._study, int(key)).report(value, curve.reports)
+        self._study.tell(int(key), state=TrialState.PRUNED)
 
     def _suggest(self, trial: Any, place: int) -> float:
         name, of = f"x{place}", self._dimensions[place]
