@@ -182,7 +182,7 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
         if run is None or early is None or metric is None:
             return
         reports = sum(metric.name in row for row in run.rows)
-        point.reports = max(point.reports, reports)
+        point.reports = max(point.reports, reports, 1)  # of a log that is lost, the least
         for rung in early.bands(reports - 1):
             if so_far := self._signed(self._score(run, upto=rung)):
                 point.rungs[rung].append(so_far)
