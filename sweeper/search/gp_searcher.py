@@ -294,8 +294,7 @@ class BayesSearcher(GpSearcher):
             for number, one in enumerate(self._points):
                 self._keys[str(number)] = self._next.take(one.point)
                 if not one.running:
-                    values = one.values or (None,)
-                    self._next.tell(self._keys[str(number)], *values, curve=one.curve)
+                    self._next.tell(self._keys[str(number)], *(one.values or (None,)))
         key, point = self._next.ask()
         own = super().take(point)
         self._keys[own] = key
@@ -310,4 +309,4 @@ class BayesSearcher(GpSearcher):
     def tell(self, key: str, value: float | None, *more: float, curve: Curve | None = None) -> None:
         super().tell(key, value, *more, curve=curve)
         if self._next is not None:
-            self._next.tell(self._keys[key], value, *more, curve=curve)
+            self._next.tell(self._keys[key], value, *more)

@@ -76,19 +76,14 @@ class OptunaSearcher:
         return str(self._known - 1)
 
     def tell(self, key: str, value: float | None, *more: float, curve: Curve | None = None) -> None:
-        from optuna.trial import Trial, TrialState
+        from optuna.trial import TrialState
 
         if value is None:
             self._study.tell(int(key), state=TrialState.FAIL)
-            return
-        values = [value, *more]
-        self._excess[int(key)] = values[self._goals :]
-        if curve is None or not curve.stopped or self._name != "tpe":
+        else:
+            values = [value, *more]
+            self._excess[int(key)] = values[self._goals :]
             self._study.tell(int(key), values[: self._goals])
-            return
-        if not curve.failed:  # which ranks last
-            Trial(self._study, int(key)).report(value, curve.reports)
-        self._study.tell(int(key), state=TrialState.PRUNED)
 
     def _suggest(self, trial: Any, place: int) -> float:
         name, of = f"x{place}", self._dimensions[place]

@@ -68,7 +68,7 @@ def main() -> None:
         default=[],
         metavar="WORD",
         help="of keras and noop, only ours and the contenders whose name holds WORD; of search, "
-        "only this task or searcher, and so of levels, or this rule",
+        "only this task or searcher, of levels, only this task or rule",
     )
     given = parser.parse_args()
     unknown = [name for name in given.names if name not in TRIALS]

@@ -36,6 +36,7 @@ SPACE: dict[str, Any] = {
 """From which ``stopping`` draws its networks at random."""
 ASHA = {"type": "asha", "min_iter": 1, "max_iter": EPOCHS, "eta": 3}
 EARLY: dict[str, Any] = {"asha": ASHA, "median": "cautious"}
+CONTENDERS = ("bayes", "bayes, no level")
 
 
 class _Run:
@@ -67,22 +68,17 @@ class Learner:
         self._plan.ended(item.trial.index, self._score(run), run if self._with_levels else None)
 
 
-METHODS = ("bayes", "tpe")
-NO_LEVEL = ", no level"
-
-
 def search(task: str, early: str, contender: str, seed: int, directory: Path) -> list[float]:
     """The least loss after the epochs of so many whole trials, whichever have trained them."""
-    method = contender.removesuffix(NO_LEVEL)
     file = directory / "s.yaml"
     document = {
-        "method": method, "run_cap": 2000, "program": "s.py", "parameters": SPACE, "seed": seed,
+        "method": "bayes", "run_cap": 2000, "program": "s.py", "parameters": SPACE, "seed": seed,
         "metric": {"name": "loss", "goal": "minimize"}, "early_terminate": EARLY[early],
         "storage": str(directory / "tree"),
     }  # fmt: skip
     file.write_text(yaml.safe_dump(document))
     sweep = load_sweep(file)
-    searcher, rule, clock = Learner(sweep, contender == method), stopping_rule(sweep), Random(seed)
+    searcher, rule, clock = Learner(sweep, contender == "bayes"), stopping_rule(sweep), Random(seed)
     assert rule is not None
     running: list[tuple[float, int, float, Any, list[float], int]] = []
     found, best, now, begun = [], math.inf, 0.0, 0
@@ -114,8 +110,6 @@ def measure_levels(seeds: int, tuning: bool, only: list[str], results: Path | No
     tasks = TUNED_ON if tuning else MEASURED
     tasks = tuple(name for name in tasks if name in only) or tasks
     rules = [name for name in EARLY if name in only] or list(EARLY)
-    methods = [name for name in METHODS if name in only] or list(METHODS)
-    contenders = [name + of for name in methods for of in ("", NO_LEVEL)]
     known: dict[str, list[float]] = {}
     if results and results.exists():
         known = dict(map(json.loads, results.read_text().splitlines()))
@@ -126,7 +120,7 @@ def measure_levels(seeds: int, tuning: bool, only: list[str], results: Path | No
     for task in tasks:
         bests = [float(np.nanmin([math.inf, *losses])) for losses in curves(task, CACHE)]
         best, middle = min(bests), float(np.median(bests))
-        for early, contender in itertools.product(rules, contenders):
+        for early, contender in itertools.product(rules, CONTENDERS):
             rows = []
             for seed in range(seeds):
                 key = f"{task} {early} {contender} {seed}"

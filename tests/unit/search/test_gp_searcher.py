@@ -298,24 +298,6 @@ def test_of_many_levels_the_highest_is_kept_whole(load: Callable[..., Any]) -> N
     assert searcher.ask() is not None
 
 
-def test_tpe_ranks_what_was_stopped_by_how_far_it_came(load: Callable[..., Any]) -> None:
-    sweep = load(NUMBERS, method="tpe", early_terminate={"type": "asha"})
-    searcher: Any = searcher_for(sweep)
-    for reports, stopped in ((9, False), (3, True), (0, True)):
-        key = searcher.take([0.1 * reports + 0.05, 0.5])
-        searcher.tell(key, 1.0, curve=Curve(reports, stopped))
-    asked, _ = searcher.ask()
-    searcher.tell(asked, 2.0, curve=Curve(1, True))
-    found = [(t.state.name, t.value, dict(t.intermediate_values)) for t in searcher._study.trials]
-    assert found == [
-        ("COMPLETE", 1.0, {}),
-        ("PRUNED", 1.0, {3: 1.0}),
-        ("PRUNED", None, {}),
-        ("PRUNED", 2.0, {1: 2.0}),
-    ]
-    assert len(go(searcher, sweep.space, branin, 12)) == 12
-
-
 def test_options_of_a_method(load: Callable[..., Any]) -> None:
     sweep = load(NUMBERS, method={"name": "tpe", "startup_trials": 3, "multivariate": False})
     assert sweep.method == "tpe"
