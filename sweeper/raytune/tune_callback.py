@@ -230,7 +230,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
             result |= self.conditions.metric.breaks(values)
         self.conditions.scored(trial, values)
         if self.adaptive is not None:
-            self.adaptive.ended(trial, values)
+            self.adaptive.ended(trial, values, run)
         return values[0] if values else None
 
     def _known_metric(self) -> bool:

@@ -122,13 +122,20 @@ def checkpoint_of(record: RunRecord, score: Score | None) -> Path | None:
     return (record.models.get(score.epoch) if score else None) or record.checkpoint
 
 
-def run_values(record: RunRecord, metric: Metric | None) -> tuple[float, ...] | None:
+def run_values(
+    record: RunRecord, metric: Metric | None, upto: int | None = None
+) -> tuple[float, ...] | None:
     """A run's value of each goal, then its excess of each limit: NaN where there is no number.
 
-    None if the run failed or has no value of the first."""
+    None if the run failed or has no value of the first. ``upto``: after so many reports of it.
+    """
     if metric is None or record.status in FAILED:
         return None
-    found = score(record, metric)
+    if upto is None:
+        found = score(record, metric)
+    else:
+        rows = [row for row in record.rows if metric.name in row]
+        found = _score_of(_choose(rows[:upto], metric), metric.name)
     if found is None:
         return None
     goals = (found.of(goal.name) for goal in metric.others)

@@ -27,7 +27,7 @@ from sweeper.tree import (
 )
 
 from .dimensions import Point
-from .searcher import Searcher, clip_to_unit, fill
+from .searcher import Curve, Searcher, clip_to_unit, fill
 
 logger = logging.getLogger("sweeper.search")
 
@@ -35,8 +35,10 @@ LARGEST = 1e100  # of values: beyond 1e154 a model that squares them overflows
 PATIENCE = 30  # points in a row that are no new trial; then one is drawn at random
 NEAR = 60  # of points near one tried before, until the searcher is asked again
 
-ScoreFunction = Callable[[RunRecord], "Sequence[float] | None"]
-"""A run's value of each goal, and its excess of each limit; None if it failed or has none."""
+ScoreFunction = Callable[..., "Sequence[float] | None"]
+"""Of a run, and of its first so many reports where that is asked: the value of each goal, and the
+excess of each limit; None if it failed or has none.
+"""
 
 
 @dataclass
@@ -46,6 +48,9 @@ class _Point:
     key: str | None
     running: set[int] = field(default_factory=set)
     values: list[list[float]] = field(default_factory=list)
+    rungs: dict[int, list[list[float]]] = field(default_factory=lambda: defaultdict(list))
+    reports: int = 0
+    whole: bool = False  # has one of them come to its own end?
 
 
 class AdaptivePlan(Iterator["PlannedTrial | None"]):
@@ -53,7 +58,8 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
 
     ``planned`` is what :func:`plan_trials` says of the tree. The searcher learns from all that is
     planned, from the runs of other sweeps with the same parameters, and from what the
-    ``warm_start`` knows. A trial that failed counts as bad as the worst so far: its surroundings
+    ``warm_start`` knows; where the sweep stops trials early also how far each of them has come, and
+    what it had by then. A trial that failed counts as bad as the worst so far: its surroundings
     are avoided. No experiment is tried twice; where the searcher insists, one or two of the axes
     are drawn anew. Where the sweep is ``shared`` with other launches, theirs count as ours, and
     None is given while they leave us nothing.
@@ -147,13 +153,15 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
     def _is_new(self, item: PlannedTrial) -> bool:
         return (self._tree.of(item.trial.params).base, item.experiment) not in self._seen
 
-    def ended(self, trial: int, values: Sequence[float] | None) -> None:
-        """The trial has ended; ``values``: what ``score`` says of its run."""
+    def ended(
+        self, trial: int, values: Sequence[float] | None, run: RunRecord | None = None
+    ) -> None:
+        """The trial has ended; ``values``: what ``score`` says of its ``run``."""
         point = self._points.get(trial)
         if point is None:
             return
         point.running.discard(trial)
-        self._count(point, values)
+        self._count(point, values, run)
         if not point.running:
             self._tell(point)
 
@@ -162,17 +170,40 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
         cap = self.run_cap
         return self._sweep.repeats if cap is None else cap - self._trials
 
-    def _count(self, point: _Point, values: Sequence[float] | None) -> None:
-        if values and all(map(math.isfinite, values)):
-            pairs = zip(self._signs, values, strict=True)
-            point.values.append([s * min(max(v, -LARGEST), LARGEST) for s, v in pairs])
+    def _count(
+        self, point: _Point, values: Sequence[float] | None, run: RunRecord | None = None
+    ) -> None:
+        given = self._signed(values)
+        if not given:
+            return
+        point.values.append(given)
+        point.whole |= run is None or run.status not in ("stopped", "pruned")
+        early, metric = self._sweep.early_terminate, self._sweep.metric
+        if run is None or early is None or metric is None:
+            return
+        reports = sum(metric.name in row for row in run.rows)
+        point.reports = max(point.reports, reports, 1)  # of a log that is lost, the least
+        for rung in early.bands(reports - 1):
+            if so_far := self._signed(self._score(run, upto=rung)):
+                point.rungs[rung].append(so_far)
+
+    def _signed(self, values: Sequence[float] | None) -> list[float]:
+        """Values that are to be minimised; empty if one is no number."""
+        if not values or not all(map(math.isfinite, values)):
+            return []
+        pairs = zip(self._signs, values, strict=True)
+        return [s * min(max(v, -LARGEST), LARGEST) for s, v in pairs]
 
     def _tell(self, point: _Point) -> None:
-        values = [statistics.fmean(v) for v in zip(*point.values, strict=True)] or self._worst
+        values = _mean(point.values) or self._worst
         if values:
             self._worst = list(map(max, values, self._worst or values))
         if point.key is not None and self._searcher is not None:
-            self._guarded(self._searcher.tell, point.key, *(values or (None,)))
+            curve = None
+            if self._sweep.early_terminate is not None:
+                rungs = {rung: _mean(found) for rung, found in point.rungs.items()}
+                curve = Curve(point.reports, not point.whole, rungs)
+            self._guarded(self._searcher.tell, point.key, *(values or (None,)), curve=curve)
 
     def _learn(self, planned: Sequence[PlannedTrial]) -> None:
         """Tell the searcher of the trials so far, the failed ones last."""
@@ -189,7 +220,7 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
             if item.state in ("new", "resumed"):
                 point.running.add(item.trial.index)
             elif item.run is not None:
-                self._count(point, self._score(item.run))
+                self._count(point, self._score(item.run), item.run)
         ended = [point for point in points.values() if not point.running]
         for point in sorted(ended, key=lambda point: not point.values):
             self._tell(point)
@@ -263,7 +294,7 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
             trial = sweep.trial_of(self._next + replicate, params, replicate)
             planned = self._chooser.plan(trial, experiment, runs)
             if planned.state == "reused" and planned.run is not None:
-                self._count(point, self._score(planned.run))
+                self._count(point, self._score(planned.run), planned.run)
                 continue
             if planned.state == "other":  # as if it were not there
                 planned = replace(planned, run=None, state="new", changed=False)
@@ -293,10 +324,10 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
     def _chooser(self) -> RunChooser:
         return RunChooser(self._sweep, self._tree)
 
-    def _guarded(self, call: Callable[..., Any], *arguments: Any) -> Any:
+    def _guarded(self, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         """None where the searcher's library fails: that must not end the sweep."""
         try:
-            return call(*arguments)
+            return call(*arguments, **named)
         except Exception as error:
             text = f"{type(error).__name__}: {error}"
             if text not in self._failures:
@@ -307,3 +338,8 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
                     text,
                 )
             return None
+
+
+def _mean(rows: Sequence[Sequence[float]]) -> list[float]:
+    """Of each column."""
+    return [statistics.fmean(column) for column in zip(*rows, strict=True)]

@@ -26,6 +26,7 @@ from .gaussian_process import (
     warp,
 )
 from .optuna_searcher import OptunaSearcher
+from .searcher import Curve
 
 MOST_FITTED = 250  # points; the time of a fit grows with their cube
 GOOD_ONES = 150  # of them, where there are more
@@ -42,6 +43,21 @@ class _Known:
     point: tuple[float | None, ...]
     values: tuple[float, ...] = ()
     running: bool = True
+    curve: Curve | None = None
+
+    @property
+    def gave(self) -> bool:
+        """Has it a value of its own? A failed trial is told with that of the worst."""
+        return bool(self.values) and not (self.curve and self.curve.failed)
+
+
+_Row = tuple[tuple["float | None", ...], float]
+"""A point and a level."""
+
+
+def _level(reports: int, longest: int) -> float:
+    """Where so many reports lie between one and those of the longest trial: 0 to 1."""
+    return math.log(reports) / math.log(longest) if reports < longest else 1.0
 
 
 @dataclass
@@ -58,6 +74,12 @@ class GpSearcher:
     Sobol points. What runs is believed to give what the process expects, and so trials at the same
     time differ; a point that gave nothing counts as the worst. A finite space is looked through
     whole if it is small; no point is chosen twice.
+
+    With ``levels`` the processes have one more axis: how long a trial had trained, as the logarithm
+    of its reports over that of the longest trial's. A trial is known at all rungs that it has
+    passed and where it was stopped, and points are chosen by what is hoped for at the full level.
+    Source: Kandasamy et al., "Multi-fidelity Bayesian Optimisation with Continuous
+    Approximations", ICML 2017.
     """
 
     def __init__(
@@ -67,11 +89,14 @@ class GpSearcher:
         startup_trials: int | None = None,
         goals: int = 1,
         limits: int = 0,
+        levels: bool = False,
     ) -> None:
+        self._levels = levels
         self._seed = seed % 2**32
         self._goals = goals
         self._fits: list[_Fitted | None] = [None] * (goals + limits)
         self._candidates = Candidates(space)
+        self._categorical = np.array([*self._candidates.categorical, *[False] * levels], bool)
         columns = len(space.axes)
         self._startup = min(max(4, columns + 2), 12) if startup_trials is None else startup_trials
         self._points: list[_Known] = []
@@ -91,9 +116,10 @@ class GpSearcher:
         self._points.append(_Known(tuple(point)))
         return str(len(self._points) - 1)
 
-    def tell(self, key: str, value: float | None, *more: float) -> None:
+    def tell(self, key: str, value: float | None, *more: float, curve: Curve | None = None) -> None:
         one = self._points[int(key)]
         one.values, one.running = () if value is None else (value, *more), False
+        one.curve = curve
 
     def _sobol(self) -> Point | None:
         sequence = qmc.Sobol(self._candidates.columns, scramble=True, rng=self._seed)
@@ -104,31 +130,26 @@ class GpSearcher:
     def _promising(self, told: Sequence[_Known]) -> Point | None:
         candidates = self._candidates
         values = self._values(told)
-        merits = self._merits(np.array(list(values.values())))
-        order = [point for _, point in sorted(zip(merits, values, strict=True), key=lambda p: p[0])]
-        chosen = order
-        if len(order) > MOST_FITTED:  # the best, and some of the others, evenly
-            rest = order[GOOD_ONES:]
-            others = np.linspace(0, len(rest) - 1, MOST_FITTED - GOOD_ONES).astype(int)
-            chosen = order[:GOOD_ONES] + [rest[index] for index in others]
-        known = candidates.table(chosen)
-        x = candidates.encoded(known)
-        y = np.array([values[point] for point in chosen])
+        chosen = self._thinned(values)
+        known = candidates.table([point for point, _ in chosen])
+        x = self._encoded(known, [level for _, level in chosen])
+        y = np.array([values[row] for row in chosen])
         running = [one.point for one in self._points if one.running]
-        believed = candidates.encoded(candidates.table(running))
+        believed = self._encoded(candidates.table(running))
         acquisition = self._acquisition(x, y, believed)
         tried = {one.point for one in self._points}
         random = np.random.default_rng([self._seed, len(self._points)])
         local = len(self._points) % 2 == 1
         first = np.arange(min(5, len(chosen)))
         if self._goals > 1:  # anywhere along the front
+            merits = self._merits(y)
             first = random.permutation(int((merits == merits.min()).sum()))[:5]
         good = known.rows(first[:1] if local else first)
         found = candidates.around(good, random, local)
         box = NEAR if local else 1.0
 
         def score(table: Table) -> Array:
-            at = candidates.encoded(table)
+            at = self._encoded(table)
             new = np.array([point not in tried for point in candidates.points(table)], bool)
             for other in believed:
                 new &= np.abs(at - other).max(1) >= APART
@@ -145,7 +166,7 @@ class GpSearcher:
                 before = value
                 free = candidates.free(row)
                 if free:
-                    end = climb(acquisition, candidates.encoded(row)[0], free, box)
+                    end = climb(acquisition, self._encoded(row)[0], free, box)
                     for part in (1.0, 0.5, 0.25):
                         moved = candidates.moved(row, end, free, part)
                         higher = float(score(moved)[0]) if len(moved) else -math.inf
@@ -164,12 +185,38 @@ class GpSearcher:
                 best_score, (chosen_point,) = value, candidates.points(row)
         return chosen_point or self._sobol()
 
-    def _values(self, told: Sequence[_Known]) -> dict[tuple[float | None, ...], tuple[float, ...]]:
-        """What each point gave; the worst, if it gave nothing."""
+    def _encoded(self, table: Table, levels: float | Sequence[float] = 1.0) -> Array:
+        """The points as the processes see them: the level, if it is one, is the last column."""
+        found = self._candidates.encoded(table)
+        if not self._levels:
+            return found
+        return np.hstack([found, np.broadcast_to(levels, len(found))[:, None]])
+
+    def _values(self, told: Sequence[_Known]) -> dict[_Row, tuple[float, ...]]:
+        """What each point gave at its levels; the worst at the last, if it gave nothing."""
         worst = tuple(map(max, zip(*(one.values for one in told if one.values), strict=True)))
-        running = {one.point for one in self._points if one.running}
-        values = {one.point: worst for one in told if one.point not in running}
-        return values | {one.point: one.values for one in told if one.values}
+        given = [one for one in told if one.gave]
+        other = {one.point for one in self._points if one.running or one.gave}
+        found = {(one.point, 1.0): worst for one in told if one.point not in other}
+        longest = max((one.curve.reports for one in told if one.curve), default=0)
+        for one in given:
+            curve = one.curve or Curve()
+            for reports, values in curve.rungs.items():
+                found[one.point, _level(reports, longest)] = tuple(values)
+            level = _level(curve.reports, longest) if curve.stopped else 1.0
+            found[one.point, level] = one.values
+        return found
+
+    def _thinned(self, values: dict[_Row, tuple[float, ...]]) -> list[_Row]:
+        """The rows that the processes are fitted to, the highest level first, there the best."""
+        merits = self._merits(np.array(list(values.values())))
+        by_merit = sorted(zip(merits, values, strict=True), key=lambda p: (-p[1][1], p[0]))
+        order = [row for _, row in by_merit]
+        if len(order) <= MOST_FITTED:
+            return order
+        rest = order[GOOD_ONES:]
+        others = np.linspace(0, len(rest) - 1, MOST_FITTED - GOOD_ONES).astype(int)
+        return order[:GOOD_ONES] + [rest[index] for index in others]
 
     def _merits(self, values: Array) -> Array:
         """What is less of a better point: its value; of several goals how many points dominate it;
@@ -184,7 +231,7 @@ class GpSearcher:
 
     def _acquisition(self, x: Array, y: Array, believed: Array) -> Acquisition:
         """What is hoped for; while no point keeps the limits, that they are kept."""
-        categorical, processes, most = self._candidates.categorical, [], []
+        categorical, processes, most = self._categorical, [], []
         for column in range(y.shape[1]):
             is_goal = column < self._goals
             beyond = [] if is_goal else [0.0]
@@ -192,7 +239,10 @@ class GpSearcher:
             process = GaussianProcess(x, warped[: len(x)], categorical, hyper)
             processes.append(process.imagine(believed) if len(believed) else process)
             most.append(warped[-1])
-        means = np.array([of.predict(of.points)[0] for of in processes]).T
+        known = processes[0].points
+        if self._levels:
+            known = known[known[:, -1] == 1.0]
+        means = np.array([of.predict(known)[0] for of in processes]).T
         limits = list(zip(processes, most, strict=True))[self._goals :]
         kept = means[(means <= most)[:, self._goals :].all(1), : self._goals]
         if not len(kept):
@@ -216,9 +266,7 @@ class GpSearcher:
                 starts = first_guesses(points.shape[1])
                 if before:  # the last ones, and at first what knows nothing of these
                     starts = [before.known[power], *starts[: len(values) < 100]]
-                least, known = fit(
-                    points[places], warped[places], self._candidates.categorical, starts, steps
-                )
+                least, known = fit(points[places], warped[places], self._categorical, starts, steps)
                 found.append((least + lost, power, known))
             _, power, _ = min(found, key=lambda one: one[0])
             known_of = {one[1]: one[2] for one in found}
@@ -258,7 +306,7 @@ class BayesSearcher(GpSearcher):
             self._keys[own] = self._next.take(point)
         return own
 
-    def tell(self, key: str, value: float | None, *more: float) -> None:
-        super().tell(key, value, *more)
+    def tell(self, key: str, value: float | None, *more: float, curve: Curve | None = None) -> None:
+        super().tell(key, value, *more, curve=curve)
         if self._next is not None:
             self._next.tell(self._keys[key], value, *more)

@@ -58,6 +58,7 @@ def searcher_for(sweep: Sweep) -> Searcher:
 
             return SobolSearcher(len(axes), seed)
         if method in ("bayes", "gp"):
+            options["levels"] = sweep.early_terminate is not None
             from .gp_searcher import BayesSearcher, GpSearcher
 
             kind = BayesSearcher if method == "bayes" else GpSearcher

@@ -8,7 +8,7 @@ from typing import Any
 from sweeper.space import Space
 
 from .dimensions import Dimension, Point, dimension
-from .searcher import clip_to_unit, fill
+from .searcher import Curve, clip_to_unit, fill
 
 
 class OptunaSearcher:
@@ -75,7 +75,7 @@ class OptunaSearcher:
         self._known += 1
         return str(self._known - 1)
 
-    def tell(self, key: str, value: float | None, *more: float) -> None:
+    def tell(self, key: str, value: float | None, *more: float, curve: Curve | None = None) -> None:
         from optuna.trial import TrialState
 
         if value is None:

@@ -91,9 +91,11 @@ class Population(AdaptivePlan):
             raise StopIteration
         return None
 
-    def ended(self, trial: int, values: Sequence[float] | None) -> None:
+    def ended(
+        self, trial: int, values: Sequence[float] | None, run: RunRecord | None = None
+    ) -> None:
         self._over.add(trial)
-        super().ended(trial, values)
+        super().ended(trial, values, run)
 
     def reported(self, trial: int, run: RunRecord, epoch: int, value: float) -> bool:
         """A trial has ended an epoch. True if a child was made to take its place.

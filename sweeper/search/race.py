@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
 from sweeper.sweepfile import Sweep
-from sweeper.tree import PlannedTrial
+from sweeper.tree import PlannedTrial, RunRecord
 
 from .adaptive import AdaptivePlan, ScoreFunction
 
@@ -72,12 +72,14 @@ class Race(Iterator["PlannedTrial | None"]):
                 return item
             self._held.append(item)
 
-    def ended(self, trial: int, values: Sequence[float] | None) -> None:
+    def ended(
+        self, trial: int, values: Sequence[float] | None, run: RunRecord | None = None
+    ) -> None:
         """As :meth:`AdaptivePlan.ended`, which hears of it, too."""
         if place := self._pending.pop(trial, None):
             self._count(place, values)
         if self._learner is not None:
-            self._learner.ended(trial, values)
+            self._learner.ended(trial, values, run)
 
     def _note(self, item: PlannedTrial) -> None:
         if item.state in ("new", "resumed") or item.run is None:

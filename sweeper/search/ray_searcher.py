@@ -13,7 +13,7 @@ from typing import Any
 
 from .dimensions import Point
 from .ray_libraries import LIBRARIES, Config
-from .searcher import clip_to_unit, fill
+from .searcher import Curve, clip_to_unit, fill
 
 
 @dataclass
@@ -73,7 +73,7 @@ class RaySearcher:
                 self._feed(key, known)
         return key
 
-    def tell(self, key: str, value: float | None, *more: float) -> None:
+    def tell(self, key: str, value: float | None, *more: float, curve: Curve | None = None) -> None:
         point = self._points[key]
         point.told, point.value = True, value
         if key in self._live:

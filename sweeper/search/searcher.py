@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from .dimensions import Point
 
 _MARGIN = 2.0**-53
+
+
+@dataclass(frozen=True)
+class Curve:
+    """How a trial that a scheduler may stop has come to what it gave.
+
+    ``reports``: how many it has made of the metric; ``rungs``: what it had given after so many,
+    fewer than these; ``stopped``: it has not come to its own end.
+    """
+
+    reports: int = 0
+    stopped: bool = False
+    rungs: Mapping[int, Sequence[float]] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> bool:
+        return self.stopped and not self.reports
 
 
 class Searcher(Protocol):
@@ -26,10 +45,11 @@ class Searcher(Protocol):
     def take(self, point: Point) -> str:
         """A key for a point that somebody else chose: it counts as running from now on."""
 
-    def tell(self, key: str, value: float | None, *more: float) -> None:
+    def tell(self, key: str, value: float | None, *more: float, curve: Curve | None = None) -> None:
         """What the point gave, a finite number; None if it will never give a value.
 
-        ``more``: of each other goal, and how far it is beyond each limit.
+        ``more``: of each other goal, and how far it is beyond each limit. ``curve``: of a sweep
+        with ``early_terminate``.
         """
 
 

@@ -6,7 +6,7 @@ import itertools
 import warnings
 
 from .dimensions import Point
-from .searcher import clip_to_unit
+from .searcher import Curve, clip_to_unit
 
 
 class SobolSearcher:
@@ -33,5 +33,5 @@ class SobolSearcher:
         self._sequence.fast_forward(1)
         return next(self._keys)
 
-    def tell(self, key: str, value: float | None, *more: float) -> None:
+    def tell(self, key: str, value: float | None, *more: float, curve: Curve | None = None) -> None:
         """Nothing to learn."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.benchmarks.callbacks import measure_callbacks
 from tests.benchmarks.joined import measure_joined
+from tests.benchmarks.levels import measure_levels
 from tests.benchmarks.memory import measure_memory
 from tests.benchmarks.points import measure_points
 from tests.benchmarks.race import race_keras, race_noop
@@ -24,6 +25,7 @@ TRIALS = {
     "search": 200,
     "joined": 1000,
     "stopping": 80,
+    "levels": 0,
 }
 
 
@@ -34,14 +36,14 @@ def main() -> None:
         "names", nargs="*", metavar="NAME", help=f"of {', '.join(TRIALS)} [keras noop]"
     )
     parser.add_argument("--repeats", type=int, default=1, help="rounds of keras and noop [1]")
-    parser.add_argument("--seeds", type=int, default=20, help="of search and stopping [20]")
+    parser.add_argument("--seeds", type=int, default=20, help="of search, stopping and levels [20]")
     parser.add_argument(
         "--workers", type=int, action="append", metavar="N", help="of search [1, 4 and 16]"
     )
     parser.add_argument(
         "--tuning",
         action="store_true",
-        help="of search and stopping: the tasks on which choices were made",
+        help="of search, stopping and levels: the tasks on which choices were made",
     )
     parser.add_argument(
         "--resume", action="store_true", help="of search: each is killed at half and goes on"
@@ -52,7 +54,10 @@ def main() -> None:
         "--install", action="store_true", help="of search: make the environments of other libraries"
     )
     parser.add_argument(
-        "--results", type=Path, metavar="FILE", help="of search: keeps what was measured; goes on"
+        "--results",
+        type=Path,
+        metavar="FILE",
+        help="of search and levels: keeps what was measured; goes on",
     )
     parser.add_argument(
         "--trials", type=int, help="trials (or points, or fits) instead of the full number"
@@ -63,7 +68,7 @@ def main() -> None:
         default=[],
         metavar="WORD",
         help="of keras and noop, only ours and the contenders whose name holds WORD; of search, "
-        "only this task or searcher",
+        "only this task or searcher, of levels, only this task or rule",
     )
     given = parser.parse_args()
     unknown = [name for name in given.names if name not in TRIALS]
@@ -86,6 +91,8 @@ def main() -> None:
             measure_joined(trials, given.members, given.kills)
         elif name == "stopping":
             measure_stopping(given.seeds, given.tuning, RULES)
+        elif name == "levels":
+            measure_levels(given.seeds, given.tuning, given.only, given.results)
         elif name == "memory":
             measure_memory(trials)
         elif name == "points":

@@ -6,7 +6,7 @@ import heapq
 import json
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from random import Random
@@ -42,13 +42,23 @@ def curves(name: str, cache: Path) -> list[Curve]:
     file = cache / f"curves-{name}.json"
     if not file.exists():
         random = Random(name)
-        found = [_curve(name, random) for _ in range(CURVES)]
+        found = [train(name, _drawn(random)) for _ in range(CURVES)]
         cache.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(found))
     return json.loads(file.read_text())  # type: ignore[no-any-return]
 
 
-def _curve(name: str, random: Random) -> Curve:
+def _drawn(random: Random) -> dict[str, Any]:
+    return {
+        "units": random.choice((8, 16, 32, 64)), "layers": random.choice((1, 2)),
+        "solver": random.choice(("adam", "sgd")), "rate": 10 ** random.uniform(-4, -0.5),
+        "alpha": 10 ** random.uniform(-6, 0), "batch": random.choice((32, 64, 128)),
+        "activation": random.choice(("relu", "tanh", "logistic")),
+    }  # fmt: skip
+
+
+def train(name: str, of: Mapping[str, Any]) -> Curve:
+    """The validation loss after each epoch of a network on a dataset."""
     from sklearn import metrics, model_selection, neural_network, preprocessing
 
     x, y = (of[:ROWS] for of in _data(name))
@@ -60,10 +70,9 @@ def _curve(name: str, random: Random) -> Curve:
     )
     kind = neural_network.MLPRegressor if regression else neural_network.MLPClassifier
     model = kind(
-        hidden_layer_sizes=tuple([random.choice((8, 16, 32, 64))] * random.choice((1, 2))),
-        solver=random.choice(("adam", "sgd")), learning_rate_init=10 ** random.uniform(-4, -0.5),
-        alpha=10 ** random.uniform(-6, 0), batch_size=random.choice((32, 64, 128)),
-        activation=random.choice(("relu", "tanh", "logistic")), random_state=0,
+        hidden_layer_sizes=(of["units"],) * of["layers"], solver=of["solver"],
+        learning_rate_init=of["rate"], alpha=of["alpha"], batch_size=of["batch"],
+        activation=of["activation"], random_state=0,
     )  # fmt: skip
     more = {} if regression else {"classes": sorted(set(y))}
     found = []

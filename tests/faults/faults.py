@@ -14,6 +14,7 @@ from functools import partial
 
 import psutil
 
+from sweeper.tree import launches
 from tests.faults.machine import STORAGE_ERRORS, Control, on_another_host
 from tests.faults.nodes import STRUCK
 from tests.faults.scene import END, START, TRAIN, Scene
@@ -78,8 +79,11 @@ def sleep(scene: Scene) -> bool:
         for path in scene.launcher.base.rglob("lease.*.json"):
             os.utime(path, (time.time() - 1000,) * 2)
         second.append(scene.another(on_another_host).start(*scene.words))
+        home = scene.launcher.base / "sweeps" / "case"
+        while second[0].poll() is None and "another" not in {o["host"] for o in launches(home)}:
+            time.sleep(0.2)  # if the first had woken it would be refused
         with contextlib.suppress(subprocess.TimeoutExpired):
-            second[0].wait(scene.rng.uniform(5, 40))
+            second[0].wait(scene.rng.uniform(1, 30))
 
     slept = _suspended(scene.victims("everyone"), take_over)
     scene.code(second[0], 0)

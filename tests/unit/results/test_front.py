@@ -79,6 +79,8 @@ def test_the_other_metrics_are_those_of_the_epoch_that_counts(
     entry, _ = index_sweep(sweep).entries
     assert entry.record is not None
     assert run_values(entry.record, sweep.metric) == (1.0, 0.2, 20.0)
+    assert run_values(entry.record, sweep.metric, upto=1)[:2] == (3.0, 0.9)  # type: ignore[index]
+    assert run_values(entry.record, sweep.metric, upto=0) is None
     assert sweep.metric is not None
     assert sweep.metric.breaks((1.0, 0.2, 20.0)) == {"breaks": ["breaks mb <= 50"]}
     assert sweep.metric.breaks((1.0, 0.2, nan)) == {"breaks": ["breaks mb <= 50"]}

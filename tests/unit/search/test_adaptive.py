@@ -14,10 +14,11 @@ import pytest
 import yaml
 
 from sweeper.errors import UsageError
-from sweeper.results import read_warm_start, score
+from sweeper.results import read_warm_start, run_values, score
 from sweeper.search import AdaptivePlan, searcher_for
 from sweeper.search.methods import PACKAGES
 from sweeper.search.optuna_searcher import OptunaSearcher
+from sweeper.search.searcher import fill
 from sweeper.search.sobol_searcher import SobolSearcher
 from sweeper.space import Axis, Distribution, Parameter, Space
 from sweeper.sweepfile import Sweep, load_sweep
@@ -330,6 +331,85 @@ def test_a_searcher_that_fails_costs_no_trial(
     plan = AdaptivePlan(sweep, Tree(sweep.base_dir), Broken(), [], lambda run: None)
     assert len(list(plan)) == 5
     assert caplog.text.count("singular matrix") == 1
+
+
+class Overheard:
+    """A searcher whose observations are kept, by the order of its points."""
+
+    def __init__(self, searcher: Any) -> None:
+        self._searcher = searcher
+        self.points: dict[str, Any] = {}
+        self.told: dict[str, Any] = {}
+
+    def ask(self) -> Any:
+        key, point = self._searcher.ask()
+        self.points[key] = point
+        return key, point
+
+    def take(self, point: Any) -> str:
+        key: str = self._searcher.take(point)
+        self.points[key] = point
+        return key
+
+    def tell(self, key: str, *values: Any, **more: Any) -> None:
+        self.told[key] = (values, more)
+        self._searcher.tell(key, *values, **more)
+
+    @property
+    def observations(self) -> list[Any]:
+        return [(tuple(self.points[key]), self.told[key]) for key in sorted(self.told, key=int)]
+
+
+@pytest.mark.parametrize("mode", ["best", "last"])
+@pytest.mark.parametrize("method", ["bayes", "tpe"])
+def test_a_later_launch_learns_the_same_of_the_stopped_trials(
+    load: Callable[..., Sweep], method: str, mode: Any
+) -> None:
+    sweep = load(
+        method=method, metric={"name": "loss", "mode": mode}, run_cap=40,
+        early_terminate={"type": "asha", "min_iter": 1, "max_iter": 9, "eta": 3},
+    )  # fmt: skip
+    values = partial(run_values, metric=sweep.metric)
+
+    def begin() -> tuple[AdaptivePlan, Overheard]:
+        tree, heard = Tree(sweep.base_dir), Overheard(searcher_for(sweep))
+        planned = list(plan_trials(sweep, tree))
+        return AdaptivePlan(sweep, tree, heard, planned, values), heard
+
+    plan, first = begin()
+    for number, item in zip(range(20), plan, strict=False):
+        run = open_run(sweep, item)
+        epochs = (9, 1, 3, 4)[number % 4]
+        for epoch in range(1, epochs + 1):
+            run.report(epoch=epoch, loss=bowl(item.trial.params) + (4 - epoch) ** 2 / 10)
+        outcome = "failed" if number == 7 else "finished" if epochs == 9 else "stopped"
+        run.close(outcome, error=ValueError("told to fail") if number == 7 else None)
+        record = RunRecord.at(run.path)
+        plan.ended(item.trial.index, values(record), record)
+    point, ((given,), more) = first.observations[0]
+    loss = bowl(sweep.space.decode(fill(point)) or {})
+    assert given == pytest.approx(loss + (2.5 if mode == "last" else 0))
+    assert more["curve"].reports == 9
+    steps = {rung: found for rung, (found,) in more["curve"].rungs.items()}
+    assert steps == {1: pytest.approx(loss + 0.9), 3: pytest.approx(loss + 0.1)}
+    stopped = [more["curve"].stopped for _, (_, more) in first.observations]
+    assert stopped == [number % 4 > 0 for number in range(20)]
+    again = [begin() for _ in range(2)]
+    for _, heard in again:
+        for before, after in zip(first.observations, heard.observations, strict=True):
+            assert after[0] == pytest.approx(before[0], abs=1e-12)
+            if before[1][1]["curve"].reports:
+                assert after[1] == before[1]
+            else:  # failed: as bad as the worst, of which there were fewer then
+                assert after[1][1] == before[1][1]
+    chosen = [[next(plan) for _ in range(3)] for plan in (again[0][0], again[1][0], plan)]
+    assert chosen[0] == chosen[1]
+    if method == "bayes":  # of TPE the random numbers are other ones
+        for before, after in zip(chosen[2], chosen[0], strict=True):
+            assert before is not None
+            assert after is not None
+            of = before.trial.params
+            assert after.trial.params == {**of, "rate": pytest.approx(of["rate"], rel=1e-3)}
 
 
 def searchers() -> list[tuple[str, Callable[[], Any]]]:

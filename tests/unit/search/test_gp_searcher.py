@@ -25,9 +25,9 @@ from sweeper.search.gaussian_process import (
     squares,
     warp,
 )
-from sweeper.search.gp_searcher import APART, HANDOVER, BayesSearcher, GpSearcher
+from sweeper.search.gp_searcher import APART, HANDOVER, MOST_FITTED, BayesSearcher, GpSearcher
 from sweeper.search.optuna_searcher import OptunaSearcher
-from sweeper.search.searcher import fill
+from sweeper.search.searcher import Curve, fill
 from sweeper.space import Space
 from sweeper.sweepfile import load_sweep
 
@@ -258,6 +258,44 @@ def test_bayes_hands_over_to_tpe(load: Callable[..., Any]) -> None:
     assert len(go(searcher, space, branin, 5)) == 5
     assert searcher._next is not None
     assert len(searcher._next._study.trials) == HANDOVER + 5
+
+
+def late(x: float, reports: int) -> float:
+    """What learns fast at first, and what is best in the end, are not the same."""
+    share = math.log(reports) / math.log(9)
+    return (1 - share) * x + share * ((x - 0.8) ** 2 + 0.1)
+
+
+@pytest.mark.parametrize("levels", [True, False])
+def test_a_stopped_trial_counts_at_the_level_that_it_reached(
+    load: Callable[..., Any], levels: bool
+) -> None:
+    searcher = GpSearcher(load(NUMBERS).space, 1, levels=levels)
+    whole = [0.05, 0.2, 0.35, 0.6, 0.95]
+    stopped = [0.1, 0.28, 0.45, 0.52, 0.7, 0.75, 0.8, 0.85, 0.9]
+    for place, x in enumerate([*whole, *stopped]):
+        reports = 9 if x in whole else 1
+        rungs = {rung: [late(x, rung)] for rung in (1, 3) if rung < reports}
+        curve = Curve(reports, x in stopped, rungs) if levels else None
+        searcher.tell(searcher.take([x, place / 20]), late(x, reports), curve=curve)
+    found = [searcher.ask()[1][0] for _ in range(3)]  # type: ignore[index]
+    assert all(0.65 < x < 0.95 for x in found if x) == levels, found
+
+
+def test_of_many_levels_the_highest_is_kept_whole(load: Callable[..., Any]) -> None:
+    searcher = GpSearcher(load(NUMBERS).space, 1, levels=True)
+    random = np.random.default_rng(0)
+    for number, (x, y) in enumerate(random.random((200, 2))):
+        reports = 27 if number % 3 == 0 else 9 if number % 3 == 1 else 3
+        rungs = {rung: [late(x, 9) + 1 / rung] for rung in (1, 3, 9) if rung < reports}
+        curve = Curve(reports, reports < 27, rungs)
+        searcher.tell(searcher.take([x, y]), late(x, 9) + 1 / reports, curve=curve)
+    rows = searcher._thinned(searcher._values(searcher._points))
+    levels = [round(27**level) for _, level in rows]
+    assert len(rows) == MOST_FITTED
+    assert levels.count(27) == 67
+    assert levels.count(9) > levels.count(3) >= levels.count(1) > 0
+    assert searcher.ask() is not None
 
 
 def test_options_of_a_method(load: Callable[..., Any]) -> None:
