@@ -14,6 +14,7 @@ LaunchReached, which is no error of anybody's.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -50,7 +51,8 @@ class Problem:
         head = ": ".join(part for part in (where, self.key, self.message) if part)
         lines = [_one_line(head)]  # a name in it may end a line
         if self.source:
-            lines += [f"    {self.source}", "    " + " " * (self.column - 1) + "^"]
+            before = re.sub(r"[^\t]", " ", self.source[: max(0, self.column - 1)])
+            lines += [f"    {self.source}", f"    {before}^"]
         if self.mend:
             lines.append("    " + _one_line(self.mend))
         return "\n".join(lines)

@@ -10,7 +10,7 @@ from .failures import describe_error, full_traceback, in_one_line
 from .keras_session import keras_callbacks, preload, raise_at_first_batch
 from .libraries import runtime_started
 from .manager import ExperimentManager
-from .opening import adopt_run, close_run, end_trial, interrupt_run
+from .opening import adopt_run, close_run, end_trial, interrupt_run, open_trial
 from .provenance import Origin
 from .retention import prune_checkpoints
 from .run import Run

@@ -99,8 +99,6 @@ def reset_session(seed: int) -> None:
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is not None:
         tensorflow.config.run_functions_eagerly(False)
-        with contextlib.suppress(AttributeError):
-            tensorflow.data.experimental.disable_debug_mode()
     seed_everything(seed)
 
 

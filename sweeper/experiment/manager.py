@@ -5,18 +5,16 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from sweeper.errors import UsageError
 from sweeper.tree import (
     Monitored,
-    Program,
     RunRecord,
     Tree,
     explain,
-    files,
     groups_as_stored,
     other_experiment,
 )
@@ -60,9 +58,6 @@ class ExperimentManager:
         reproducible: bool = True,
         backup_every: int | Literal["epoch"] | None = None,
         report: ReportFunction | None = None,
-        program: Program | None = None,
-        cpus: float | None = None,
-        gpus: list[str] | None = None,
     ) -> None:
         if isinstance(monitored_param_keys, str):
             raise UsageError(
@@ -83,9 +78,7 @@ class ExperimentManager:
         )
         self._seed = seed
         self._report = report
-        self._program = provenance.main_program() if program is None else program
-        self._cpus = cpus
-        self._gpus = gpus
+        self._program = provenance.main_program()
         self._run: Run | None = None
         self._resumes = False  # the run was named to resume_run
 
@@ -102,7 +95,8 @@ class ExperimentManager:
             self._check_same(params)
             return self.callbacks
         self._leave()
-        origin = self._origin(self._seed if self._seed is not None else _user_seed())
+        seed = self._seed if self._seed is not None else _user_seed()
+        origin = Origin(seed, program=self._program)
         monitored = self._monitored(params)
         run = opening.new_run(self.tree.of(params), params, monitored, origin, self.settings)
         self._own(run, origin)
@@ -120,7 +114,7 @@ class ExperimentManager:
         """
         record = self._record(experiment_id, Path(run_id).name)
         self._leave()
-        origin = self._origin(0)
+        origin = Origin(0, program=self._program)
         run = opening.continue_run(record, self.settings, origin)
         if run is not None:
             self._own(run, origin)
@@ -137,48 +131,11 @@ class ExperimentManager:
             self.run.settle_seed()
         return keras_callbacks(self.run, self._report)
 
-    # -- a sweep ----------------------------------------------------------------------------
-
-    def open(
-        self,
-        params: Mapping[str, Any],
-        *,
-        sweep: str,
-        trial: int,
-        replicate: int = 0,
-        seed: int,
-        passed_over: Collection[str] = (),
-        continues: str | None = None,
-        take_over: bool = False,
-        guard: files.Guard = lambda: None,
-    ) -> Run:
-        """The run of a sweep's trial: its unfinished one goes on, else a new one is made.
-
-        ``passed_over`` are runs that are not to go on; a new run begins where ``continues``, a
-        failed one of these, was backed up. ``guard`` raises where no run is to be opened any more.
-        Raises RunBusy if a living process owns it, unless ``take_over``: that process then loses
-        the run (its next write raises LeaseLost).
-        """
-        self._leave()
-        self._run = opening.open_trial(
-            self.tree.of(params),
-            params,
-            self._monitored(params),
-            self._origin(seed, sweep, trial, replicate),
-            self.settings,
-            passed_over=passed_over,
-            continues=continues,
-            take_over=take_over,
-            guard=guard,
-        )
-        self._run.on_report(self._report)
-        return self._run
-
     # -- what there is ----------------------------------------------------------------------
 
     @property
     def run(self) -> Run:
-        """The current run. Raises UsageError before prepare, resume_run or open."""
+        """The current run. Raises UsageError before prepare or resume_run."""
         if self._run is None:
             raise UsageError("no run yet: call prepare(params) or resume_run(…) first")
         return self._run
@@ -233,11 +190,6 @@ class ExperimentManager:
         return self.tree.debug.base
 
     # ---------------------------------------------------------------------------------------
-
-    def _origin(
-        self, seed: int, sweep: str | None = None, trial: int | None = None, replicate: int = 0
-    ) -> Origin:
-        return Origin(seed, sweep, trial, replicate, self._program, self._cpus, self._gpus)
 
     def _monitored(self, params: Mapping[str, Any]) -> Monitored:
         if not isinstance(params, Mapping):

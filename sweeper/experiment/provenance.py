@@ -128,13 +128,6 @@ def gpu_names() -> list[str]:
     return names
 
 
-def cpu_count() -> int:
-    """The CPUs that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def new_record(
     base: Path, monitored: Monitored, origin: Origin, parent: Mapping[str, Any] | None
 ) -> tuple[dict[str, Any], bytes]:
@@ -180,7 +173,7 @@ def attempt(number: int, origin: Origin, base: Path, source: Source | None) -> d
         "ended": None,
         "host": socket.gethostname(),
         "pid": os.getpid(),
-        "cpus": cpu_count() if origin.cpus is None else origin.cpus,
+        "cpus": len(os.sched_getaffinity(0)) if origin.cpus is None else origin.cpus,
         "gpus": gpu_names() if origin.gpus is None else origin.gpus,
         "resumed_from_epoch": None,
         "source": source and source.keep(base),

@@ -51,28 +51,31 @@ class Fit:
         self.retention = Retention(run.settings.keep, run.monitor)
         self.number = 0
         self._attempt = 0
-        self.model: Any = None
-        self.epochs = self._initial_epoch = 0
-        self.offset: int | None = None
         self._partial: PartialEpoch | None = None
-        self.is_loop = True
-        self._first: int | None = None  # the first epoch of the run that is this fit's
         self._states: CallbackStates | None = None
         self._others: list[Any] = []
         self._ended: _State | None = None  # of the chapter before, until it is on disk
-        self._given_back: Backup | None = None  # this chapter is over already
         self._epoch_started = time.monotonic()
         self._pace = Pace(0)
         self.unflushed: list[Path] = []  # saved models
-        self._input = InputPosition(None)
-        self._validation = InputPosition(None)
-        self._validation_state: dict[str, Any] | None = None
-        self._loose: list[Any] | None = None
         self._plain: dict[str, str] = {}
         self._unchecked = False
         self._seeds: Any = None
         self._fingerprint: Fingerprint = {}
         self._warned: set[str] = set()
+        self._meet(None, None, 0, 0)
+
+    def _meet(self, model: Any, epoch_iterator: Any, epochs: int, initial_epoch: int) -> None:
+        """What is known of a fit before anything of it is restored."""
+        self.model, self.epochs, self._initial_epoch = model, epochs, initial_epoch
+        self.is_loop = model is None or epoch_iterator is None
+        self.offset: int | None = None
+        self._first: int | None = None  # the first epoch of the run that is this fit's
+        self._given_back: Backup | None = None  # this chapter is over already
+        self._input = InputPosition(epoch_iterator)
+        self._validation = InputPosition(None)
+        self._validation_state: dict[str, Any] | None = None
+        self._loose: list[Any] | None = None
 
     def __deepcopy__(self, memo: object) -> Fit:
         return self  # copies of the callbacks are callbacks of the same run
@@ -97,17 +100,9 @@ class Fit:
     ) -> None:
         """A fit begins, or a loop of the user's own; nothing of it is restored yet."""
         self.is_new_attempt()
-        self._input = InputPosition(epoch_iterator)
-        self._validation, self._validation_state = InputPosition(None), None
-        self._loose = None
         self.number += 1
-        self.model = model
-        self.epochs = int((params or {}).get("epochs") or 0)
-        self._initial_epoch = initial_epoch
-        self.offset = None
-        self.is_loop = model is None or epoch_iterator is None
-        self._first = None
-        self._given_back = None
+        epochs = int((params or {}).get("epochs") or 0)
+        self._meet(model, epoch_iterator, epochs, initial_epoch)
         source = libraries.tensorflow_seeds()
         self._seeds = source and source.getstate()
 

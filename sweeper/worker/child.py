@@ -67,7 +67,7 @@ _late = Finder({})  # what a train function without Keras imports first is seede
 
 def serve(connection: Connection, train: TrainFunction, session: Session) -> None:
     """Say hello, then run the trials that the owner sends until it hangs up."""
-    die_with_parent(signal.SIGKILL)  # elsewhere than on Linux our owner's hang-up ends us
+    die_with_parent(signal.SIGKILL)
     adopt_orphans()
     memory.goes(memory.FIRST)
     connection.send({"kind": "hello", "pid": os.getpid()})

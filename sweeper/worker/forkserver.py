@@ -39,7 +39,7 @@ from .processes import MARK, adopt_orphans, die_with_parent, end_marked, rest_op
 from .session import Session, remove_abandoned
 
 IDLE_SECONDS = 8.0  # without a client for so long, the launch is over
-_GONE = select.POLLHUP | getattr(select, "POLLRDHUP", 0) | select.POLLERR | select.POLLNVAL
+_GONE = select.POLLHUP | select.POLLRDHUP | select.POLLERR | select.POLLNVAL
 
 
 class ForkServer:

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import re
 import resource
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,7 +97,7 @@ def peak() -> int | None:
 
 def peak_of(usage: resource.struct_rusage) -> int:
     """The same, of processes that have ended."""
-    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return usage.ru_maxrss * 1024
 
 
 @contextlib.contextmanager

@@ -98,9 +98,8 @@ _PARTS: list[_Part] = [
     *_for_each(_TIMERS, signal.getitimer, lambda timer, value: signal.setitimer(timer, *value)),
     *_for_each(_SIGNALS, signal.getsignal, signal.signal),
     *_for_each(_LIMITS, resource.getrlimit, resource.setrlimit),
+    (lambda: os.sched_getaffinity(0), lambda cpus: os.sched_setaffinity(0, cpus)),
 ]
-if hasattr(os, "sched_setaffinity"):
-    _PARTS.append((lambda: os.sched_getaffinity(0), lambda cpus: os.sched_setaffinity(0, cpus)))
 
 
 class ProcessState:

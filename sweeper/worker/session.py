@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from sweeper.errors import UsageError
+from sweeper.errors import Problem, UsageError
 from sweeper.sweepfile import Sweep, command_words, find_module, program_file, program_mode
 
 from .import_check import looks_broken
@@ -180,22 +180,13 @@ def _check_syntax(sweep: Sweep) -> None:
             compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
     except SyntaxError as error:
         mend = "mend it, or say how it is run: `command: […]`"
-        raise UsageError(f"{_place(path, error)}; {mend}{_line(error)}") from error
+        problem = Problem(
+            f"the program is no Python: {error.msg}; {mend}",
+            path=str(path),
+            line=error.lineno or 1,
+            column=max(0, error.offset or 0),
+            source=(error.text or "").rstrip(),
+        )
+        raise UsageError(str(problem)) from error
     except (OSError, ValueError, RecursionError, MemoryError) as error:
         raise UsageError(f"{path}: the program is no Python: {error}") from error
-
-
-def _place(path: Path, error: SyntaxError) -> str:
-    known = error.offset is not None and error.offset > 0
-    column = f":{error.offset}" if known else ""
-    return f"{path}:{error.lineno or 1}{column}: the program is no Python: {error.msg}"
-
-
-def _line(error: SyntaxError) -> str:
-    """The line of the error, and a caret below its column."""
-    text = (error.text or "").rstrip("\n")
-    if not text.strip():
-        return ""
-    before = text[: max(0, (error.offset or 1) - 1)]
-    blank = "".join(c if c == "\t" else " " for c in before)
-    return f"\n    {text}\n    {blank}^"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import LeaseLost, SweeperError
-from sweeper.experiment import ExperimentManager, Run, begins_again, describe_error
-from sweeper.tree import Lease, Program, RunRecord, files
+from sweeper.experiment import Origin, Run, Settings, begins_again, describe_error, open_trial
+from sweeper.tree import Lease, Program, RunRecord, Tree, files
 
 from .messages import End, RunOpened, TrialRequest
 
@@ -55,21 +55,21 @@ def _open_run(request: TrialRequest) -> Run:
     """
     lease = request.get("lease")
     guard = (lambda: None) if lease is None else Lease(Path(lease[0]), lease[1]).check
-    manager = ExperimentManager(
-        request["base"],
-        [tuple(key) if isinstance(key, list) else key for key in request["monitored"]],
-        request["checkpoint"],
-        backup_every=request.get("backup_every"),
-        program=Program.from_json(request["program"]),
-        cpus=request["cpus"],
-        gpus=request["gpus"],
-    )
-    run = manager.open(
-        request["params"],
-        sweep=request["sweep"],
-        trial=request["trial"],
-        replicate=request["replicate"],
-        seed=request["seed"],
+    params = request["params"]
+    run = open_trial(
+        Tree(request["base"]).of(params),
+        params,
+        request["monitored"],
+        Origin(
+            request["seed"],
+            request["sweep"],
+            request["trial"],
+            request["replicate"],
+            Program.from_json(request["program"]),
+            request["cpus"],
+            request["gpus"],
+        ),
+        Settings.parse(request["checkpoint"], backup_every=request.get("backup_every")),
         passed_over=request.get("passed_over", ()),
         continues=request.get("continues"),
         take_over=True,

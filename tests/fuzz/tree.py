@@ -58,9 +58,8 @@ parameters:
 
 def make_tree(work: Path) -> Path:
     """A tree of five trials: two finished, one failed, one interrupted, one pending."""
-    from sweeper.experiment import ExperimentManager
     from sweeper.sweepfile import load_sweep
-    from sweeper.tree import Program
+    from tests.opened import open_run_of
 
     (work / "train.py").write_text("def train(params, callbacks, run):\n    pass\n")
     (work / "grid.yaml").write_text(SPEC.replace("STORAGE", str(work / "experiments")))
@@ -68,8 +67,7 @@ def make_tree(work: Path) -> Path:
     (work / "state" / "weights.txt").write_text("weights")
     sweep = load_sweep(work / "grid.yaml")
     for trial in list(sweep.trials())[: TRIALS - 1]:
-        manager = ExperimentManager(sweep.base_dir, sweep.monitored, program=Program.of(sweep))
-        run = manager.open(trial.params, sweep="grid", trial=trial.index, seed=trial.seed)
+        run = open_run_of(sweep, trial)
         for epoch in (1, 2, 3):
             run.report(loss=1.0 / epoch, val_loss=2.0 / epoch + trial.index)
         (run.path / "models").mkdir()
@@ -310,16 +308,16 @@ def commands(base: Path, rng: random.Random) -> list[list[str]]:
 def _write(base: Path) -> None:
     """Resume the interrupted trial, tidy up and remove checkpoints, as a launch would."""
     from sweeper.errors import SweeperError
-    from sweeper.experiment import ExperimentManager, prune_checkpoints
+    from sweeper.experiment import prune_checkpoints
     from sweeper.sweepfile import load_sweep
-    from sweeper.tree import Program, Tree
+    from sweeper.tree import Tree
+    from tests.opened import open_run_of
 
     sweep = load_sweep(base.parent.parent / "grid.yaml")
     Tree(base).tidy()
     for trial in sweep.trials():
         try:
-            manager = ExperimentManager(sweep.base_dir, sweep.monitored, program=Program.of(sweep))
-            run = manager.open(trial.params, sweep="grid", trial=trial.index, seed=trial.seed)
+            run = open_run_of(sweep, trial)
             if not run.reopened:
                 with run.capture_output():
                     print("goes on", flush=True)

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from sweeper.cli.main import COMMANDS, main
-from sweeper.experiment import ExperimentManager
 from sweeper.results import index_sweep, write_summary
 from sweeper.sweepfile import Sweep
 from sweeper.tree import Program, RunPaths
+from tests.opened import open_run
 
 ROOT = Path(__file__).parents[2]
 STRUCTURE = (ROOT / "docs" / "structure.md").read_text()
@@ -40,11 +40,8 @@ def below(name: str, items: Iterable[Mapping[str, Any]]) -> set[str]:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run in a git repository that has trained and failed, and its lease beside it."""
-    manager = ExperimentManager(
-        tmp_path_factory.mktemp("tree"), program=Program.at(str(ROOT / "sweeps/digits.py"))
-    )
-    params = {"model": {"width": 8}}
-    opened = manager.open(params, sweep="s", trial=0, replicate=0, seed=1)
+    program = Program.at(str(ROOT / "sweeps/digits.py"))
+    opened = open_run(tmp_path_factory.mktemp("tree"), {"model": {"width": 8}}, program=program)
     opened.report(val_loss=0.5)
     lease = opened.lease.path.read_text()
     opened.close("failed", ValueError("no such layer"))

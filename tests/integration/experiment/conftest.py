@@ -12,9 +12,10 @@ import keras
 import numpy as np
 import pytest
 
-from sweeper.experiment import ExperimentManager, backend, keras_callbacks, pacing
+from sweeper.experiment import backend, keras_callbacks, pacing
 from sweeper.experiment.variables import Variables
 from sweeper.tree import Tree
+from tests.opened import open_run
 
 TENSORFLOW = os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow"
 PARAMS = {"training": {"epochs": 3}, "model": {"units": 8}}
@@ -77,10 +78,8 @@ class Problem:
         return model
 
     def open(self, name, **options):
-        sweep = options.pop("sweep", "s")
         backend.reset_session(3)
-        manager = ExperimentManager(self.base / name, **options)
-        return manager.open(PARAMS, sweep=sweep, trial=0, replicate=0, seed=3)
+        return open_run(self.base / name, PARAMS, seed=3, settings=options)
 
     def fit(
         self, run, *, until=None, others=lambda: [], build=None, data=None, ends=True, **options
@@ -109,7 +108,7 @@ class Problem:
 
     def both(self, *breaks, **options):
         """The models and records of a run trained at once, and of one broken off at ``breaks``."""
-        manager = {k: options.pop(k) for k in ("reproducible", "backup_every", "checkpoint_params")
+        manager = {k: options.pop(k) for k in ("reproducible", "backup_every", "checkpoint")
                    if k in options}  # fmt: skip
         whole = self.fit(self.open("whole", **manager), **options)
         for until in (*breaks, None):

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from sweeper import script_api
-from sweeper.experiment import ExperimentManager, keras_callbacks
+from sweeper.experiment import keras_callbacks
 from sweeper.experiment.backend import reset_session
 from sweeper.script_fit import ScriptFits
-from sweeper.tree import RunRecord
+from sweeper.tree import RunRecord, Tree
+from tests.opened import open_run
 from tests.process.experiment import programs
 from tests.process.experiment.programs import X, Y
 
@@ -55,7 +56,7 @@ def train(base, program, breaks=()):
     """Run the program to its end, broken off at these epochs; what it gave, and the log."""
     for after in [*breaks, None]:
         reset_session(7)
-        run = ExperimentManager(base).open(PARAMS, sweep="s", trial=0, seed=7)
+        run = open_run(base, PARAMS, seed=7)
         Breaks.left = after
         try:
             found = program(keras_callbacks(run), run)
@@ -151,7 +152,7 @@ def test_fits_that_ask_for_callbacks_anew_count_on(tmp_path, whole):
 
 def test_a_fit_whose_end_is_torn_is_trained_again(tmp_path, whole):
     reset_session(7)
-    run = ExperimentManager(tmp_path).open(PARAMS, sweep="s", trial=0, seed=7)
+    run = open_run(tmp_path, PARAMS, seed=7)
     Breaks.left = 7
     with pytest.raises(BrokenOffError):
         kfold(keras_callbacks(run), run)
@@ -162,7 +163,7 @@ def test_a_fit_whose_end_is_torn_is_trained_again(tmp_path, whole):
 
 
 def test_copies_of_the_callbacks_are_callbacks_of_the_run(tmp_path):
-    run = ExperimentManager(tmp_path).open(PARAMS, sweep="s", trial=0, seed=7)
+    run = open_run(tmp_path, PARAMS, seed=7)
     callbacks = keras_callbacks(run)
     model().fit(X, Y, epochs=2, verbose=0, callbacks=copy.deepcopy(callbacks))
     assert [row["epoch"] for row in run.log.rows] == [1, 2]
@@ -170,7 +171,7 @@ def test_copies_of_the_callbacks_are_callbacks_of_the_run(tmp_path):
 
 
 def test_a_backup_that_cannot_be_made_ends_no_training(tmp_path, monkeypatch, caplog):
-    run = ExperimentManager(tmp_path).open(PARAMS, sweep="s", trial=0, seed=7)
+    run = open_run(tmp_path, PARAMS, seed=7)
 
     def save(*_, **__):
         raise OSError("No space left on device")
@@ -183,19 +184,16 @@ def test_a_backup_that_cannot_be_made_ends_no_training(tmp_path, monkeypatch, ca
 
 
 def test_a_failed_run_keeps_what_another_goes_on_from(tmp_path):
-    manager = ExperimentManager(tmp_path)
-    failed = manager.open(PARAMS, sweep="s", trial=0, seed=7)
+    failed = open_run(tmp_path, PARAMS, seed=7)
     reset_session(7)
     made = model()
     Breaks.left = 3
     with pytest.raises(BrokenOffError):
         made.fit(X, Y, epochs=5, verbose=0, callbacks=[*keras_callbacks(failed), Breaks()])
     failed.close("failed", ValueError("no luck"))
-    manager.tree.tidy()
-    again = manager.open(
-        PARAMS, sweep="s", trial=0, seed=7, passed_over=[failed.path.name],
-        continues=failed.path.name,
-    )  # fmt: skip
+    Tree(tmp_path).tidy()
+    name = failed.path.name
+    again = open_run(tmp_path, PARAMS, seed=7, passed_over=[name], continues=name)
     assert (again.path != failed.path, again.resumed_epoch) == (True, 3)
     reset_session(7)
     model().fit(X, Y, epochs=5, verbose=0, callbacks=keras_callbacks(again))
@@ -203,7 +201,7 @@ def test_a_failed_run_keeps_what_another_goes_on_from(tmp_path):
     whole = train(tmp_path / "whole", one_fit)
     assert again.paths.training_logs.read_text() == whole[1]
     assert RunRecord.at(again.path).provenance["continues"]["run"] == failed.path.name
-    manager.tree.tidy()
+    Tree(tmp_path).tidy()
     assert not failed.paths.backup.exists()
 
 
@@ -212,7 +210,7 @@ def test_of_two_fits_of_a_script_at_the_same_time_one_is_recorded(tmp_path, monk
     said = []
     hook = types.SimpleNamespace(say=said.append)
     monkeypatch.setitem(sys.modules, "_sweeper_keras", hook)
-    run = ExperimentManager(tmp_path).open(PARAMS, sweep="s", trial=0, seed=7)
+    run = open_run(tmp_path, PARAMS, seed=7)
     fits = ScriptFits(run, None, [])
     assert fits.join(None) is not None
     assert fits.join([]) is None

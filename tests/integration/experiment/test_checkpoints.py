@@ -32,7 +32,7 @@ class Say(keras.callbacks.Callback):
 
 
 def train(problem, checkpoint=None, say=None, **options):
-    run = problem.open("tree", checkpoint_params=checkpoint)
+    run = problem.open("tree", checkpoint=checkpoint)
     say = say or Say()
     options = {"batch_size": 40, **options}
     problem.fit(run, others=lambda: [say], epochs=len(say.losses), validation_data=None, **options)

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from sweeper.errors import TreeError, UsageError
-from sweeper.experiment import ExperimentManager, Origin, backend, make_child
+from sweeper.experiment import Origin, backend, make_child
 from sweeper.experiment.variables import Variables
 from sweeper.tree import RunRecord, Tree
+from tests.opened import open_run
 
 from .conftest import TENSORFLOW, BrokenOffError
 
@@ -27,9 +28,8 @@ class Family:
 
     def open(self, rate, trial, **others):
         backend.reset_session(trial)
-        manager = ExperimentManager(self.base)
         params = {"training": {"rate": rate, **others}}
-        return manager.open(params, sweep="s", trial=trial, seed=trial)
+        return open_run(self.base, params, trial=trial, seed=trial)
 
     def parent(self, until=2, trial=0, **options):
         run = self.open(0.1 + trial, trial)

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sweeper.experiment import ExperimentManager, keras_callbacks
+from sweeper.experiment import keras_callbacks
 from sweeper.experiment.variables import StateMismatch, Variables, restore
+from tests.opened import open_run
 
 from .conftest import PARAMS, TENSORFLOW, same
 
@@ -294,7 +295,7 @@ def test_a_subclassed_model_is_built_before_it_is_restored(problem):
         net.compile("adam", "binary_crossentropy", metrics=["accuracy"], run_eagerly=True)
         return net
 
-    assert same(*problem.both(2, build=build, checkpoint_params={"save_weights_only": True}))
+    assert same(*problem.both(2, build=build, checkpoint={"save_weights_only": True}))
 
 
 @pytest.mark.slow
@@ -416,9 +417,7 @@ def test_a_lost_lease_ends_the_training(problem):
 
     def report(epoch):
         if epoch["epoch"] == 2:
-            ExperimentManager(problem.base / "parts").open(
-                PARAMS, sweep="s", trial=0, replicate=0, seed=3, take_over=True
-            ).interrupt()
+            open_run(problem.base / "parts", PARAMS, seed=3, take_over=True).interrupt()
 
     callbacks = keras_callbacks(run, report)
     with pytest.raises(LeaseLost):

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from sweeper.errors import LeaseLost, RunBusy, TreeError
-from sweeper.experiment import ExperimentManager, Origin, Settings, opening, staging
+from sweeper.experiment import Origin, Settings, opening, staging
 from sweeper.tree import Tree
+from tests.opened import open_run
 
 PARAMS = {"training": {"rate": 0.1}, "model": {"units": 8}}
 PROCESSES = 64
@@ -63,10 +64,9 @@ def test_the_same_parameters_in_many_processes(tmp_path):
 def open_one(base, index, barrier, locks):
     if not locks:  # storage on which flock does nothing
         staging.fcntl.flock = lambda *_: None
-    manager = ExperimentManager(base)
     barrier.wait(60)
     try:
-        run = manager.open(PARAMS, sweep="s", trial=0, replicate=0, seed=1)
+        run = open_run(base, PARAMS)
     except RunBusy as error:
         barrier.wait(60)
         return ["refused", str(error)]
@@ -82,7 +82,7 @@ def open_one(base, index, barrier, locks):
 @pytest.mark.parametrize("resumed", [False, True])
 def test_the_same_trial_in_many_processes(tmp_path, locks, resumed):
     if resumed:
-        run = ExperimentManager(tmp_path).open(PARAMS, sweep="s", trial=0, replicate=0, seed=1)
+        run = open_run(tmp_path, PARAMS)
         run.report(loss=2.0)
         run.interrupt()
     found = at_once(open_one, tmp_path, PROCESSES, locks)
@@ -99,9 +99,7 @@ def take_over(base, index, barrier):
     barrier.wait(60)
     written = 0
     try:
-        run = ExperimentManager(base).open(
-            PARAMS, sweep="s", trial=0, replicate=0, seed=1, take_over=True
-        )
+        run = open_run(base, PARAMS, take_over=True)
         for _ in range(20):
             run.report(loss=float(index))
             written += 1
@@ -113,7 +111,7 @@ def take_over(base, index, barrier):
 
 
 def test_everybody_takes_over_and_one_keeps(tmp_path):
-    ExperimentManager(tmp_path).open(PARAMS, sweep="s", trial=0, replicate=0, seed=1).interrupt()
+    open_run(tmp_path, PARAMS).interrupt()
     found = at_once(take_over, tmp_path, 16)
     assert {what for what, _ in found} <= {"lost", "kept"}, found
     assert [what for what, _ in found].count("kept") >= 1

@@ -9,8 +9,8 @@ import subprocess
 import pytest
 
 from sweeper.errors import TreeError
-from sweeper.experiment import ExperimentManager
 from sweeper.tree import Tree
+from tests.opened import open_run
 
 PARAMS = {"training": {"rate": 0.1}, "model": {"units": 8}}
 
@@ -37,7 +37,7 @@ def small(tmp_path):
 
 
 def opened(base):
-    return ExperimentManager(base).open(PARAMS, sweep="s", trial=0, replicate=0, seed=1)
+    return open_run(base, PARAMS)
 
 
 def fill(path):
@@ -85,7 +85,7 @@ def test_a_full_disk(small, tmp_path):
             assert file.read_bytes() == data
     assert not list(run.path.rglob(".*"))
     with pytest.raises(TreeError, match="free some space"):
-        ExperimentManager(path / "tree").open(PARAMS, sweep="t", trial=0, replicate=0, seed=1)
+        open_run(path / "tree", PARAMS, sweep="t")
     assert len(list(Tree(path / "tree").all_runs())) == 1
 
     ballast.unlink()

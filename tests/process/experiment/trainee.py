@@ -61,7 +61,8 @@ def train(base, kill, options):
     import keras
     from programs import OPTIONS, PROGRAMS
 
-    from sweeper.experiment import ExperimentManager, backend, keras_callbacks, pacing
+    from sweeper.experiment import Origin, Settings, backend, keras_callbacks, open_trial, pacing
+    from sweeper.tree import Tree
 
     counted = hook_files(kill)
     if kill and kill[0] == "seconds":
@@ -101,10 +102,10 @@ def train(base, kill, options):
             pass
 
     backend.configure_devices(1, 0)
-    manager = ExperimentManager(base, **settings)
-    seed = 7
-    backend.reset_session(seed)
-    run = manager.open({"program": name, **options}, sweep="s", trial=0, replicate=0, seed=seed)
+    backend.reset_session(7)
+    params = {"program": name, **options}
+    settings = Settings.parse(**settings)
+    run = open_trial(Tree(base), params, [["program", *options]], Origin(7, "s", 0), settings)
 
     # What a scheduler heard before the kill it may hear again, but never anything else.
     def hear(epoch):

@@ -21,6 +21,7 @@ from sweeper.errors import SweeperError
 from sweeper.experiment import ExperimentManager, prune_checkpoints
 from sweeper.sweepfile import Sweep, load_sweep
 from sweeper.tree import RunRecord, Tree, files
+from tests.opened import open_run, open_run_of
 
 ROWS = [{"loss": 1.0, "val_loss": 2.0}, {"loss": 0.5, "val_loss": 1.0}]
 RunTrial = Callable[..., Path]
@@ -236,11 +237,10 @@ def test_a_run_with_a_link_is_named_and_never_written(
     _, out, _ = shown("status", grid.path)
     assert "1 unreadable" in out
     assert str(run / name) in out
-    manager = ExperimentManager(grid.base_dir, grid.monitored)
     with pytest.raises(SweeperError, match="found a link"):
-        manager.open(trial.params, sweep="grid", trial=0, seed=1)
+        open_run_of(grid, trial)
     with pytest.raises(SweeperError):
-        manager.resume_run(run.parent.name, run.name)
+        ExperimentManager(grid.base_dir).resume_run(run.parent.name, run.name)
     (run / "outcome.json").exists() or name == "" or (run / "outcome.json").write_text(
         '{"outcome": "finished"}'
     )
@@ -360,16 +360,15 @@ def test_a_record_that_would_fill_the_memory_is_torn(
 def test_what_a_sweep_file_may_hold_can_be_read_again_or_is_refused(
     grid: Sweep, tmp_path: Path
 ) -> None:
-    manager = ExperimentManager(tmp_path / "tree")
     deep: Any = 1
     for _ in range(90):
         deep = [deep]
-    run = manager.open({"a": {"deep": deep, "long": 17 * 10**307}}, sweep="s", trial=0, seed=1)
+    run = open_run(tmp_path / "tree", {"a": {"deep": deep, "long": 17 * 10**307}})
     run.close("finished")
     assert RunRecord.at(run.path).torn == []
     for value in ([{}] * 1_000_001, 10**309, "x" * (33 << 20)):
         with pytest.raises(SweeperError, match="expected what a record can hold"):
-            manager.open({"a": {"b": value}}, sweep="s", trial=1, seed=1)
+            open_run(tmp_path / "tree", {"a": {"b": value}}, trial=1)
 
 
 def test_a_backup_with_a_link_is_not_resumed_from(
@@ -381,9 +380,7 @@ def test_a_backup_with_a_link_is_not_resumed_from(
     (run / "backup" / "state-000001").symlink_to(outside)
     change(run / "run.json", "attempts", '[{"number": 1}]')
     with pytest.raises(SweeperError, match=r"state-000001: .* found a link"):
-        ExperimentManager(grid.base_dir, grid.monitored).open(
-            trial.params, sweep="grid", trial=0, seed=1
-        )
+        open_run_of(grid, trial)
 
 
 def test_a_tree_of_debug_runs_that_is_a_link_is_not_written(tmp_path: Path, outside: Path) -> None:
@@ -563,8 +560,7 @@ def test_a_current_directory_that_is_gone_is_named(
 
 
 def test_a_good_record_is_not_taken_for_another_shape(tmp_path: Path, grid: Sweep) -> None:
-    manager = ExperimentManager(grid.base_dir, grid.monitored)
-    run = manager.open(next(grid.trials()).params, sweep="grid", trial=0, seed=1)
+    run = open_run_of(grid, next(grid.trials()))
     run.report(loss=float("nan"), val_loss=float("inf"))
     run.close("failed", ValueError("é\ud800"))
     record = RunRecord.at(run.path)

@@ -118,6 +118,13 @@ def test_every_flipped_byte_of_the_arrays_is_seen_or_harmless(store):
             next(iter(store._aside.iterdir())).rename(path.parent)
 
 
+@pytest.mark.parametrize("dtype", [object, [("n", "i4"), ("any", object)]])
+def test_a_pickle_is_never_written(store, dtype):
+    with pytest.raises(TypeError, match="a: an array of objects"):
+        store.save(1, {"a": np.zeros(1, dtype)}, ONE)
+    assert os.listdir(store.root) == []
+
+
 def test_a_pickle_is_never_opened(store):
     store.save(1, {"a": np.zeros(1)}, ONE)
 

@@ -15,13 +15,13 @@ import pytest
 from sweeper.errors import LeaseLost, RunBusy, TreeError, UsageError
 from sweeper.experiment import ExperimentManager, Settings, staging
 from sweeper.tree import Tree
+from tests.opened import open_run
 
 PARAMS = {"training": {"rate": 0.1}, "model": {"units": 8}, "comment": "x"}
 
 
 def opened(base, params=PARAMS, **options):
-    options = {"sweep": "s", "trial": 0, "replicate": 0, "seed": 1, **options}
-    return ExperimentManager(base).open(params, **options)
+    return open_run(base, params, **options)
 
 
 def record(run):
@@ -30,9 +30,8 @@ def record(run):
 
 def test_reporting_without_keras(tmp_path):
     heard = []
-    run = ExperimentManager(tmp_path, report=heard.append).open(
-        PARAMS, sweep="s", trial=0, replicate=0, seed=1
-    )
+    run = opened(tmp_path)
+    run.on_report(heard.append)
     run.report(val_loss=np.float32(2.0))
     run.report(epoch=2, val_loss=1.0, extra=math.nan)
     run.report(val_loss=math.inf)
@@ -95,9 +94,9 @@ def test_saving_and_restoring_a_custom_loop(tmp_path):
 
 def test_a_living_owner_and_a_take_over(tmp_path):
     code = (
-        "import sys, time\nfrom sweeper.experiment import ExperimentManager\n"
-        f"run = ExperimentManager(sys.argv[1]).open({PARAMS!r}, sweep='s', trial=0, replicate=0,"
-        "seed=1)\nrun.report(loss=1.0)\nprint(run.path, flush=True)\nsys.stdin.readline()\n"
+        "import sys, time\nfrom tests.opened import open_run\n"
+        f"run = open_run(sys.argv[1], {PARAMS!r})\nrun.report(loss=1.0)\n"
+        "print(run.path, flush=True)\nsys.stdin.readline()\n"
         "try:\n    run.report(loss=0.5)\nexcept Exception as error:\n"
         "    print(type(error).__name__)\n"
     )
@@ -180,8 +179,8 @@ def test_what_follows_the_last_report_counts_as_time_too(tmp_path):
 
 def test_an_exception_leaves_the_run_interrupted(tmp_path):
     code = (
-        "import sys\nfrom sweeper.experiment import ExperimentManager\n"
-        f"ExperimentManager(sys.argv[1]).open({PARAMS!r}, sweep='s', trial=0, replicate=0, seed=1)"
+        "import sys\nfrom tests.opened import open_run\n"
+        f"open_run(sys.argv[1], {PARAMS!r})"
         "\nraise ValueError('my bug')\n"
     )
     subprocess.run(
@@ -228,13 +227,11 @@ def test_odd_names_of_the_base(tmp_path, name):
 
 def test_a_relative_base_is_made_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    manager = ExperimentManager()
-    run = manager.open(PARAMS, sweep="s", trial=0, replicate=0, seed=1)
+    run = opened("experiments")
     monkeypatch.chdir("/")
     run.report(loss=1.0)
     run.close("finished")
-    assert manager.run_path.is_relative_to(tmp_path / "experiments")
-    assert manager.experiment_id == run.path.parent.name
+    assert run.path.is_relative_to(tmp_path / "experiments")
 
 
 def test_a_vanished_directory(tmp_path):
@@ -350,7 +347,10 @@ def test_the_names_of_the_original(tmp_path):
     manager = ExperimentManager(tmp_path)
     with pytest.raises(UsageError):
         manager.get_csv_path()
-    run = manager.open(PARAMS, sweep="s", trial=0, seed=1)
+    left = opened(tmp_path)
+    left.interrupt()
+    manager.resume_run(left.path.parent.name, left.path.name)
+    run = manager.run
     run.report(loss=1.0)
     assert manager.get_run_path() == manager.run_path == run.path
     assert (manager.get_experiment_id(), manager.run_id) == (run.path.parent.name, run.path.name)

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 import yaml
 
-from sweeper.experiment import ExperimentManager, end_trial
+from sweeper.experiment import end_trial
 from sweeper.raytune.dropping import drop_trial
 from sweeper.results import index_sweep, rank, run_values
 from sweeper.search import AdaptivePlan, Race, searcher_for
 from sweeper.sweepfile import Sweep, load_sweep
-from sweeper.tree import PlannedTrial, Program, RunRecord, Tree, plan_trials
+from sweeper.tree import PlannedTrial, RunRecord, Tree, plan_trials
+from tests.opened import open_run_of
 
 
 class Listener:
@@ -96,8 +97,7 @@ def test_what_is_dropped_stays_dropped_and_is_not_the_best(
 @pytest.mark.parametrize("outcome", ["pruned", "stopped"])
 def test_a_run_that_is_only_closed_makes_no_other_attempt(grid: Sweep, outcome: str) -> None:
     tree, trial = Tree(grid.base_dir), next(grid.trials())
-    manager = ExperimentManager(tree.base, grid.monitored, program=Program.of(grid))
-    run = manager.open(trial.params, sweep=grid.sweep_name, trial=0, seed=1)
+    run = open_run_of(grid, trial)
     run.report(loss=1.0)
     run.interrupt()
     planned = next(plan_trials(grid, tree))

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
-from sweeper.experiment import ExperimentManager
 from sweeper.raytune.shared_plan import SharedPlan
 from sweeper.results import score
 from sweeper.search import AdaptivePlan, searcher_for
 from sweeper.sweepfile import Sweep, load_sweep
-from sweeper.tree import Choices, Claims, PlannedTrial, Program, RunRecord, Tree, plan_trials
+from sweeper.tree import Choices, Claims, PlannedTrial, RunRecord, Tree, plan_trials
+from tests.opened import open_run_of
 
 MEMBERS, TRIALS = 3, 12
 fork = multiprocessing.get_context("fork")
@@ -50,13 +50,7 @@ def member(sweep: Sweep, home: Path, barrier: Any, met: Any) -> None:
             time.sleep(0.02)
             continue
         trial = item.trial
-        manager = ExperimentManager(
-            sweep.base_dir, monitored_param_keys=sweep.monitored, program=Program.of(sweep)
-        )
-        run = manager.open(
-            trial.params, sweep=sweep.sweep_name, trial=trial.index, replicate=trial.replicate,
-            seed=trial.seed,
-        )  # fmt: skip
+        run = open_run_of(sweep, trial)
         assert not run.reopened
         run.report(epoch=1, loss=trial.params["x"])
         time.sleep(0.05)

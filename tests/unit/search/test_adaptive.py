@@ -14,7 +14,6 @@ import pytest
 import yaml
 
 from sweeper.errors import UsageError
-from sweeper.experiment import ExperimentManager
 from sweeper.results import read_warm_start, score
 from sweeper.search import AdaptivePlan, searcher_for
 from sweeper.search.methods import PACKAGES
@@ -22,7 +21,8 @@ from sweeper.search.optuna_searcher import OptunaSearcher
 from sweeper.search.sobol_searcher import SobolSearcher
 from sweeper.space import Axis, Distribution, Parameter, Space
 from sweeper.sweepfile import Sweep, load_sweep
-from sweeper.tree import Choices, PlannedTrial, Program, RunRecord, Tree, plan_trials
+from sweeper.tree import Choices, PlannedTrial, RunRecord, Tree, plan_trials
+from tests.opened import open_run_of
 
 MIXED = {
     "rate": {"distribution": "log_uniform_values", "min": 1e-4, "max": 1.0},
@@ -66,14 +66,7 @@ def value_of(sweep: Sweep, run: RunRecord) -> tuple[float] | None:
 
 
 def open_run(sweep: Sweep, item: PlannedTrial) -> Any:
-    trial = item.trial
-    manager = ExperimentManager(
-        sweep.base_dir, monitored_param_keys=sweep.monitored, program=Program.of(sweep)
-    )
-    return manager.open(
-        trial.params, sweep=sweep.sweep_name, trial=trial.index, replicate=trial.replicate,
-        seed=trial.seed,
-    )  # fmt: skip
+    return open_run_of(sweep, item.trial)
 
 
 def work(

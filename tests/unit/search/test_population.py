@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sweeper.experiment import ExperimentManager, Run, close_run
+from sweeper.experiment import Run, close_run
 from sweeper.raytune.population_runs import PopulationRuns
 from sweeper.raytune.tune_schedulers import replace_by_child
 from sweeper.results import index_sweep, rank
@@ -21,6 +21,7 @@ from sweeper.search import Population, searcher_for
 from sweeper.sweepfile import ADAPTIVE_METHODS, Sweep, load_sweep
 from sweeper.tree import PlannedTrial, RunRecord, Tree, plan_trials
 from sweeper.worker.trial import finish
+from tests.opened import open_run_of
 
 PARAMETERS = {"rate": {"min": 0.0, "max": 1.0}, "kind": {"values": ["a", "b"]}}
 
@@ -67,10 +68,7 @@ class Launch:
         item = next(self.population)
         assert item is not None
         trial = item.trial
-        manager = ExperimentManager(self.sweep.base_dir, self.sweep.monitored)
-        run = manager.open(
-            trial.params, sweep=self.sweep.sweep_name, trial=trial.index, seed=trial.seed
-        )
+        run = open_run_of(self.sweep, trial)
         if item.state == "resumed":
             assert item.run is not None
             assert run.path == item.run.path

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from sweeper.experiment import ExperimentManager
 from sweeper.results import changes_since, older_text_note
 from sweeper.sweepfile import Sweep, load_sweep
 from sweeper.tree import Choices, Program, RunRecord, Tree, plan_trials, texts_of
+from tests.opened import open_run_of
 
 Run = Callable[..., RunRecord]
 
@@ -39,8 +39,7 @@ def sweep_of(program: str | None = "a/train.py", file: str = "s.yaml", **keys: A
 
 
 def run_of(sweep: Sweep, outcome: str | None = "finished") -> RunRecord:
-    manager = ExperimentManager(sweep.base_dir, sweep.monitored, program=Program.of(sweep))
-    run = manager.open({"x": 1}, sweep=sweep.sweep_name, trial=0, seed=1)
+    run = open_run_of(sweep, next(sweep.trials()))
     run.report(loss=1.0)
     run.close(outcome) if outcome else run.interrupt()
     return RunRecord.at(run.path)
@@ -66,8 +65,7 @@ def test_a_run_of_another_program_is_not_the_sweeps(outcome: str | None) -> None
 def test_each_program_finds_its_own_runs_where_two_share_a_tree() -> None:
     first, second = sweep_of("a/train.py"), sweep_of("b/train.py")
     one = run_of(first)
-    manager = ExperimentManager(second.base_dir, second.monitored, program=Program.of(second))
-    manager.open({"x": 1}, sweep="tree", trial=0, seed=1, passed_over=[one.run]).close("finished")
+    open_run_of(second, next(second.trials()), passed_over=[one.run]).close("finished")
     runs = [next(plan_trials(sweep, Tree(sweep.base_dir))).run for sweep in (first, second)]
     assert [run.run for run in runs if run] == [one.run, f"{one.run}-2"]
 
@@ -151,8 +149,7 @@ def test_a_run_of_two_texts_shows_the_older_one() -> None:
     run = run_of(sweep, None)
     (run.path / "backup/epoch-000001").mkdir(parents=True)
     Path("a/train.py").write_text("# edited\n")
-    manager = ExperimentManager(sweep.base_dir, sweep.monitored, program=Program.of(sweep))
-    again = manager.open({"x": 1}, sweep=sweep.sweep_name, trial=0, seed=1)
+    again = open_run_of(sweep, next(sweep.trials()))
     again.close("finished")
     found = RunRecord.at(again.path)
     assert found.provenance["attempts"][1]["resumed_from_epoch"] == 1

@@ -26,6 +26,7 @@ from sweeper.tree import (
 )
 from sweeper.tree.identity import canonical, digits_of, experiment_id, group_canonicals
 from sweeper.tree.paths import run_order
+from tests.opened import open_run
 
 PARAMS = {"debug": False, "training": {"rate": 0.1}, "model": {"units": 8}, "comment": "x"}
 
@@ -36,7 +37,7 @@ def base(tmp_path):
 
 
 def finished(base, params=PARAMS, outcome="finished", sweep="s", replicate=0, values=(3.0, 1.0)):
-    run = ExperimentManager(base).open(params, sweep=sweep, trial=0, replicate=replicate, seed=1)
+    run = open_run(base, params, sweep=sweep, replicate=replicate)
     for value in values:
         run.report(val_loss=value)
     run.paths.models.mkdir()
@@ -159,7 +160,7 @@ def test_a_real_collision_extends_the_digits(base):
     tree = Tree(base)
     for params, run in ((one, a), (other, b)):
         assert tree.find(params, ["training"]) == run.path.parent.name
-        again = ExperimentManager(base).open(params, sweep="again", trial=0, seed=1)
+        again = open_run(base, params, sweep="again")
         assert (again.path, again.reopened) == (run.path, True)
     # In a tree of its own, the second has the short name: it is found by what is stored there.
     assert finished(base.parent / "alone", other).path.parent.name == ids[1]
@@ -197,16 +198,16 @@ def test_planning_by_outcome(base, outcome, here, elsewhere):
 
 
 def test_interrupted_runs_are_resumed_by_their_own_sweep(base):
-    run = ExperimentManager(base).open(PARAMS, sweep="s", trial=0, replicate=0, seed=1)
+    run = open_run(base, PARAMS)
     run.report(loss=1.0)
     run.interrupt()
     assert plan(base, PARAMS) == [("resumed", run.path.name)]
     assert plan(base, PARAMS, name="t") == [("new", None)]
-    again = ExperimentManager(base).open(PARAMS, sweep="s", trial=0, replicate=0, seed=1)
+    again = open_run(base, PARAMS)
     assert again.path == run.path
     assert again.attempt == 2
     again.close("failed", ValueError("no"))
-    retry = ExperimentManager(base).open(PARAMS, sweep="s", trial=0, replicate=0, seed=1)
+    retry = open_run(base, PARAMS)
     assert retry.path != run.path
     retry.close("finished")
     assert plan(base, PARAMS) == [("reused", retry.path.name)]
@@ -216,16 +217,10 @@ def test_interrupted_runs_are_resumed_by_their_own_sweep(base):
 def test_whoever_opens_a_trial_whose_run_is_good_gets_that_one(base, outcome):
     run = finished(base, outcome=outcome)
     before = sorted((p, p.stat().st_mtime_ns) for p in base.rglob("*"))
-    again = ExperimentManager(base).open(PARAMS, sweep="s", trial=0, seed=1, take_over=True)
+    again = open_run(base, PARAMS, take_over=True)
     assert (again.path, again.reopened, again.closed) == (run.path, True, True)
     assert sorted((p, p.stat().st_mtime_ns) for p in base.rglob("*")) == before
-    over = ExperimentManager(base).open(
-        PARAMS,
-        sweep="s",
-        trial=0,
-        seed=1,
-        passed_over=[run.path.name],  # as --rerun says
-    )
+    over = open_run(base, PARAMS, passed_over=[run.path.name])  # as --rerun says
     assert over.path != run.path
     over.close("finished")
 
@@ -241,7 +236,7 @@ def test_what_cannot_be_read_is_neither_torn_nor_absent(base, name):
     assert str(hidden) in str(planned.error)
     for take_over in (False, True):
         with pytest.raises(TreeError, match=f"{hidden}.*found a link"):
-            ExperimentManager(base).open(PARAMS, sweep="s", trial=0, seed=1, take_over=take_over)
+            open_run(base, PARAMS, take_over=take_over)
     if name in ("", "outcome.json"):
         with pytest.raises(TreeError, match=r"found a link|cannot read"):
             close_run(run.path, "failed")
@@ -269,7 +264,7 @@ def test_a_good_run_beside_one_that_cannot_be_read_is_enough(base):
     run = finished(base)
     (run.path.parent / "run--26-01-01--00-00").symlink_to("run--26-01-01--00-00")
     assert plan(base, PARAMS) == [("reused", run.path.name)]
-    assert ExperimentManager(base).open(PARAMS, sweep="s", trial=0, seed=1).path == run.path
+    assert open_run(base, PARAMS).path == run.path
 
 
 def test_a_copied_tree_gives_the_same_answers(base, tmp_path):
@@ -315,9 +310,8 @@ def test_a_tree_cut_at_any_byte(base, every):
             whole = data[:size].strip() == data.strip()  # only the final newline is gone
             assert torn == ([] if whole and path.suffix == ".json" else [path]), (path, size)
             number += bool(torn)
-            manager = ExperimentManager(base)
             if plan(base, PARAMS)[0][0] in ("new", "resumed"):
-                again = manager.open(PARAMS, sweep="s", trial=0, replicate=0, seed=1)
+                again = open_run(base, PARAMS)
                 again.report(val_loss=0.5)
                 assert again.close("finished")
                 assert plan(base, PARAMS)[0][0] == "reused"
@@ -346,7 +340,7 @@ def test_strangers_in_the_tree_do_no_harm(base):
 
 
 def test_the_driver_closes_what_its_worker_left(base):
-    run = ExperimentManager(base).open(PARAMS, sweep="s", trial=0, replicate=0, seed=1)
+    run = open_run(base, PARAMS)
     run.report(loss=1.0)
     assert close_run(run.path, "stopped")
     assert not close_run(run.path, "failed")
@@ -406,21 +400,21 @@ def test_pruning_over_the_sweep(base):
         finished(base, {**PARAMS, "training": {"rate": n}}, values=(9.0, float(n)))
         for n in range(4)
     ]
-    open_run = ExperimentManager(base).open(PARAMS, sweep="s", trial=9, replicate=0, seed=1)
-    open_run.paths.models.mkdir()
-    (open_run.paths.models / "model.01-9.0000.keras").write_text("x")
+    left = open_run(base, PARAMS, trial=9)
+    left.paths.models.mkdir()
+    (left.paths.models / "model.01-9.0000.keras").write_text("x")
     removed = prune_checkpoints(Tree(base), keep=2)
     assert len(removed) == 2
     assert [bool(os.listdir(run.paths.models)) for run in runs] == [True, True, False, False]
-    assert os.listdir(open_run.paths.models)
-    open_run.interrupt()
+    assert os.listdir(left.paths.models)
+    left.interrupt()
     assert prune_checkpoints(Tree(base), keep=2, metric="other") == []
 
 
 def test_pruning_by_another_metric_takes_that_ones_goal(base):
     runs = []
     for value in (0.1, 0.9):
-        run = ExperimentManager(base).open({"a": value}, sweep="s", trial=0, seed=1)
+        run = open_run(base, {"a": value})
         run.report(val_loss=1.0, accuracy=value, oddness=value)
         run.paths.models.mkdir()
         (run.paths.models / "model.01-1.0000.keras").write_text("x")
