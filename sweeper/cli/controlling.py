@@ -23,6 +23,7 @@ from .rerun import check_trials
 
 if TYPE_CHECKING:
     from sweeper.results import Index
+    from sweeper.sweepfile import Sweep
 
 WAIT_SECONDS = 30.0
 
@@ -68,14 +69,19 @@ def stop(target: Path, words: Sequence[str], now: bool, after_current: bool, **g
 
 
 def _stop_trials(index: Index, trials: Collection[int]) -> int:
+    from sweeper.courier import sending
+
+    if index.sweep is None:
+        raise UsageError(f"{index.base}: expected a sweep, found runs of several: name one")
+    with sending(index.base, index.name, lambda: True):
+        _stop_each(index, index.sweep, trials)
+    return 0
+
+
+def _stop_each(index: Index, sweep: Sweep, trials: Collection[int]) -> None:
     from sweeper.experiment import end_trial
     from sweeper.tree import Choices, Claims, RunChooser, Tree, plan_known
 
-    sweep = index.sweep
-    if address := store.address_of(index.base):
-        raise UsageError(f"{address}: a trial whose run is in a store cannot be stopped alone")
-    if sweep is None:
-        raise UsageError(f"{index.base}: expected a sweep, found runs of several: name one")
     tree, home = Tree(index.base), _home(index)
     choices = Choices.read(tree, index.name)
     planned = {item.trial.index: item for item in plan_known(sweep, tree, choices)}
@@ -83,22 +89,26 @@ def _stop_trials(index: Index, trials: Collection[int]) -> int:
     chooser, claims = RunChooser(sweep, tree, choices), Claims(sweep, home)
     why = f"stopped by `sweeper stop` ({getpass.getuser()} on {socket.gethostname()})"
     deadline = time.monotonic() + WAIT_SECONDS
-    for trial in sorted(trials):
-        item = planned[trial]
-        while item.run is None and claims.take(item.trial) is None:  # it is about to have one
-            if time.monotonic() > deadline:
-                raise RunBusy(f"trial {trial}: a launch has taken it, and it has no run yet: again")
-            time.sleep(0.2)
-            place = tree.of(item.trial.params)
-            item = chooser.plan(item.trial, *place.find_runs(item.trial.params, sweep.monitored))
-        try:
+    try:
+        for trial in sorted(trials):
+            item = planned[trial]
+            while item.run is None and claims.take(item.trial) is None:  # it is about to have one
+                if time.monotonic() > deadline:
+                    why = "a launch has taken it, and it has no run yet: again"
+                    raise RunBusy(f"trial {trial}: {why}")
+                time.sleep(0.2)
+                store.refresh(index.base)
+                place = tree.of(item.trial.params)
+                runs = place.find_runs(item.trial.params, sweep.monitored)
+                item = chooser.plan(item.trial, *runs)
             if item.state in ("reused", "failed") and item.run is not None:
                 say(f"trial {trial} has ended: {item.run.status}")
-            else:
-                tell(f"{end_trial(item, sweep, 'stopped', by='user', why=why)}: trial {trial}")
-        finally:
-            claims.release_all()
-    return 0
+                continue
+            run = end_trial(item, sweep, "stopped", by="user", why=why)
+            tell(f"{run.status}: trial {trial}")
+            claims.release(trial, run.path)
+    finally:
+        claims.release_all()
 
 
 @click.command()

@@ -87,6 +87,12 @@ parallel_option = click.option(
     help="At most N trials at a time. [default: what the resources allow]",
 )
 
+
+class _GpuPart(click.FloatRange):
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        return value if value == "auto" else super().convert(value, param, ctx)
+
+
 sweep_options = together(
     spec_argument,
     overrides_argument,
@@ -100,9 +106,9 @@ sweep_options = together(
     ),
     click.option(
         "--gpus-per-trial",
-        type=click.FloatRange(min=0),
+        type=_GpuPart(min=0),
         metavar="X",
-        help="GPUs that one trial gets; 0.25 puts four trials on one.",
+        help="GPUs that one trial gets; 0.25 puts four on one, `auto` what its memory holds.",
     ),
     place_options,
     seed_option,

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweeper import store
 from sweeper.errors import TreeError
 from sweeper.tree import (
     Lease,
@@ -256,12 +257,12 @@ def close_run(
         return False
     text = why or f"{outcome}: {(error or {}).get('message', '')}"
     add_line(run.paths.output, text, run.lease.check)
-    run.note_peak(peak_memory)
+    run.note_peaks(peak_memory=peak_memory)
     return run.close(outcome, error, by)
 
 
-def end_trial(planned: PlannedTrial, sweep: Sweep, outcome: str, by: str, why: str) -> str:
-    """Have the trial of ``sweep`` end with ``outcome``, whoever trains it; how it has ended.
+def end_trial(planned: PlannedTrial, sweep: Sweep, outcome: str, by: str, why: str) -> RunRecord:
+    """Have the trial of ``sweep`` end with ``outcome``, whoever trains it; its ended run.
 
     One that has no run gets one, in which nothing was trained. A run that it has makes no other
     attempt for it: nothing of the program runs, and no text of it counts as run. Raises TreeError.
@@ -278,8 +279,10 @@ def end_trial(planned: PlannedTrial, sweep: Sweep, outcome: str, by: str, why: s
         path = run.path
         if not run.reopened:
             run.interrupt(why)
+    elif not store.unsent(path):  # else it is written here, and sent from here
+        store.take(path)
     close_run(path, outcome, by=by, why=why)
-    return RunRecord.at(path).status
+    return RunRecord.at(path)
 
 
 def interrupt_run(path: Path, why: str, peak_memory: int | None = None) -> None:
@@ -287,5 +290,5 @@ def interrupt_run(path: Path, why: str, peak_memory: int | None = None) -> None:
     run = continue_run(RunRecord.at(path), Settings(), origin=None)
     if run is not None:
         add_line(run.paths.output, f"interrupted: {why}", run.lease.check)
-        run.note_peak(peak_memory)
+        run.note_peaks(peak_memory=peak_memory)
         run.interrupt(why)

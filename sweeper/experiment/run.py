@@ -309,10 +309,10 @@ class Run:
         self.lease.check()
         self._record["attempts"][-1]["source"] = source.keep(self.path.parent.parent)
 
-    def note_peak(self, peak: int | None) -> None:
-        """This attempt had so many bytes of memory, at most."""
-        if peak is not None:
-            self._record["attempts"][-1]["peak_memory"] = peak
+    def note_peaks(self, **peaks: int | None) -> None:
+        """The most bytes of memory that this attempt had, by the name in run.json."""
+        known = {name: peak for name, peak in peaks.items() if peak is not None}
+        self._record["attempts"][-1] |= known
 
     def leave(self, why: str = "left for another run") -> None:
         """Interrupt a run that this process has and does not train, unless others end it."""

@@ -278,6 +278,13 @@ def able_nodes(ray: Any, cpu: float, gpu: float) -> dict[str, int]:
     return found
 
 
+def count_gpus(ray: Any, cpu: float) -> tuple[int, int]:
+    """How many GPUs there are, and for how many trials of ``cpu`` CPUs on each there are CPUs."""
+    found = [(gpus, cpus / cpu) for _, cpus, gpus in _living_nodes(ray) if gpus]
+    most = min((int((trials + 1e-9) / gpus) for gpus, trials in found), default=0)
+    return int(sum(gpus for gpus, _ in found)), most
+
+
 def _living_nodes(ray: Any) -> Iterator[tuple[dict[str, Any], float, float]]:
     for node in ray.nodes():
         if node["Alive"]:

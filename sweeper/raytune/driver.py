@@ -22,6 +22,7 @@ from .asked import Asked
 from .disk import DiskUsage
 from .dropping import drop_trial
 from .faults import Faults
+from .gpu_share import GpuShare
 from .listener import GuardianListener
 from .shared_plan import SharedPlan
 from .stop_conditions import StopConditions
@@ -83,8 +84,10 @@ class Driver:
             from .tuner import make_tuner
 
             server.wait_ready()
-            room = cluster.check_resources(ray, sweep.resources.cpu, sweep.resources.gpu)
-            slots = min(room, sweep.parallel or room, self.total or room)
+            share = GpuShare(sweep, ray, guardian.warn)
+            for run in tree.runs_of(sweep.sweep_name) if share.auto else ():
+                share.learn(run)
+            slots = min(n for n in (share.slots, sweep.parallel, self.total) if n)
             if planned_on and not sweep.base_dir.exists():
                 raise TreeError(f"{sweep.base_dir} {GONE}")
             with acquire_sweep(sweep, home, self.join, slots) as lease:
@@ -97,8 +100,8 @@ class Driver:
                 scratch = home / "ray" / str(lease.number)
                 disk.prune()
                 request = partial(trial_request, sweep, self.session.mode, claims)
-                searcher = TuneSearcher(todo, request, conditions)
-                able = partial(cluster.able_nodes, ray, sweep.resources.cpu, sweep.resources.gpu)
+                searcher = TuneSearcher(todo, request, conditions, share)
+                able = partial(cluster.able_nodes, ray, sweep.resources.cpu, share.part)
                 faults = Faults(conditions, able)
                 searcher.avoid = faults.left_out.keys()
                 searcher.limit = sweep.parallel
@@ -107,12 +110,20 @@ class Driver:
                 ray_log = cluster.where_ray_logs(ray, self.address)
                 callback = LaunchCallback(
                     searcher, conditions, faults, disk, guardian, tree, self.score, learner,
-                    ray_log, lease, claims, asked,
+                    ray_log, lease, claims, asked, share,
                 )  # fmt: skip
                 todo.ended = callback.ended_before
                 scheduler = scheduler_for(sweep, tree, adaptive)
                 tuner = make_tuner(
-                    sweep, self.session, slots, room, lease, scratch, searcher, scheduler, callback
+                    sweep,
+                    self.session,
+                    slots,
+                    share.room,
+                    lease,
+                    scratch,
+                    searcher,
+                    scheduler,
+                    callback,
                 )
                 try:
                     tuner.fit()

@@ -19,6 +19,7 @@ from sweeper.tree import Claims, Lease, PlannedTrial, RunRecord, Tree
 from .asked import Asked
 from .disk import DiskUsage
 from .faults import Faults, in_words
+from .gpu_share import GpuShare
 from .listener import GuardianListener
 from .stop_conditions import StopConditions
 from .tune_searcher import TuneSearcher
@@ -59,7 +60,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
     whose searcher learns from it. ``ray_log`` says where to read what Ray says. ``lease`` is the
     launch's, of the sweep: once that is gone it touches no run any more, and raises. ``claims`` are
     the trials that it has taken: each is given back when it has ended. ``asked`` looks what is
-    asked of the launch.
+    asked of the launch; ``share`` learns how much of a GPU a trial takes.
     """
 
     searcher: TuneSearcher
@@ -74,6 +75,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
     lease: Lease
     claims: Claims
     asked: Asked
+    share: GpuShare
     # Ended without the metric, which no run has yet.
     silent: list[dict[str, Any]] = field(default_factory=list, init=False)
     said_idle: bool = field(default=False, init=False)
@@ -122,6 +124,10 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
             self.asked.look(at_once=True)  # else it would begin again at once
             self._again(trial, None)
             return
+        if end == "crowded":
+            why = "ran out of the memory of a GPU that it shared: it goes again with one for itself"
+            self._again(trial, f"trial {self._index(trial)} {why}", crowded=True)
+            return
         if "run" in result:
             run = Path(result["path"])
             if end == "no-metric":
@@ -136,7 +142,9 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
                 self._close_stopped(run)
             self.disk.ended(run)
             self.conditions.wind_down(self.disk.spent)
-            value = self._tell_value(self._index(trial), RunRecord.at(run), result)
+            record = RunRecord.at(run)
+            self.share.learn(record)
+            value = self._tell_value(self._index(trial), record, result)
         else:
             value = self._tell_value(self._index(trial), None, result)
         self.conditions.ended(end)
@@ -154,6 +162,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
                 self.conditions.scored(trial, self.score(item.run))
             return
         self.disk.ended(item.run.path)
+        self.share.learn(item.run)
         result: dict[str, Any] = {}
         value = self._tell_value(trial, item.run, result)
         self.conditions.ended(item.run.status)
@@ -180,8 +189,8 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
         except TreeError as error:  # its entry in the tree tells, and it goes on at the next launch
             self.listener.warn(str(error))
 
-    def _again(self, trial: Any, why: str | None) -> None:
-        self.searcher.give_again(trial.trial_id)
+    def _again(self, trial: Any, why: str | None, crowded: bool = False) -> None:
+        self.searcher.give_again(trial.trial_id, crowded)
         self.listener.trial_lost(self._index(trial))
         if why is not None:
             self.listener.warn(why)

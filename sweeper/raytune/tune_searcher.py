@@ -13,6 +13,7 @@ from ray.tune.search import Searcher
 from sweeper.errors import SweeperError, TreeError
 from sweeper.tree import PlannedTrial
 
+from .gpu_share import GpuShare
 from .shared_plan import SharedPlan
 from .stop_conditions import StopConditions
 
@@ -21,7 +22,8 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
     """Hands out the trials of a plan in their order, until it ends or the launch winds down.
 
     Where the plan gives None, the next trial depends on those that run. ``request`` turns a planned
-    trial into the message for the trainable; ``conditions`` tell that no new trial is to start.
+    trial into the message for the trainable; ``conditions`` tell that no new trial is to start;
+    ``share`` says how much of a GPU each gets.
     """
 
     def __init__(
@@ -29,14 +31,18 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
         plan: SharedPlan,
         request: Callable[[PlannedTrial], dict[str, Any]],
         conditions: StopConditions,
+        share: GpuShare,
     ) -> None:
         super().__init__()
         self._plan = plan
         self._request = request
         self._conditions = conditions
+        self._share = share
         self._handed_out: dict[str, PlannedTrial] = {}
         self._running: set[str] = set()
         self._again: deque[PlannedTrial] = deque()
+        self._crowded: set[int] = set()  # trials that want a GPU for themselves
+        self._waiting: set[str] = set()  # those of them that Tune has, and no GPU yet
         self.avoid: Collection[str] = ()  # the nodes that are left out
         self.limit: int | None = None  # how many may run at a time, where that was asked for
         self.paused = False
@@ -47,7 +53,9 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
             self.look()  # Tune does nothing else while it waits for a trial
         if self._conditions.fatal or self._conditions.over:
             return Searcher.FINISHED
-        if self.limit is not None and len(self._running) >= self.limit:
+        # Ray packs: with one GPU's trials less, a GPU is soon free for who waits for a whole one.
+        slots = self._share.slots - len(self._waiting) * (self._share.together - 1)
+        if len(self._running) >= (slots if self.limit is None else min(self.limit, slots)):
             return None
         if self.paused:
             if not self._running and not self._again and (item := self._next()) is not None:
@@ -60,7 +68,11 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
             return None if self._running or self._more else Searcher.FINISHED
         self._running.add(trial_id)
         self._handed_out[trial_id] = item
-        return {"request": json.dumps(self._request(item)), "avoid": sorted(self.avoid)}
+        request, gpu = self._request(item), self._share.part
+        if item.trial.index in self._crowded:
+            self._waiting.add(trial_id)
+            request["crowded"], gpu = True, 1
+        return {"request": json.dumps(request), "avoid": sorted(self.avoid), "gpu": gpu}
 
     @property
     def _more(self) -> bool:
@@ -92,19 +104,26 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
         return self._handed_out[trial_id].trial.index
 
     def started(self, trial_id: str) -> tuple[int, dict[str, Any]]:
-        """The same, and its parameters."""
+        """The same, and its parameters, of one that starts."""
+        self._waiting.discard(trial_id)
         trial = self._handed_out[trial_id].trial
         return trial.index, trial.params
 
-    def give_again(self, trial_id: str) -> None:
-        """The trial, which is over for Tune, has come to nothing: it is handed out once more."""
-        self._again.append(self._handed_out[trial_id])
+    def give_again(self, trial_id: str, crowded: bool = False) -> None:
+        """The trial, which is over for Tune, has come to nothing: it is handed out once more.
+
+        One that was ``crowded`` gets a GPU for itself.
+        """
+        self._again.append(item := self._handed_out[trial_id])
+        if crowded:
+            self._crowded.add(item.trial.index)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """The trial has ended. What it gave is read from its run, once that is closed."""
         self._running.discard(trial_id)
+        self._waiting.discard(trial_id)
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its searcher for a restore that we never do

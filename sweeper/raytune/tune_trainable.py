@@ -33,6 +33,7 @@ from sweeper.worker import (
     TimedOut,
     TrialMessage,
     goes,
+    of_gpu,
     server_log,
 )
 
@@ -52,7 +53,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
     one, ``done``, says in ``end`` how the trial ended: ``finished``, ``failed``,
     ``out-of-memory``, ``timed-out``, ``lost`` (someone else continues the run), ``no-metric`` (the
     driver judges it by what other trials report), ``stopped`` by hand, ``paused``, to go on later,
-    or ``unfit``: this node cannot run it.
+    ``crowded``, to go again with a GPU for itself, or ``unfit``: this node cannot run it.
     """
 
     def setup(self, config: dict[str, Any], session: str = "", sweep: str = "") -> None:
@@ -74,8 +75,11 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._abandon()
         self._request: dict[str, Any] = {**self._sweep, **json.loads(new_config["request"])}
+        self._gpu: float = new_config["gpu"]
         self._paused = False
-        self._attempts: Counter[str] = Counter()  # outcome -> how many have ended so
+        self._crowded = self._request.get("crowded", False)  # until it had its GPU for itself
+        # outcome -> how many attempts have ended so
+        self._attempts = Counter({"out-of-memory": 1} if self._crowded else {})
         self._result: dict[str, Any] = {"trial": self._request["trial"], "node": self._node}
         return True
 
@@ -135,11 +139,12 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
             gpus = {"CUDA_VISIBLE_DEVICES": ",".join(self._gpus)}
             self._child = Child(self._session, gpus)
             self._first_rss = 0
-        retries, alone = self._request["retries"], self._attempts["out-of-memory"] > 0
+        retries, alone = self._request["retries"], self._attempts["out-of-memory"] > self._crowded
         self._retried = [how for how, most in retries.items() if self._attempts[how] < most]
         self._memory = MemoryWatch(self._child.pid)
         self._deadline = math.inf
-        request = {**self._request, "gpus": self._gpus, "retried": self._retried, "alone": alone}
+        request = {**self._request, "gpus": self._gpus, "whole": self._gpu >= 1}
+        request |= {"retried": self._retried, "alone": alone}
         self._child.start(request)
         self._running = True
 
@@ -204,6 +209,8 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
                 return self._unfit(error["message"])
             if outcome in ("failed", "lost") and (lacks := self._storage_lacks()) is not None:
                 return self._unfit(lacks)
+            if outcome == "out-of-memory" and self._is_crowded(error):
+                return {**self._result, "end": "crowded", "done": True}
             if self._tried_again(outcome):
                 return None
             for name in ("reported", "printed"):
@@ -248,6 +255,14 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         if again:
             logger.info("trial %s: %s; trying again", self._request["trial"], outcome)
         return again
+
+    def _is_crowded(self, error: dict[str, Any] | None) -> bool:
+        """Has the trial found too little of a GPU that it shares, and may it go again?
+
+        Not in this place: what others' processes have of the GPU they keep even while they wait.
+        """
+        shares = 0 < self._gpu < 1 and "out-of-memory" in self._retried
+        return shares and error is not None and of_gpu(f"{error['type']}: {error['message']}")
 
     def _storage_lacks(self) -> str | None:
         """What is wrong with the storage as this node sees it: the driver has made a directory."""

@@ -21,11 +21,11 @@ from .tune_searcher import TuneSearcher
 from .tune_trainable import SweepTrainable
 
 
-def resources(cpu: float, gpu: float, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+def resources(cpu: float, config: dict[str, Any]) -> tune.PlacementGroupFactory:
     """What a trial takes, on none of the nodes that its ``config`` says to avoid."""
     avoid = ",".join(config.get("avoid", ()))
     where = {"bundle_label_selector": [{"ray.io/node-id": f"!in({avoid})"}]} if avoid else {}
-    return tune.PlacementGroupFactory([{"CPU": cpu, "GPU": gpu}], **where)
+    return tune.PlacementGroupFactory([{"CPU": cpu, "GPU": config["gpu"]}], **where)
 
 
 def make_tuner(
@@ -55,9 +55,7 @@ def make_tuner(
         SweepTrainable, session=session.to_json(), sweep=json.dumps(shared)
     )
     return tune.Tuner(
-        tune.with_resources(
-            trainable, partial(resources, sweep.resources.cpu, sweep.resources.gpu)
-        ),
+        tune.with_resources(trainable, partial(resources, sweep.resources.cpu)),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=scheduler,

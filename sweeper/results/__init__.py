@@ -5,7 +5,7 @@ Pure: everything here is a function of the files, on any machine, with neither R
 
 from sweeper.space import flatten
 
-from .attempts import attempts_of
+from .attempts import attempts_of, gpu_seconds
 from .differences import differing_facts
 from .drawn import missing_plotly
 from .entry import Entry

@@ -24,7 +24,7 @@ class Attempt:
     status: str
     host: str
     pid: int | None
-    gpus: int
+    gpus: tuple[str, ...]
 
     @property
     def seconds(self) -> float:
@@ -46,10 +46,10 @@ def attempts_of(entries: Iterable[Entry]) -> list[Attempt]:
             status = entry.status if last else "interrupted"
             end = local_time(attempt.get("end")) or _last_life(entry, start, status)
             host, pid, gpus = (attempt.get(name) for name in ("host", "pid", "gpus"))
-            count = len(gpus) if isinstance(gpus, list) else 0
+            names = tuple(map(str, gpus)) if isinstance(gpus, list) else ()
             number = pid if type(pid) is int else None
             end = max(start, end)
-            found.append(Attempt(entry, start, end, status, str(host)[:80], number, count))
+            found.append(Attempt(entry, start, end, status, str(host)[:80], number, names))
     return sorted(found, key=lambda attempt: attempt.start)
 
 
@@ -62,6 +62,19 @@ def _last_life(entry: Entry, start: datetime, status: str) -> datetime:
     with contextlib.suppress(OverflowError):
         return start + timedelta(seconds=entry.record.elapsed)
     return start
+
+
+def gpu_seconds(attempts: Iterable[Attempt]) -> float:
+    """How long the GPUs were had, of all together; one that several share at a time counts once."""
+    total = 0.0
+    until: dict[tuple[str, int, str], datetime] = {}
+    for attempt in attempts:
+        for place, gpu in enumerate(attempt.gpus):  # outside a sweep several have the same name
+            key = (attempt.host, place, gpu)
+            since = max(attempt.start, until.get(key, attempt.start))
+            until[key] = max(since, attempt.end)
+            total += (until[key] - since).total_seconds()
+    return total
 
 
 def lanes(attempts: Iterable[Attempt]) -> tuple[list[int], list[str]]:

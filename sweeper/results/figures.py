@@ -215,7 +215,7 @@ class Figures(Drawn):
             bar["base"].append(attempt.start.isoformat(timespec="milliseconds"))
             bar["x"].append(1000 * max(attempt.seconds, 0.001))
             bar["y"].append(lane)
-            gpus = f", {attempt.gpus} GPU" if attempt.gpus else ""
+            gpus = f", {len(attempt.gpus)} GPU" if attempt.gpus else ""
             place = f"{shown(attempt.host)}, pid {attempt.pid}{gpus}"
             lines = [f"{called(attempt.entry)}: {attempt.status}", place]
             bar["text"].append("<br>".join([*lines, f"{attempt.seconds:.1f} s"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sweeper.wording import nearest, one_of
+from sweeper.wording import did_you_mean, nearest, one_of
 
 from .command import ENVIRONMENT
 from .early_terminate import TYPES, WORDS
@@ -49,7 +49,19 @@ LIMIT = {
     "min": Field(number(), description="No good trial has less."),
     "max": Field(number(), description="No good trial has more."),
 }
-RESOURCES = {"cpu": Field(ABOVE_ZERO), "gpu": Field(number(least=0))}
+_GPUS = number(least=0)
+RESOURCES = {
+    "cpu": Field(ABOVE_ZERO),
+    "gpu": Field(
+        Rule(
+            {"anyOf": [_GPUS.schema, choice("auto").schema]},
+            f"{_GPUS.words}, or auto",
+            lambda value: value == "auto" or _GPUS.allows(value),
+            mend=lambda value, name: did_you_mean(str(value), ["auto"]) or _GPUS.mend(value, name),
+        ),
+        description="auto: as many trials share one as its memory holds.",
+    ),
+}
 BUDGET = {
     "wall": Field(DURATION),
     "trial": Field(DURATION),

@@ -124,10 +124,14 @@ class Metric:
 
 @dataclass(frozen=True)
 class Resources:
-    """What one trial takes: CPU cores and GPUs (fractions share one)."""
+    """What one trial takes: CPU cores and GPUs (fractions share one).
+
+    With ``gpu_auto`` it takes one at first, and later the part that earlier trials have needed.
+    """
 
     cpu: float = 1
     gpu: float = 0
+    gpu_auto: bool = False
 
 
 @dataclass(frozen=True)

@@ -237,12 +237,14 @@ def _without_null(raw: Any, *names: str) -> Any:
 def resources(problems: Problems, raw: Any) -> Resources:
     key = ("resources",)
     given = read_mapping(problems, raw, key, RESOURCES, "for example {cpu: 1, gpu: 0.25}") or {}
+    if auto := given.get("gpu") == "auto":
+        given["gpu"] = 1
     gpu = given.get("gpu") or 0
     if gpu > 1 and not float(gpu).is_integer():
         problems.expected(
             (*key, "gpu"), "a fraction of one GPU, or whole GPUs", gpu, f"like {round(gpu) or 1}"
         )
-    return Resources(**{name: _shortened(value) for name, value in given.items()})
+    return Resources(gpu_auto=auto, **{name: _shortened(given[name]) for name in given})
 
 
 def _shortened(value: float | None) -> float:

@@ -23,6 +23,7 @@ from sweeper.results import (
     best_row,
     check_metric,
     flatten,
+    gpu_seconds,
     missing_plotly,
     nothing_to_rank,
     of_several,
@@ -161,8 +162,7 @@ def _domain(values: list[Any]) -> str:
 
 def _outcome(index: Index, metric: Metric) -> list[str]:
     attempts = attempts_of(index.entries)
-    share = index.sweep.resources.gpu if index.sweep is not None else 1.0
-    gpu = sum(a.seconds * min(a.gpus, share or a.gpus) for a in attempts)
+    gpu = gpu_seconds(attempts)
     spent = sum(record.elapsed for record in index.records())
     facts: dict[str, Any] = {"Trials": index.counts_in_words(), "Time of all trials": clock(spent)}
     if attempts:

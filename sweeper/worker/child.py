@@ -42,6 +42,7 @@ from sweeper.experiment import (
 from sweeper.tree import Program
 
 from . import memory, trial
+from .gpu_memory import GpuMemory
 from .inject.sitecustomize import Finder
 from .load_train import TrainFunction, load_session
 from .messages import Connection, End, Message, TrialRequest
@@ -139,6 +140,7 @@ def _train(
     watch = MetricWatch(metric)
     began, reports = time.monotonic(), itertools.count(1)
     killed = memory.MemoryWatch()
+    gpu = GpuMemory(request["gpus"], request.get("whole", False))
     memory.forget_peak()
 
     def report(row: dict[str, Any]) -> None:
@@ -150,6 +152,7 @@ def _train(
         missing = None if measured else watch.look(metrics, epoch_over=True)
         if missing:
             send({"kind": "missing", "reported": missing})
+        gpu.look()
         send({"kind": "report", "iteration": len(measured), "epoch": epoch, "metrics": metrics})
         enough = time.monotonic() - began > request.get("enough_seconds", math.inf)
         if enough or next(reports) >= request.get("most_reports", math.inf):
@@ -179,7 +182,8 @@ def _train(
             heed()
             program = Program.from_json(request["program"])
             run.note_source(current_source(program, alone=False))
-            run.note_peak(memory.peak())
+            gpu.look(at_once=True)
+            run.note_peaks(peak_memory=memory.peak(), **gpu.peak)
     except TreeError:  # of the storage, not of the user's: the run stays open
         raise
     except _Enough:

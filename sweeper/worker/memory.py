@@ -18,6 +18,7 @@ _ALLOCATION = re.compile(
     r"[\w.]*(MemoryError|ResourceExhaustedError|OutOfMemoryError)\b"
     r"|[\w.]+: RESOURCE_EXHAUSTED|what\(\): +std::bad_alloc"
 )
+_OF_GPU = re.compile(r"ResourceExhaustedError|OutOfMemoryError|RESOURCE_EXHAUSTED")
 
 
 def goes(oom_score: int) -> None:
@@ -54,6 +55,14 @@ class MemoryWatch:
         """
         text = text.strip()
         return bool(_ALLOCATION.match(text) or (_LOST_A_PROCESS.search(text) and self.killed))
+
+
+def of_gpu(text: str) -> bool:
+    """Whether the memory that did not suffice, as the error's ``text`` says, was a GPU's.
+
+    TensorFlow says it of the host's too, in the same words.
+    """
+    return _OF_GPU.search(text) is not None
 
 
 def _counters(pid: int | str) -> Iterator[Path]:

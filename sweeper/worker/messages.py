@@ -61,6 +61,7 @@ class TrialRequest(TypedDict):
     continues: NotRequired[str | None]  # a failed one of these with which a new run goes on
     cpus: float
     gpus: list[str]
+    whole: NotRequired[bool]  # no other trial of the launch has these GPUs
     retried: NotRequired[list[str]]  # outcomes that leave the run open, for a retry to continue
     alone: NotRequired[bool]  # no other trial of the launch may run on the node meanwhile
     first_batch: NotRequired[bool]  # end after the first batch or report

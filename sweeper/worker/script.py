@@ -30,6 +30,7 @@ from sweeper.wording import uncoloured
 
 from . import memory, trial
 from .client import GRACE_SECONDS, INTERPRETER, JSON_FILE, RUN_DIR
+from .gpu_memory import GpuMemory
 from .messages import Connection, End, Stop, TrialRequest
 from .printed_metric import PrintedMetric
 from .processes import MARK, adopt_orphans, die_with_parent
@@ -96,6 +97,7 @@ class Script:
         self._request = request
         self._session = session
         self._stop = stop
+        self._gpu = GpuMemory(request["gpus"], request.get("whole", False))
         self._program = Program.from_json(request["program"])
         self._directory = session.directory / f"trial-{os.getpid()}"
         self._report_file = self._directory / "reports.jsonl"
@@ -131,7 +133,8 @@ class Script:
                     self._end_program()
                     program.wait()
                 self._recorder.take_back()
-                self.run.note_peak(memory.peak_of(resource.getrusage(resource.RUSAGE_CHILDREN)))
+                peak = memory.peak_of(resource.getrusage(resource.RUSAGE_CHILDREN))
+                self.run.note_peaks(peak_memory=peak, **self._gpu.peak)
                 source.add(self._recorder.modules)
                 self.run.note_source(source)
             return self._judge(program.returncode, *before)
@@ -226,6 +229,7 @@ class Script:
                 self._look(0)
             if ended:
                 return
+            self._gpu.look()
             self._look(POLL_SECONDS)
 
     def _look(self, seconds: float) -> None:

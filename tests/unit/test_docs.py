@@ -78,6 +78,7 @@ def test_the_fields_of_run_json(run: Path) -> None:
     found = json.loads((run / "run.json").read_text())
     optional = {"git.commit", "git.branch", "git.dirty"}
     optional |= {"continues", "attempts.inexact", "attempts.peak_memory"}
+    optional |= {"attempts.peak_gpu_memory", "attempts.gpu_memory"}
     optional |= {"parent.experiment", "parent.run", "parent.epoch"}
     there = {*found} | below("attempts", found["attempts"]) | below("program", [found["program"]])
     assert there | optional == fields("run.json")

@@ -176,3 +176,30 @@ def test_what_cannot_be_used_is_said_before_any_trial(launcher: Launcher, store_
     assert refused.returncode == 2, refused.stderr
     assert "gs://lab: expected credentials, found none: set GOOGLE_APPLICATION" in refused.stderr
     assert not Path(ours.base).exists()
+
+
+def test_a_trial_is_stopped_from_anywhere(launcher: Launcher, store_port: int) -> None:
+    address = f"s3://lab/{launcher.directory.name}"
+    epochs = 60
+    launcher.write(
+        {"epochs": epochs, "delay": 0.5, "hangs": [1]}, trials=4, parallel=2, storage=address
+    )
+    ours, far = at(launcher, store_port, "a"), at(launcher, store_port, "b")
+    process = ours.start()
+    ours.wait_for(lambda records: sum(len(record.rows) >= 2 for record in records) == 2)
+    time.sleep(2)
+    trains_and_waits = far.run("1", "3", command="stop")
+    assert trains_and_waits.stdout == "stopped: trial 1\nstopped: trial 3\n"
+    hangs = ours.run("0", command="stop")
+    assert hangs.stdout == "stopped: trial 0\n", hangs.stderr
+    _, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    assert "1 finished, 3 stopped" in err
+    reader = at(launcher, store_port, "c")
+    assert reader.read("status")["launches"] == []
+    ended = {record.trial: (record.status, len(record.rows)) for record in reader.records()}
+    status, rows = ended.pop(1)
+    assert status == "stopped"
+    assert 2 <= rows < epochs
+    assert ended == {0: ("stopped", 2), 2: ("finished", epochs), 3: ("stopped", 0)}
+    assert "trial 1 has ended: stopped" in reader.run("1", command="stop").stderr

@@ -43,7 +43,9 @@ class Stage:
         self.file = self.directory / "case.yaml"
         self.file.write_text(yaml.safe_dump(sweep))
 
-    def start(self, trial: int = 0, *, last: bool = True, env: Mapping[str, str] = {}) -> Child:
+    def start(
+        self, trial: int = 0, *, last: bool = True, env: Mapping[str, str] = {}, **more: Any
+    ) -> Child:
         sweep = load_sweep(self.file)
         if self.control is None:
             session = replace(session_of(sweep), cwd=str(self.directory))
@@ -54,7 +56,7 @@ class Stage:
         claims = Claims(sweep, self.directory)  # of which none is taken
         retried = [] if last else ["failed", "out-of-memory"]
         request = {**sweep_request(sweep), **trial_request(sweep, "script", claims, planned)}
-        request = json.loads(json.dumps({**request, "gpus": [], "retried": retried}))
+        request = json.loads(json.dumps({**request, "gpus": [], "retried": retried, **more}))
         self.child = Child(self.session, {})
         self.child.start(request)
         return self.child

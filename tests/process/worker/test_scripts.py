@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import subprocess
 import sys
@@ -360,3 +361,30 @@ def test_the_same_words_in_a_train_function(stage: Stage) -> None:
     reports, end = stage.run(1)
     assert (end["outcome"], end["clean"]) == ("finished", True), stage.output
     assert [r["metrics"] for r in reports] == [{"loss": 0.25}, {"loss": 0.125}]
+
+
+HOLDS = """
+import subprocess, sys, time, sweeper
+holds = "import pynvml, time; pynvml.take('1', 3 * pynvml.GB); time.sleep(3)"
+subprocess.run([sys.executable, "-c", holds], check=True)
+sweeper.report(loss=1.0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("contained", "whole", "found"), [("", False, 3), ("1", True, 3), ("1", False, None)]
+)
+def test_what_a_trial_takes_of_its_gpu_is_told_by_its_processes_or_by_a_gpu_of_its_own(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, contained: str, whole: bool, found: int | None
+) -> None:
+    pretended = str(Path(__file__).parents[2] / "pretended_gpus")
+    monkeypatch.setenv("PYTHONPATH", pretended, prepend=os.pathsep)
+    monkeypatch.setenv("TAKEN", str(stage.directory / "taken"))
+    if contained:
+        monkeypatch.setenv("CONTAINED", contained)
+    stage.write("holds.py", HOLDS, parameters={"lr": {"value": 0.5}})
+    _, end = stage.run(gpus=["GPU-1"], whole=whole)
+    assert end["outcome"] == "finished", stage.output
+    (attempt,) = stage.record.attempts
+    assert attempt.get("peak_gpu_memory") == (None if found is None else found << 30)
+    assert attempt.get("gpu_memory") == (None if found is None else 8 << 30)

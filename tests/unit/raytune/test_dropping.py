@@ -102,7 +102,7 @@ def test_a_run_that_is_only_closed_makes_no_other_attempt(grid: Sweep, outcome: 
     run.interrupt()
     planned = next(plan_trials(grid, tree))
     assert (planned.state, planned.run and planned.run.path) == ("resumed", run.path)
-    assert end_trial(planned, grid, outcome, by="user", why="enough") == outcome
+    assert end_trial(planned, grid, outcome, by="user", why="enough").status == outcome
     (attempt,) = RunRecord.at(run.path).attempts
     assert attempt["ended"] == outcome
-    assert end_trial(planned, grid, "failed", by="user", why="again") == outcome
+    assert end_trial(planned, grid, "failed", by="user", why="again").status == outcome

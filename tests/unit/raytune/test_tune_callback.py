@@ -37,6 +37,7 @@ def test_a_lease_that_cannot_be_seen_is_not_lost(tmp_path: Path) -> None:
         lease,
         nothing,
         nothing,
+        nothing,
     )  # type: ignore[arg-type]
     home.rename(moved)
     home.symlink_to(home)  # what is in it can be neither seen nor missed
@@ -61,7 +62,7 @@ def test_a_storage_that_fails_between_trials_ends_the_launch_in_words(grid: Swee
             raise TreeError("claims: cannot make the directory: Input/output error")
 
     plan: Any = Plan()
-    searcher = TuneSearcher(plan, nothing, conditions)
+    searcher = TuneSearcher(plan, nothing, conditions, SimpleNamespace(slots=1, together=1))
     assert searcher.suggest("one") == TuneSearcher.FINISHED
     assert conditions.fatal is None
     assert conditions.reason == "claims: cannot make the directory: Input/output error"

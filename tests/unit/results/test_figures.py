@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 
 import sweeper
 from sweeper.errors import UsageError
-from sweeper.results import Figures, attempts_of, open_index
+from sweeper.results import Figures, attempts_of, gpu_seconds, open_index
 from sweeper.results.attempts import lanes
 from sweeper.results.axes import shown, thinned, usual_range
 from sweeper.results.study import local_time, optuna_trials, parameter_distributions
@@ -169,6 +171,16 @@ def test_lanes_of_workers(tree: Tree) -> None:
     assert [attempt.seconds for attempt in found] == [50.0] * 4
     places, names = lanes(found)
     assert (places, names) == ([0, 0, 0, 0], ["node <b> 1"])  # one after the other
+
+
+def test_a_gpu_that_several_share_counts_once(tree: Tree) -> None:
+    (one, *_) = attempts_of(open_index(tree(1, values)).entries)
+    at = [one.start + timedelta(seconds=n) for n in (0, 10, 20, 30, 50, 60)]
+    spans = [(0, 2, "0"), (1, 3, "0"), (4, 5, "0"), (0, 1, "1")]
+    found = [replace(one, start=at[a], end=at[b], gpus=(gpu,)) for a, b, gpu in sorted(spans)]
+    assert gpu_seconds(found) == 30 + 10 + 10
+    assert gpu_seconds([replace(one, end=at[1], gpus=("T4", "T4"))]) == 20
+    assert gpu_seconds([replace(one, gpus=())]) == 0
 
 
 def test_few_values_far_off_do_not_hide_the_others() -> None:

@@ -149,6 +149,7 @@ def test_overrides_and_options_are_part_of_what_is_stored(load: Load, tmp_path: 
     assert [t.params for t in sweep.trials()] == [{"a": 5}, {"a": 1e-3}]
     assert (sweep.name, sweep.storage, sweep.seed) == ("other", tmp_path / "s", 3)
     assert (sweep.run_cap, sweep.parallel, sweep.resources) == (7, 2, Resources(2, 0.5))
+    assert load(MINIMAL, gpus_per_trial="auto").resources == Resources(1, 1, gpu_auto=True)
     assert sweep.metric == Metric("loss", "maximize")
     path = tmp_path / "stored.yaml"
     path.write_text(sweep.to_yaml())
