@@ -25,13 +25,12 @@ def inline_base(problems: Problems, data: dict[str, Any], sweep_file: Path) -> N
         problems.base_is_unread = True
         return
     before = len(problems.found)
-    found = _read(problems, "base", raw, sweep_file, read_data, {})
-    if not isinstance(found, dict):
+    found = _read(problems, "base", raw, sweep_file, read_data)
+    if not isinstance(found, dict) and len(problems.found) == before:
         what = type(found).__name__  # not what it says: who has written the path may be a stranger
         problems.add(("base",), f"{raw}: expected a parameter dict, found a {what}")
-        found = {}
     problems.base_is_unread = len(problems.found) > before
-    data["base"] = found
+    data["base"] = found if isinstance(found, dict) else {}
 
 
 def inline_trials(
@@ -56,7 +55,7 @@ def inline_trials(
         )
         return None
     if isinstance(raw, str):
-        raw = _read(problems, "trials", raw, sweep_file, read_trials, None)
+        raw = _read(problems, "trials", raw, sweep_file, read_trials)
         if raw is None:
             return None
     if not isinstance(raw, list):
@@ -70,28 +69,23 @@ def inline_trials(
 
 
 def _read(
-    problems: Problems,
-    key: str,
-    name: str,
-    sweep_file: Path,
-    read: Callable[[Path], Any],
-    otherwise: Any,
+    problems: Problems, key: str, name: str, sweep_file: Path, read: Callable[[Path], Any]
 ) -> Any:
     """What the file holds that stands at ``key``: beside the sweep file, or in the current
-    directory; ``otherwise``, and a complaint, if it cannot be read.
+    directory; None, and a complaint, if it cannot be read.
     """
     if problems.is_stored:
         problems.add((key,), f"a stored sweep is whole and takes no file, found {name!r}")
-        return otherwise
+        return None
     place = find_file(name, sweep_file.parent)
     if not os.path.isfile(place):  # nor a FIFO or a device, which would be waited for
         problems.add((key,), f"there is no file {place}", _mend(place, sweep_file))
-        return otherwise
+        return None
     try:
         return read(place)
     except UsageError as error:
         problems.add((key,), str(error))
-        return otherwise
+        return None
 
 
 def _mend(missing: Path, sweep_file: Path) -> str:

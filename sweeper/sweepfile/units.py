@@ -25,14 +25,10 @@ def seconds(value: object) -> float | None:
     if clock:
         hours, minutes, rest = (int(part or 0) for part in clock.groups())
         return float(hours * 3600 + minutes * 60 + rest) or None
-    total, end = 0.0, 0
-    text = value.lower()
-    while end < len(text):
-        part = _PART.match(text, end)
-        if part is None or part[2] not in _SECONDS:
-            return None
-        total += float(part[1]) * _SECONDS[part[2]]
-        end = part.end()
+    parts = _PART.findall(value.lower())
+    if _PART.sub("", value.lower()) or any(unit not in _SECONDS for _, unit in parts):
+        return None
+    total = sum(float(number) * _SECONDS[unit] for number, unit in parts)
     return total if 0 < total < math.inf else None
 
 
