@@ -1,4 +1,8 @@
-"""An S3 on this machine for tests, and what goes wrong on the way to it."""
+"""An object store on this machine for tests, and what goes wrong on the way to it.
+
+It is an S3; with SWEEPER_TEST_STORE=az it is an Azure, for which `azurite-blob` (npm's azurite) is
+on the PATH and azure-storage-blob is installed.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+SCHEME = os.environ.get("SWEEPER_TEST_STORE", "s3")
+# Known to all, of the account that each Azurite has.
+ACCOUNT = "devstoreaccount1"
+KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+AZURE = f"""
+import socket, subprocess, sys, time
+from azure.storage.blob import BlobServiceClient
+with socket.socket() as free:
+    free.bind(("127.0.0.1", 0))
+    port = free.getsockname()[1]
+words = ["azurite-blob", "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]
+server = subprocess.Popen([*words, "--blobPort", str(port)], stdout=subprocess.DEVNULL)
+account = f"http://127.0.0.1:{{port}}/{ACCOUNT}"
+client = BlobServiceClient(account, credential="{KEY}", retry_total=20)
+client.create_container("lab")
+print(port, flush=True)
+sys.stdin.read()
+server.kill()
+"""
 SERVER = """
 import logging, sys, threading, urllib.request
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -33,6 +56,12 @@ sys.stdin.read()
 
 def environment(port: int) -> dict[str, str]:
     """What a process must know of the store at ``port``."""
+    if SCHEME == "az":
+        return {
+            "AZURE_STORAGE_ENDPOINT": f"http://127.0.0.1:{port}/{ACCOUNT}",
+            "AZURE_STORAGE_ACCOUNT_NAME": ACCOUNT,
+            "AZURE_STORAGE_ACCOUNT_KEY": KEY,
+        }
     return {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_ACCESS_KEY_ID": "somebody",
@@ -60,7 +89,7 @@ def serving(source: str) -> Iterator[subprocess.Popen[str]]:
 @contextmanager
 def object_store() -> Iterator[int]:
     """The port of a store with the bucket ``lab``, in a process of its own."""
-    with serving(SERVER) as process:
+    with serving(AZURE if SCHEME == "az" else SERVER) as process:
         assert process.stdout is not None
         lines = iter(process.stdout.readline, "")
         yield next(int(line) for line in lines if line.strip().isdecimal())

@@ -74,7 +74,9 @@ class Bucket:
     def list(self, prefix: str) -> list[Meta]:
         """What lies below ``prefix``, which is a directory's."""
         there = f"{prefix.rstrip('/')}/" if prefix else None
-        return self._ask(lambda: [meta for some in self._store.list(there) for meta in some])
+        return self._ask(
+            lambda: [_quoted(meta) for some in self._store.list(there) for meta in some]
+        )
 
     def get(self, key: str) -> bytes:
         """Raises FileNotFoundError."""
@@ -88,7 +90,7 @@ class Bucket:
 
     def head(self, key: str) -> Meta:
         """Raises FileNotFoundError."""
-        return self._ask(lambda: self._store.head(key))
+        return _quoted(self._ask(lambda: self._store.head(key)))
 
     def put(self, key: str, data: bytes | IO[bytes], e_tag: str | None = None) -> str | None:
         """Put an object, with ``e_tag`` in place of that one alone; its new tag, None if refused.
@@ -103,7 +105,7 @@ class Bucket:
                 if found["e_tag"] != e_tag:
                     return None
                 mode["version"] = found["version"]
-            return str(self._ask(lambda: self._store.put(key, data, mode=mode))["e_tag"])
+            return str(_quoted(self._ask(lambda: self._store.put(key, data, mode=mode)))["e_tag"])
         except refused as error:
             if mode == "overwrite":
                 raise self._in_words(error) from error
@@ -139,6 +141,12 @@ class Bucket:
             f"{self.address}: the store does not answer as it should ({said}): is it there, and "
             "the network up?"
         )
+
+
+def _quoted(meta: Meta) -> Meta:
+    """As HTTP has tags; Azure's listing leaves the quotes out."""
+    tag = str(meta["e_tag"])
+    return {**meta, "e_tag": tag if tag.endswith('"') else f'"{tag}"'}
 
 
 def _profile() -> dict[str, Any]:

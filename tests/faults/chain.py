@@ -76,9 +76,10 @@ class Chain:
         self._env = self._launcher.env
         self._tmp = tmp
         self._storage = self._launcher.base.parent
-        self._mounted = "full" in names and mount(self._storage)
         self._others: list[Launcher] = []
         self._nodes = nodes() if any(FAULTS[name].hosts for name in names) else None
+        # The hosts see no file system that is mounted later than they are.
+        self._mounted = "full" in names and self._nodes is None and mount(self._storage)
         self._fresh()
 
     def run(self) -> list[Found]:

@@ -41,7 +41,7 @@ def home(
     port = request.getfixturevalue("store_port")
     for name, value in stores.use(port, tmp_path / "mirrors").items():
         monkeypatch.setenv(name, value)
-    yield at_store(f"s3://lab/{tmp_path.name}/case/sweeps/s")
+    yield at_store(f"{stores.SCHEME}://lab/{tmp_path.name}/case/sweeps/s")
     monkeypatch.setattr(state, "connected", False)
 
 
