@@ -26,19 +26,19 @@ SCHEME = os.environ.get("SWEEPER_TEST_STORE", "s3")
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 AZURE = f"""
-import socket, subprocess, sys, time
+import ctypes, socket, subprocess, sys
 from azure.storage.blob import BlobServiceClient
 with socket.socket() as free:
     free.bind(("127.0.0.1", 0))
     port = free.getsockname()[1]
 words = ["azurite-blob", "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]
-server = subprocess.Popen([*words, "--blobPort", str(port)], stdout=subprocess.DEVNULL)
+server = subprocess.Popen([*words, "--blobPort", str(port)], stdout=subprocess.DEVNULL,
+    preexec_fn=lambda: ctypes.CDLL(None).prctl(1, 9))  # it dies with this
 account = f"http://127.0.0.1:{{port}}/{ACCOUNT}"
 client = BlobServiceClient(account, credential="{KEY}", retry_total=20)
 client.create_container("lab")
 print(port, flush=True)
 sys.stdin.read()
-server.kill()
 """
 SERVER = """
 import logging, sys, threading, urllib.request

@@ -37,7 +37,7 @@ def at(launcher: Launcher, store_port: int, mirror: str) -> Launcher:
     other = launcher.elsewhere(mirror)
     mirrors = launcher.directory / f"mirrors-{mirror}"
     other.env |= stores.use(store_port, mirrors)
-    other.base = mirrors / "s3" / "lab" / launcher.directory.name / "case"
+    other.base = mirrors / stores.SCHEME / "lab" / launcher.directory.name / "case"
     return other
 
 
