@@ -39,6 +39,8 @@ from .session import Session
 from .stop_listener import StopListener, Stopped
 
 POLL_SECONDS = 0.05  # between two looks at the report file
+KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
+KILL_SECONDS = 2.0
 TAIL_LINES, TAIL_BYTES = 30, 1 << 16
 INJECTED = Path(__file__).parent / "inject"
 _UNHEARD = (
@@ -264,6 +266,10 @@ class Script:
     def _judge(self, code: int, output_size: int, watch: memory.MemoryWatch) -> End:
         run = self.run
         run.lease.check()  # else it may have failed for having lost its run
+        # What kills a program may be about to end us and our owner, too: a node that goes down.
+        deadline = time.monotonic() + KILL_SECONDS * (code in KILLED)
+        while self._stop.grace is None and (left := deadline - time.monotonic()) > 0:
+            self._stop.wait(left)
         # Whatever its code is: a handler of its own may have ended it before its time.
         told = self._stop.grace is not None
         if told or self._session.ended_by(-code if code < 0 else code - 128):
@@ -278,7 +284,7 @@ class Script:
             return end
         lines = _tail(run.paths.output, output_size)
         how = f"exit code {code}" if code > 0 else f"killed by {_signal_name(-code)}"
-        killed = code in (-signal.SIGKILL, 128 + signal.SIGKILL) and watch.killed
+        killed = code in KILLED and watch.killed
         if killed:
             how += ": the kernel's out-of-memory killer"
         elif lines and code > 0:

@@ -71,7 +71,7 @@ class Ours:
 
 
 class _Run:
-    parent = None
+    parent, status = None, "finished"
 
     def __init__(self, trial: int) -> None:
         self.trial = trial

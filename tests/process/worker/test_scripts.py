@@ -241,6 +241,16 @@ def test_an_owner_that_is_gone(stage: Stage) -> None:
     assert stage.record.status == "interrupted"
 
 
+def test_a_script_that_is_killed_just_before_its_owner_has_not_failed(stage: Stage) -> None:
+    started(stage, POLITE)
+    assert stage.child is not None
+    subprocess.run(["pkill", "-KILL", "-f", str(stage.directory / "job.py")], check=True)
+    time.sleep(0.5)
+    stage.child._connection.close()
+    assert stage.await_gone(5) < 5
+    assert stage.record.status == "interrupted"
+
+
 def test_a_driver_that_is_gone(stage: Stage) -> None:
     started(stage)
     assert stage.control is not None
