@@ -28,7 +28,6 @@ def open_run(
     """The run of a trial; ``settings`` are those of Settings.parse, ``options`` of open_trial."""
     groups = default_monitored(params) if monitored is None else monitored
     origin = Origin(seed, sweep, trial, replicate, program or main_program())
-    Path(base).mkdir(parents=True, exist_ok=True)
     tree = Tree(base).of(params)
     return open_trial(tree, params, groups, origin, Settings.parse(**settings), **options)
 

@@ -16,7 +16,6 @@ from typing import Any
 
 from sweeper.errors import TreeError
 from sweeper.tree import (
-    GONE,
     STAGING,
     Lease,
     Monitored,
@@ -59,10 +58,7 @@ def stage(
     tree.check()
     stored = plain(params, allow_nan=True)
     files.check_json(stored)
-    if origin.sweep is None:
-        files.make_directory(tree.base, parents=True)
-    elif not files.exists(tree.base):  # where its launch has a lease
-        raise TreeError(f"{tree.base} {GONE}")
+    files.make_directory(tree.base, parents=True)
     record, diff = new_record(tree.base, monitored, origin, parent)
     path = tree.base / f"{STAGING}{os.getpid()}-{os.urandom(6).hex()}"
     files.make_directory(path)

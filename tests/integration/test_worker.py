@@ -71,7 +71,6 @@ class Bench:
         self.control.close()
 
     def request(self, trial: int, params: dict[str, Any], **more: Any) -> dict[str, Any]:
-        self.base.mkdir(exist_ok=True)  # as a launch has
         return {
             "trial": trial,
             "params": params,

@@ -47,7 +47,6 @@ class Stage:
         self, trial: int = 0, *, last: bool = True, env: Mapping[str, str] = {}, **more: Any
     ) -> Child:
         sweep = load_sweep(self.file)
-        sweep.base_dir.mkdir(parents=True, exist_ok=True)  # as a launch has
         if self.control is None:
             session = replace(session_of(sweep), cwd=str(self.directory))
             self.session = replace(session, env={**session.env, **env})
