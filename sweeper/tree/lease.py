@@ -16,7 +16,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from functools import lru_cache, partial
 from pathlib import Path
@@ -213,12 +213,12 @@ class Lease:
             number = max([at_least, *(n + 1 for n in numbers)])
             if _create(directory, number, told):
                 break
-        if not beside and not take_over and _others_come(directory, number, numbers):
+        others = [] if beside else [n for n in lease_numbers(directory) if n != number]
+        if not take_over and _others_stay(directory, number, {*others} - {*numbers}):
             _remove(directory / lease_name(number))
             raise RunBusy(f"{directory}: another process has just taken it: wait for it to end")
-        if not beside:
-            for one in [n for n in lease_numbers(directory) if n < number]:
-                _remove(directory / lease_name(one))
+        for one in [n for n in others if n < number]:
+            _remove(directory / lease_name(one))
         store.mark(directory)
         lease = cls(directory, number)
         lease.check()  # someone may have taken the next number meanwhile
@@ -262,18 +262,18 @@ class Lease:
             _remove(self.path)
 
 
-def _others_come(directory: Path, number: int, known: Collection[int]) -> bool:
-    """Has another process, that may not have seen lease ``number``, just taken ``directory``?
+def _others_stay(directory: Path, number: int, new: set[int]) -> bool:
+    """Have others, who may not have seen lease ``number``, taken ``directory`` with ``new`` ones?
 
     Of those that come at once, whoever sees a lower lease leaves. A higher one may have looked
     around before ours was there, and stays; or it leaves, for which we wait a moment.
     """
-    for pause in (0.05, 0.2, 0.5, 0.0):
-        new = set(lease_numbers(directory)) - {number, *known}
+    for pause in (0.05, 0.2, 0.5):
         if not new or min(new) < number:
-            return bool(new)
+            break
         time.sleep(pause)
-    return True
+        new = new & {*lease_numbers(directory)}
+    return bool(new)
 
 
 def _remove(path: Path) -> None:

@@ -16,6 +16,16 @@ from sweeper.tree.lease import SILENCE_SECONDS
 from tests.process.launch.launcher import Launcher, own_tmp
 
 
+def each_once(launcher: Launcher, trials: int, epochs: int, attempts: int) -> None:
+    records = launcher.records()
+    assert sorted(r.trial for r in records if r.trial is not None) == [*range(trials)]
+    assert {record.status for record in records} == {"finished"}
+    assert {tuple(row["epoch"] for row in record.rows) for record in records} == {
+        tuple(range(1, epochs + 1))
+    }
+    assert sum(len(record.attempts) for record in records) == attempts
+
+
 def test_what_a_killed_launch_leaves_is_taken_up_by_another(launcher: Launcher) -> None:
     launcher.write({"epochs": 12, "delay": 0.8}, trials=6)
     first = launcher.start("--join", "-j", "1")
@@ -42,13 +52,7 @@ def test_what_a_killed_launch_leaves_is_taken_up_by_another(launcher: Launcher) 
     _, err = second.communicate(timeout=240)
     assert second.returncode == 0, err
     assert "6 finished" in err
-    records = launcher.records()
-    assert sorted(record.trial for record in records if record.trial is not None) == [*range(6)]
-    assert {record.status for record in records} == {"finished"}
-    assert {tuple(row["epoch"] for row in record.rows) for record in records} == {
-        tuple(range(1, 13))
-    }
-    assert sum(len(record.attempts) for record in records) == 7
+    each_once(launcher, trials=6, epochs=12, attempts=7)
     assert not list((launcher.base / "sweeps" / "case").glob("[lcr]*"))
     assert launcher.left() == []
 
@@ -126,11 +130,5 @@ def test_of_three_hosts_one_is_killed_and_one_sleeps(launcher: Launcher) -> None
         _, err = last.communicate(timeout=600)
     assert last.returncode == 0, err
     assert sleeper.returncode in (0, 3), said
-    records = launcher.records()
-    assert sorted(record.trial for record in records if record.trial is not None) == [*range(3)]
-    assert {record.status for record in records} == {"finished"}
-    assert {tuple(row["epoch"] for row in record.rows) for record in records} == {
-        tuple(range(1, 61))
-    }
-    assert sum(len(record.attempts) for record in records) == 5
+    each_once(launcher, trials=3, epochs=60, attempts=5)
     assert not list(home.glob("[lcr]*"))
