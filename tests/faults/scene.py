@@ -72,7 +72,7 @@ class Scene:
         if who == "guardian":
             return [psutil.Process(guardian)]
         if who == "driver":
-            return [p for p in processes("sweeper launch") if _parent(p) == guardian]
+            return self.launcher.drivers(self.process)
         if who == "actor" and self.nodes is not None:
             return self.nodes.actors()
         if who in ("forkserver", "child"):

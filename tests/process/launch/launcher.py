@@ -118,6 +118,15 @@ class Launcher:
                     with_name.append(process)
         return with_name
 
+    def drivers(self, launch: subprocess.Popen[str]) -> list[psutil.Process]:
+        """Told by their parent: where process numbers begin again, the youngest is not the last."""
+        found = []
+        for process in self.processes("sweeper launch"):
+            with contextlib.suppress(psutil.Error):
+                if process.ppid() == launch.pid:
+                    found.append(process)
+        return found
+
     def left(self) -> list[str]:
         """What still lives of this launch after ten seconds, and its directories in /tmp."""
         for _ in range(40):

@@ -34,7 +34,7 @@ def test_a_driver_that_dies_before_it_has_begun(launcher: Launcher) -> None:
     process = launcher.start()
     while not launcher.processes("forkserver"):
         pass  # else it is that which has not yet its own name
-    while not (drivers := launcher.processes("sweeper launch")[1:]):
+    while not (drivers := launcher.drivers(process)):
         pass
     drivers[0].kill()
     _, err = process.communicate(timeout=120)
@@ -65,7 +65,7 @@ def test_two_launches_of_one_sweep(launcher: Launcher) -> None:
     launcher.wait_for(lambda records: any(record.rows for record in records))
     second = launcher.run()
     assert second.returncode == 1
-    (driver,) = launcher.processes("sweeper launch")[1:]
+    (driver,) = launcher.drivers(process)
     assert f"by process {driver.pid} on {os.uname().nodename}" in second.stderr
     assert {trial["status"] for trial in launcher.read("status")["trials"]} == {"running"}
     process.send_signal(signal.SIGINT)
@@ -78,7 +78,8 @@ def test_the_launch_survives_the_death_of_its_ray(launcher: Launcher) -> None:
     launcher.write({"epochs": 400, "delay": 0.2}, trials=2, retry={"max": 0})
     process = launcher.start()
     launcher.wait_for(lambda records: [bool(record.rows) for record in records] == [True, True])
-    launcher.processes("raylet/raylet")[-1].terminate()  # Ray itself bears a SIGKILL better
+    (raylet,) = (p for p in launcher.processes("raylet/raylet") if p.name() == "raylet")
+    raylet.terminate()  # Ray itself bears a SIGKILL better
     _, err = process.communicate(timeout=120)
     assert launcher.left() == []
     assert process.returncode == 3, err
