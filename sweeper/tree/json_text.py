@@ -28,7 +28,7 @@ _LIMITS = (
     f"{MOST >> 20} MB, {_DEEPEST} levels, {_MOST_LEVELS:,} lists and mappings, "
     f"{_MOST_KEYS:,} names, numbers that fit into a double"
 )
-_ODD = re.compile(rb"\\u[dD]|[0-9]{%d}|NaN|Infinity" % _DIGITS)  # then it is looked at closely
+_LONG = re.compile(rb"[0-9]{%d}" % _DIGITS)
 
 
 def dump_json(value: Any) -> str:
@@ -97,13 +97,22 @@ def _parse(data: bytes) -> Any:
     levels = data.count(b"[") + data.count(b"{")
     if levels > _MOST_LEVELS or data.count(b'":') > _MOST_KEYS:
         raise ValueError("too many lists and mappings, or names")
-    odd = _ODD.search(data)
+    odd = _is_odd(data)
     value = (_CAREFUL if odd else _PLAIN).decode(data.decode())
     if levels > _DEEPEST:
         _check_depth(value)
     if odd:
         json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate is no text
     return value
+
+
+def _is_odd(data: bytes) -> bool:
+    """Whether it must be looked at closely; asked of every record, so it is quick for most."""
+    if b"\\u" in data or b"NaN" in data or b"Infinity" in data:
+        return True
+    # So many digits in a row reach into one of these places.
+    some = data[_DIGITS - 1 :: _DIGITS]
+    return any(byte in b"0123456789" for byte in some) and _LONG.search(data) is not None
 
 
 def _check_depth(value: Any) -> None:
