@@ -112,7 +112,10 @@ def _takes_run(function: Any, name: str, where: str) -> bool:
             signature.bind(*range(count))
         except TypeError:
             continue
-        return count == 3 and _third_is_run(signature)
+        if count == 3:
+            return _third_is_run(signature)
+        if "run" not in signature.parameters:  # else it is the second, where the callbacks are
+            return False
     raise UsageError(f"{_place(function, where)}: {expected}, found {shown}; {mends}")
 
 

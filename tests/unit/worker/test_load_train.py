@@ -53,6 +53,7 @@ def test_who_gets_the_run(load: LoadText, arguments: str, takes_run: bool) -> No
     ("source", "place", "found"),
     [
         ("\ndef train(config=None): ...\n", "loaded_by_a_test.py:2: ", "found train(config=None)"),
+        ("def train(params, run): ...\n", "loaded_by_a_test.py:1: ", "found train(params, run)"),
         ("def train(a, b, c, d): ...\n", "loaded_by_a_test.py:1: ", "found train(a, b, c, d)"),
         (
             "import functools\n@functools.cache\ndef train(a): ...\n",
