@@ -10,14 +10,13 @@ import contextlib
 import gc
 import os
 import random
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from . import libraries
 from .seeds import derived_seed
 
-_DEFAULTS: dict[str, Any] = {}
+_DEFAULTS: dict[tuple[str, str], Any] = {}
 _ATTRIBUTES: dict[str, Any] = {}
 _SEED: dict[str, int] = {}
 
@@ -78,27 +77,12 @@ def reset_session(seed: int) -> None:
     import keras
 
     if not _DEFAULTS:  # the first trial finds what every later one is to find
-        _DEFAULTS.update(
-            policy=keras.config.dtype_policy().name,
-            floatx=keras.config.floatx(),
-            image_data_format=keras.config.image_data_format(),
-            epsilon=keras.config.epsilon(),
-            libraries=libraries.settings(),
-        )
+        _DEFAULTS.update(libraries.settings())
         if not gc.get_freeze_count():  # counting takes 0.1 s of each trial
             gc.collect()
             gc.freeze()  # what the imports made stays: later collections are 50 times cheaper
     keras.backend.clear_session()
-    keras.config.set_dtype_policy(_DEFAULTS["policy"])
-    keras.config.set_floatx(_DEFAULTS["floatx"])
-    keras.config.set_image_data_format(_DEFAULTS["image_data_format"])
-    keras.config.set_epsilon(_DEFAULTS["epsilon"])
-    keras.config.enable_traceback_filtering()
-    keras.config.enable_interactive_logging()
-    libraries.reset(_DEFAULTS["libraries"])
-    tensorflow = sys.modules.get("tensorflow")
-    if tensorflow is not None:
-        tensorflow.config.run_functions_eagerly(False)
+    libraries.reset(_DEFAULTS)
     seed_everything(seed)
 
 

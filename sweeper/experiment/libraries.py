@@ -6,38 +6,87 @@ import contextlib
 import random
 import sys
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
-_TORCH = {
-    "set_default_dtype": "get_default_dtype",
-    "set_default_device": "get_default_device",
-    "set_grad_enabled": "is_grad_enabled",
-    "set_float32_matmul_precision": "get_float32_matmul_precision",
-    "use_deterministic_algorithms": "are_deterministic_algorithms_enabled",
+_SETTINGS = {
+    "keras.config": {
+        "set_dtype_policy": "dtype_policy",
+        "set_floatx": "floatx",
+        "set_image_data_format": "image_data_format",
+        "set_epsilon": "epsilon",
+        "set_max_epochs": "max_epochs",
+        "set_max_steps_per_epoch": "max_steps_per_epoch",
+    },
+    "torch": {
+        "set_default_dtype": "get_default_dtype",
+        "set_default_device": "get_default_device",
+        "set_grad_enabled": "is_grad_enabled",
+        "set_float32_matmul_precision": "get_float32_matmul_precision",
+        "use_deterministic_algorithms": "are_deterministic_algorithms_enabled",
+    },
+    "tensorflow": {
+        "config.run_functions_eagerly": "config.functions_run_eagerly",
+        "config.optimizer.set_jit": "config.optimizer.get_jit",
+        "config.set_soft_device_placement": "config.get_soft_device_placement",
+        "config.experimental.enable_tensor_float_32_execution": (
+            "config.experimental.tensor_float_32_execution_enabled"
+        ),
+        "debugging.set_log_device_placement": "debugging.get_log_device_placement",
+        "summary.experimental.set_step": "summary.experimental.get_step",
+    },
+}
+"""By module, what sets a setting: what gets it."""
+
+_SWITCHES = {
+    "keras.config": {
+        "traceback_filtering": "is_traceback_filtering_enabled",
+        "interactive_logging": "is_interactive_logging_enabled",
+    },
+    "tensorflow.python.framework.config": {"op_determinism": "is_op_determinism_enabled"},
+}
+"""By module, what is enabled and disabled: whether it is."""
+
+# By module, what TensorFlow has no public way to undo.
+_ATTRIBUTES = {
+    "tensorflow.python.ops.summary_ops_v2": "_summary_state.writer",
+    "tensorflow.python.ops.stateful_random_ops": "global_generator",
 }
 
 
-def settings() -> dict[str, dict[str, Any]]:
-    """The global settings of PyTorch and JAX, for reset."""
-    torch, jax = sys.modules.get("torch"), sys.modules.get("jax")
-    found: dict[str, dict[str, Any]] = {"torch": {}, "jax": {}}
-    if torch is not None:
-        found["torch"] = {setter: getattr(torch, getter)() for setter, getter in _TORCH.items()}
-    with contextlib.suppress(AttributeError):
-        found["jax"] = {} if jax is None else dict(jax.config.values)
+def settings() -> dict[tuple[str, str], Any]:
+    """The global settings of the libraries that are loaded, for reset."""
+    found: dict[tuple[str, str], Any] = {}
+    for table in (_SETTINGS, _SWITCHES):
+        for module, getters in table.items():
+            for name, getter in getters.items():
+                with contextlib.suppress(KeyError, AttributeError):  # as in an older version
+                    found[module, name] = attrgetter(getter)(sys.modules[module])()
+    for module, name in _ATTRIBUTES.items():
+        with contextlib.suppress(KeyError, AttributeError):
+            found[module, name] = attrgetter(name)(sys.modules[module])
+    with contextlib.suppress(KeyError, AttributeError):
+        found |= {("jax", name): value for name, value in sys.modules["jax"].config.values.items()}
     return found
 
 
-def reset(before: Mapping[str, Mapping[str, Any]]) -> None:
+def reset(before: Mapping[tuple[str, str], Any]) -> None:
     """Put the settings that have changed since back as they were."""
     now = settings()
-    for setter, value in before["torch"].items():
-        if now["torch"].get(setter, value) != value:
-            getattr(sys.modules["torch"], setter)(value)
-    for name, value in before["jax"].items():
-        found = now["jax"].get(name, value)
-        if found is not value and found != value:
-            sys.modules["jax"].config.update(name, value)
+    for (module, name), value in before.items():
+        found = now.get((module, name), value)
+        if found is value or found == value:
+            continue
+        library = sys.modules[module]
+        if module == "jax":
+            library.config.update(name, value)
+        elif module in _ATTRIBUTES:
+            place, _, attribute = name.rpartition(".")
+            setattr(attrgetter(place)(library) if place else library, attribute, value)
+        elif name in _SWITCHES.get(module, ()):
+            getattr(library, f"{'enable' if value else 'disable'}_{name}")()
+        else:
+            attrgetter(name)(library)(value)
 
 
 def set_threads(threads: int) -> None:

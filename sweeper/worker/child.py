@@ -17,7 +17,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from decimal import localcontext
+from contextvars import copy_context
 from functools import partial
 from typing import Any, NoReturn
 
@@ -114,8 +114,9 @@ def run_trial(
     def train_it(run: Run) -> End:
         nonlocal clean
         try:
-            with warnings.catch_warnings(), localcontext():
-                return _train(run, request, train, send, heed)
+            with warnings.catch_warnings():
+                # Of its own are decimal's precision, NumPy's error state and its way to print.
+                return copy_context().run(_train, run, request, train, send, heed)
         finally:
             clean = state.put_back()
 

@@ -1,11 +1,13 @@
-"""What a trial may change in its process beyond Python's objects: noted, and put back after it."""
+"""What a trial may change in its process beyond its own objects: noted, and put back after it."""
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import gc
 import locale
 import logging
+import multiprocessing
 import os
 import resource
 import signal
@@ -20,8 +22,11 @@ from typing import Any
 
 from sweeper.tree import HEARTBEAT
 
+from . import library_state
+
+_LIBRARY = os.path.dirname(os.__file__)  # Python's own
 _STREAMS = ("stdin", "stdout", "stderr")
-_HOOKS = ("excepthook", "displayhook", "unraisablehook")
+_SYS = ("excepthook", "displayhook", "unraisablehook", "tracebacklimit", "dont_write_bytecode")
 _LISTS = ("argv", "path", "meta_path", "path_hooks")
 _LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
 _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
@@ -40,10 +45,50 @@ def _put_environment(before: dict[str, str]) -> None:
     time.tzset()
 
 
-def _put_loggers(before: tuple[int, int, list[logging.Handler]]) -> None:
-    logging.root.setLevel(before[0])
-    logging.disable(before[1])
-    logging.root.handlers[:] = before[2]
+def _put_builtins(before: dict[str, Any]) -> None:
+    for name in vars(builtins).keys() - before.keys():
+        delattr(builtins, name)
+    vars(builtins).update(before)
+
+
+def _streams() -> list[tuple[Any, ...]]:
+    names = ("encoding", "errors", "line_buffering", "write_through")
+    return [tuple(getattr(s, n, None) for n in names) for s in (sys.stdout, sys.stderr)]
+
+
+def _put_streams(before: list[tuple[Any, ...]]) -> None:
+    for stream, (encoding, errors, lines, through) in zip(
+        (sys.stdout, sys.stderr), before, strict=True
+    ):
+        stream.reconfigure(  # type: ignore[union-attr]
+            encoding=encoding, errors=errors, line_buffering=lines, write_through=through
+        )
+
+
+_Logger = tuple[int, list[logging.Handler], bool, bool]
+_UNSET: _Logger = (logging.NOTSET, [], True, False)
+
+
+def _loggers() -> dict[logging.Logger, _Logger]:
+    """How loggers are set, but for those of libraries: the import that sets them is done once."""
+    found = [logging.root, *logging.root.manager.loggerDict.values()]
+    states = {
+        one: (one.level, one.handlers[:], one.propagate, one.disabled)
+        for one in found
+        if isinstance(one, logging.Logger) and not _of_library(one.name.partition(".")[0])
+    }
+    return {one: state for one, state in states.items() if state != _UNSET}
+
+
+def _of_library(module: str) -> bool:
+    file = getattr(sys.modules.get(module), "__file__", None) or ""
+    return module == "sweeper" or "-packages" in file or file.startswith(_LIBRARY)
+
+
+def _put_loggers(before: dict[logging.Logger, _Logger]) -> None:
+    for one in {**_loggers(), **before}:
+        level, one.handlers[:], one.propagate, one.disabled = before.get(one, _UNSET)
+        one.setLevel(level)
 
 
 def _half_full() -> bool:
@@ -84,16 +129,28 @@ _PARTS: list[_Part] = [
     (gc.get_threshold, lambda value: gc.set_threshold(*value)),
     (gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
     (lambda: tempfile.tempdir, lambda value: setattr(tempfile, "tempdir", value)),
+    (_loggers, _put_loggers),
+    (lambda: logging.root.manager.disable, logging.disable),
+    (logging.getLoggerClass, logging.setLoggerClass),
+    (lambda: dict(vars(builtins)), _put_builtins),
+    (sys.gettrace, sys.settrace),
+    (sys.getprofile, sys.setprofile),
+    (sys.getswitchinterval, sys.setswitchinterval),
+    (sys.get_int_max_str_digits, sys.set_int_max_str_digits),
+    (lambda: threading.excepthook, lambda hook: setattr(threading, "excepthook", hook)),
+    (threading.stack_size, threading.stack_size),
     (
-        lambda: (logging.root.level, logging.root.manager.disable, logging.root.handlers[:]),
-        _put_loggers,
+        lambda: multiprocessing.get_start_method(allow_none=True),
+        lambda method: multiprocessing.set_start_method(method, force=True),
     ),
+    *library_state.PARTS,
     (_wakeup, _put_wakeup),
     (
         lambda: signal.pthread_sigmask(signal.SIG_BLOCK, ()),
         lambda value: signal.pthread_sigmask(signal.SIG_SETMASK, value),
     ),
-    *_for_each((*_STREAMS, *_HOOKS), partial(getattr, sys), partial(setattr, sys)),
+    *_for_each((*_STREAMS, *_SYS), lambda n: getattr(sys, n, None), partial(setattr, sys)),
+    (_streams, _put_streams),
     *_for_each(_LISTS, lambda n: list(getattr(sys, n)), lambda n, v: setattr(sys, n, list(v))),
     *_for_each(_TIMERS, signal.getitimer, lambda timer, value: signal.setitimer(timer, *value)),
     *_for_each(_SIGNALS, signal.getsignal, signal.signal),
@@ -116,6 +173,8 @@ class ProcessState:
             if not _is(read, before):
                 with contextlib.suppress(Exception):
                     put(before)
+        if asyncio := sys.modules.get("asyncio"):
+            asyncio.set_event_loop_policy(None)  # else a loop that is closed is found again
         left = {t for t in threading.enumerate() if t.name != HEARTBEAT} - self._threads
         return (
             all(_is(read, before) for (read, _), before in zip(_PARTS, self._before, strict=True))

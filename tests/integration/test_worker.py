@@ -333,13 +333,18 @@ def test_a_trial_whose_storage_fails_goes_on_another_time(bench: Callable[[str],
 
 
 LEAVES = """
-import gc, io, locale, logging, os, resource, signal, subprocess, sys, threading, time, warnings
+import asyncio, builtins, gc, io, locale, logging, multiprocessing, os, resource, signal, subprocess
+import sys, threading, time, warnings
 def state():
+    asyncio.get_event_loop().run_until_complete(asyncio.sleep(0))
     return repr((sys.stdout, sys.path, sys.argv, os.umask(0o22), os.nice(0), os.getcwd(),
         [signal.getsignal(s) for s in (15, 2, 14)], signal.getitimer(signal.ITIMER_REAL)[1],
         locale.setlocale(locale.LC_ALL), resource.getrlimit(resource.RLIMIT_NOFILE),
         resource.getrlimit(resource.RLIMIT_CORE), len(warnings.filters), gc.isenabled(),
-        sys.getrecursionlimit(), logging.root.handlers, "LEFT" in os.environ))
+        sys.getrecursionlimit(), logging.root.handlers, "LEFT" in os.environ,
+        logging.getLogger("mine").handlers, logging.getLogger("mine").level, builtins.print,
+        hasattr(builtins, "LEFT"), sys.stdout.encoding, sys.gettrace(), threading.excepthook,
+        multiprocessing.get_start_method(allow_none=True), sys.getswitchinterval()))
 FIRST = []
 def train(params, callbacks, run):
     FIRST.append(state())
@@ -349,10 +354,38 @@ def train(params, callbacks, run):
 """
 
 
+LEAVES_IN_LIBRARIES = """
+import os
+def train(params, callbacks, run):
+    import decimal, matplotlib.pyplot as plt, mlflow, numpy
+    run.report(loss=len(plt.get_fignums()), width=plt.rcParams["lines.linewidth"],
+        open=mlflow.active_run() is not None, strict=numpy.geterr()["over"] == "raise",
+        digits=numpy.get_printoptions()["precision"] + decimal.getcontext().prec, pid=os.getpid())
+    exec(params["do"])
+"""
+
+
+def all_equal(here: Bench, dos: list[str]) -> None:
+    """Whether a child finds, after each trial, what the first one has found."""
+    child, first = here.child(), None
+    for trial, do in enumerate([*dos, ""]):
+        _, report, end = here.run(child, trial, {"do": do})
+        first = first or report["metrics"]
+        assert report["metrics"] == first, do
+        assert (end["outcome"], end["clean"]) == ("finished", True), (do, end)
+
+
+def test_what_a_trial_leaves_in_libraries_is_put_back(bench: Callable[[str], Bench]) -> None:
+    all_equal(bench(LEAVES_IN_LIBRARIES), [
+        "plt.plot([1]); plt.rcParams['lines.linewidth'] = 9",
+        "mlflow.set_tracking_uri('sqlite:///' + os.getcwd() + '/m.db'); mlflow.start_run()",
+        "numpy.seterr(all='raise'); numpy.set_printoptions(precision=2)",
+        "decimal.getcontext().prec = 5",
+    ])  # fmt: skip
+
+
 def test_what_a_trial_leaves_in_its_process_is_put_back(bench: Callable[[str], Bench]) -> None:
-    here = bench(LEAVES)
-    child = here.child()
-    for trial, do in enumerate([
+    all_equal(bench(LEAVES), [
         "sys.stdout = io.StringIO(); sys.stderr = None",
         "sys.path.insert(0, '/nowhere'); sys.argv = []",
         "os.umask(0o777); os.nice(1) if os.getuid() == 0 else None",
@@ -361,11 +394,12 @@ def test_what_a_trial_leaves_in_its_process_is_put_back(bench: Callable[[str], B
         "resource.setrlimit(resource.RLIMIT_CORE, (0, hard)); sys.setrecursionlimit(333)",
         "warnings.simplefilter('error'); logging.basicConfig(); gc.disable()",
         "os.environ.clear(); os.environ['LEFT'] = '1'; os.chdir('/')",
-        "",
-    ]):  # fmt: skip
-        _, report, end = here.run(child, trial, {"do": do})
-        assert report["metrics"]["same"], do
-        assert (end["outcome"], end["clean"]) == ("finished", True), do
+        "logging.getLogger('mine').addHandler(logging.FileHandler('mine.log'))",
+        "logging.getLogger('mine').setLevel(50); logging.disable(50)",
+        "builtins.print = repr; builtins.LEFT = 1; sys.stdout.reconfigure(encoding='latin-1')",
+        "sys.settrace(lambda *a: None); threading.excepthook = repr; sys.setswitchinterval(1)",
+        "multiprocessing.set_start_method('spawn', force=True); asyncio.get_event_loop().close()",
+    ])  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -61,9 +61,22 @@ def test_settings_of_the_backend_are_those_of_before():
         assert not jax.config.jax_enable_x64
         assert not jax.config.jax_debug_nans
     else:
+        from tensorflow.python.framework import config
+
         tf.config.run_functions_eagerly(True)
+        tf.config.optimizer.set_jit(True)
+        tf.config.experimental.enable_op_determinism()
+        tf.random.set_global_generator(tf.random.Generator.from_seed(1))
+        tf.summary.create_noop_writer().set_as_default()
+        keras.config.set_max_epochs(1)
+        keras.config.disable_interactive_logging()
         backend.reset_session(2)
         assert not tf.config.functions_run_eagerly()
+        assert not tf.config.optimizer.get_jit()
+        assert not config.is_op_determinism_enabled()
+        assert not tf.summary.should_record_summaries()
+        assert keras.config.max_epochs() is None
+        assert keras.config.is_interactive_logging_enabled()
 
 
 def test_seeds_of_epochs_are_pinned():
