@@ -21,7 +21,7 @@ import psutil
 from tests.faults.faults import CLOCKS, FAULTS, Fault
 from tests.faults.judge import Done, done_in, judge_tree, statuses_in
 from tests.faults.machine import Control, as_no_superuser, mount, shim, unmount
-from tests.faults.nodes import HEAD, Nodes
+from tests.faults.nodes import HEAD, RECONNECT, STRUCK, Nodes
 from tests.faults.scene import GOOD, START, Scene
 from tests.process.launch.launcher import Launcher
 
@@ -124,7 +124,8 @@ class Chain:
         words = (*first.words, *["--retry-failed"] * self._spoiled)
         control = None
         nodes = self._nodes if first.hosts is not False else None
-        self._enter(nodes)
+        host = self.rng.choice((HEAD, *STRUCK)) if first.anywhere else HEAD
+        self._enter(nodes, host)
         if nodes is not None:
             words += ("--address", nodes.address)
         elif first.shim or (shim() and self.rng.random() < 0.3):
@@ -139,7 +140,7 @@ class Chain:
             self.todo.remove(name)
             fault = FAULTS[name]
             moment = self.rng.choice(fault.moments) if not struck else "then"
-            place = " hosts" * (nodes is not None) + " shim" * (control is not None)
+            place = f" host-{host}" * (nodes is not None) + " shim" * (control is not None)
             about = f"{moment} {self._method} {self._program}{place}"
             found = Found(name, f"{name} {about} ({self._seed})")
             self.found.append(found)
@@ -155,15 +156,17 @@ class Chain:
                 break
         self._judge(scene, struck)
 
-    def _enter(self, nodes: Nodes | None) -> None:
-        """The next launch is on the head of ``nodes``, or here: where the last one is not seen."""
+    def _enter(self, nodes: Nodes | None, host: int = HEAD) -> None:
+        """The next launch is on a host of ``nodes``, or here: where the last one is not seen."""
         for lease in self._launcher.base.rglob("lease.*.json"):
             os.utime(lease, (time.time() - 1000,) * 2)
-        self._launcher.env = self._env if nodes is None else {"TMPDIR": str(nodes.tmp(HEAD))}
+        self._launcher.env, enter = self._env, lambda: None
+        if nodes is not None:
+            self._launcher.env = {"TMPDIR": str(nodes.tmp(host)), **RECONNECT}
+            enter = nodes.entrance(host)
 
         def before() -> None:
-            if nodes is not None:
-                nodes.enter()
+            enter()
             as_no_superuser()
 
         self._launcher.before = before
@@ -207,6 +210,8 @@ class Chain:
         code = process.returncode
         if code not in allowed and not (code == 0 and self._all_done()) and not _too_busy(err):
             self._add(struck, "code", f"{code}\n{err}")
+        elif code == 3 and "to go on: sweeper launch" not in err:
+            self._add(struck, "code", f"3, and no word how to go on\n{err}")
         elif "Traceback" in err and code >= 0:
             self._add(struck, "code", f"a traceback\n{err}")
         for text in scene.wrong:
