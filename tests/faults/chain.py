@@ -104,6 +104,7 @@ class Chain:
         self._trials = 4 + len(self.todo)
         self._parallel = self.rng.choice((1, 2))
         self._spoiled = False
+        self._bad: set[tuple[str, str]] = set()  # runs that were spoilt
         self._done: Done = {}
         if self._launcher.base.exists():
             shutil.move(self._launcher.base, self._storage.with_name(f"done-{len(self.found)}"))
@@ -221,13 +222,11 @@ class Chain:
             if not Path(self._tmp, kept).exists():
                 self._add(struck, "left", kept)
         # Of another host it is not seen at once that it has stopped.
-        bad = statuses_in(launcher) - {
-            *GOOD,
-            "interrupted",
-            *["running"] * (scene.nodes is not None),
-        }
-        if bad and not spoiled:
-            self._add(struck, "lost", f"there are runs that are {', '.join(bad)}\n{err}")
+        right = {*GOOD, "interrupted", *["running"] * (scene.nodes is not None)}
+        bad = {(run, status) for run, status in statuses_in(launcher) if status not in right}
+        if bad - self._bad and not spoiled:
+            self._add(struck, "lost", f"there are runs that are {bad - self._bad}\n{err}")
+        self._bad = bad
         self._spoiled |= spoiled
         self._compare(struck)
 

@@ -298,6 +298,6 @@ FAULTS = {
     "kill-head": Fault(kill_head, (3, -signal.SIGKILL), hosts=True, anywhere=True),
     "remove": Fault(remove, (1,), LATER),
     "rename": Fault(rename, (1,), LATER),
-    "forbid": Fault(forbid, (1, 3), LATER, ends=False, spoils=True),
+    "forbid": Fault(forbid, (1, 3, 4), LATER, ends=False, spoils=True),
     "full": Fault(fill, (1, 3, 4), LATER, spoils=True),
 }
