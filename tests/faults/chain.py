@@ -20,7 +20,7 @@ import psutil
 
 from tests.faults.faults import CLOCKS, FAULTS, Fault
 from tests.faults.judge import Done, done_in, judge_tree, statuses_in
-from tests.faults.machine import Control, as_no_superuser, mount, shim, unmount
+from tests.faults.machine import Control, as_no_superuser, shim
 from tests.faults.nodes import HEAD, RECONNECT, STRUCK, Nodes
 from tests.faults.scene import GOOD, START, Scene
 from tests.process.launch.launcher import Launcher
@@ -57,7 +57,8 @@ class Found:
 class Chain:
     """The faults ``names``, to launches below ``directory``; ``seed`` chooses how and when.
 
-    ``nodes`` gives several hosts, which are used if a fault asks for them.
+    ``nodes`` gives several hosts, which are used if a fault asks for them; the tree lies on
+    ``disk`` if one is to fill that.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Chain:
         directory: Path,
         tmp: Path,
         nodes: Callable[[], Nodes],
+        disk: Path | None,
     ) -> None:
         self.rng = random.Random(f"{names} {seed}")
         self.todo = sorted(names, key=lambda name: FAULTS[name].last)
@@ -75,11 +77,12 @@ class Chain:
         self._launcher = Launcher(directory, tmp)
         self._env = self._launcher.env
         self._tmp = tmp
+        self._disk = disk if "full" in names else None
+        if self._disk is not None:
+            self._launcher.base = self._disk / "case"
         self._storage = self._launcher.base.parent
         self._others: list[Launcher] = []
         self._nodes = nodes() if any(FAULTS[name].hosts for name in names) else None
-        # The hosts see no file system that is mounted later than they are.
-        self._mounted = "full" in names and self._nodes is None and mount(self._storage)
         self._fresh()
 
     def run(self) -> list[Found]:
@@ -92,8 +95,8 @@ class Chain:
             self._finish()
         finally:
             _kill(self._launcher)
-            if self._mounted:
-                unmount(self._storage)
+            for path in self._disk.iterdir() if self._disk is not None else ():
+                shutil.move(path, self._launcher.directory)
         return self.found
 
     def _fresh(self) -> None:
@@ -107,7 +110,8 @@ class Chain:
         self._bad: set[tuple[str, str]] = set()  # runs that were spoilt
         self._done: Done = {}
         if self._launcher.base.exists():
-            shutil.move(self._launcher.base, self._storage.with_name(f"done-{len(self.found)}"))
+            done = self._launcher.directory / f"done-{len(self.found)}"
+            shutil.move(self._launcher.base, done)
 
     def _write(self, retries: int) -> None:
         do = {"epochs": EPOCHS, "delay": 0.3, "saves": self._program == "saves"}
