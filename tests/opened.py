@@ -29,6 +29,7 @@ def open_run(
     groups = default_monitored(params) if monitored is None else monitored
     origin = Origin(seed, sweep, trial, replicate, program or main_program())
     tree = Tree(base).of(params)
+    options = {"anew": True, **options}
     return open_trial(tree, params, groups, origin, Settings.parse(**settings), **options)
 
 

@@ -45,7 +45,7 @@ def new_run(
     tree: Tree, params: Mapping[str, Any], monitored: Monitored, origin: Origin, settings: Settings
 ) -> Run:
     """Make a run of ``params``; for a sweep's trial see :func:`open_trial`."""
-    with stage(tree, params, monitored, origin) as staged:
+    with stage(tree, params, monitored, origin, anew=True) as staged:
         path = publish(tree, monitored, staged)
         return Run(RunPaths(path), staged.record, staged.params, staged.lease, settings)
 
@@ -61,14 +61,15 @@ def open_trial(
     continues: str | None = None,
     take_over: bool = False,
     guard: files.Guard = lambda: None,
+    anew: bool = False,
 ) -> Run:
     """Continue the unfinished run of a sweep's trial, or make its first one.
 
     Where a good one lies in the tree that one is given, ``reopened``: nothing is trained twice.
     ``passed_over`` are runs (names) that are not the trial's; a new run goes on where
     ``continues``, a failed one of these, was backed up. ``guard`` raises where no run is to be
-    opened any more. Raises RunBusy if a living process owns it and not ``take_over``, TreeError
-    where a run cannot be read that may be the trial's.
+    opened any more; ``anew`` makes the tree, too. Raises RunBusy if a living process owns it and
+    not ``take_over``, TreeError where a run cannot be read that may be the trial's.
     """
     while True:
         guard()
@@ -89,8 +90,7 @@ def open_trial(
                     if run is not None:
                         return run
                     continue  # it ended in this very moment: look again
-        guard()  # this may make the tree
-        with stage(tree, params, monitored, origin) as staged, locked(directory):
+        with stage(tree, params, monitored, origin, anew=anew) as staged, locked(directory):
             if tree.find(params, monitored) != experiment:
                 continue
             if _there(tree, experiment, origin, passed_over)[1] is not None:

@@ -48,17 +48,18 @@ def stage(
     monitored: Monitored,
     origin: Origin,
     parent: Mapping[str, Any] | None = None,
+    anew: bool = False,
 ) -> Iterator[Staged]:
     """A whole run in a hidden directory, owned by us; removed unless it is published.
 
     With a ``parent`` (as run.json has it) it is made for another process, which begins its first
-    attempt.
+    attempt. ``anew`` is as in :meth:`Tree.make`.
     """
     group_canonicals(params, monitored)  # complain before anything is written
     tree.check()
     stored = plain(params, allow_nan=True)
     files.check_json(stored)
-    files.make_directory(tree.base, parents=True)
+    tree.make(anew)
     record, diff = new_record(tree.base, monitored, origin, parent)
     path = tree.base / f"{STAGING}{os.getpid()}-{os.urandom(6).hex()}"
     files.make_directory(path)

@@ -211,6 +211,15 @@ def _resolve(address: str) -> str:
     return address.strip()
 
 
+def why_gone(address: str) -> str | None:
+    """What to do about the cluster, in words, if it does not answer."""
+    try:
+        _resolve(address)
+    except UsageError as error:
+        return str(error)
+    return None
+
+
 def _refuses(address: str, headers: Mapping[str, str] | None = None) -> bool:
     """Whether the cluster does not take these headers, which may hold a token.
 

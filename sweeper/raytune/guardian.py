@@ -24,6 +24,7 @@ from typing import NoReturn, cast
 from sweeper.errors import SweeperError, UsageError
 from sweeper.worker import MARK, ServerControl, Session, die_with_parent, end_marked
 
+from .cluster import why_gone
 from .listener import GuardianListener, Listener
 from .signals import LaunchSignals
 
@@ -63,12 +64,12 @@ class Guardian:
     def run(
         self,
         drive: Callable[[ServerControl, GuardianListener], None],
-        leave: bool,
+        address: str | None,
     ) -> Ending:
         """Run ``drive`` and return the ending it has told, or that it came to.
 
-        It has as long as it says, and with ``leave`` some seconds more to end by itself. Raises
-        the ``SweeperError`` that it raised.
+        It has as long as it says, and some seconds more to leave the cluster at ``address`` if it
+        is in one. Raises the ``SweeperError`` that it raised.
         """
         self._signals.at_once = self._end_at_once
         os.environ[MARK] = self._session.token
@@ -85,8 +86,8 @@ class Guardian:
                 _be_driver(partial(drive, server), _ToGuardian(theirs), guardian)
             theirs.close()
             with ours, self._listener:
-                ending = self._follow(ours) or self._died_of(self._end_driver())
-                if leave and ending.cut_off is None:
+                ending = self._follow(ours) or self._died_of(self._end_driver(), address)
+                if address is not None and ending.cut_off is None:
                     ours.poll(LEAVE_SECONDS)  # it hangs up
             ending.began = self._began
             return ending
@@ -144,12 +145,13 @@ class Guardian:
         self._driver = 0
         return code
 
-    def _died_of(self, code: int) -> Ending:
+    def _died_of(self, code: int, address: str | None) -> Ending:
         if -code in LaunchSignals.SIGNALS:
             return self._stopped_by(-code)
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         why = f"Ray ended by itself ({how}): one of its processes died"
-        return Ending(why, cut_off=why)
+        reason = why if address is None else why_gone(address) or why
+        return Ending(reason, cut_off=why)
 
     def _end_at_once(self) -> None:
         """For a signal's handler."""

@@ -100,7 +100,7 @@ def launch(
             verbose=verbose,
         )
         guardian = Guardian(session, listener, signals)
-        ending = guardian.run(driver.run, leave=address is not None)
+        ending = guardian.run(driver.run, address)
     tree.remove_staging()  # of children that were killed
     with contextlib.suppress(TreeError):
         remove_left(home)  # where the driver was killed

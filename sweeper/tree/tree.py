@@ -64,6 +64,14 @@ class Tree:
         for path in (*own, self.base) if self._inside else own:
             files.refuse_link(path)
 
+    def make(self, anew: bool) -> None:
+        """Make its directory, if it is missing: ``anew``, or else that of a debug tree in its tree.
+
+        What a launch has made is not made again: it was renamed, or removed. Raises TreeError.
+        """
+        if anew or self._inside:
+            files.make_directory(self.base, parents=anew)
+
     def home(self, sweep_name: str) -> Path:
         """What belongs to a sweep as a whole is there. Raises TreeError for one that is a link."""
         self.check()

@@ -74,6 +74,7 @@ def _open_run(request: TrialRequest) -> Run:
         continues=request.get("continues"),
         take_over=True,
         guard=guard,
+        anew=lease is None,  # `sweeper check` tries it: no launch has made a tree
     )
     if run.log.rows and not run.reopened and begins_again(run.paths):
         run.rewind(0)  # its rows are those of an attempt that has come to nothing

@@ -28,7 +28,7 @@ from threading import Lock
 
 from tests.faults.chain import KINDS, Chain, Found
 from tests.faults.faults import FAULTS
-from tests.faults.machine import shim
+from tests.faults.machine import shim, small_disk
 from tests.faults.nodes import Nodes, possible
 from tests.process.launch.launcher import own_tmp
 
@@ -47,10 +47,12 @@ def chains(names: list[str], seed: int) -> Iterator[tuple[list[str], str]]:
         yield list(itertools.islice(endless, min(LINKS, len(names)))), f"{seed}.{number}"
 
 
-def run(names: list[str], seed: str, nodes: Callable[[], Nodes], keep: bool) -> list[Found]:
+def run(
+    names: list[str], seed: str, nodes: Callable[[], Nodes], disk: Path | None, keep: bool
+) -> list[Found]:
     directory, began = Path(tempfile.mkdtemp(prefix="faults-")), time.monotonic()
     with own_tmp() as tmp:
-        chain = Chain(names, seed, directory, tmp, nodes)
+        chain = Chain(names, seed, directory, tmp, nodes, disk)
         try:
             chain.run()
         except Exception as error:  # of the table itself: the other chains go on
@@ -78,8 +80,10 @@ def table(faults: list[Found], names: list[str]) -> None:
         print(f"{name:16}{times:8}" + "".join(f"{counts[kind]:10}" for kind in KINDS))
 
 
-def lacking(name: str) -> str:
+def lacking(name: str, disk: Path | None) -> str:
     """Why this machine cannot have that fault, if it cannot."""
+    if name == "full" and disk is None:
+        return "left out, as no file system can be mounted"
     if FAULTS[name].shim and shim() is None:
         return "left out, as there is no C compiler"
     if FAULTS[name].hosts and not possible():
@@ -97,14 +101,17 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="what was wrong, to look at")
     given = parser.parse_args()
     print(f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}", flush=True)
-    names = [name for name in given.fault if not lacking(name)]
+    up = ExitStack()
+    # The hosts come later: they see no file system that is mounted when they are there.
+    disks = [up.enter_context(small_disk()) for _ in range(given.j)]
+    names = [name for name in given.fault if not lacking(name, disks[0])]
     for name in sorted({*given.fault} - {*names}):
-        print(f"{name}: {lacking(name)}", flush=True)
+        print(f"{name}: {lacking(name, disks[0])}", flush=True)
     begin, end = (given.chain, given.chain + 1) if given.chain is not None else (0, None)
     todo = itertools.islice(chains(names, given.seed), begin, end)
     deadline = time.monotonic() + given.minutes * 60
     found: list[Found] = []
-    lock, up = Lock(), ExitStack()
+    lock = Lock()
 
     @lru_cache(maxsize=1)
     def nodes() -> Nodes:
@@ -112,16 +119,16 @@ def main() -> int:
         up.callback(one.close)
         return one
 
-    def work() -> None:
+    def work(disk: Path | None) -> None:
         while time.monotonic() < deadline:
             with lock:
                 chain = next(todo, None)
             if chain is None:
                 return
-            found.extend(run(*chain, nodes, given.keep))
+            found.extend(run(*chain, nodes, disk, given.keep))
 
     with up, ThreadPoolExecutor(given.j) as pool:
-        for worker in [pool.submit(work) for _ in range(given.j)]:
+        for worker in [pool.submit(work, disk) for disk in disks]:
             worker.result()
     table(found, names)
     return int(any(each.wrong for each in found))

@@ -20,8 +20,8 @@ import psutil
 
 from tests.faults.faults import CLOCKS, FAULTS, Fault
 from tests.faults.judge import Done, done_in, judge_tree, statuses_in
-from tests.faults.machine import Control, as_no_superuser, mount, shim, unmount
-from tests.faults.nodes import HEAD, Nodes
+from tests.faults.machine import Control, as_no_superuser, shim
+from tests.faults.nodes import HEAD, RECONNECT, STRUCK, Nodes
 from tests.faults.scene import GOOD, START, Scene
 from tests.process.launch.launcher import Launcher
 
@@ -57,7 +57,8 @@ class Found:
 class Chain:
     """The faults ``names``, to launches below ``directory``; ``seed`` chooses how and when.
 
-    ``nodes`` gives several hosts, which are used if a fault asks for them.
+    ``nodes`` gives several hosts, which are used if a fault asks for them; the tree lies on
+    ``disk`` if one is to fill that.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Chain:
         directory: Path,
         tmp: Path,
         nodes: Callable[[], Nodes],
+        disk: Path | None,
     ) -> None:
         self.rng = random.Random(f"{names} {seed}")
         self.todo = sorted(names, key=lambda name: FAULTS[name].last)
@@ -75,11 +77,12 @@ class Chain:
         self._launcher = Launcher(directory, tmp)
         self._env = self._launcher.env
         self._tmp = tmp
+        self._disk = disk if "full" in names else None
+        if self._disk is not None:
+            self._launcher.base = self._disk / "case"
         self._storage = self._launcher.base.parent
         self._others: list[Launcher] = []
         self._nodes = nodes() if any(FAULTS[name].hosts for name in names) else None
-        # The hosts see no file system that is mounted later than they are.
-        self._mounted = "full" in names and self._nodes is None and mount(self._storage)
         self._fresh()
 
     def run(self) -> list[Found]:
@@ -92,8 +95,8 @@ class Chain:
             self._finish()
         finally:
             _kill(self._launcher)
-            if self._mounted:
-                unmount(self._storage)
+            for path in self._disk.iterdir() if self._disk is not None else ():
+                shutil.move(path, self._launcher.directory)
         return self.found
 
     def _fresh(self) -> None:
@@ -104,9 +107,11 @@ class Chain:
         self._trials = 4 + len(self.todo)
         self._parallel = self.rng.choice((1, 2))
         self._spoiled = False
+        self._bad: set[tuple[str, str]] = set()  # runs that were spoilt
         self._done: Done = {}
         if self._launcher.base.exists():
-            shutil.move(self._launcher.base, self._storage.with_name(f"done-{len(self.found)}"))
+            done = self._launcher.directory / f"done-{len(self.found)}"
+            shutil.move(self._launcher.base, done)
 
     def _write(self, retries: int) -> None:
         do = {"epochs": EPOCHS, "delay": 0.3, "saves": self._program == "saves"}
@@ -124,7 +129,8 @@ class Chain:
         words = (*first.words, *["--retry-failed"] * self._spoiled)
         control = None
         nodes = self._nodes if first.hosts is not False else None
-        self._enter(nodes)
+        host = self.rng.choice((HEAD, *STRUCK)) if first.anywhere else HEAD
+        self._enter(nodes, host)
         if nodes is not None:
             words += ("--address", nodes.address)
         elif first.shim or (shim() and self.rng.random() < 0.3):
@@ -139,7 +145,7 @@ class Chain:
             self.todo.remove(name)
             fault = FAULTS[name]
             moment = self.rng.choice(fault.moments) if not struck else "then"
-            place = " hosts" * (nodes is not None) + " shim" * (control is not None)
+            place = f" host-{host}" * (nodes is not None) + " shim" * (control is not None)
             about = f"{moment} {self._method} {self._program}{place}"
             found = Found(name, f"{name} {about} ({self._seed})")
             self.found.append(found)
@@ -155,15 +161,17 @@ class Chain:
                 break
         self._judge(scene, struck)
 
-    def _enter(self, nodes: Nodes | None) -> None:
-        """The next launch is on the head of ``nodes``, or here: where the last one is not seen."""
+    def _enter(self, nodes: Nodes | None, host: int = HEAD) -> None:
+        """The next launch is on a host of ``nodes``, or here: where the last one is not seen."""
         for lease in self._launcher.base.rglob("lease.*.json"):
             os.utime(lease, (time.time() - 1000,) * 2)
-        self._launcher.env = self._env if nodes is None else {"TMPDIR": str(nodes.tmp(HEAD))}
+        self._launcher.env, enter = self._env, lambda: None
+        if nodes is not None:
+            self._launcher.env = {"TMPDIR": str(nodes.tmp(host)), **RECONNECT}
+            enter = nodes.entrance(host)
 
         def before() -> None:
-            if nodes is not None:
-                nodes.enter()
+            enter()
             as_no_superuser()
 
         self._launcher.before = before
@@ -207,6 +215,8 @@ class Chain:
         code = process.returncode
         if code not in allowed and not (code == 0 and self._all_done()) and not _too_busy(err):
             self._add(struck, "code", f"{code}\n{err}")
+        elif code == 3 and "to go on: sweeper launch" not in err:
+            self._add(struck, "code", f"3, and no word how to go on\n{err}")
         elif "Traceback" in err and code >= 0:
             self._add(struck, "code", f"a traceback\n{err}")
         for text in scene.wrong:
@@ -216,13 +226,11 @@ class Chain:
             if not Path(self._tmp, kept).exists():
                 self._add(struck, "left", kept)
         # Of another host it is not seen at once that it has stopped.
-        bad = statuses_in(launcher) - {
-            *GOOD,
-            "interrupted",
-            *["running"] * (scene.nodes is not None),
-        }
-        if bad and not spoiled:
-            self._add(struck, "lost", f"there are runs that are {', '.join(bad)}\n{err}")
+        right = {*GOOD, "interrupted", *["running"] * (scene.nodes is not None)}
+        bad = {(run, status) for run, status in statuses_in(launcher) if status not in right}
+        if bad - self._bad and not spoiled:
+            self._add(struck, "lost", f"there are runs that are {bad - self._bad}\n{err}")
+        self._bad = bad
         self._spoiled |= spoiled
         self._compare(struck)
 

@@ -16,7 +16,7 @@ import psutil
 
 from sweeper.tree import launches
 from tests.faults.machine import STORAGE_ERRORS, Control, on_another_host
-from tests.faults.nodes import STRUCK
+from tests.faults.nodes import HEAD, STRUCK
 from tests.faults.scene import END, START, TRAIN, Scene
 
 Strike = Callable[[Scene], bool]
@@ -163,6 +163,13 @@ def kill_host(scene: Scene) -> bool:
     return True
 
 
+def kill_head(scene: Scene) -> bool:
+    """The cluster is over, and the launch with it if it was started there."""
+    assert scene.nodes is not None
+    scene.nodes.kill(HEAD)
+    return True
+
+
 def remove(scene: Scene) -> bool:
     base = scene.launcher.base
     what = scene.rng.choice([base, base / "sweeps"])
@@ -217,6 +224,7 @@ def forbid(scene: Scene) -> bool:
 
 def fill(scene: Scene) -> bool:
     ballast = scene.launcher.base.parent / "ballast"
+    assert shutil.disk_usage(ballast.parent).total < 1 << 24, "that is not the small disk"
     scene.undo.append(partial(ballast.unlink, missing_ok=True))
     with open(ballast, "wb") as file:
         for size in (4096, 1):
@@ -233,7 +241,8 @@ class Fault:
     ``ends``: the launch is to end of it; else another fault may strike the same launch.
     ``spoils``: trials that it strikes may fail, and are to be run again by the user's word.
     ``last``: nothing is left to be done after it. ``words`` are the launch's; ``shim``: it must
-    have that. ``hosts``: on several hosts only, or never (else either).
+    have that. ``hosts``: on several hosts only, or never (else either); ``anywhere``: started on
+    any of them, not on the head alone.
     """
 
     strike: Strike
@@ -246,6 +255,7 @@ class Fault:
     words: tuple[str, ...] = ()
     shim: bool = False
     hosts: bool | None = None
+    anywhere: bool = False
 
 
 def _signal(signum: int) -> Fault:
@@ -286,8 +296,9 @@ FAULTS = {
     ),
     "cut": Fault(cut, (), ends=False, hosts=True),
     "kill-host": Fault(kill_host, (), ends=False, hosts=True),
+    "kill-head": Fault(kill_head, (3, -signal.SIGKILL), hosts=True, anywhere=True),
     "remove": Fault(remove, (1,), LATER),
     "rename": Fault(rename, (1,), LATER),
-    "forbid": Fault(forbid, (1, 3), LATER, ends=False, spoils=True),
+    "forbid": Fault(forbid, (1, 3, 4), LATER, ends=False, spoils=True),
     "full": Fault(fill, (1, 3, 4), LATER, spoils=True),
 }

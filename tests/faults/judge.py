@@ -24,8 +24,10 @@ def done_in(launcher: Launcher) -> Done:
     return done
 
 
-def statuses_in(launcher: Launcher) -> set[str]:
-    return {record.status for record in launcher.records() if launcher.base.is_dir()}
+def statuses_in(launcher: Launcher) -> set[tuple[str, str]]:
+    """The runs, each with its status."""
+    records = launcher.records() if launcher.base.is_dir() else []
+    return {(str(record.path), record.status) for record in records}
 
 
 def judge_tree(

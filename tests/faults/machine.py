@@ -10,6 +10,8 @@ import socket
 import struct
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -73,12 +75,15 @@ def as_no_superuser() -> None:
         ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability)
 
 
-def mount(place: Path) -> bool:
-    """A small file system of its own; false where that is not allowed."""
-    place.mkdir(exist_ok=True)
+@contextmanager
+def small_disk() -> Iterator[Path | None]:
+    """A file system of its own that is soon full; None where none may be mounted."""
+    place = Path(tempfile.mkdtemp(prefix="faults-"))
     words = ["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", str(place)]
-    return subprocess.run(words, capture_output=True, check=False).returncode == 0
-
-
-def unmount(place: Path) -> None:
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    mounted = subprocess.run(words, capture_output=True, check=False).returncode == 0
+    try:
+        yield place if mounted else None
+    finally:
+        if mounted:
+            subprocess.run(["umount", "-l", str(place)], check=True)
+        place.rmdir()

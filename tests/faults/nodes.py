@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -20,14 +21,16 @@ from sweeper.raytune.cluster import keep_token_private
 HOSTS = 3
 HEAD = 1
 STRUCK = (2, 3)
-CLONE_NEWNET, CLONE_NEWUTS = 0x40000000, 0x04000000
+CLONE_NEWNET, CLONE_NEWUTS, CLONE_NEWNS = 0x40000000, 0x04000000, 0x00020000
+MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
+RECONNECT = {"RAY_gcs_rpc_server_reconnect_timeout_s": "15"}  # of launches, too
 # A host that is cut off is given up within some seconds, and gives up itself.
 PATIENCE = {
     "RAY_health_check_initial_delay_ms": "5000",
     "RAY_health_check_period_ms": "2000",
     "RAY_health_check_timeout_ms": "4000",
     "RAY_health_check_failure_threshold": "3",
-    "RAY_gcs_rpc_server_reconnect_timeout_s": "15",
+    **RECONNECT,
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "token",
 }
@@ -50,7 +53,7 @@ def possible() -> bool:
 
 
 class Nodes:
-    """Hosts are numbered from 1, the head, which is never struck and where launches are started."""
+    """Hosts are numbered from 1, the head, where launches are started unless that is struck."""
 
     def __init__(self) -> None:
         self._id = secrets.token_hex(2)
@@ -110,6 +113,8 @@ class Nodes:
         place += ["--temp-dir", str(self._scratch / "ray")]
         if host != HEAD:
             place = ["--address", self.address]
+        else:  # Ray would take another table's cluster for the one that it has noted
+            (self._scratch / "ray" / "ray_current_cluster").unlink(missing_ok=True)
         place += ["--node-ip-address", self._address(host), "--num-cpus", "1"]
         script = 'hostname "$0"; exec ray start --block "$@"'
         words = ["unshare", "--uts", "sh", "-c", script, f"host-{host}", *place]
@@ -134,12 +139,27 @@ class Nodes:
         )
         return int(done.stdout) if done.returncode == 0 else 0
 
-    def enter(self) -> None:
-        """In a process that is about to start a launch: be on the head."""
-        head = self._started[HEAD].pid
-        for kind, flag in (("net", CLONE_NEWNET), ("uts", CLONE_NEWUTS)):
-            with open(f"/proc/{head}/ns/{kind}") as namespace:
-                assert ctypes.CDLL(None).setns(namespace.fileno(), flag) == 0
+    def entrance(self, host: int) -> Callable[[], None]:
+        """To be called in a process that is about to start a launch: it is then on that host.
+
+        Ray looks for its raylet among all processes: it sees that host's alone.
+        """
+        pid, libc = self._started[host].pid, ctypes.CDLL(None)
+        hosts = {*range(1, HOSTS + 1)} - {host}
+        hidden = [one.pid for other in hosts for one in self.processes(other, "raylet/raylet")]
+        nothing = self._scratch / "nothing"
+        nothing.mkdir(exist_ok=True)
+
+        def enter() -> None:
+            for kind, flag in (("net", CLONE_NEWNET), ("uts", CLONE_NEWUTS)):
+                with open(f"/proc/{pid}/ns/{kind}") as namespace:
+                    assert libc.setns(namespace.fileno(), flag) == 0
+            assert libc.unshare(CLONE_NEWNS) == 0
+            libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None)
+            for raylet in hidden:
+                libc.mount(bytes(nothing), f"/proc/{raylet}".encode(), None, MS_BIND, None)
+
+        return enter
 
     def cut(self, host: int) -> None:
         """No packet comes from the host or to it."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 
+import psutil
 import pytest
 
 from sweeper.raytune.cluster import keep_token_private
@@ -41,6 +43,23 @@ def test_a_cluster_that_wants_a_token_takes_who_has_it(launcher: Launcher) -> No
     assert refused.returncode == 2
     assert f"the cluster wants a token and does not take ours ({wrong})" in refused.stderr
     assert done.returncode == 0, done.stderr
+
+
+def test_a_launch_that_loses_its_cluster_says_so(launcher: Launcher) -> None:
+    launcher.write({"epochs": 400, "delay": 0.2}, trials=1)
+    launcher.env["RAY_gcs_rpc_server_reconnect_timeout_s"] = "5"  # not a minute
+    with ray_cluster(ONE_NODE) as (cluster, address):
+        process = launcher.start("--address", address)
+        launcher.wait_for(lambda records: any(record.rows for record in records))
+        for one in psutil.Process(cluster.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        _, err = process.communicate(timeout=120)
+    assert launcher.left() == []
+    assert process.returncode == 3, err
+    assert f"stopped: --address {address}: expected a running Ray cluster, found none: " in err
+    assert "or leave --address out to use this machine\nto go on: sweeper launch" in err
+    assert [record.status for record in launcher.records()] == ["interrupted"]
 
 
 @pytest.mark.slow

@@ -313,7 +313,7 @@ def test_nothing_heavy_is_loaded():
 
 
 def test_a_tree_that_is_renamed_does_not_come_into_being_again(tmp_path, monkeypatch):
-    base, asked = tmp_path / "tree", []
+    base = tmp_path / "tree"
     opened(base).close("finished")
     made = staging.new_record
 
@@ -323,10 +323,20 @@ def test_a_tree_that_is_renamed_does_not_come_into_being_again(tmp_path, monkeyp
 
     monkeypatch.setattr(staging, "new_record", rename)
     with pytest.raises(TreeError):
-        opened(base, params={"x": 1}, guard=lambda: asked.append(base.exists()))
-    assert asked == [True, True]
+        opened(base, params={"x": 1})
     assert not base.exists()
     assert len(list(Tree(tmp_path / "moved").all_runs())) == 1
+
+
+@pytest.mark.parametrize("more", [{}, {"debug": True}])
+def test_a_trial_does_not_make_the_tree_of_its_launch_again(tmp_path, more):
+    base, moved = tmp_path / "tree", tmp_path / "moved"
+    base.mkdir()
+    opened(base, params={"x": 1, **more}, anew=False).close("finished")
+    with pytest.raises(TreeError):
+        opened(base, params={"x": 2, **more}, anew=False, guard=lambda: base.rename(moved))
+    assert not base.exists()
+    assert len(list(Tree(moved).of(more).all_runs())) == 1
 
 
 def test_a_state_whose_rows_are_lost_is_not_gone_on_from(tmp_path):
