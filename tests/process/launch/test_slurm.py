@@ -43,12 +43,15 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_an_array_shares_a_sweep_and_a_member_that_is_requeued_goes_on(
     launcher: Launcher,
 ) -> None:
-    launcher.write({"epochs": 6, "delay": 0.5}, trials=6)
+    # Where SLURM shuts a job in with its own GPU, that is GPU 0 of every job.
+    launcher.env["SWEEPER_PRETENDED_GPUS"] = "1"
+    keys = {"resources": {"gpu": 1}, "slurm": {"skip": ["gres"]}}
+    launcher.write({"epochs": 6, "delay": 0.5}, trials=6, **keys)
     submitted = launcher.run("--on", "slurm", "-j", "2", "--sbatch", "time=00:10:00")
     assert submitted.returncode == 0, submitted.stderr
     job = submitted.stdout.strip()
     assert job.isdigit()
-    launcher.wait_for(lambda records: any(record.rows for record in records))
+    launcher.wait_for(lambda records: sum(r.status == "running" for r in records) == 2)
     subprocess.run(["scontrol", "requeue", f"{job}_0"], check=True)
     launcher.wait_for(lambda records: [r.status for r in records] == ["finished"] * 6)
     records = launcher.records()
