@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,6 +37,11 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["scancel", "--user=root"], check=False)
+        # What has not said that it ended says so to the next SLURM, of its own first jobs.
+        for _ in range(60):
+            if not subprocess.run(["squeue", "-h"], capture_output=True, check=False).stdout:
+                break
+            time.sleep(0.5)
         subprocess.run(["bash", CLUSTER / "slurm-stop", place], check=True)
 
 
