@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import shlex
 import socket
 import time
 from collections.abc import Collection, Sequence
@@ -47,7 +48,7 @@ def stop(target: Path, words: Sequence[str], now: bool, after_current: bool, **g
     if after_current and (now or trials):
         what = "--now" if now else "a trial, which is stopped at once"
         raise click.UsageError(f"--after-current does not go together with {what}")
-    index = open_target(target, given)
+    index = _opened(target, given)
     if trials:
         return _stop_trials(index, trials)
     asked = launches_of(index)
@@ -121,7 +122,7 @@ def pause(target: Path, **given: Any) -> int:
     """
     from sweeper.tree import ask
 
-    index = open_target(target, given)
+    index = _opened(target, given)
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     ask(_home(index), "pause", since=now)
     _tell_who(index, "paused")
@@ -134,7 +135,7 @@ def continue_(target: Path, **given: Any) -> int:
     """Go on with what `sweeper pause` has paused."""
     from sweeper.tree import take_back
 
-    index = open_target(target, given)
+    index = _opened(target, given)
     take_back(_home(index), "pause")
     _tell_who(index, "continued")
     return 0
@@ -156,7 +157,7 @@ def set_(target: Path, settings: Sequence[str], **given: Any) -> int:
     from sweeper.sweepfile import load_sweep
     from sweeper.tree import SETTABLE, Control, ask, value_of
 
-    index = open_target(target, given)
+    index = _opened(target, given)
     home = _home(index)
     file = target if target.is_file() else home / "sweep.yaml"
     raw = load_sweep(file)
@@ -178,6 +179,20 @@ def set_(target: Path, settings: Sequence[str], **given: Any) -> int:
         tell(f"{key}: {before} -> {to}")
     _tell_who(index, "told")
     return 0
+
+
+def _opened(target: Path, given: dict[str, Any]) -> Index:
+    """The sweep that is asked for; what is asked must not go to a tree that is not there."""
+    from sweeper.results import storages_elsewhere
+
+    index = open_target(target, given)
+    others = storages_elsewhere(index.sweep) if index.sweep and not index.base.is_dir() else []
+    if others:
+        raise UsageError(
+            f"{index.base}: expected the sweep's tree, found none here, but one in {others[0]}: "
+            f"add --storage {shlex.quote(str(others[0]))}"
+        )
+    return index
 
 
 def _tell_who(index: Index, what: str) -> None:

@@ -23,7 +23,10 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 PRETENDED = "SWEEPER_PRETENDED_GPUS"  # how many, to try how they are shared where there are none
 _MEMORY = "/dev/shm"  # of this machine alone
 _IS_THERE = os.path.isdir(_MEMORY) and PRETENDED not in os.environ
-PLACE = Path(_MEMORY if _IS_THERE else tempfile.gettempdir(), f"sweeper-{os.getuid()}")
+# SLURM has dealt the machine out already, and may call the first GPU of each of its jobs 0.
+_JOB = os.environ.get("SLURM_JOB_ID")
+_NAME = f"sweeper-{os.getuid()}" + (f"-slurm-{_JOB}" if _JOB else "")
+PLACE = Path(_MEMORY if _IS_THERE else tempfile.gettempdir(), _NAME)
 LOOK_SECONDS = 2.0
 
 
@@ -52,6 +55,8 @@ def room_for(
     most = min(len(gpus), math.ceil(at_once * resources.gpu))
     mine: list[str] = []
     with contextlib.ExitStack() as held, contextlib.ExitStack() as waiting:
+        if _JOB:
+            held.callback(_leave)
         turn = waiting.enter_context(_lease("queue", beside=True)) if wait else None
         said = False
         while True:
@@ -101,6 +106,13 @@ def _lease(name: str, **how: Any) -> Iterator[Lease]:
         yield lease
     finally:
         lease.release()
+
+
+def _leave() -> None:
+    """Leave nothing of a job: there may be thousands."""
+    for name in files.names(PLACE):
+        files.remove_empty(PLACE / name)
+    files.remove_empty(PLACE)
 
 
 def _take(gpu: str, held: contextlib.ExitStack) -> bool:

@@ -6,9 +6,13 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
+
+ECHO_SECONDS = 3.0
+"""For so long a second SIGTERM is the first one's echo."""
 
 
 class LaunchSignals:
@@ -63,11 +67,15 @@ class LaunchSignals:
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         if self.at_once is not None and not self.received:
-            self.received = signum
-        # A terminal that goes says so twice: its kernel, then its shell.
-        elif not (self.received and signum == signal.SIGHUP):
+            self.received, self._at = signum, time.monotonic()
+        elif not (self.received and self._is_echo(signum)):
             try:
                 if self.at_once is not None:
                     self.at_once()
             finally:
                 os._exit(128 + signum)
+
+    def _is_echo(self, signum: int) -> bool:
+        """A terminal that goes says so twice: its kernel, then its shell; so does a SLURM job."""
+        soon = time.monotonic() < self._at + ECHO_SECONDS
+        return signum == signal.SIGHUP or (signum == signal.SIGTERM and soon)

@@ -53,5 +53,5 @@ from .rows import (
 )
 from .study import curve_of, grouped, local_time, optuna_study
 from .summary import copy_best, summary_csv, write_summary
-from .target import load_target, open_index, runs_elsewhere
+from .target import load_target, open_index, runs_elsewhere, storages_elsewhere
 from .warm_start import read_warm_start

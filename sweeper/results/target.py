@@ -171,17 +171,22 @@ def _stored(tree: Tree, home: Path) -> Index:
     return index
 
 
-def runs_elsewhere(sweep: Sweep) -> str:
-    """Where the runs of ``sweep`` are if its tree has none, and how to use them; else empty.
+def storages_elsewhere(sweep: Sweep) -> list[Path]:
+    """Where the tree of ``sweep`` is, too.
 
     Looked at is the same storage in the directories above the sweep file and the current one.
     """
     here = Path.cwd()
     if not sweep.storage.is_relative_to(here):
-        return ""
+        return []
     places = [*(sweep.path.resolve().parents if sweep.path else ()), *here.parents]
     storages = dict.fromkeys(place / sweep.storage.relative_to(here) for place in places)
-    others = [s for s in storages if s != sweep.storage and (s / sweep.name).is_dir()]
+    return [s for s in storages if s != sweep.storage and (s / sweep.name).is_dir()]
+
+
+def runs_elsewhere(sweep: Sweep) -> str:
+    """Where the runs of ``sweep`` are if its tree has none, and how to use them; else empty."""
+    others = storages_elsewhere(sweep)
     if not others or any(entry.record for entry in index_sweep(sweep).entries):
         return ""
     for storage in others:

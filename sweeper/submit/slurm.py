@@ -12,6 +12,7 @@ from typing import Any
 from sweeper.errors import UsageError
 from sweeper.sweepfile import Sweep
 from sweeper.tree import Tree
+from sweeper.wording import one_of
 
 from .request import Request
 
@@ -26,7 +27,7 @@ launch=$!
 trap 'kill -TERM "$launch" 2>/dev/null' TERM
 wait "$launch"; code=$?
 while kill -0 "$launch" 2>/dev/null; do wait "$launch"; code=$?; done
-me=${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID
+me=${{SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}}${{SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}}
 if [ "$code" = 143 ] && [ "$SECONDS" -gt {least} ] &&
     [ "$(squeue -h -j "$me" -o %T)" = RUNNING ]; then
     scontrol requeue "$me"
@@ -58,8 +59,10 @@ def slurm_request(
         "output": str(home / "slurm-%A_%a.log"),
     }
     asked = dict(sweep.slurm)
-    for name in asked.pop("skip", ()):
-        ours.pop(name, None)
+    skipped = set(asked.pop("skip", ()))
+    if strange := sorted(skipped - ours.keys()):
+        raise UsageError(f"slurm.skip: expected {one_of(ours)}, found {', '.join(strange)}")
+    ours = {name: value for name, value in ours.items() if name not in skipped}
     lines = _directives({**ours, **asked, **_options(given)})
     launch = [sys.executable, "-m", "sweeper", "launch", "--join", "-y", "-j", str(together)]
     body = _BODY.format(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -85,6 +86,11 @@ def test_a_trial_is_stopped_before_its_turn_in_the_middle_and_once(launcher: Lau
 def test_what_waits_for_a_paused_sweep_can_be_stopped(launcher: Launcher) -> None:
     launcher.write({}, trials=2)
     assert "paused; nobody launches it" in launcher.run(command="pause").stderr
+    other = launcher.elsewhere("other")
+    astray = other.run("run_cap=1", command="set")
+    assert astray.returncode == 2
+    assert f"add --storage {launcher.base.parent}\n" in astray.stderr
+    assert os.listdir(other.directory) == []
     process = launcher.start("-j", "1")
     launcher.wait_for(lambda records: bool([*launcher.base.glob("sweeps/case/lease*")]))
     assert launcher.run(command="stop").stdout.startswith("stopped: process ")

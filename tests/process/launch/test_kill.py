@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 from tests.process.launch.launcher import Launcher
 
 
-def test_interrupted_once(launcher: Launcher) -> None:
+def test_interrupted_once_though_told_twice_as_by_a_slurm_job(launcher: Launcher) -> None:
     launcher.write({"epochs": 40, "delay": 0.2}, trials=4, retry={"max": 0})
     process = launcher.start()
     launcher.wait_for(lambda records: [bool(record.rows) for record in records] == [True, True])
-    process.send_signal(signal.SIGINT)
+    for _ in range(2):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.1)
     _, err = process.communicate(timeout=120)
-    assert process.returncode == 130, err
+    assert process.returncode == 143, err
     assert "interrupted" in err
     assert "\nstopping" in err
     assert f"to go on: sweeper launch {launcher.file}" in err
@@ -26,7 +29,7 @@ def test_interrupted_once(launcher: Launcher) -> None:
     assert {record.status for record in launcher.records()} == {"interrupted"}
     for record in launcher.records():
         *_, last = record.paths.output.read_text().splitlines()
-        assert last == "sweeper: interrupted: the launch got SIGINT"
+        assert last == "sweeper: interrupted: the launch got SIGTERM"
 
 
 def test_a_driver_that_dies_before_it_has_begun(launcher: Launcher) -> None:

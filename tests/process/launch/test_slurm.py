@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,6 +37,11 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["scancel", "--user=root"], check=False)
+        # What has not said that it ended says so to the next SLURM, of its own first jobs.
+        for _ in range(60):
+            if not subprocess.run(["squeue", "-h"], capture_output=True, check=False).stdout:
+                break
+            time.sleep(0.5)
         subprocess.run(["bash", CLUSTER / "slurm-stop", place], check=True)
 
 
@@ -43,12 +49,15 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_an_array_shares_a_sweep_and_a_member_that_is_requeued_goes_on(
     launcher: Launcher,
 ) -> None:
-    launcher.write({"epochs": 6, "delay": 0.5}, trials=6)
+    # Where SLURM shuts a job in with its own GPU, that is GPU 0 of every job.
+    launcher.env["SWEEPER_PRETENDED_GPUS"] = "1"
+    keys = {"resources": {"gpu": 1}, "slurm": {"skip": ["gres"]}}
+    launcher.write({"epochs": 6, "delay": 0.5}, trials=6, **keys)
     submitted = launcher.run("--on", "slurm", "-j", "2", "--sbatch", "time=00:10:00")
     assert submitted.returncode == 0, submitted.stderr
     job = submitted.stdout.strip()
     assert job.isdigit()
-    launcher.wait_for(lambda records: any(record.rows for record in records))
+    launcher.wait_for(lambda records: sum(r.status == "running" for r in records) == 2)
     subprocess.run(["scontrol", "requeue", f"{job}_0"], check=True)
     launcher.wait_for(lambda records: [r.status for r in records] == ["finished"] * 6)
     records = launcher.records()

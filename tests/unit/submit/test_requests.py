@@ -73,6 +73,7 @@ def test_what_is_asked_of_sbatch_counts_more(spec: Path, capsys: Capture) -> Non
         ("4", "slurm: expected a mapping, found the number 4"),
         ("{time: [1]}", "slurm.time: expected one line of text, a number or true"),
         ("{skip: requeue}", "slurm.skip: expected a list of names"),
+        ("{skip: [time]}", "slurm.skip: expected job-name, array, ntasks, "),
         ('{time: "1\\n#SBATCH --x"}', "slurm.time: expected one line"),
     ],
 )
@@ -81,7 +82,7 @@ def test_options_that_are_none_are_refused(
 ) -> None:
     with spec.open("a") as file:
         file.write(f"slurm: {value}\n")
-    assert said in refused(capsys, "s.yaml")
+    assert said in refused(capsys, "s.yaml", "--on", "slurm", "-j", "1", "--dry-run")
 
 
 def test_a_ray_job_ships_what_git_knows_and_not_the_storage(spec: Path, capsys: Capture) -> None:
