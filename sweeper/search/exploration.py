@@ -87,11 +87,6 @@ def _moved(axis: Axis, u: float | None, resample: float, random: Random) -> floa
     return clip_to_unit(distribution.encode(min(max(moved, low), high)))
 
 
-def is_number(axis: Axis) -> bool:
-    """Whether the values of the axis have an order and a size."""
-    return axis.alternatives is None and not axis.parameters[0].distribution.values
-
-
 def rank_numbers(
     space: Space,
     changes: Sequence[Change],
@@ -108,7 +103,11 @@ def rank_numbers(
     Hyperparameter Optimization with Population-Based Bandits", NeurIPS 2020; its constants for the
     bound as in Ray Tune's ``pb2_utils.UCB``.
     """
-    axes = [index for index, axis in enumerate(space.axes) if is_number(axis)]
+    axes = [
+        index
+        for index, axis in enumerate(space.axes)
+        if axis.alternatives is None and not axis.parameters[0].distribution.values
+    ]
     changes = sorted(changes, key=lambda change: change.epoch)[-MOST_CHANGES:]
     if len(changes) < 2 or not axes:
         return []
