@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -88,11 +87,6 @@ def _moved(axis: Axis, u: float | None, resample: float, random: Random) -> floa
     return clip_to_unit(distribution.encode(min(max(moved, low), high)))
 
 
-def is_number(axis: Axis) -> bool:
-    """Whether the values of the axis have an order and a size."""
-    return axis.alternatives is None and not axis.parameters[0].distribution.values
-
-
 def rank_numbers(
     space: Space,
     changes: Sequence[Change],
@@ -109,14 +103,17 @@ def rank_numbers(
     Hyperparameter Optimization with Population-Based Bandits", NeurIPS 2020; its constants for the
     bound as in Ray Tune's ``pb2_utils.UCB``.
     """
-    axes = [index for index, axis in enumerate(space.axes) if is_number(axis)]
+    axes = [
+        index
+        for index, axis in enumerate(space.axes)
+        if axis.alternatives is None and not axis.parameters[0].distribution.values
+    ]
     changes = sorted(changes, key=lambda change: change.epoch)[-MOST_CHANGES:]
     if len(changes) < 2 or not axes:
         return []
     import numpy as np
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.gaussian_process import GaussianProcessRegressor
-    from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+
+    from .gaussian_process import GaussianProcess, first_guesses, fit
 
     def row(when: int, point: Sequence[float | None]) -> list[float]:
         numbers = [point[index] for index in axes]
@@ -127,16 +124,12 @@ def rank_numbers(
     gains = (gains - gains.mean()) / (gains.std() or 1.0)
     draws = [[clip_to_unit(random.random()) for _ in axes] for _ in range(CANDIDATES)]
     asked = np.array([[1.0, *draw] for draw in draws])
-    kernel = ConstantKernel() * RBF([1.0] * known.shape[1], (0.05, 20.0)) + WhiteKernel(0.1)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a bound that is reached is an answer
-        process = GaussianProcessRegressor(kernel, random_state=random.randrange(2**32))
-        process.fit(known, gains)
-        mean, deviation = process.predict(asked, return_std=True)
-        if running:
-            there = np.array([row(epoch, point) for point in running])
-            guessed = GaussianProcessRegressor(process.kernel_, optimizer=None)
-            guessed.fit(np.vstack([known, there]), np.concatenate([gains, process.predict(there)]))
-            _, deviation = guessed.predict(asked, return_std=True)
-    bound = mean + math.sqrt(0.2 + max(0.0, math.log(0.4 * len(changes)))) * deviation
-    return [dict(zip(axes, draws[place], strict=True)) for place in np.argsort(-bound)]
+    ordered = np.zeros(known.shape[1], bool)  # no column is of categories
+    _, hyper = fit(known, gains, ordered, first_guesses(len(ordered)))
+    process = GaussianProcess(known, gains, ordered, hyper)
+    if running:
+        process = process.imagine(np.array([row(epoch, point) for point in running]))
+    means, variances = process.predict(asked)
+    factor = 0.2 + max(0.0, math.log(0.4 * len(changes)))
+    order = np.argsort(-means - np.sqrt(factor * variances))
+    return [dict(zip(axes, draws[place], strict=True)) for place in order]

@@ -154,8 +154,8 @@ def _flat(sweep: Sweep) -> Space:
 class Elsewhere(Peer):
     """A peer in an environment of its own; its store is taken to outlive a kill."""
 
-    def __init__(self, name: str, sweep: Sweep) -> None:
-        super().__init__(name, _flat(sweep), sweep.seed, sweep.run_cap or 200, CACHE)
+    def __init__(self, name: str, sweep: Sweep, trials: int, workers: int) -> None:
+        super().__init__(name, _flat(sweep), sweep.seed, trials, workers, CACHE)
         self._space = sweep.space
 
     def ask(self) -> tuple[Any, Params]:
@@ -167,7 +167,7 @@ class Elsewhere(Peer):
         """Nothing is lost."""
 
 
-PEERS: dict[str, tuple[Callable[[Sweep], Any], str]] = {
+PEERS: dict[str, tuple[Callable[..., Any], str]] = {
     "bayes": (Ours, "bayes"),
     "tpe": (Ours, "tpe"),
     "Optuna": (OptunaPeer, "tpe"),
@@ -194,7 +194,8 @@ def run_one(
         )
     )  # fmt: skip
     allowed = load_sweep(file, [f"constraints={json.dumps(task.constraints)}"]).space.allows
-    searcher = make(load_sweep(file))
+    told = (trials + workers, workers) if peer in PACKAGES else ()
+    searcher = make(load_sweep(file), *told)
     clock = Random(seed)
     running: list[tuple[float, int, int, Params]] = []
     seen: dict[str, tuple[Params, list[float]]] = {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import os
 import subprocess
 import sys
 import time
@@ -16,10 +17,11 @@ from typing import Any
 
 PACKAGES = {
     "HyperOpt": ["hyperopt", "setuptools<81"],
-    "Nevergrad": ["nevergrad"],
+    "Nevergrad": ["nevergrad", "numpy<2.4"],  # it makes numbers of arrays
     "SMAC3": ["smac"],
     "Ax": ["ax-platform"],
     "Optuna GP": ["optuna", "torch", "scipy"],
+    "W&B": ["sweeps"],
 }
 Space = list[dict[str, Any]]
 """Of each parameter its ``name`` and ``values``, or ``low``, ``high``, ``log`` and ``whole``.
@@ -28,7 +30,7 @@ None of these libraries is told of conditions: what is not active is chosen, and
 
 
 class HyperOpt:
-    def __init__(self, space: Space, seed: int, trials: int) -> None:
+    def __init__(self, space: Space, seed: int, trials: int, workers: int) -> None:
         self.lib, self.base = map(importlib.import_module, ("hyperopt", "hyperopt.base"))
         hp = self.lib.hp
         dimensions = {}
@@ -63,7 +65,7 @@ class HyperOpt:
 
 
 class Nevergrad:
-    def __init__(self, space: Space, seed: int, trials: int) -> None:
+    def __init__(self, space: Space, seed: int, trials: int, workers: int) -> None:
         ng = importlib.import_module("nevergrad")
         numpy = importlib.import_module("numpy")
         dimensions = {}
@@ -77,7 +79,7 @@ class Nevergrad:
                 dimensions[of["name"]] = scalar.set_integer_casting() if of["whole"] else scalar
         given = ng.p.Dict(**dimensions)
         given.random_state = numpy.random.RandomState(seed)
-        self.optimizer = ng.optimizers.NGOpt(given, budget=trials, num_workers=16)
+        self.optimizer = ng.optimizers.NGOpt(given, budget=trials, num_workers=workers)
         self.asked: dict[int, Any] = {}
 
     def ask(self) -> tuple[Any, dict[str, Any]]:
@@ -90,7 +92,7 @@ class Nevergrad:
 
 
 class Smac:
-    def __init__(self, space: Space, seed: int, trials: int) -> None:
+    def __init__(self, space: Space, seed: int, trials: int, workers: int) -> None:
         import tempfile
 
         cs, smac = map(importlib.import_module, ("ConfigSpace", "smac"))
@@ -127,7 +129,7 @@ class Smac:
 
 
 class Ax:
-    def __init__(self, space: Space, seed: int, trials: int) -> None:
+    def __init__(self, space: Space, seed: int, trials: int, workers: int) -> None:
         ax = importlib.import_module("ax")
         self.client = importlib.import_module("ax.api.client").Client(random_seed=seed)
         dimensions = []
@@ -159,7 +161,7 @@ class Ax:
 
 
 class OptunaGp:
-    def __init__(self, space: Space, seed: int, trials: int) -> None:
+    def __init__(self, space: Space, seed: int, trials: int, workers: int) -> None:
         optuna = importlib.import_module("optuna")
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         of_kind = optuna.distributions
@@ -179,16 +181,47 @@ class OptunaGp:
         self.study.tell(key, value)
 
 
+class Wandb:
+    """The engine behind W&B's own sweeps, called as its server calls it."""
+
+    def __init__(self, space: Space, seed: int, trials: int, workers: int) -> None:
+        self.lib = importlib.import_module("sweeps")
+        importlib.import_module("numpy").random.seed(seed)
+        parameters: dict[str, Any] = {}
+        for of in space:
+            if "values" in of:
+                parameters[of["name"]] = {"values": of["values"]}
+                continue
+            kinds = {"whole": "int_uniform", "log": "log_uniform_values"}
+            kind = next((kinds[key] for key in kinds if of[key]), "uniform")
+            given = {"distribution": kind, "min": of["low"], "max": of["high"]}
+            parameters[of["name"]] = given
+        metric = {"name": "loss", "goal": "minimize"}
+        self.config = {"method": "bayes", "metric": metric, "parameters": parameters}
+        self.runs: list[Any] = []
+
+    def ask(self) -> tuple[Any, dict[str, Any]]:
+        run = self.lib.next_run(self.config, self.runs)
+        run.state = self.lib.RunState.running
+        self.runs.append(run)
+        point = {name: of["value"] for name, of in run.config.items()}
+        return len(self.runs) - 1, point
+
+    def tell(self, key: Any, value: float) -> None:
+        self.runs[key].state = self.lib.RunState.finished
+        self.runs[key].summary_metrics = {"loss": value}
+
+
 KINDS = {"HyperOpt": HyperOpt, "Nevergrad": Nevergrad, "SMAC3": Smac, "Ax": Ax}
-KINDS["Optuna GP"] = OptunaGp
+KINDS.update({"Optuna GP": OptunaGp, "W&B": Wandb})
 
 
 def serve() -> None:
     """Answer on what was standard output: libraries print."""
-    import os
     import warnings
 
     warnings.simplefilter("ignore")
+    del sys.path[0]  # where this file lies, beside a module named as a peer's
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     searcher: Any = None
@@ -196,8 +229,8 @@ def serve() -> None:
         what, *given = json.loads(line)
         before = time.process_time()
         if what == "begin":
-            name, space, seed, trials = given
-            searcher = KINDS[name](space, seed, trials)
+            name, *told = given
+            searcher = KINDS[name](*told)
             answer: Any = None
         elif what == "ask":
             key, params = searcher.ask()
@@ -212,13 +245,16 @@ def serve() -> None:
 class Peer:
     """A library's searcher in its environment."""
 
-    def __init__(self, name: str, space: Space, seed: int, trials: int, place: Path) -> None:
+    def __init__(
+        self, name: str, space: Space, seed: int, trials: int, workers: int, place: Path
+    ) -> None:
         self._process = subprocess.Popen(
             [place / name / "bin" / "python", __file__],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         )  # fmt: skip
         self.spent = 0.0
-        self._send("begin", name, space, seed, trials)
+        self._send("begin", name, space, seed, trials, workers)
+        self.spent = 0.0  # without its imports
 
     def _send(self, *message: Any) -> Any:
         assert self._process.stdin
@@ -266,4 +302,7 @@ def installed(place: Path, name: str) -> bool:
 
 
 if __name__ == "__main__":
-    serve()
+    try:
+        serve()
+    finally:
+        os._exit(0)  # a library's threads must not outlive its failure

@@ -7,6 +7,7 @@ import json
 import math
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from random import Random
@@ -24,7 +25,8 @@ from tests.benchmarks.search import CACHE
 EPOCHS, CURVES, TRIALS, WORKERS = 30, 120, 80, 4
 ROWS = 600  # of a dataset
 MEASURED = ("digits", "breast_cancer", "diabetes")
-TUNED_ON = ("wine", "moons")  # what the words of early_terminate mean was chosen there
+TUNED_ON = ("wine", "moons", "circles", "classes", "hastie")
+"""What the words of early_terminate mean was chosen there."""
 Curve = list[float]
 Judge = Callable[[str, int, float], bool]
 
@@ -32,8 +34,14 @@ Judge = Callable[[str, int, float], bool]
 def _data(name: str) -> tuple[Any, Any]:
     from sklearn import datasets
 
-    if name == "moons":
-        return datasets.make_moons(600, noise=0.3, random_state=0)  # type: ignore[no-any-return]
+    made = {
+        "moons": partial(datasets.make_moons, noise=0.3),
+        "circles": partial(datasets.make_circles, noise=0.15, factor=0.6),
+        "classes": partial(datasets.make_classification, n_informative=8, n_classes=4, flip_y=0.05),
+        "hastie": datasets.make_hastie_10_2,
+    }
+    if name in made:
+        return made[name](ROWS, random_state=0)  # type: ignore[no-any-return]
     return getattr(datasets, f"load_{name}")(return_X_y=True)  # type: ignore[no-any-return]
 
 
