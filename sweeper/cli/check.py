@@ -18,7 +18,7 @@ from . import options
 from .messages import say_nothing, tell
 
 if TYPE_CHECKING:
-    from sweeper.sweepfile import Sweep
+    from sweeper.sweepfile import Metric, Sweep
     from sweeper.worker import ProgramCheck
 
 MOST_CORNERS = 64
@@ -81,11 +81,13 @@ def _check(
     corner_seconds: float,
     **given: Any,
 ) -> int:
+    from sweeper.search import remarks
     from sweeper.sweepfile import check_early_terminate
 
     told = say_nothing if as_json else tell
     sweep = options.load(spec, **given)
     found = _found(sweep)
+    found["warnings"] += remarks(sweep)
     if not spec_only:
         from sweeper.results import read_warm_start
 
@@ -152,10 +154,16 @@ def _found(sweep: Sweep) -> dict[str, Any]:
         "method": sweep.method,
         "size": sweep.size(),
         "points": sweep.points(),
-        "metric": metric and {"name": metric.name, "goal": metric.goal},
+        "metric": metric and _metric(metric),
         "warnings": list(sweep.warnings),
         "program": None,
     }
+
+
+def _metric(metric: Metric) -> dict[str, Any]:
+    others = [f"{goal.goal} {goal.name}" for goal in metric.others]
+    others += map(str, metric.limits)
+    return {"name": metric.name, "goal": metric.goal, **({"others": others} if others else {})}
 
 
 def _program(sweep: Sweep, program: ProgramCheck) -> str:
@@ -174,7 +182,10 @@ def _show(title: str, found: Mapping[str, Any], tell: Tell) -> None:
     trials = "without end" if size is None else f"{size:,}"
     tell(f"sweep    {title}")
     tell(f"trials   {trials}, method {found['method']}")
-    tell(f"metric   {metric['goal']} {metric['name']}" if metric else "metric   none")
+    goals = (
+        [f"{metric['goal']} {metric['name']}", *metric.get("others", ())] if metric else ["none"]
+    )
+    tell(f"metric   {', '.join(goals)}")
     if found["program"]:
         tell(f"program  {found['program']}")
     for warning in found["warnings"]:

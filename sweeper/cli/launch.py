@@ -112,6 +112,7 @@ def _launch_sweep(
     given: dict[str, Any],
     signals: LaunchSignals | None,
 ) -> int:
+    from sweeper.search import remarks
     from sweeper.sweepfile import check_launchable, check_program
 
     tree = Tree(sweep.base_dir)
@@ -136,7 +137,7 @@ def _launch_sweep(
     say = messages.say_nothing if given["quiet"] else messages.say
     if asked:
         say(f"sweeper: {asked[1]}")
-    for warning in (*sweep.warnings, *learned):
+    for warning in (*sweep.warnings, *remarks(sweep), *learned):
         say(f"sweeper: {warning}")
     size = sweep.size()
     endless = size is None and not sweep.adaptive

@@ -77,10 +77,11 @@ def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "ta
         refuse_other_programs,
         runs_elsewhere,
     )
+    from sweeper.search import remarks
 
     from . import formatting
 
-    for warning in sweep.warnings:
+    for warning in (*sweep.warnings, *remarks(sweep)):
         say(f"sweeper: {warning}")
     say(f"{sweep.title}: {_space_in_words(sweep)}")
     size = sweep.size()

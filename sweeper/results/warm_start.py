@@ -36,7 +36,8 @@ def read_warm_start(sweep: Sweep) -> tuple[WarmStart, list[str]]:
         try:
             sources[source] = kept[source] if source in kept else _read(sweep, source)
         except (SweeperError, OSError) as error:
-            raise SpecError([sweep.problem("warm_start", str(error))]) from error
+            said = str(error).splitlines()[0]  # what follows shows a line of another file
+            raise SpecError([sweep.problem("warm_start", said)]) from error
         said = _place(sweep, sources[source], points)
         notes.append(printable(f"warm_start: {source}: {said}"))
     known = [(params, statistics.fmean(values)) for params, values in points.values()]
@@ -99,9 +100,10 @@ def _read(sweep: Sweep, source: str) -> list[dict[str, Any]]:
 def _tree(path: Path, sweep: Sweep) -> list[dict[str, Any]]:
     assert sweep.metric is not None
     own = sweep.base_dir, sweep.sweep_name
+    index = open_index(path)
     entries = [
         entry
-        for entry in open_index(path).entries
+        for entry in index.entries
         if entry.status == "finished"
         and entry.record is not None
         and (entry.record.base, entry.record.sweep) != own
@@ -111,16 +113,18 @@ def _tree(path: Path, sweep: Sweep) -> list[dict[str, Any]]:
         names = sorted({name for e in entries if e.record for row in e.record.rows for name in row})
         found = f"of {counted(len(entries), 'finished run')} none has `{sweep.metric.name}`"
         has = f", they have {all_of([n for n in names if n != 'epoch'])}" if len(names) > 1 else ""
-        raise SweeperError(f"{path}: {found + has if entries else 'there is no finished run'}")
+        none = "; ".join(["there is no finished run of another sweep", *index.notes])
+        raise SweeperError(f"{path}: {found + has if entries else none}")
     return [{"params": one.entry.params, "value": one.value} for one in ranked]
 
 
 def _table(path: Path, metric: Metric) -> list[dict[str, Any]]:
     """Rows with the names of the parameters and the metric; or as `summary.csv` and .json are."""
-    found, titles = [], dict[str, None]()
-    for number, row in enumerate(read_rows(path)):
+    found, titles, known = [], dict[str, None](), 0
+    rows = read_rows(path, nan_is_null=True)
+    for number, row in enumerate(rows):
         if not isinstance(row, dict):
-            what = f"number {number} is a {type(row).__name__}"
+            what = f"number {number} is of the kind {type(row).__name__}"
             raise SweeperError(f"{path}: expected a list of points: {what}")
         flat = flatten(row)
         titles |= dict.fromkeys(flat)
@@ -128,16 +132,18 @@ def _table(path: Path, metric: Metric) -> list[dict[str, Any]]:
         ours = isinstance(params, dict)
         names = [f"metrics.{metric.name}", metric.name]
         names += ["value"] if "metrics" not in row else []
-        value = next((flat[name] for name in names if name in flat), None)
+        given = [flat[name] for name in names if name in flat]
+        value, known = next(iter(given), None), known + bool(given)
         unfinished = ours and row.get("status", "finished") != "finished"
         if is_number(value) and abs(value) <= LARGEST and not unfinished:
             others = {name: one for name, one in flat.items() if name not in names}
             found.append({"params": params if ours else others, "value": value})
     if not found:
-        line = ":1" if path.suffix.lower() == ".csv" else ""
-        raise SweeperError(
-            f"{path}{line}: no number for `{metric.name}`: found {all_of([*titles][:12])}"
-        )
+        line = ":1" if path.suffix.lower() == ".csv" and not known else ""
+        what = f"of {counted(known, 'row')} that have it none is finished with a finite number"
+        if not known:
+            what = f"found {all_of([*titles][:12])}" if titles else "there are no rows"
+        raise SweeperError(f"{path}{line}: no number for `{metric.name}`: {what}")
     return found
 
 

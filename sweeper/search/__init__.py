@@ -4,7 +4,7 @@ Ray is known only where a searcher is one of its wrappers, and imported only whe
 """
 
 from .adaptive import AdaptivePlan, ScoreFunction
-from .methods import check_installed, searcher_for
+from .methods import check_installed, remarks, searcher_for
 from .population import Population
 from .race import Race
 from .stopping import StoppingRule, stopping_rule
@@ -16,6 +16,7 @@ __all__ = [
     "ScoreFunction",
     "StoppingRule",
     "check_installed",
+    "remarks",
     "searcher_for",
     "stopping_rule",
 ]

@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from sweeper.space import draw
+from sweeper.space import canonical_json, draw
 from sweeper.sweepfile import Sweep
 from sweeper.tree import (
     Claims,
@@ -32,7 +32,9 @@ from .searcher import Curve, Searcher, clip_to_unit, fill
 logger = logging.getLogger("sweeper.search")
 
 LARGEST = 1e100  # of values: beyond 1e154 a model that squares them overflows
-PATIENCE = 30  # points in a row that are no new trial; then one is drawn at random
+PATIENCE = 30  # points in a row that break a constraint; then one is drawn at random
+REPEATED = 10  # such points count as this many, whose neighbours are all known, too
+ENOUGH = 2_000  # random draws in a row that were tried before: there are no others to be found
 NEAR = 60  # of points near one tried before, until the searcher is asked again
 
 ScoreFunction = Callable[..., "Sequence[float] | None"]
@@ -86,6 +88,7 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
         self._worst: list[float] | None = None
         self._points: dict[int, _Point] = {}  # trial index -> its point
         self._seen: set[tuple[Path, str]] = set()  # base of the tree, experiment
+        self._tried: set[str] = set()  # the parameters of these, which cost no look at the tree
         self._foreign: set[tuple[Path, str]] = set()  # such as are no trial's
         self._claims: dict[Path, dict[str, bytes]] = defaultdict(dict)
         self._enqueued = iter(sweep.enqueue)
@@ -213,6 +216,7 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
             if item.run is not None and item.run.parent is not None:
                 continue  # what it gives does not follow from its parameters
             self._seen.add(key)
+            self._tried.add(canonical_json(item.trial.params))
             point = points.get(key)
             if point is None:
                 point = points[key] = _Point(self._take(item.trial.params))
@@ -243,7 +247,8 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
             planned = self._plan(first)
             if planned:
                 return planned
-        for _ in range(PATIENCE):
+        patience = PATIENCE
+        while patience > 0:
             asked = self._guarded(self._searcher.ask)
             if asked is None:
                 break
@@ -253,14 +258,18 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
             if planned is None:
                 self._guarded(self._searcher.tell, key, None)
                 planned = self._near(point) if params is not None else None
+                patience -= 1 if params is None else REPEATED
             if planned:
                 return planned
         if self._random is None:
             self._random = draw(self._sweep.space, self._sweep.seed)
-        while True:
+        known = 0
+        while known < ENOUGH:
             planned = self._plan(next(self._random))
             if planned:
                 return planned
+            known = known + 1 if planned is None else 0
+        raise StopIteration
 
     def _near(self, point: Point) -> list[PlannedTrial] | None:
         """The replicates of a new dict that differs on one axis or two from one tried before."""
@@ -281,13 +290,16 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
 
         ``key`` is the searcher's, if it has chosen them.
         """
-        sweep = self._sweep
+        sweep, text = self._sweep, canonical_json(params)
+        if text in self._tried:
+            return None
         tree = self._tree.of(params)
         claims = self._claims[tree.base]
         experiment, runs = tree.find_runs(params, sweep.monitored, claims)
         if (tree.base, experiment) in self._seen or self._is_theirs(runs):
             return None
         self._seen.add((tree.base, experiment))
+        self._tried.add(text)
         point = _Point(self._take(params) if key is None else key)
         todo = []
         for replicate in range(sweep.repeats):
@@ -306,6 +318,7 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
                 if key is None and point.key is not None and self._searcher is not None:
                     self._guarded(self._searcher.tell, point.key, None)
                 self._seen.remove((tree.base, experiment))
+                self._tried.remove(text)
                 return None
         self._points |= {item.trial.index: point for item in todo}
         if todo:

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from sweeper.space import Axis, count_of
 
+MOST_AXES = 40  # of more `bayes` is TPE from the start
 MOST_LEVELS = 1000  # of more values a searcher sees the number in (0, 1) alone
 
 Point = Sequence["float | None"]

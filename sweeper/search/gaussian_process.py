@@ -217,7 +217,9 @@ def warp(values: Array, power: float) -> tuple[Array, float]:
     values hide less of what differs between the good ones. Increasing: the order stays.
     """
     least = values.min()
-    scale = float(np.median(values) - least) or float(values.mean() - least) or 1.0
+    scale = float(np.median(values) - least) or float(values.mean() - least)
+    if scale <= 0:  # all are equal, and their mean is rounded
+        scale = 1.0
     above = 1 + (values - least) / scale
     moved = np.log(above) if power == 0 else (above**power - 1) / power
     deviation = float(moved.std()) or 1.0

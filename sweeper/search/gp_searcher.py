@@ -15,7 +15,7 @@ from sweeper.space import Space
 
 from .acquisition import Acquisition, boxes_above, climb
 from .candidates import Candidates, Table
-from .dimensions import Point
+from .dimensions import MOST_AXES, Point
 from .gaussian_process import (
     POWERS,
     Array,
@@ -33,7 +33,6 @@ GOOD_ONES = 150  # of them, where there are more
 MOST_IN_FIRST_FIT = 100  # of a launch, evenly from the best to the worst: it begins from nothing
 MOST_CLIMBS = 4
 HANDOVER = 500  # points, from which on `bayes` is TPE
-MOST_AXES = 40  # beyond, `bayes` is TPE from the start
 NEAR = 0.1  # along an axis: every second point is looked for around the best
 APART = 0.01  # along one axis at least: trials that run at the same time
 

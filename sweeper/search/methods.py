@@ -9,6 +9,7 @@ from typing import Any
 from sweeper.errors import UsageError
 from sweeper.sweepfile import Sweep
 
+from .dimensions import MOST_AXES, MOST_LEVELS
 from .searcher import Searcher
 
 # What a method's searcher imports beside Optuna and SciPy, and the package that has it; an extra of
@@ -79,6 +80,23 @@ def searcher_for(sweep: Sweep) -> Searcher:
             f"cannot be used: {type(error).__name__}: {error}. "
             f"Install what is known to work: pip install 'sweeper[{method}]'"
         ) from error
+
+
+def remarks(sweep: Sweep) -> list[str]:
+    """What the method does instead, where a space is more than its model takes."""
+    axes, method, said = sweep.space.axes, f"method: {sweep.method}", []
+    if sweep.method == "bayes" and len(axes) > MOST_AXES:
+        said.append(
+            f"{method} is tpe from the first trial on: its Gaussian process takes {MOST_AXES} "
+            f"parameters, and {len(axes)} vary"
+        )
+    for axis in axes if sweep.method in ("bayes", "gp", "tpe") else ():
+        if axis.alternatives and axis.alternatives > MOST_LEVELS:
+            said.append(
+                f"{axis.name}: {method} takes {MOST_LEVELS:,} values apart, and of these "
+                f"{axis.alternatives:,} sees the place in the list alone, as a number"
+            )
+    return said
 
 
 def check_installed(method: str) -> None:

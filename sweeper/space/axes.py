@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from .canonical import value_key
 from .distributions import Distribution
 from .nested_dicts import Path
-from .sequences import distinct
+from .sequences import distinct, first_of_equals
 
 
 class Condition(NamedTuple):
@@ -79,9 +79,9 @@ class Axis:
 
     @cached_property
     def rows(self) -> tuple[tuple[Any, ...], ...]:
-        """The values of parameters that walk together, as listed."""
+        """The values of parameters that walk together, as listed; of equal ones the first."""
         columns = [tuple(parameter.column) for parameter in self.parameters]
-        return tuple(zip(*columns, strict=True))
+        return first_of_equals(tuple(zip(*columns, strict=True)), _row_key)
 
     @cached_property
     def _distinct_rows(self) -> tuple[tuple[Any, ...], ...]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from .canonical import value_key
 from .kinds import BOUNDED, GRID_KINDS, KINDS, VALUE_KINDS
-from .sequences import Lazy, distinct, nth, quotient, steps, weighted
+from .sequences import Lazy, distinct, first_of_equals, nth, quotient, steps, weighted
 
 _SMALLEST = 2.0**-53
 _FARTHEST = 8.3  # standard deviations from the mean that a draw can be
@@ -146,6 +146,11 @@ class Distribution:
         return float(Decimal(repr(self.q)) * count)
 
     @cached_property
+    def _drawn(self) -> tuple[Any, ...]:
+        """The ``values``; of equal ones the first, as in a grid."""
+        return first_of_equals(self.values)
+
+    @cached_property
     def choices(self) -> Sequence[Any] | None:
         """Every value that can come out, in order; None if they cannot be listed.
 
@@ -156,7 +161,7 @@ class Distribution:
         if self.kind == "categorical":
             return distinct(self.values)
         if self.kind == "categorical_w_probabilities":
-            pairs = zip(self.values, self.probabilities, strict=True)
+            pairs = zip(self._drawn, self.probabilities, strict=True)
             return distinct([value for value, probability in pairs if probability > 0])
         if self.kind == "int_uniform":
             return range(int(self.min), int(self.max) + 1)
@@ -184,9 +189,9 @@ class Distribution:
         if self.kind == "constant":
             return lambda u: self.value
         if self.kind == "categorical":
-            return nth(self.values)
+            return nth(self._drawn)
         if self.kind == "categorical_w_probabilities":
-            return weighted(self.values, self.probabilities)
+            return weighted(self._drawn, self.probabilities)
         if self.kind == "int_uniform":
             return nth(range(int(self.min), int(self.max) + 1))
         draw = self._continuous()

@@ -18,12 +18,14 @@ class Placed:
     """The dict of a space with the values that were given, and what speaks against it.
 
     ``misfits``: parameter (or ``constraints``) -> why its value cannot be; ``missing``: those that
-    count and were not given; ``unknown``: names that are none of the space's.
+    count and were not given; ``idle``: those that were given and do not count, by a condition;
+    ``unknown``: names that are none of the space's.
     """
 
     params: Params
     misfits: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    idle: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
 
 
@@ -48,7 +50,11 @@ def place(space: Space, given: Mapping[str, Any], us: Sequence[float] | None = N
             misfits[axis.name] = str(error)
             values += drawn
     params, _ = space.assembler.build(values)
-    active = [place for place in absent if space.is_active(space.axes[place], params)]
+    missing, idle = list[str](), list[str]()
+    for index, axis in enumerate(space.axes):
+        is_active = space.is_active(axis, params)
+        if (index in absent) == is_active:
+            (missing if is_active else idle).append(axis.name)
     known = {p.name for axis in space.axes for p in axis.parameters}
     unknown = []
     constants = flatten(params)
@@ -62,5 +68,4 @@ def place(space: Space, given: Mapping[str, Any], us: Sequence[float] | None = N
     if not misfits:
         broken = [c.text for c in space.constraints if not c.holds(params, missing=True)]
         misfits |= {"constraints": f"breaks `{broken[0]}`"} if broken else {}
-    missing = [space.axes[place].name for place in sorted(active)]
-    return Placed(params, misfits, missing, unknown)
+    return Placed(params, misfits, missing, idle, unknown)

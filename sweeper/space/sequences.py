@@ -51,6 +51,14 @@ def distinct(values: Sequence[Any], key: Callable[[Any], Hashable] = value_key) 
     return tuple(kept.values())
 
 
+def first_of_equals(
+    values: Sequence[Any], key: Callable[[Any], Hashable] = value_key
+) -> tuple[Any, ...]:
+    """``values`` with the first that is equal, by ``key``, in place of each."""
+    first: dict[Hashable, Any] = {}
+    return tuple(first.setdefault(key(value), value) for value in values)
+
+
 def steps(start: float, stop: float, step: float) -> Lazy:
     """``start``, ``start + step``, … as NumPy's ``arange`` counts, and ``stop`` where it is a
     step.

@@ -13,7 +13,7 @@ from .program import find_file
 from .sweep import ADAPTIVE_METHODS
 
 STUDY = "optuna:///"
-_DRAWS = 1000  # of what a point leaves open, until no constraint is broken
+_DRAWS = 1000  # of what a point leaves open, until no constraint is broken and all of it counts
 
 
 def enqueue(
@@ -43,7 +43,7 @@ def _point(
     for attempt in range(_DRAWS):
         random = Random(f"{seed} {canonical_json(given)} {attempt}")
         found = place(space, given, [random.random() or 0.5 for _ in space.axes])
-        if not found.missing or "constraints" not in found.misfits:
+        if not found.missing or not (found.idle or "constraints" in found.misfits):
             break
     for name, why in found.misfits.items():
         at = (name,) if name in given else ()

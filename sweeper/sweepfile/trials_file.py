@@ -26,15 +26,17 @@ _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*\Z")
 _DOT = re.compile(r"(?<!\\)\.")
 
 
-def read_data(path: Path) -> Any:
+def read_data(path: Path, nan_is_null: bool = False) -> Any:
     """The JSON or YAML in ``path``. Raises UsageError, with the place of what is wrong.
 
-    Not with its text: a sweep file from elsewhere may name any file of its reader.
+    Not with its text: a sweep file from elsewhere may name any file of its reader. NaN and
+    infinity, as Python writes them into JSON, are an error unless ``nan_is_null``.
     """
     text = _text(path)
     if path.suffix.lower() == ".json":
         try:
-            data = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
+            constant = (lambda name: None) if nan_is_null else _no_constant
+            data = json.loads(text, parse_constant=constant, object_pairs_hook=_no_duplicates)
             _check_json(data)
             return data
         except json.JSONDecodeError as error:
@@ -103,13 +105,13 @@ def read_trials(path: Path) -> list[Any]:
     ]
 
 
-def read_rows(path: Path) -> list[Any]:
-    """The same with all that stands beside the parameters."""
+def read_rows(path: Path, nan_is_null: bool = False) -> list[Any]:
+    """The same with all that stands beside the parameters; see :func:`read_data`."""
     if path.suffix.lower() == ".csv":
         return list(_read_csv(path))
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"{path}: expected a name ending in {', '.join(FORMATS)}")
-    data = read_data(path)
+    data = read_data(path, nan_is_null)
     if isinstance(data, dict) and isinstance(data.get("trials"), list):
         data = data["trials"]
     if not isinstance(data, list):

@@ -185,8 +185,17 @@ def metrics(problems: Problems, raw: Any) -> Metric | None:
 
 
 def metric(problems: Problems, raw: Any, key: KeyPath = ("metric",)) -> Metric | None:
-    mend = f"write `metric: {{name: {raw}, goal: minimize}}`" if isinstance(raw, str) else ""
-    given = read_mapping(problems, _without_null(raw, "target"), key, METRIC, mend)
+    is_one = key == ("metric",)
+    mend = f"write `{'metric: ' * is_one}{{name: {raw}, goal: minimize}}`"
+    mend = mend if isinstance(raw, str) else ""
+    fields = METRIC if is_one else {**METRIC, **LIMIT}
+    for name in LIMIT if isinstance(raw, dict) and is_one else ():
+        if name in raw:
+            what = f"`{name}` is a limit, of which `metrics` tells"
+            example = "write `metrics: [{name: val_loss, goal: minimize}, {name: mb, max: 50}]`"
+            problems.add((*key, name), what, example, on_key=True)
+            fields = {**fields, name: LIMIT[name]}
+    given = read_mapping(problems, _without_null(raw, "target"), key, fields, mend)
     if given is None:
         return None
     name = given.pop("name", None)
@@ -206,7 +215,7 @@ def metric(problems: Problems, raw: Any, key: KeyPath = ("metric",)) -> Metric |
     unused = [name for name in ("impute", "impute_while_running") if name in given]
     if unused:
         problems.warn((*key, unused[0]), f"kept, but not used here: {', '.join(unused)}")
-    return Metric(name, **{name: given[name] for name in given if name not in unused})
+    return Metric(name, **{name: given[name] for name in given if name not in (*unused, *LIMIT)})
 
 
 def _check_pattern(problems: Problems, pattern: Any, key: KeyPath) -> None:

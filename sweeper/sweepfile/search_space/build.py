@@ -87,7 +87,7 @@ def build_space(
         conditions=conditions,
         constraints=tuple(constraints),
         listed=None if listed is None else tuple(listed),
-        grid=method != "random",
+        grid=method in ("grid", "list"),
     )
     if conditions or constraints:
         refuse_the_impossible(problems, space, expressions.keys)

@@ -54,6 +54,24 @@ def test_check_spec_only_says_what_it_found(file: Path, capsys: Capture) -> None
     assert "log_uniform_values" in lines[3]
 
 
+def test_check_says_what_a_model_does_with_more_than_it_takes(file: Path, capsys: Capture) -> None:
+    many = {f"p{number}": {"min": 0.0, "max": 1.0} for number in range(40)}
+    words = {"values": [f"w{number}" for number in range(1001)]}
+    goals = [{"name": "a", "goal": "minimize"}, {"name": "b", "goal": "maximize", "min": 3}]
+    text = {"method": "bayes", "run_cap": 5, "metrics": goals, "parameters": {**many, "w": words}}
+    file.write_text(json.dumps(text))
+    assert main(["check", str(file), "--spec-only"]) == 0
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "metric   minimize a, maximize b, 3 <= b",
+        "warning  method: bayes is tpe from the first trial on: its Gaussian process takes 40 "
+        "parameters, and 41 vary",
+        "warning  w: method: bayes takes 1,000 values apart, and of these 1,001 sees the place in "
+        "the list alone, as a number",
+    ]
+    assert main(["plan", str(file), "parameters.w=1"]) == 0
+    assert "tpe" not in capsys.readouterr().err
+
+
 def test_check_json_and_changes(file: Path, capsys: Capture) -> None:
     words = ["check", str(file), "method=grid", "parameters.a={value: 1}", "-n", "5"]
     assert main([*words, "--spec-only", "--json"]) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,7 @@ def test_json_takes_both_forms(sweep_of: Callable[..., Sweep], tmp_path: Path) -
         {"params": {"u": 3, "v": "b"}, "metrics": {"loss": 6}, "status": "failed"},
         {"u": 4, "v": "b", "loss": 7},
     ]
+    rows.append({"u": 5, "v": "b", "loss": math.nan})
     (tmp_path / "r.json").write_text(json.dumps({"trials": rows}))
     warm, _ = read_warm_start(sweep_of("r.json"))
     assert [(params["u"], value) for params, value in warm.points] == [(1, 4), (2, 5), (4, 7)]
@@ -130,7 +132,9 @@ def test_a_study_of_optuna(sweep_of: Callable[..., Sweep], tmp_path: Path, kind:
         ("a.csv", "x,y,loss\n1,b,2\n", "expected u, v and w, found x and y"),
         ("a.csv", "u,v,loss\n1,b\n", "a.csv:2: expected 3 cells, found 2"),
         ("a.json", '{"a": [1,}', "a.json:1:10: not valid JSON"),
-        ("a.json", "[1, 2]", "expected a list of points: number 0 is a int"),
+        ("a.json", "[1, 2]", "expected a list of points: number 0 is of the kind int"),
+        ("a.json", "[]", "a.json: no number for `loss`: there are no rows"),
+        ("a.csv", "u,v,loss\n1,b,nan\n2,b,\n", "of 1 row that have it none is finished with a"),
         ("a.db", "garbage", "expected a mapping of keys"),
         ("optuna:///a.db", "garbage", "a.db: holds no study of Optuna's"),
     ],

@@ -165,6 +165,20 @@ def test_enqueued_points_come_first_and_once(load: Callable[..., Sweep], method:
     ]
 
 
+def test_what_an_enqueued_point_leaves_open_is_drawn_so_that_it_counts(
+    load: Callable[..., Sweep],
+) -> None:
+    momentum = {"min": 0.0, "max": 1.0, "when": "kind == 'sgd' and rate < 0.5"}
+    parameters = {
+        "kind": {"values": ["sgd", "adam", "rms"]},
+        "rate": {"min": 0.0, "max": 1.0},
+        "momentum": momentum,
+    }
+    given = [{"momentum": 0.1 * number} for number in range(10)]
+    sweep = load(parameters, enqueue=given)
+    assert [point.get("momentum") for point in sweep.enqueue] == [one["momentum"] for one in given]
+
+
 def test_a_random_search_of_a_finite_space_enqueues_none_twice(load: Callable[..., Sweep]) -> None:
     sweep = load(SMALL, method="random", run_cap=None, enqueue=[{"a": 3, "b": False}])
     assert len(list(sweep.trials())) == sweep.size() == 6
@@ -234,6 +248,47 @@ def test_a_finite_space_is_tried_once_and_ends(load: Callable[..., Sweep], metho
         (a, b) for a in (1, 2, 3) for b in (False, True)
     ]
     assert launch(sweep) == []
+
+
+@pytest.mark.parametrize("method", ["bayes", "tpe", "qmc"])
+@pytest.mark.parametrize(
+    ("body", "values"),
+    [
+        ({"values": ["x", "y"], "probabilities": [0.3, 0.7]}, {"x", "y"}),
+        ({"distribution": "q_uniform", "min": 1, "max": 10, "q": 4}, {4, 8}),  # a grid's: 1, 5, 9
+        ({"distribution": "q_log_uniform_values", "min": 1, "max": 24, "q": 8}, {8, 16, 24}),
+        ({"distribution": "q_beta", "a": 2, "b": 2, "q": 0.5}, {0, 0.5, 1}),
+        (
+            {"distribution": "q_normal", "sigma": 0.1},
+            {0},
+        ),  # such as have no end, but no other value
+    ],
+)
+def test_what_can_be_drawn_is_tried_and_the_search_ends(
+    load: Callable[..., Sweep], method: str, body: dict[str, Any], values: set[Any]
+) -> None:
+    sweep = load({"a": body}, method=method, run_cap=100)
+    assert sweep.points() in (len(values), None)
+    assert {item.trial.params["a"] for item in launch(sweep, lambda params: 1.0)} == values
+
+
+@pytest.mark.parametrize("method", ["bayes", "tpe", "random"])
+def test_equal_values_are_one_point(load: Callable[..., Sweep], method: str) -> None:
+    weighted = {"values": [1.0, 1], "probabilities": [0.5, 0.5]}
+    rows = {"c": {"values": [1, 1.0]}, "d": {"values": ["x", "x"]}}
+    sweep = load(
+        {"a": {"values": [3, 3.0, 4, 4]}, "b": weighted, **rows},
+        method=method,
+        run_cap=100,
+        zip=[["c", "d"]],
+    )
+    assert sweep.size() == 2
+    done = (
+        launch(sweep, lambda params: params["a"])
+        if sweep.adaptive
+        else plan_trials(sweep, Tree(sweep.base_dir))
+    )
+    assert sorted(item.trial.params["a"] for item in done) == [3, 4]
 
 
 def test_a_constraint_is_never_broken(load: Callable[..., Sweep]) -> None:
