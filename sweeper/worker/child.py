@@ -18,6 +18,7 @@ import time
 import warnings
 from collections.abc import Callable
 from contextvars import copy_context
+from decimal import localcontext
 from functools import partial
 from typing import Any, NoReturn
 
@@ -114,8 +115,8 @@ def run_trial(
     def train_it(run: Run) -> End:
         nonlocal clean
         try:
-            with warnings.catch_warnings():
-                # Of its own are decimal's precision, NumPy's error state and its way to print.
+            with warnings.catch_warnings(), localcontext():
+                # Of its own are NumPy's error state and its way to print.
                 return copy_context().run(_train, run, request, train, send, heed)
         finally:
             clean = state.put_back()

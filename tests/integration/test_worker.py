@@ -355,9 +355,10 @@ def train(params, callbacks, run):
 
 
 LEAVES_IN_LIBRARIES = """
-import os
+import decimal, os
+decimal.getcontext()
 def train(params, callbacks, run):
-    import decimal, matplotlib.pyplot as plt, mlflow, numpy
+    import matplotlib.pyplot as plt, mlflow, numpy
     run.report(loss=len(plt.get_fignums()), width=plt.rcParams["lines.linewidth"],
         open=mlflow.active_run() is not None, strict=numpy.geterr()["over"] == "raise",
         digits=numpy.get_printoptions()["precision"] + decimal.getcontext().prec, pid=os.getpid())
