@@ -101,8 +101,8 @@ class Driver:
                 disk.prune()
                 request = partial(trial_request, sweep, self.session.mode, claims)
                 searcher = TuneSearcher(todo, request, conditions, share)
-                able = partial(cluster.able_nodes, ray, sweep.resources.cpu, share.part)
-                faults = Faults(conditions, able)
+                cpu = sweep.resources.cpu
+                faults = Faults(conditions, lambda: cluster.able_nodes(ray, cpu, share.part))
                 searcher.avoid = faults.left_out.keys()
                 searcher.limit = sweep.parallel
                 asked = Asked(sweep, lease, todo, searcher, conditions, disk, adaptive, guardian)
