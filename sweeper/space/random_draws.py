@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator
 from random import Random
 from typing import Any
@@ -16,6 +17,7 @@ from .walks import walk
 # So many draws in a row that give nothing new, and the rest is walked through (or given up).
 _PATIENCE = 2_000
 _MORE_PATIENCE = 100_000
+_SHUFFLED = 10_000  # points of a walk in order
 _SMALLEST = 2.0**-54
 
 
@@ -32,6 +34,8 @@ def draw(space: Space, seed: int) -> Iterator[dict[str, Any]]:
     remembers = space.is_finite or bool(space.conditions)
     seen: set[bytes] = set()
     total = space.size() if space.is_finite and not space.size_is_bound else None
+    is_wide = space.is_finite and not space.is_plain and space.raw_size > _MORE_PATIENCE
+    patience = _MORE_PATIENCE if is_wide else _PATIENCE
     in_vain = refused = 0
     while total is None or len(seen) < total:
         params = space.decode([stream.random() or _SMALLEST for stream in streams])
@@ -44,21 +48,27 @@ def draw(space: Space, seed: int) -> Iterator[dict[str, Any]]:
             yield params
             continue
         in_vain += 1
-        if space.is_finite and in_vain >= _PATIENCE:
-            yield from _rest(space, seed, seen)
+        if space.is_finite and in_vain >= patience:
+            yield from _rest(space, seed, seen, is_wide)
             return
         if in_vain >= _MORE_PATIENCE:
-            if refused < in_vain // 2:
-                return  # what conditions leave of the space has been drawn
+            if in_vain - refused >= _PATIENCE:
+                return  # what conditions and constraints leave of the space has been drawn
             texts = "; ".join(constraint.text for constraint in space.constraints)
             raise NothingAllowed(f"{in_vain:,} draws in a row broke a constraint ({texts})")
 
 
-def _rest(space: Space, seed: int, seen: set[bytes]) -> Iterator[dict[str, Any]]:
-    """What was not drawn yet, in a random order."""
-    for params in walk(space, shuffle=seed):
-        if _key(params) not in seen:
-            yield params
+def _rest(space: Space, seed: int, seen: set[bytes], is_wide: bool) -> Iterator[dict[str, Any]]:
+    """What was not drawn yet, in a random order.
+
+    Of a wide space, most of which is not allowed, only a walk in the grid's order comes to an end.
+    """
+    every = walk(space, None if is_wide else seed)
+    if is_wide:
+        first = list(itertools.islice(every, _SHUFFLED))
+        Random(seed).shuffle(first)
+        every = itertools.chain(first, every)
+    yield from (params for params in every if _key(params) not in seen)
 
 
 def _key(params: dict[str, Any]) -> bytes:

@@ -125,7 +125,9 @@ def method(problems: Problems, raw: dict[str, Any]) -> str | None:
         problems.add(at, "`method` is missing", f"add `method:` with one of {one_of(METHODS)}")
         return None
     mend = did_you_mean(value, METHODS) if isinstance(value, str) else ""
-    if value == "custom":
+    if isinstance(value, dict):
+        mend = "options stand beside the name: `method: {name: bayes, startup_trials: 8}`"
+    elif value == "custom":
         mend = "W&B hands `custom` to a scheduler of its service: name a searcher instead"
     problems.expected(("method",), f"one of {one_of(METHODS)}", value, mend)
     return None

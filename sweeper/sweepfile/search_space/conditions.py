@@ -131,13 +131,14 @@ def refuse_the_impossible(problems: Problems, space: Space, keys: Mapping[str, K
         _refuse(problems, space, constraint, keys[constraint.text], always=not sleeps)
     if problems.found or not space.constraints or has_a_point(space):
         return
-    if is_empty(space):
+    empty = is_empty(space)
+    if empty:
         problems.add(
             ("constraints",),
             "no point of the space satisfies all of them together",
             "each can hold alone: relax one of them",
         )
-    elif not space.is_finite:
+    elif empty is None:
         problems.warn(
             ("constraints",),
             f"none of {draws(space):,} random points satisfies all of them: "

@@ -272,6 +272,27 @@ def test_what_can_be_drawn_is_tried_and_the_search_ends(
     assert {item.trial.params["a"] for item in launch(sweep, lambda params: 1.0)} == values
 
 
+@pytest.mark.parametrize(
+    ("parameters", "constraint", "count"),
+    [
+        ({name: {"min": 1, "max": 1000} for name in "abc"}, "a * b * c == 12", 18),
+        (
+            {"k": {"values": ["a", "b"]}, "x": {"min": 0.0, "max": 1.0, "when": "k == 'a'"}},
+            "k == 'b'",
+            1,
+        ),
+    ],
+)
+def test_little_that_constraints_leave_is_found_and_the_search_ends(
+    load: Callable[..., Sweep], parameters: dict[str, Any], constraint: str, count: int
+) -> None:
+    sweep = load(parameters, method="qmc", run_cap=100, constraints=[constraint])
+    done = launch(sweep, lambda params: 1.0)
+    assert all(sweep.space.allows(item.trial.params) for item in done)
+    drawn = list(load(parameters, method="random", constraints=[constraint]).trials())
+    assert len(done) == len(drawn) == count
+
+
 @pytest.mark.parametrize("method", ["bayes", "tpe", "random"])
 def test_equal_values_are_one_point(load: Callable[..., Sweep], method: str) -> None:
     weighted = {"values": [1.0, 1], "probabilities": [0.5, 0.5]}

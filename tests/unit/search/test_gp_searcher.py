@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from threadpoolctl import threadpool_info
 
 from sweeper.results.front import hypervolume
 from sweeper.search import searcher_for
-from sweeper.search.acquisition import Acquisition, boxes_above, log_h
+from sweeper.search.acquisition import Acquisition, boxes_above, climb, log_h
 from sweeper.search.dimensions import dimension
 from sweeper.search.gaussian_process import (
     GaussianProcess,
@@ -175,6 +176,21 @@ def test_it_comes_near_the_best_of_branin(load: Callable[..., Any]) -> None:
     space = load(NUMBERS).space
     found = go(GpSearcher(space, 1), space, branin, 35)
     assert min(value for _, _, value in found) < 0.41  # at random: 1 above 0.398
+
+
+def test_it_takes_one_core_of_those_that_the_trials_have(
+    load: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def overheard(*given: Any) -> Any:
+        seen.extend(one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas")
+        return climb(*given)
+
+    monkeypatch.setattr("sweeper.search.gp_searcher.climb", overheard)
+    space = load(NUMBERS).space
+    go(GpSearcher(space, 1, startup_trials=2), space, branin, 3)
+    assert set(seen) == {1}
 
 
 def test_it_goes_on_from_what_it_is_told_as_if_it_had_asked(load: Callable[..., Any]) -> None:
