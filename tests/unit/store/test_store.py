@@ -195,6 +195,38 @@ def test_failures_are_said_in_words(address: str, monkeypatch: pytest.MonkeyPatc
         store.refresh(store.local("s3://other/x"))
 
 
+@pytest.mark.skipif(stores.SCHEME != "s3", reason="boto3 reads the profiles of S3")
+def test_who_is_refused_reads_anew_who_he_is(
+    address: str, store_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = tmp_path / "credentials"
+
+    def renew(name: str) -> None:
+        profile.write_text(
+            f"[default]\naws_access_key_id = {name}\naws_secret_access_key = secret\n"
+        )
+
+    faults = stores.Faults(store_port, 0, 0)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{faults.port}")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(profile))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    renew("old")
+    bucket = store.Bucket("s3", "lab")
+    bucket.put(f"{tmp_path.name}/small", b"old")
+    faults.only = "Credential=new/"
+    with pytest.raises(StoreError, match=r"access is refused \(ExpiredToken\)"):
+        bucket.put(f"{tmp_path.name}/small", b"new")
+    renew("new")
+    large = tmp_path / "large"
+    large.write_bytes(os.urandom(20 << 20))
+    with large.open("rb") as file:
+        bucket.put(f"{tmp_path.name}/large", file)
+    assert bucket.get(f"{tmp_path.name}/large") == large.read_bytes()
+    assert bucket.get(f"{tmp_path.name}/small") == b"old"
+    faults.close()
+
+
 def test_a_missing_library_is_named(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "obstore", None)
     with pytest.raises(UsageError, match=r"pip install 'sweeper\[store\]'"):
