@@ -30,6 +30,7 @@ _NONE = re.compile(r"169\.254\.169\.254|metadata|Account must be specified|no cr
 _DENIED = re.compile(
     r"InvalidAccessKeyId|Expired|InvalidToken|AccessDenied|SignatureDoes|\b40[13]\b"
 )
+_NO_BUCKET = re.compile("NoSuchBucket|ContainerNotFound")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 
 
@@ -143,7 +144,7 @@ class Bucket:
         try:
             return call()
         except (FileNotFoundError, known.AlreadyExistsError, known.PreconditionError) as error:
-            if "NoSuchBucket" in str(error):
+            if _NO_BUCKET.search(str(error)):
                 raise self._in_words(error) from error
             raise
         except (known.BaseError, OSError, ValueError) as error:
@@ -157,7 +158,7 @@ class Bucket:
         code = _CODE.search(text)
         said = code[1] if code else text.partition("\n")[0].rpartition(" - ")[2][:200]
         mend = f"set {_CREDENTIALS[self._scheme]}"
-        if "NoSuchBucket" in text or "ContainerNotFound" in text:
+        if _NO_BUCKET.search(text):
             return StoreError(f"{self.address}: there is no such bucket: create it, or correct it")
         if _NONE.search(text):
             return StoreError(f"{self.address}: expected credentials, found none: {mend}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,28 @@ def test_a_run_is_sent_whole_and_its_outcome_last(
     assert put[-1].endswith("outcome.json")
     assert not any("lease." in meta["path"] for meta in bucket.list(key))
     assert not store.unsent(run)
+
+
+@pytest.mark.skipif(stores.SCHEME != "s3", reason="it is S3 that makes and removes it")
+def test_a_run_is_not_lost_with_its_bucket(
+    store_port: int, address: str, make_run: MakeRun
+) -> None:
+    def ask(method: str) -> None:
+        url = f"http://127.0.0.1:{store_port}/fleeting"
+        urllib.request.urlopen(urllib.request.Request(url, method=method)).close()
+
+    ask("PUT")
+    run = opened("s3://fleeting/case", make_run, outcome=None)
+    lease, sent = Lease.acquire(run), SentRun(run)
+    sent.step()
+    bucket, _ = store.bucket_at(run)  # type: ignore[misc]
+    for meta in bucket.list(""):
+        bucket.delete(meta["path"])
+    ask("DELETE")
+    (run / "training-logs.csv").write_text("epoch,val_loss\n1,5.0\n")
+    with pytest.raises(StoreError, match="s3://fleeting: there is no such bucket"):
+        sent.step()
+    assert lease.held
 
 
 def on_another_machine(
