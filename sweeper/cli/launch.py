@@ -132,7 +132,7 @@ def _launch_sweep(
     warm_start, learned = read_warm_start(sweep)
     if signals is None:
         assert request is not None
-        return hand_over(request, sweep, given)
+        return hand_over(request, sweep, given, choices)
     say = messages.say_nothing if given["quiet"] else messages.say
     if asked:
         say(f"sweeper: {asked[1]}")
