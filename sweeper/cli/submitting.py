@@ -69,7 +69,7 @@ def hand_over(request: Request, sweep: Sweep, given: dict[str, Any], choices: Ch
     if given["detach"]:  # whom nobody hears is refused here
         from sweeper.raytune import check_request
 
-        check_request(sweep, given["address"])
+        check_request(sweep, given["address"], given["join"])
     said = submit(request)
     messages.answer(said)
     messages.say(f"sweeper: submitted {request.path}")
