@@ -39,12 +39,16 @@ LOOK_SECONDS = 2.0
 
 @contextlib.contextmanager
 def room_for(
-    sweep: Sweep, total: int | None, wait: bool, say: Callable[[str], None]
+    sweep: Sweep,
+    total: int | None,
+    wait: bool,
+    say: Callable[[str], None],
+    look: Callable[[], None],
 ) -> Iterator[int | None]:
     """Hold what the launch takes of this machine; how many GPUs are its own, None if it wants none.
 
-    With ``wait`` first until it is our turn, a GPU is free and the CPUs suffice; without, it takes
-    which GPUs are free. Raises RunBusy where none is.
+    With ``wait`` first until it is our turn, a GPU is free and the CPUs suffice, with a ``look``
+    now and then; without, it takes which GPUs are free. Raises RunBusy where none is.
     """
     resources, gpus, cores = sweep.resources, gpus_here(), len(os.sched_getaffinity(0))
     at_once = min((n for n in (sweep.parallel, total) if n is not None), default=1 << 20)
@@ -74,6 +78,7 @@ def room_for(
             if not said:
                 say(f"--wait: this machine is taken by {_holders(['cpus'])}")
                 said = True
+            look()
             time.sleep(LOOK_SECONDS)
         with contextlib.suppress(TreeError, OSError):  # a launch need not be known to others
             held.enter_context(_lease("cpus", beside=True, slots=cpus))
