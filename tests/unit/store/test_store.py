@@ -16,6 +16,7 @@ from sweeper.cli.main import main
 from sweeper.courier import Lost, SentRun
 from sweeper.errors import StoreError, UsageError
 from sweeper.store.mirror import Sent
+from sweeper.store.objects import Bucket
 from sweeper.tree import Lease, RunRecord
 from tests import stores
 from tests.conftest import MakeRun
@@ -235,7 +236,7 @@ def test_who_is_refused_reads_anew_who_he_is(
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     renew("old")
-    bucket = store.Bucket("s3", "lab")
+    bucket = Bucket("s3", "lab")
     bucket.put(f"{tmp_path.name}/small", b"old")
     faults.only = "Credential=new/"
     with pytest.raises(StoreError, match=r"access is refused \(ExpiredToken\)"):
