@@ -14,7 +14,7 @@ from typing import Any
 
 from sweeper import store
 from sweeper.sweepfile import load_sweep
-from sweeper.tree import Claims, Lease
+from sweeper.tree import Claims, Lease, count_start
 
 TRIALS = 30
 
@@ -29,14 +29,25 @@ def fail(*arguments: Any, **named: Any) -> None:
     raise OSError(errno.EOPNOTSUPP, "not here")
 
 
+def on_its_own_machine(home: Path) -> Path:
+    if (address := store.address_of(home)) is not None:
+        os.environ["SWEEPER_MIRRORS"] += f"-{os.getpid()}"
+        home = at_store(address)
+        store.connect(home.parent.parent)
+    return home
+
+
+def count(home: Path, met: Any) -> None:
+    home, known = on_its_own_machine(home), 0
+    for _ in range(10):
+        known = count_start(home, known)
+        met.put(known)
+
+
 def member(file: Path, home: Path, done: Path, barrier: Any, storage: str) -> None:
     if storage != "plain":
         fcntl.flock = fcntl.lockf = os.link = fail  # type: ignore[assignment]
-    if (address := store.address_of(home)) is not None:
-        os.environ["SWEEPER_MIRRORS"] += f"-{os.getpid()}"  # a machine of its own
-        home = at_store(address)
-        store.connect(home.parent.parent)
-    sweep = load_sweep(file)
+    home, sweep = on_its_own_machine(home), load_sweep(file)
     claims = Claims(sweep, home)
     barrier.wait(60)
     while len(os.listdir(done)) < TRIALS:

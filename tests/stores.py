@@ -99,13 +99,13 @@ class Faults:
     """Between a client and the store at ``port``: a part of the requests goes wrong, by a seed.
 
     ``drop``: closed before the store has heard of it. ``reset``: done, but the answer is lost.
-    ``503`` and ``delay``. ``down``: nothing passes.
+    ``503`` and ``delay``. ``down``: nothing passes. ``only``: whose requests the S3 accepts.
     """
 
     KINDS = ("drop", "reset", "503", "delay")
 
     def __init__(self, port: int, rate: float, seed: int) -> None:
-        self.rate, self.down = rate, False
+        self.rate, self.down, self.only = rate, False, ""
         self.counts: Counter[str] = Counter()
         self._random = random.Random(seed)
         self._lock = threading.Lock()
@@ -119,6 +119,8 @@ class Faults:
                 fault = outer.fault()
                 if fault == "drop":
                     return self._cut()
+                if outer.only not in (self.headers["Authorization"] or ""):
+                    return self._answer(403, {}, b"<Error><Code>ExpiredToken</Code></Error>")
                 if fault == "503":
                     return self._answer(503, {}, b"<Error><Code>SlowDown</Code></Error>")
                 if fault == "delay":

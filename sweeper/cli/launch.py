@@ -131,18 +131,19 @@ def _launch_sweep(
     check_launchable(sweep)
     check_program(sweep)
     warm_start, learned = read_warm_start(sweep)
+    size = sweep.size()
+    endless = size is None and not sweep.adaptive
+    known = list(plan_known(sweep, tree, choices) if endless else plan)
+    if given["on"] != "kuberay":  # whose tree is not here
+        refuse_other_programs(sweep, known)
     if signals is None:
         assert request is not None
-        return hand_over(request, sweep, given)
+        return hand_over(request, sweep, given, choices)
     say = messages.say_nothing if given["quiet"] else messages.say
     if asked:
         say(f"sweeper: {asked[1]}")
     for warning in (*sweep.warnings, *remarks(sweep), *learned):
         say(f"sweeper: {warning}")
-    size = sweep.size()
-    endless = size is None and not sweep.adaptive
-    known = list(plan_known(sweep, tree, choices) if endless else plan)
-    refuse_other_programs(sweep, known)
     counts = Counter(item.state for item in known)
     unchosen = max(0, size - len(known)) if size is not None and sweep.adaptive else 0
     total = None if size is None else counts["new"] + counts["resumed"] + unchosen

@@ -243,8 +243,9 @@ def asked_of(index: Index) -> list[str]:
 
 
 def in_words(launch: Mapping[str, Any]) -> str:
+    slots = f"{launch['slots']} at a time" if launch["slots"] else "waiting for room"
     return printable(
-        f"process {launch['pid']} on {launch['host']}, {launch['slots']} at a time, since "
+        f"process {launch['pid']} on {launch['host']}, {slots}, since "
         f"{launch['since']}, last sign of life {launch['seen']}"
         + (f", asked to stop {launch['asked_to_stop']}" if launch["asked_to_stop"] else "")
     )

@@ -13,8 +13,10 @@ from . import messages, options
 if TYPE_CHECKING:
     from sweeper.submit import Request
     from sweeper.sweepfile import Sweep
+    from sweeper.tree import Choices
 
 PLACES = ("slurm", "ray-job", "kuberay")
+_RERUN = ("rerun", "retry_failed", "reuse")
 _OURS = ("on", "detach", "sbatch", "dry_run", "yes", "join")
 
 submit_options = options.together(
@@ -41,26 +43,33 @@ def request_for(sweep: Sweep, given: dict[str, Any]) -> Request | None:
         raise click.UsageError(f"--on {on} and {other} do not go together: leave one out")
     if on == "slurm":
         at_a_time = _at_a_time(sweep, on)
-        return submit.slurm_request(sweep, _words("parallel"), at_a_time, given["sbatch"])
+        words = _words("parallel", *_RERUN)
+        return submit.slurm_request(sweep, words, at_a_time, given["sbatch"])
     if on == "ray-job":
         from sweeper.raytune import token_path
 
         words = _words("address", "storage")
         return submit.ray_job_request(sweep, words, given["address"], token_path())
     if on == "kuberay":
+        if any(given[option] for option in _RERUN):
+            raise click.UsageError("--on kuberay: expected no --rerun: its tree is not here")
         return submit.kuberay_request(sweep, _at_a_time(sweep, on))
     joined = ["--join"] * bool(given.get("join"))
     return submit.detached_request(sweep, [*_words(), "-y", *joined]) if given["detach"] else None
 
 
-def hand_over(request: Request, sweep: Sweep, given: dict[str, Any]) -> int:
+def hand_over(request: Request, sweep: Sweep, given: dict[str, Any], choices: Choices) -> int:
     """Submit it and say what has come of it, and what can be done with it."""
     from sweeper.submit import submit
+    from sweeper.tree import Choices, Tree
 
+    if given["on"] == "slurm" and choices != Choices():
+        # Said here and once: each member, whenever it is requeued, would say it anew.
+        choices.write(Tree(sweep.base_dir), sweep.sweep_name)
     if given["detach"]:  # whom nobody hears is refused here
         from sweeper.raytune import check_request
 
-        check_request(sweep, given["address"])
+        check_request(sweep, given["address"], given["join"])
     said = submit(request)
     messages.answer(said)
     messages.say(f"sweeper: submitted {request.path}")

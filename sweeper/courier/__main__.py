@@ -42,7 +42,8 @@ class Courier:
         done = all([self._do(self._bring), self._do(self._send)])
         if done and self.trouble:
             self.trouble = None
-        store.say_trouble(self._home, self.trouble)
+        more = "; it is tried again, and trials go on on this disk"
+        store.say_trouble(self._home, self.trouble and self.trouble + more)
         return done
 
     def waiting(self) -> list[Path]:
@@ -53,7 +54,7 @@ class Courier:
         try:
             what()
         except SweeperError as error:
-            self.trouble = f"{error}; it is tried again, and trials go on on this disk"
+            self.trouble = str(error)
             return False
         return True
 

@@ -135,11 +135,9 @@ class SentRun:
 
     def _check(self) -> None:
         """Raise Lost unless the lease is there, and ours."""
-        try:
+        with contextlib.suppress(FileNotFoundError):  # or there is no bucket: that is told below
             if self._bucket.head(self._lease_key)["e_tag"] == self._tag:
                 return
-        except FileNotFoundError:
-            raise Lost from None
         self._tag = self._still_there()
 
     def _still_there(self) -> str:

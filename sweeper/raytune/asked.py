@@ -42,6 +42,7 @@ class Asked:
         self._now = sweep
         self._look_at = 0.0
         self._trouble: str | None = None  # with the store
+        self._begun = time.monotonic() - elapsed(lease.directory)
         self._tell_deadline()
 
     def look(self, at_once: bool = False) -> None:
@@ -84,7 +85,7 @@ class Asked:
 
     def _tell_deadline(self) -> None:
         wall = self._now.budget.wall
-        left = None if wall is None else wall - elapsed(self._lease.directory)
+        left = None if wall is None else wall - time.monotonic() + self._begun
         self._listener.deadline(left, wall)
 
 

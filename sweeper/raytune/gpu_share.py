@@ -6,12 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from sweeper.sweepfile import Sweep
-from sweeper.tree import RunRecord
+from sweeper.tree import MOST_ON_GPU, RunRecord, fit_on_gpu, gpu_part
 
 from . import cluster
 
-USABLE = 0.9  # of a GPU's memory: the next trial may take more than the ones before
-MOST = 8  # trials on a GPU: they take turns on it, and more gain little
 _PARTS = 10_000  # Ray counts in ten-thousandths of a GPU
 
 
@@ -30,8 +28,8 @@ class GpuShare:
         self._most, self._largest, self._said = 1, 0.0, False
         if self.auto:
             gpus, self._most = cluster.count_gpus(ray, self._cpu)
-            asked = MOST if sweep.parallel is None else sweep.parallel // max(1, gpus)
-            self._most = max(1, min(MOST, self._most, asked))
+            asked = MOST_ON_GPU if sweep.parallel is None else sweep.parallel // max(1, gpus)
+            self._most = max(1, min(MOST_ON_GPU, self._most, asked))
             if not gpus:
                 self.auto, part = False, 0
                 say("resources: gpu: auto: there is no GPU: trials run without")
@@ -42,11 +40,9 @@ class GpuShare:
         """Take note of a run that has ended; one that found a whole GPU too small tells nothing."""
         if not self.auto or run.unreadable is not None or run.status == "out-of-memory":
             return
-        largest = max(map(_taken, run.attempts), default=0.0)
-        if largest > self._largest:
-            self._largest = largest
-            together = max(1, min(self._most, int(USABLE / largest)))
-            self._take(_PARTS // together / _PARTS)
+        if (part := gpu_part(run)) > self._largest:
+            self._largest = part
+            self._take(_PARTS // min(self._most, fit_on_gpu(part)) / _PARTS)
             return
         had_gpu = any(attempt.get("end") and attempt.get("gpus") for attempt in run.attempts)
         if had_gpu and not self._largest and not self._said:
@@ -60,9 +56,3 @@ class GpuShare:
         self.part = part
         self.together = int(1 / part + 1e-9) if 0 < part < 1 else 1  # on a GPU
         self.slots = cluster.check_resources(self._ray, self._cpu, part)
-
-
-def _taken(attempt: dict[str, Any]) -> float:
-    """The part of its GPU's memory that an attempt took; 0 if it does not say."""
-    taken, of = attempt.get("peak_gpu_memory"), attempt.get("gpu_memory")
-    return taken / of if isinstance(taken, int) and isinstance(of, int) and of > 0 else 0.0

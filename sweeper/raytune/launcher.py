@@ -9,7 +9,7 @@ from sweeper.errors import SweeperError, TreeError
 from sweeper.experiment import interrupt_run
 from sweeper.search import ScoreFunction, check_installed
 from sweeper.sweepfile import Sweep, check_command, check_early_terminate, check_program
-from sweeper.tree import Choices, PlannedTrial, Tree, WarmStart, remove_left
+from sweeper.tree import Choices, Control, PlannedTrial, Tree, WarmStart, remove_left
 from sweeper.worker import session_of
 
 from . import cluster
@@ -79,10 +79,21 @@ def launch(
     if disk.spent:
         return Ending(disk.spent, early=True, again=False)
     session = session_of(sweep, cluster.passed_on())
+    waiting = contextlib.ExitStack()  # seen, and stopped, as others are
+    lease = waiting.enter_context(acquire_sweep(sweep, home, join)) if wait else None
+
+    def look() -> None:
+        if lease is not None and Control.read(home).stop(lease.number):
+            raise _Stopped
+
     here = (
-        room_for(sweep, total, wait, listener.warn) if address is None else contextlib.nullcontext()
+        room_for(sweep, total, wait, listener.warn, look)
+        if address is None
+        else contextlib.nullcontext()
     )
-    with here as gpus:
+    ending = Ending("`sweeper stop` was asked for", early=True)
+    with contextlib.suppress(_Stopped), waiting, here as gpus:
+        waiting.close()
         if wait:
             check_request(sweep, address, join)  # it may be another world by now
         driver = Driver(
@@ -108,6 +119,10 @@ def launch(
             _say_interrupted(tree, sweep.sweep_name, ending.cut_off)
     ending.again = sweep.budget.disk is None or not DiskUsage(sweep, tree).spent
     return ending
+
+
+class _Stopped(Exception):
+    """While it waits."""
 
 
 def _say_interrupted(tree: Tree, sweep_name: str, why: str) -> None:

@@ -17,12 +17,19 @@ from typing import Any
 
 from sweeper.errors import LeaseLost, RunBusy, TreeError
 from sweeper.sweepfile import Sweep
-from sweeper.tree import Lease, files, living_owners, remove_dead, unused_number
+from sweeper.tree import (
+    PRETENDED_GPUS,
+    VISIBLE_GPUS,
+    Lease,
+    files,
+    gpus_here,
+    living_owners,
+    remove_dead,
+    unused_number,
+)
 
-VISIBLE = "CUDA_VISIBLE_DEVICES"
-PRETENDED = "SWEEPER_PRETENDED_GPUS"  # how many, to try how they are shared where there are none
 _MEMORY = "/dev/shm"  # of this machine alone
-_IS_THERE = os.path.isdir(_MEMORY) and PRETENDED not in os.environ
+_IS_THERE = os.path.isdir(_MEMORY) and PRETENDED_GPUS not in os.environ
 # SLURM has dealt the machine out already, and may call the first GPU of each of its jobs 0.
 _JOB = os.environ.get("SLURM_JOB_ID")
 _NAME = f"sweeper-{os.getuid()}" + (f"-slurm-{_JOB}" if _JOB else "")
@@ -30,24 +37,18 @@ PLACE = Path(_MEMORY if _IS_THERE else tempfile.gettempdir(), _NAME)
 LOOK_SECONDS = 2.0
 
 
-def gpus_here() -> list[str]:
-    """The NVIDIA GPUs that we may use, as CUDA_VISIBLE_DEVICES names them."""
-    if VISIBLE in os.environ:
-        names = (name.strip() for name in os.environ[VISIBLE].split(","))
-        return [name for name in names if name not in ("", "-1")]
-    with contextlib.suppress(OSError):
-        return [str(n) for n in range(len(os.listdir("/proc/driver/nvidia/gpus")))]
-    return [str(n) for n in range(int(os.environ.get(PRETENDED, 0)))]
-
-
 @contextlib.contextmanager
 def room_for(
-    sweep: Sweep, total: int | None, wait: bool, say: Callable[[str], None]
+    sweep: Sweep,
+    total: int | None,
+    wait: bool,
+    say: Callable[[str], None],
+    look: Callable[[], None],
 ) -> Iterator[int | None]:
     """Hold what the launch takes of this machine; how many GPUs are its own, None if it wants none.
 
-    With ``wait`` first until it is our turn, a GPU is free and the CPUs suffice; without, it takes
-    which GPUs are free. Raises RunBusy where none is.
+    With ``wait`` first until it is our turn, a GPU is free and the CPUs suffice, with a ``look``
+    now and then; without, it takes which GPUs are free. Raises RunBusy where none is.
     """
     resources, gpus, cores = sweep.resources, gpus_here(), len(os.sched_getaffinity(0))
     at_once = min((n for n in (sweep.parallel, total) if n is not None), default=1 << 20)
@@ -72,11 +73,12 @@ def room_for(
                 others = _holders([f"gpu-{gpu}" for gpu in gpus])
                 raise RunBusy(
                     f"resources: expected a free GPU of {', '.join(gpus)}, found them held by "
-                    f"{others}: --wait starts when one is free, {VISIBLE} names those to use"
+                    f"{others}: --wait starts when one is free, {VISIBLE_GPUS} names those to use"
                 )
             if not said:
                 say(f"--wait: this machine is taken by {_holders(['cpus'])}")
                 said = True
+            look()
             time.sleep(LOOK_SECONDS)
         with contextlib.suppress(TreeError, OSError):  # a launch need not be known to others
             held.enter_context(_lease("cpus", beside=True, slots=cpus))
@@ -84,14 +86,14 @@ def room_for(
         if not most:
             yield None
             return
-        before = os.environ.get(VISIBLE)
-        os.environ[VISIBLE] = ",".join(mine)
+        before = os.environ.get(VISIBLE_GPUS)
+        os.environ[VISIBLE_GPUS] = ",".join(mine)
         try:
             yield len(mine)
         finally:
-            del os.environ[VISIBLE]
+            del os.environ[VISIBLE_GPUS]
             if before is not None:
-                os.environ[VISIBLE] = before
+                os.environ[VISIBLE_GPUS] = before
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from sweeper.errors import SweeperError, TreeError
+from sweeper.errors import StoreError, SweeperError, TreeError
 from sweeper.tree import PlannedTrial
 
 from .gpu_share import GpuShare
@@ -41,6 +41,7 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
         self._handed_out: dict[str, PlannedTrial] = {}
         self._running: set[str] = set()
         self._again: deque[PlannedTrial] = deque()
+        self._counted: PlannedTrial | None = None  # one that starts once it has been counted
         self._crowded: set[int] = set()  # trials that want a GPU for themselves
         self._waiting: set[str] = set()  # those of them that Tune has, and no GPU yet
         self.avoid: Collection[str] = ()  # the nodes that are left out
@@ -76,7 +77,8 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
 
     @property
     def _more(self) -> bool:
-        return self._plan.elsewhere and not self._conditions.winding_down()
+        left = self._plan.elsewhere or self._counted is not None
+        return left and not self._conditions.winding_down()
 
     @property
     def idle(self) -> bool:
@@ -87,14 +89,18 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
         if self._conditions.winding_down():
             return None
         try:
-            item = next(self._plan, None)
+            self._counted = item = self._counted or next(self._plan, None)
+            starts = item is None or self._conditions.starting()
+        except StoreError:  # the launch says it; it is asked again
+            return None
         except TreeError as error:  # Tune would call every trial failed
             self._conditions.wind_down(str(error))
             return None
         except SweeperError as error:
             self._conditions.fatal = str(error)
             return None
-        if item is not None and not self._conditions.starting():
+        self._counted = None
+        if item is not None and not starts:
             self._plan.give_back(item)
             return None
         return item

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sweeper.errors import TreeError
 from sweeper.sweepfile import MOST_LAUNCHED_TRIALS, Sweep
-from sweeper.tree import PlannedTrial, files
+from sweeper.tree import PlannedTrial, files, fit_on_gpu, gpu_part, gpus_here
 
 MEASURED = 100  # run directories whose size is measured; more would tell little and take long
 
@@ -36,7 +36,7 @@ class Estimator:
         self._sweep = sweep
         self._states: Counter[str] = Counter()
         self._seen: set[Path] = set()
-        self._seconds = 0.0
+        self._seconds = self._gpu_part = 0.0
         self._sizes: list[int] = []
 
     def add(self, item: PlannedTrial) -> None:
@@ -49,6 +49,7 @@ class Estimator:
             with contextlib.suppress(TreeError):  # of one that nobody may read
                 self._seconds += run.elapsed
                 self._seen.add(run.path)
+                self._gpu_part = max(self._gpu_part, gpu_part(run))
             if len(self._sizes) < MEASURED:
                 self._sizes.append(files.size(run.path))
 
@@ -63,29 +64,29 @@ class Estimator:
         left = self._states["new"] + self._states["resumed"]
         if self._sweep.adaptive:
             left += max(0, size - self._states.total())
-        parallel = slots(self._sweep)
+        parallel = slots(self._sweep, self._gpu_part)
         mean = self._seconds / runs
         seconds = 0.0 if not left else mean * max(1.0, left / parallel)
         size = round(left * sum(self._sizes) / len(self._sizes))
         return Estimate(seconds, size, parallel, runs)
 
 
-def slots(sweep: Sweep) -> int:
-    """How many trials run at a time on this machine, as far as can be told without Ray."""
-    if sweep.parallel:
-        return sweep.parallel
-    limits = [math.inf]
-    if sweep.resources.cpu:
-        limits.append(len(os.sched_getaffinity(0)) / sweep.resources.cpu)
-    if sweep.resources.gpu:
-        limits.append(_gpus() / sweep.resources.gpu)
+def slots(sweep: Sweep, gpu_part: float = 0.0) -> int:
+    """How many trials run at a time, as far as can be told without Ray.
+
+    With ``gpu: auto`` as many share a GPU as one fits of which a trial took ``gpu_part``. Without a
+    GPU here another machine, with one at least, trains what wants one.
+    """
+    wanted, gpus = sweep.resources, len(gpus_here())
+    elsewhere = wanted.gpu and not wanted.gpu_auto and not gpus
+    if sweep.parallel and (elsewhere or not wanted.gpu):
+        return sweep.parallel  # -j 4 on two cores means four at once
+    limits = [float(sweep.parallel or math.inf)]
+    if wanted.cpu:
+        limits.append(len(os.sched_getaffinity(0)) / wanted.cpu)
+    if wanted.gpu_auto and gpus:
+        limits.append(gpus * fit_on_gpu(gpu_part))
+    elif wanted.gpu and not wanted.gpu_auto:
+        limits.append(max(1, gpus) / wanted.gpu)
     fewest = min(limits)
     return max(1, int(fewest)) if math.isfinite(fewest) else 1
-
-
-def _gpus() -> int:
-    """The NVIDIA GPUs of this machine, one at least: without one, another machine will train."""
-    try:
-        return max(1, len(os.listdir("/proc/driver/nvidia/gpus")))
-    except OSError:
-        return 1

@@ -5,8 +5,8 @@ between the two. Importing this loads nothing; ``obstore`` is loaded where a sto
 """
 
 from .addresses import address_of, local, named, shown
-from .leases import create, forget, look, remove, still_there, touch
+from .leases import age, clear, create, forget, look, remove, still_there, touch
 from .mirror import MARKER, Sent, bring, known_models, mark, refresh, send, take, told_apart, unsent
 from .moving import pull, push
-from .objects import Bucket, Meta, bucket_at
+from .objects import bucket_at
 from .state import connect, say_trouble, stay_away, trouble

@@ -78,6 +78,24 @@ def touch(path: Path) -> bool:
     return True
 
 
+def age(path: Path) -> float | None:
+    """For how many seconds the object has been there, and from now on it is; None: in no store."""
+    if (at := _at(path)) is None:
+        return None
+    bucket, key = at
+    bucket.put(key, b"", e_tag="")
+    dated: float = bucket.head(key)["last_modified"].timestamp() + state.shift
+    return max(0.0, time.time() - dated)
+
+
+def clear(directory: Path) -> None:
+    """Remove from the store what is in a directory."""
+    if (at := _at(directory / "all")) is not None:
+        with contextlib.suppress(StoreError):
+            for meta in at[0].list(at[1].removesuffix("all")):
+                at[0].delete(meta["path"])
+
+
 def remove(path: Path) -> None:
     """Remove it from the store; where that does not answer it is taken for dead in time."""
     _mine.pop(path, None)

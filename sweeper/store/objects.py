@@ -30,6 +30,7 @@ _NONE = re.compile(r"169\.254\.169\.254|metadata|Account must be specified|no cr
 _DENIED = re.compile(
     r"InvalidAccessKeyId|Expired|InvalidToken|AccessDenied|SignatureDoes|\b40[13]\b"
 )
+_NO_BUCKET = re.compile("NoSuchBucket|ContainerNotFound")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 
 
@@ -59,7 +60,7 @@ class Bucket:
             ) from None
         self._known = exceptions
         patience = timedelta(seconds=float(os.environ.get("SWEEPER_STORE_PATIENCE", 20)))
-        settings: dict[str, Any] = {
+        self._settings: dict[str, Any] = {
             "client_options": {
                 "allow_http": True,  # to an endpoint whose address says so
                 "connect_timeout": timedelta(seconds=5),
@@ -67,9 +68,11 @@ class Bucket:
             },
             "retry_config": {"max_retries": 8, "retry_timeout": patience},
         }
-        if scheme == "s3" and "AWS_ACCESS_KEY_ID" not in os.environ:
-            settings |= _profile()
-        self._store: Any = self._ask(lambda: from_url(self.address, **settings))
+        self._from_url = from_url
+        self._store: Any = self._ask(self._opened, again=False)
+
+    def _opened(self) -> Any:
+        return self._from_url(self.address, **self._settings, **self._profile())
 
     def list(self, prefix: str) -> list[Meta]:
         """What lies below ``prefix``, which is a directory's."""
@@ -105,7 +108,7 @@ class Bucket:
                 if found["e_tag"] != e_tag:
                     return None
                 mode["version"] = found["version"]
-            return str(_quoted(self._ask(lambda: self._store.put(key, data, mode=mode)))["e_tag"])
+            return str(_quoted(self._ask(lambda: self._put(key, data, mode)))["e_tag"])
         except refused as error:
             if mode == "overwrite":
                 raise self._in_words(error) from error
@@ -115,15 +118,39 @@ class Bucket:
         with contextlib.suppress(FileNotFoundError):
             self._ask(lambda: self._store.delete(key))
 
-    def _ask(self, call: Callable[[], T]) -> T:
+    def _put(self, key: str, data: bytes | IO[bytes], mode: Any) -> Meta:
+        if not isinstance(data, bytes):
+            data.seek(0)  # it may be the second try
+        found: Meta = self._store.put(key, data, mode=mode)
+        return found
+
+    def _profile(self) -> dict[str, Any]:
+        """What boto3, if it is here, knows of profiles and sign-ons; nothing where it does not."""
+        if self._scheme != "s3" or "AWS_ACCESS_KEY_ID" in os.environ:
+            return {}
+        try:
+            from boto3 import Session  # type: ignore[import-untyped]
+            from obstore.auth.boto3 import Boto3CredentialProvider
+        except ImportError:
+            return {}
+        session = Session()
+        if session.get_credentials() is None:
+            return {}
+        region = {"region": session.region_name} if session.region_name else {}
+        return {"credential_provider": Boto3CredentialProvider(session), **region}
+
+    def _ask(self, call: Callable[[], T], again: bool = True) -> T:
         known = self._known
         try:
             return call()
         except (FileNotFoundError, known.AlreadyExistsError, known.PreconditionError) as error:
-            if "NoSuchBucket" in str(error):
+            if _NO_BUCKET.search(str(error)):
                 raise self._in_words(error) from error
             raise
         except (known.BaseError, OSError, ValueError) as error:
+            if again and _is_refused(error):  # a file that says who we are may say another by now
+                self._store = self._ask(self._opened, again=False)
+                return self._ask(call, again=False)
             raise self._in_words(error) from error
 
     def _in_words(self, error: Exception) -> Exception:
@@ -131,11 +158,11 @@ class Bucket:
         code = _CODE.search(text)
         said = code[1] if code else text.partition("\n")[0].rpartition(" - ")[2][:200]
         mend = f"set {_CREDENTIALS[self._scheme]}"
-        if "NoSuchBucket" in text or "ContainerNotFound" in text:
+        if _NO_BUCKET.search(text):
             return StoreError(f"{self.address}: there is no such bucket: create it, or correct it")
         if _NONE.search(text):
             return StoreError(f"{self.address}: expected credentials, found none: {mend}")
-        if isinstance(error, PermissionError) or _DENIED.search(text):
+        if _is_refused(error):
             return StoreError(f"{self.address}: access is refused ({said}): renew it, or {mend}")
         return StoreError(
             f"{self.address}: the store does not answer as it should ({said}): is it there, and "
@@ -149,15 +176,5 @@ def _quoted(meta: Meta) -> Meta:
     return {**meta, "e_tag": tag if tag.endswith('"') else f'"{tag}"'}
 
 
-def _profile() -> dict[str, Any]:
-    """What boto3, if it is here, knows of profiles and sign-ons; nothing where it does not."""
-    try:
-        from boto3 import Session  # type: ignore[import-untyped]
-        from obstore.auth.boto3 import Boto3CredentialProvider
-    except ImportError:
-        return {}
-    session = Session()
-    if session.get_credentials() is None:
-        return {}
-    region = {"region": session.region_name} if session.region_name else {}
-    return {"credential_provider": Boto3CredentialProvider(session), **region}
+def _is_refused(error: Exception) -> bool:
+    return isinstance(error, PermissionError) or _DENIED.search(str(error)) is not None

@@ -29,7 +29,7 @@ def kuberay_request(sweep: Sweep, workers: int) -> Request:
     Raises UsageError for a file that is larger than a ConfigMap.
     """
     refuse_store(sweep)
-    name = re.sub(r"[^a-z0-9]+", "-", f"sweep-{sweep.sweep_name}".lower()).strip("-")[:47]
+    name = re.sub(r"[^a-z0-9]+", "-", f"sweep-{sweep.sweep_name}".lower())[:47].strip("-")
     cpu, gpu = sweep.resources.cpu, sweep.resources.gpu
     most: dict[str, Any] = {"cpu": str(max(1, math.ceil(cpu))), "memory": "4Gi"}
     if gpu:

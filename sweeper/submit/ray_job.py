@@ -39,6 +39,9 @@ def ray_job_request(
             f"{size >> 20} MB: name what trials do not need in .gitignore, or launch from a "
             "directory of its own"
         )
+    spec = Path(os.path.abspath(words[0]))
+    if spec.is_relative_to(here):
+        words = [str(spec.relative_to(here)), *words[1:]]  # where the job has it
     launch = ["sweeper", "launch", *words, "-y", "--address", "auto", "--storage", str(storage)]
     command = ["ray", "job", "submit", "--no-wait", "--log-color=false"]
     command += ["--working-dir", str(here)]

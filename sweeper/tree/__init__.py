@@ -20,6 +20,7 @@ from .control import (
     take_back,
     value_of,
 )
+from .gpus import MOST_ON_GPU, PRETENDED_GPUS, VISIBLE_GPUS, fit_on_gpu, gpu_part, gpus_here
 from .identity import Monitored, group_canonicals, groups_as_stored, plain
 from .lease import (
     GONE,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
@@ -108,6 +109,8 @@ def take_back(home: Path, request: str) -> None:
 def elapsed(home: Path) -> float:
     """For how many seconds launches have been at the sweep, with never none of them alive."""
     since = home / "launched" / "since"
+    if (age := store.age(since)) is not None:
+        return age
     files.make_directory(since.parent)
     files.create_once(since, b"", durable=False)
     return max(0.0, files.now(since.parent) - files.modified(since))
@@ -116,14 +119,16 @@ def elapsed(home: Path) -> float:
 def count_start(home: Path, after: int) -> int:
     """Which start of a trial this is, of all launches together: above ``after``, a known one."""
     files.make_directory(home / "launched")
-    made = (
-        number
-        for number in itertools.count(after + 1)
-        if files.create_once(home / "launched" / str(number), b"", durable=False)
-    )
-    return next(made)
+    ours = secrets.token_hex(8).encode()
+    for number in itertools.count(after + 1):
+        path = home / "launched" / str(number)
+        made = store.create(path, ours)
+        if files.create_once(path, b"", durable=False) if made is None else made:
+            break
+    return number
 
 
 def forget_spent(home: Path) -> None:
     """What is spent from now on counts from nothing: nobody launches the sweep, or we alone."""
+    store.clear(home / "launched")
     files.remove(home / "launched")

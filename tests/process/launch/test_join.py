@@ -132,3 +132,24 @@ def test_of_three_hosts_one_is_killed_and_one_sleeps(launcher: Launcher) -> None
     assert sleeper.returncode in (0, 3), said
     each_once(launcher, trials=3, epochs=60, attempts=5)
     assert not list(home.glob("[lcr]*"))
+
+
+def test_a_launch_without_a_terminal_is_refused_before_it_goes(launcher: Launcher) -> None:
+    launcher.write({"epochs": 6, "delay": 0.5}, trials=3)
+    begun = launcher.run("-d", "-j", "1")
+    assert begun.stdout.startswith("process "), begun.stderr
+    launcher.wait_for(lambda records: any(record.rows for record in records))
+    second = launcher.run("-d", "-j", "1")
+    assert second.returncode == 1
+    assert "this sweep is being launched already" in second.stderr
+    assert launcher.run("-d", "--join", "-j", "1").returncode == 0
+    launcher.wait_for(lambda records: [r.status for r in records] == ["finished"] * 3)
+    assert launcher.left() == []
+    log = (launcher.base / "sweeps" / "case" / "launch.log").read_text()
+    assert log.count("\n3 finished\n") == 2
+    other = launcher.directory / "other.py"
+    other.write_text("def train(params, callbacks):\n    ...\n")
+    launcher.write({"epochs": 6, "delay": 0.5}, trials=3, program=str(other))
+    refused = launcher.run("-d")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert f"expected runs of {other}" in refused.stderr

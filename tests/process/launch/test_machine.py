@@ -169,6 +169,15 @@ def test_two_launches_never_share_a_gpu_unasked(launcher: Launcher, machine: Pat
     while not (machine / "queue").is_dir() or not os.listdir(machine / "queue"):
         assert waiting.poll() is None
         time.sleep(0.1)
+    launcher.base = launcher.base.with_name("third")
+    (told,) = (launcher.run("--name", "third", command="status")).stdout.splitlines()[1:2]
+    assert told.startswith(f"launched by process {waiting.pid} on ")
+    assert ", waiting for room, since " in told
+    stopped = launcher.run("--name", "third", command="stop")
+    assert stopped.stdout.startswith(f"stopped: process {waiting.pid} on "), stopped.stderr
+    _, err = waiting.communicate(timeout=60)
+    assert waiting.returncode == 4, err
+    waiting = launcher.start("--name", "third", "--wait")
     for process in (first, second):
         process.terminate()
         process.communicate(timeout=60)

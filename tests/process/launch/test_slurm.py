@@ -64,3 +64,8 @@ def test_an_array_shares_a_sweep_and_a_member_that_is_requeued_goes_on(
     assert sorted(record.trial or 0 for record in records) == list(range(6))
     for record in records:
         assert [row["epoch"] for row in record.rows] == list(range(1, 7))
+    again = launcher.run("--on", "slurm", "-j", "2", "--rerun", "0", "5")
+    assert again.returncode == 0, again.stderr
+    assert "--rerun" not in (launcher.base / "sweeps/case/slurm.sbatch").read_text()
+    launcher.wait_for(lambda records: [r.status for r in records] == ["finished"] * 8)
+    assert sorted(record.trial or 0 for record in launcher.records()) == [0, 0, 1, 2, 3, 4, 5, 5]

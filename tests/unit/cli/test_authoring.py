@@ -331,18 +331,26 @@ def test_plan_sizes_a_grid_that_nobody_launches_at_once(tmp_path: Path, capsys: 
 
 
 @pytest.mark.parametrize(
-    ("keys", "expected"),
+    ("keys", "gpus", "part", "expected"),
     [
-        ("parallel: 3", 3),
-        ("resources: {cpu: 1, gpu: 0.25}", 4),
-        ("resources: {cpu: 8}", 1),
-        ("resources: {cpu: 2}", 2),
+        ("parallel: 6", "", 0, 6),
+        ("resources: {cpu: 8}", "", 0, 1),
+        ("resources: {cpu: 2}", "", 0, 2),
+        ("resources: {cpu: 1, gpu: 0.25}", "", 0, 4),  # on a machine with a GPU
+        ("resources: {gpu: 1}\nparallel: 6", "", 0, 6),
+        ("resources: {gpu: 1}\nparallel: 6", "0,1", 0, 2),
+        ("resources: {gpu: auto}", "", 0, 4),  # without
+        ("resources: {cpu: 0.1, gpu: auto}", "0,1", 0, 2),
+        ("resources: {cpu: 0.1, gpu: auto}", "0,1", 0.25, 6),
+        ("resources: {cpu: 0.1, gpu: auto}", "0,1", 0.01, 16),
+        ("resources: {cpu: 0.1, gpu: auto}\nparallel: 5", "0,1", 0.25, 5),
+        ("resources: {cpu: 1, gpu: auto}\nparallel: 5", "0,1", 0.25, 4),
     ],
 )
 def test_how_many_run_at_a_time(
-    keys: str, expected: int, file: Path, monkeypatch: pytest.MonkeyPatch
+    keys: str, gpus: str, part: float, expected: int, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(4)))
-    monkeypatch.setattr("sweeper.results.estimate._gpus", lambda: 1)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
     file.write_text(SWEEP + keys)
-    assert slots(load_sweep(file)) == expected
+    assert slots(load_sweep(file), part) == expected

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from sweeper.cli.main import main
 from sweeper.courier import Lost, SentRun
 from sweeper.errors import StoreError, UsageError
 from sweeper.store.mirror import Sent
+from sweeper.store.objects import Bucket
 from sweeper.tree import Lease, RunRecord
 from tests import stores
 from tests.conftest import MakeRun
@@ -139,6 +141,28 @@ def test_a_run_is_sent_whole_and_its_outcome_last(
     assert not store.unsent(run)
 
 
+@pytest.mark.skipif(stores.SCHEME != "s3", reason="it is S3 that makes and removes it")
+def test_a_run_is_not_lost_with_its_bucket(
+    store_port: int, address: str, make_run: MakeRun
+) -> None:
+    def ask(method: str) -> None:
+        url = f"http://127.0.0.1:{store_port}/fleeting"
+        urllib.request.urlopen(urllib.request.Request(url, method=method)).close()
+
+    ask("PUT")
+    run = opened("s3://fleeting/case", make_run, outcome=None)
+    lease, sent = Lease.acquire(run), SentRun(run)
+    sent.step()
+    bucket, _ = store.bucket_at(run)  # type: ignore[misc]
+    for meta in bucket.list(""):
+        bucket.delete(meta["path"])
+    ask("DELETE")
+    (run / "training-logs.csv").write_text("epoch,val_loss\n1,5.0\n")
+    with pytest.raises(StoreError, match="s3://fleeting: there is no such bucket"):
+        sent.step()
+    assert lease.held
+
+
 def on_another_machine(
     run: Path, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
@@ -193,6 +217,38 @@ def test_failures_are_said_in_words(address: str, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("SWEEPER_STORE_PATIENCE", "0.2")
     with pytest.raises(StoreError, match="s3://other: the store does not answer as it should"):
         store.refresh(store.local("s3://other/x"))
+
+
+@pytest.mark.skipif(stores.SCHEME != "s3", reason="boto3 reads the profiles of S3")
+def test_who_is_refused_reads_anew_who_he_is(
+    address: str, store_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = tmp_path / "credentials"
+
+    def renew(name: str) -> None:
+        profile.write_text(
+            f"[default]\naws_access_key_id = {name}\naws_secret_access_key = secret\n"
+        )
+
+    faults = stores.Faults(store_port, 0, 0)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{faults.port}")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(profile))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    renew("old")
+    bucket = Bucket("s3", "lab")
+    bucket.put(f"{tmp_path.name}/small", b"old")
+    faults.only = "Credential=new/"
+    with pytest.raises(StoreError, match=r"access is refused \(ExpiredToken\)"):
+        bucket.put(f"{tmp_path.name}/small", b"new")
+    renew("new")
+    large = tmp_path / "large"
+    large.write_bytes(os.urandom(20 << 20))
+    with large.open("rb") as file:
+        bucket.put(f"{tmp_path.name}/large", file)
+    assert bucket.get(f"{tmp_path.name}/large") == large.read_bytes()
+    assert bucket.get(f"{tmp_path.name}/small") == b"old"
+    faults.close()
 
 
 def test_a_missing_library_is_named(address: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,6 +97,8 @@ def test_a_ray_job_ships_what_git_knows_and_not_the_storage(spec: Path, capsys: 
     storage = Path.cwd() / "experiments"
     words = f"s.yaml --parallel=2 -y --address auto --storage {storage}\n"
     assert text.endswith(f"-- sweeper launch {words}")
+    there = asked(capsys, str(spec.absolute()), "--on", "ray-job", "-j", "2")
+    assert there.endswith(f"-- sweeper launch {words}")
 
 
 def paths(value: Any, above: str = "") -> Iterator[str]:
@@ -124,6 +126,8 @@ def test_kuberay_gets_a_job_and_what_it_reads(spec: Path, capsys: Capture) -> No
 def test_what_does_not_go_together_is_refused(spec: Path, capsys: Capture) -> None:
     assert "--on slurm: how many trials at a time?" in refused(capsys, "s.yaml", "--on", "slurm")
     assert "--sbatch: needs --on slurm" in refused(capsys, "s.yaml", "--sbatch", "time=1")
+    again = refused(capsys, "s.yaml", "--on", "kuberay", "-j", "1", "--rerun", "failed")
+    assert "--on kuberay: expected no --rerun" in again
     assert "-d do not go together" in refused(capsys, "s.yaml", "-d", "--on", "slurm", "-j", "1")
     assert "--address do not" in refused(
         capsys, "s.yaml", "--address", "a:1", "--on", "slurm", "-j", "1"

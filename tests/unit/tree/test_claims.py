@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +14,9 @@ import pytest
 from sweeper import store
 from sweeper.store.state import state
 from sweeper.sweepfile import Sweep, load_sweep
-from sweeper.tree import Claims, Lease, launches, remove_left, unused_number
+from sweeper.tree import Claims, Lease, count_start, elapsed, launches, remove_left, unused_number
 from tests import stores
-from tests.claimants import TRIALS, at_store, hold, member
+from tests.claimants import TRIALS, at_store, count, hold, member
 
 MEMBERS = 8
 spawn = multiprocessing.get_context("spawn")
@@ -139,3 +140,33 @@ def test_two_trials_of_a_launch_with_the_same_run_go_one_after_the_other(
     assert claims.take(again) is not None
     claims.release_all()
     assert os.listdir(home / "claims") == []
+
+
+def test_every_start_of_a_trial_has_its_own_number(home: Path) -> None:
+    met = spawn.SimpleQueue()
+    processes = [spawn.Process(target=count, args=(home, met)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    assert sorted(met.get() for _ in range(40)) == [*range(1, 41)]
+    for process in processes:
+        process.join(60)
+    store.connect(home.parent.parent)
+    remove_left(home)
+    assert count_start(home, 0) == 1
+
+
+def test_time_counts_from_the_first_launch(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.connect(home.parent.parent)
+    assert elapsed(home) < 60
+    if (address := store.address_of(home)) is None:
+        since = home / "launched" / "since"
+        os.utime(since, (since.stat().st_mtime - 5,) * 2)
+    else:
+        time.sleep(5)
+        monkeypatch.setenv("SWEEPER_MIRRORS", str(tmp_path / "another"))
+        home = at_store(address)
+    assert 4 <= elapsed(home) < 60
+    remove_left(home)
+    assert elapsed(home) < 4

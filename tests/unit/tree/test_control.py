@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,9 @@ from sweeper.tree import (
     Tree,
     as_set,
     ask,
-    count_start,
-    elapsed,
     remove_left,
     take_back,
 )
-
-fork = multiprocessing.get_context("fork")
 
 
 def sweep_of(tmp_path: Path, **keys: Any) -> Sweep:
@@ -86,31 +81,3 @@ def test_pause_is_taken_back(home: Path) -> None:
     take_back(home, "pause")
     assert Control.read(home) == Control()
     assert not os.listdir(home)
-
-
-def _count(home: Path, met: Any) -> None:
-    known = 0
-    for _ in range(20):
-        known = count_start(home, known)
-        met.put(known)
-
-
-def test_every_start_of_a_trial_has_its_own_number(home: Path) -> None:
-    met = fork.SimpleQueue()
-    processes = [fork.Process(target=_count, args=(home, met)) for _ in range(4)]
-    for process in processes:
-        process.start()
-    assert sorted(met.get() for _ in range(80)) == [*range(1, 81)]
-    for process in processes:
-        process.join(60)
-    remove_left(home)
-    assert count_start(home, 0) == 1
-
-
-def test_time_counts_from_the_first_launch(home: Path) -> None:
-    assert elapsed(home) < 60
-    since = home / "launched" / "since"
-    os.utime(since, (since.stat().st_mtime - 1000,) * 2)
-    assert 1000 <= elapsed(home) < 1060
-    remove_left(home)
-    assert elapsed(home) < 60
