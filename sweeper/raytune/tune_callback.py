@@ -128,7 +128,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
             why = "ran out of the memory of a GPU that it shared: it goes again with one for itself"
             self._again(trial, f"trial {self._index(trial)} {why}", crowded=True)
             return
-        if "run" in result:
+        if "path" in result:
             run = Path(result["path"])
             if end == "no-metric":
                 end = "failed"
@@ -149,7 +149,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
             value = self._tell_value(self._index(trial), None, result)
         self.conditions.ended(end)
         self.faults.ended(end, result)
-        there = Path(result["path"]) if "run" in result else None
+        there = Path(result["path"]) if "path" in result else None
         self.claims.release(self._index(trial), there)
         self.listener.trial_ended(self._index(trial), end, result, value)
 
