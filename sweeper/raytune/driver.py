@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from sweeper import store
 from sweeper.errors import TreeError, UsageError
+from sweeper.experiment import end_trial
 from sweeper.sweepfile import ADAPTIVE_METHODS, Sweep
 from sweeper.tree import GONE, Choices, Claims, PlannedTrial, Tree, WarmStart, count_start
 from sweeper.worker import ServerControl, Session, import_in_doubt
@@ -20,7 +21,6 @@ from sweeper.worker import ServerControl, Session, import_in_doubt
 from . import cluster
 from .asked import Asked
 from .disk import DiskUsage
-from .dropping import drop_trial
 from .faults import Faults
 from .gpu_share import GpuShare
 from .listener import GuardianListener
@@ -101,8 +101,9 @@ class Driver:
                 disk.prune()
                 request = partial(trial_request, sweep, self.session.mode, claims)
                 searcher = TuneSearcher(todo, request, conditions, share)
-                able = partial(cluster.able_nodes, ray, sweep.resources.cpu, share.part)
-                faults = Faults(conditions, able)
+                faults = Faults(
+                    conditions, lambda: cluster.able_nodes(ray, sweep.resources.cpu, share.part)
+                )
                 searcher.avoid = faults.left_out.keys()
                 searcher.limit = sweep.parallel
                 asked = Asked(sweep, lease, todo, searcher, conditions, disk, adaptive, guardian)
@@ -167,3 +168,9 @@ class Driver:
         if self.address is not None or not sweep.parallel or sweep.resources.gpu:
             return None
         return max(sweep.parallel * sweep.resources.cpu, float(len(os.sched_getaffinity(0))))
+
+
+def drop_trial(sweep: Sweep, listener: GuardianListener, item: PlannedTrial, why: str) -> None:
+    """Close the run of a trial that the race has decided against: no launch begins it again."""
+    end_trial(item, sweep, "pruned", by="driver", why=f"pruned: {why}")
+    listener.trial_ended(item.trial.index, "pruned", {"error": why}, None)
