@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -134,9 +132,6 @@ class Driver:
                     logger.warning("Ray Tune ended early: %s", error)
                 finally:
                     claims.release_all()
-                    shutil.rmtree(scratch, ignore_errors=True)
-                    with contextlib.suppress(OSError):
-                        scratch.parent.rmdir()
             if conditions.fatal:
                 raise UsageError(conditions.fatal)
             guardian.ended(conditions.reason, conditions.early)

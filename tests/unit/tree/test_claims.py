@@ -139,3 +139,14 @@ def test_two_trials_of_a_launch_with_the_same_run_go_one_after_the_other(
     assert claims.take(again) is not None
     claims.release_all()
     assert os.listdir(home / "claims") == []
+
+
+def test_directories_that_ray_has_made_where_the_tree_was_go_again(tmp_path: Path) -> None:
+    home = tmp_path / "tree" / "sweeps" / "s"
+    (home / "ray" / "1" / "tune").mkdir(parents=True)
+    remove_left(home)
+    assert os.listdir(tmp_path) == []
+    (home / "ray" / "1" / "tune").mkdir(parents=True)
+    (home / "sweep.yaml").touch()
+    remove_left(home)
+    assert os.listdir(home) == ["sweep.yaml"]
