@@ -200,6 +200,9 @@ def _launch_sweep(
             verbose=given["verbose"],
         )
     else:
+        from sweeper.worker import remove_abandoned
+
+        remove_abandoned()  # as a launch does that trains
         _store(sweep, tree)
         if choices != Choices.read(tree, sweep.sweep_name):
             choices.write(tree, sweep.sweep_name)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sweeper import store
 from sweeper.errors import TreeError, UsageError
+from sweeper.experiment import end_trial
 from sweeper.sweepfile import ADAPTIVE_METHODS, Sweep
 from sweeper.tree import GONE, Choices, Claims, PlannedTrial, Tree, WarmStart, count_start
 from sweeper.worker import ServerControl, Session, import_in_doubt
@@ -20,7 +19,6 @@ from sweeper.worker import ServerControl, Session, import_in_doubt
 from . import cluster
 from .asked import Asked
 from .disk import DiskUsage
-from .dropping import drop_trial
 from .faults import Faults
 from .gpu_share import GpuShare
 from .listener import GuardianListener
@@ -133,9 +131,6 @@ class Driver:
                     logger.warning("Ray Tune ended early: %s", error)
                 finally:
                     claims.release_all()
-                    shutil.rmtree(scratch, ignore_errors=True)
-                    with contextlib.suppress(OSError):
-                        scratch.parent.rmdir()
             if conditions.fatal:
                 raise UsageError(conditions.fatal)
             guardian.ended(conditions.reason, conditions.early)
@@ -167,3 +162,9 @@ class Driver:
         if self.address is not None or not sweep.parallel or sweep.resources.gpu:
             return None
         return max(sweep.parallel * sweep.resources.cpu, float(len(os.sched_getaffinity(0))))
+
+
+def drop_trial(sweep: Sweep, listener: GuardianListener, item: PlannedTrial, why: str) -> None:
+    """Close the run of a trial that the race has decided against: no launch begins it again."""
+    end_trial(item, sweep, "pruned", by="driver", why=f"pruned: {why}")
+    listener.trial_ended(item.trial.index, "pruned", {"error": why}, None)

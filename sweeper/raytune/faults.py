@@ -45,7 +45,7 @@ class Faults:
         why = str(result["error"])
         if len(self.left_out) > 1:
             why = "\n".join(["no node can run a trial", *self.left_out.values()])
-        if self._ran or "run" in result:
+        if self._ran or "path" in result:
             self._conditions.wind_down(why)
             self._conditions.over = True
         else:

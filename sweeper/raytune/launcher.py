@@ -111,11 +111,14 @@ def launch(
             verbose=verbose,
         )
         guardian = Guardian(session, listener, signals)
-        ending = guardian.run(driver.run, address)
-    tree.remove_staging()  # of children that were killed
-    with contextlib.suppress(TreeError):
-        remove_left(home)  # where the driver was killed
-        if ending.cut_off:
+        try:
+            ending = guardian.run(driver.run, address)
+        finally:  # what the driver and children leave, who are killed
+            with contextlib.suppress(TreeError):
+                tree.remove_staging()
+                remove_left(home)
+    if ending.cut_off:
+        with contextlib.suppress(TreeError):
             _say_interrupted(tree, sweep.sweep_name, ending.cut_off)
     ending.again = sweep.budget.disk is None or not DiskUsage(sweep, tree).spent
     return ending

@@ -128,7 +128,8 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
             why = "ran out of the memory of a GPU that it shared: it goes again with one for itself"
             self._again(trial, f"trial {self._index(trial)} {why}", crowded=True)
             return
-        if "run" in result:
+        record = None
+        if "path" in result:
             run = Path(result["path"])
             if end == "no-metric":
                 end = "failed"
@@ -140,18 +141,9 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
                     self.conditions.slip = message
             if end == "stopped":
                 self._close_stopped(run)
-            self.disk.ended(run)
-            self.conditions.wind_down(self.disk.spent)
             record = RunRecord.at(run)
-            self.share.learn(record)
-            value = self._tell_value(self._index(trial), record, result)
-        else:
-            value = self._tell_value(self._index(trial), None, result)
-        self.conditions.ended(end)
         self.faults.ended(end, result)
-        there = Path(result["path"]) if "run" in result else None
-        self.claims.release(self._index(trial), there)
-        self.listener.trial_ended(self._index(trial), end, result, value)
+        self._ended(self._index(trial), end, record, result)
 
     def ended_before(self, item: PlannedTrial, news: bool) -> None:
         """A trial is over before its turn here; if that is ``news``, by another launch."""
@@ -161,13 +153,8 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
             if metric is not None and metric.target is not None:
                 self.conditions.scored(trial, self.score(item.run))
             return
-        self.disk.ended(item.run.path)
-        self.share.learn(item.run)
-        result: dict[str, Any] = {}
-        value = self._tell_value(trial, item.run, result)
-        self.conditions.ended(item.run.status)
-        self.conditions.wind_down(self.disk.spent)
-        self.listener.trial_ended(trial, item.state, result, value)
+        run = item.run
+        self._ended(trial, run.status, run, {"path": str(run.path)}, told_as=item.state)
 
     @_exceptions_logged
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
@@ -177,9 +164,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
         if error is None:
             self._again(trial, f"trial {index} goes again: {reason}")
             return
-        self._tell_value(index, None, {})
-        self.claims.release(index)
-        self.listener.trial_ended(index, "lost", {"error": error}, None)
+        self._ended(index, "lost", None, {"error": error})
 
     def _close_stopped(self, run: Path) -> None:
         """Our lease takes the run from the child, should it still train."""
@@ -219,19 +204,28 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
             self.silent.clear()
         return not self.silent
 
-    def _tell_value(
-        self, trial: int, run: RunRecord | None, result: dict[str, Any]
-    ) -> float | None:
-        """The value of the trial, which has ended, once those who decide by it know; ``result``
-        gets which limits it breaks.
-        """
+    def _ended(
+        self,
+        trial: int,
+        end: str,
+        run: RunRecord | None,
+        result: dict[str, Any],
+        told_as: str | None = None,
+    ) -> None:
+        """The trial is over, here or in another launch: all who go by that hear of it."""
+        if run is not None:
+            self.disk.ended(run.path)
+            self.conditions.wind_down(self.disk.spent)
+            self.share.learn(run)
         values = None if run is None or run.unreadable else self.score(run)
         if values and self.conditions.metric:
             result |= self.conditions.metric.breaks(values)
         self.conditions.scored(trial, values)
         if self.adaptive is not None:
             self.adaptive.ended(trial, values, run)
-        return values[0] if values else None
+        self.conditions.ended(end)
+        self.claims.release(trial, None if run is None else run.path)
+        self.listener.trial_ended(trial, told_as or end, result, values[0] if values else None)
 
     def _known_metric(self) -> bool:
         metric = self.conditions.metric

@@ -41,7 +41,7 @@ def stop_by_rule(rule: StoppingRule, others: OtherRuns | None = None) -> MetricS
     """Stops a trial when the stopping rule says so."""
 
     def is_bad(result: dict[str, Any]) -> bool:
-        run = f"{result['experiment']}/{result['run']}"
+        run = "/".join(Path(result["path"]).parts[-2:])
         if others is not None:
             others.reported(run, result)
         return rule.should_stop(run, result["iteration"], result["metric"])

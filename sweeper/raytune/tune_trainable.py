@@ -49,8 +49,8 @@ CHILD_GROWTH_BYTES = 1 << 30  # a child is replaced when it has grown by so much
 class SweepTrainable(tune.Trainable):  # type: ignore[misc]
     """Runs one trial of a sweep; ``config["request"]`` is the trial in JSON text.
 
-    Each ``step`` returns ``{"experiment", "run", "path", "epoch", "metric", "done", …}``. The last
-    one, ``done``, says in ``end`` how the trial ended: ``finished``, ``failed``,
+    Each ``step`` returns ``{"path", "epoch", "metric", "done", …}``, ``path`` being its run's. The
+    last one, ``done``, says in ``end`` how the trial ended: ``finished``, ``failed``,
     ``out-of-memory``, ``timed-out``, ``lost`` (someone else continues the run), ``no-metric`` (the
     driver judges it by what other trials report), ``stopped`` by hand, ``paused``, to go on later,
     ``crowded``, to go again with a GPU for itself, or ``unfit``: this node cannot run it.
@@ -121,9 +121,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
             elif message["kind"] == "run":
                 limit = self._request["time_limit"] or math.inf
                 self._deadline = time.monotonic() + limit - message["elapsed"]
-                self._result |= {
-                    k: message[k] for k in ("experiment", "run", "path", "resumed_epoch")
-                }
+                self._result |= {k: message[k] for k in ("path", "resumed_epoch")}
             else:
                 result = self._handle_end(message)
                 if result is not None:
@@ -243,7 +241,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
             "traceback": server_log(self._session) if message["code"] else "",
         }
         if self._tried_again(outcome):
-            if "run" in self._result:
+            if "path" in self._result:
                 interrupt_run(Path(self._result["path"]), f"{outcome}: {error['message']}", peak)
             return None
         self._close(outcome, error, peak)
@@ -281,7 +279,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
 
     def _done(self, outcome: str, error: dict[str, Any] | None = None) -> dict[str, Any]:
         self._await_workers()
-        self._result |= {"done": True, "end": outcome, "attempts": self._attempts.total()}
+        self._result |= {"done": True, "end": outcome}
         if error:
             self._result["error"] = f"{error['type']}: {error['message']}"
         return dict(self._result)
@@ -301,7 +299,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
                 time.sleep(0.02)
 
     def _close(self, outcome: str, error: dict[str, Any], peak: int | None = None) -> None:
-        if "run" in self._result:
+        if "path" in self._result:
             run = Path(self._result["path"])
             close_run(run, outcome, error=error, by="driver", peak_memory=peak)
 

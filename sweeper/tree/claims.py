@@ -162,7 +162,10 @@ def remove_left(home: Path) -> None:
     for name in files.names(home / "ray"):
         if name not in living:
             files.remove(home / "ray" / name)
-    files.remove_empty(home / "ray")
+    # Ray Tune makes its own anew, with all above it, where the tree was renamed.
+    for place in (home / "ray", home, home.parent, home.parent.parent):
+        if not files.remove_empty(place):
+            break
 
 
 def _give_back(lease: Lease) -> None:

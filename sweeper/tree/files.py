@@ -261,10 +261,12 @@ def remove(path: Path) -> None:
             os.unlink(path)
 
 
-def remove_empty(directory: Path) -> None:
-    """Remove a directory in which nothing is."""
+def remove_empty(directory: Path) -> bool:
+    """Remove a directory in which nothing is; false if there is none."""
     with contextlib.suppress(OSError):
         os.rmdir(directory)
+        return True
+    return False
 
 
 def set_aside(path: Path, aside: Path) -> Path | None:

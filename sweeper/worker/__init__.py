@@ -8,4 +8,4 @@ from .memory import NEXT, MemoryWatch, goes, of_gpu
 from .messages import End, Exit, Message, Report, TimedOut, TrialMessage
 from .processes import MARK, die_with_parent, end_marked
 from .program_check import ProgramCheck
-from .session import Session, import_in_doubt, session_of
+from .session import Session, import_in_doubt, remove_abandoned, session_of

@@ -116,11 +116,9 @@ class Hello(TypedDict):
 
 
 class RunOpened(TypedDict):
-    """The trial has this run; ``experiment`` and ``run`` are directory names."""
+    """The trial has this run, in the directory ``path``."""
 
     kind: Literal["run"]
-    experiment: str
-    run: str
     path: str
     resumed_epoch: int
     elapsed: float  # seconds of the attempts before

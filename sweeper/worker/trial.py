@@ -27,8 +27,6 @@ def run_trial(
         send(
             {
                 "kind": "run",
-                "experiment": run.path.parent.name,
-                "run": run.path.name,
                 "path": str(run.path),
                 "resumed_epoch": run.resumed_epoch,
                 "elapsed": run.elapsed,

@@ -46,11 +46,15 @@ PROGRAMS = ("saves", "saves", "forgets", "script")
 
 @dataclass
 class Found:
-    """What is wrong after a fault: pairs of a kind and a text; ``struck``: there was one."""
+    """What is wrong after a fault: pairs of a kind and a text; ``struck``: there was one.
+
+    ``seconds``: how long the launch lived on, if it was to end of it.
+    """
 
     fault: str
     name: str
     struck: bool = False
+    seconds: float = 0.0
     wrong: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -192,13 +196,15 @@ class Chain:
 
     def _judge(self, scene: Scene, struck: list[Found]) -> None:
         """Wait for the launch to end, and judge how it did."""
-        process, launcher = scene.process, scene.launcher
+        process, launcher, began = scene.process, scene.launcher, time.monotonic()
         try:
             _, err = process.communicate(timeout=HANGS)
         except subprocess.TimeoutExpired:
             _kill(launcher)
             _, err = process.communicate()
             self._add(struck, "code", f"hangs\n{err}")
+        if struck and FAULTS[struck[-1].fault].ends:
+            struck[-1].seconds = time.monotonic() - began
         self._others += scene.others
         if scene.nodes is not None:
             scene.nodes.mend()

@@ -129,7 +129,7 @@ def test_one_child_runs_many_trials_and_none_leaves_a_trace(bench: Callable[[str
     assert second[1]["metrics"]["left"] == 0
     record = here.record(1)
     assert record.status == "finished"
-    assert f"{record.experiment}/{record.run}" == f"{second[0]['experiment']}/{second[0]['run']}"
+    assert str(record.path) == second[0]["path"]
     child.kill()
     assert not psutil.pid_exists(child.pid)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from sweeper.cli.main import main
 from sweeper.results import find_entry, index_sweep, open_index
 from sweeper.sweepfile import Sweep, load_sweep
+from sweeper.worker import session
 
 RunTrial = Callable[..., Path]
 Capture = pytest.CaptureFixture[str]
@@ -51,9 +53,15 @@ def test_a_number_is_a_trial_of_the_file(narrowed: Sweep, grid_file: Path, capsy
     assert main(["logs", str(grid_file), "2"]) == 0  # the file has no such trial any more
 
 
-def test_a_launch_with_nothing_to_run_keeps_its_sweep(narrowed: Sweep, grid_file: Path) -> None:
+def test_a_launch_with_nothing_to_run_keeps_its_sweep_and_tidies(
+    narrowed: Sweep, grid_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "_root", lambda: tmp_path)
+    left = session.Session("killed", None, "train", "train", str(tmp_path))
+    os.close(left.hold())
     assert main(["launch", str(grid_file), NARROW]) == 0
     assert open_index(narrowed.base_dir).size == 2
+    assert not left.directory.exists()
 
 
 def test_a_refusal_says_when_it_would_end(grid: Sweep, grid_file: Path, capsys: Capture) -> None:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from sweeper.experiment import end_trial
-from sweeper.raytune.dropping import drop_trial
+from sweeper.raytune.driver import drop_trial
 from sweeper.results import index_sweep, rank, run_values
 from sweeper.search import AdaptivePlan, Race, searcher_for
 from sweeper.sweepfile import Sweep, load_sweep

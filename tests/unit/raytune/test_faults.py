@@ -36,7 +36,7 @@ def test_the_sweep_ends_when_no_node_is_left(grid: Sweep) -> None:
 def test_where_trials_have_run_the_request_was_right(grid: Sweep) -> None:
     conditions = StopConditions(grid)
     faults = Faults(conditions, lambda: ["a"])
-    faults.unfit({**unfit("a", "Read-only file system"), "run": "run--26-11-29--00-40"})
+    faults.unfit({**unfit("a", "Read-only file system"), "path": "/tree/exp-1/run--1"})
     assert conditions.fatal is None
     assert (conditions.reason, conditions.early) == ("Read-only file system", True)
     assert conditions.over

@@ -37,9 +37,8 @@ def early(text: str, tmp_path: Path, goal: str = "minimize") -> Sweep:
 
 
 def result(run: str, iteration: int, value: float, **more: Any) -> dict[str, Any]:
-    experiment, _, name = run.partition("/")
-    names = {"trial": run, "experiment": experiment, "run": name, "epoch": iteration}
-    return {**names, "metric": value, "iteration": iteration, **more}
+    known = {"trial": run, "path": f"/tree/{run}", "epoch": iteration}
+    return {**known, "metric": value, "iteration": iteration, **more}
 
 
 scheduler_of = cache(stop_by_rule)

@@ -170,3 +170,14 @@ def test_time_counts_from_the_first_launch(
     assert 4 <= elapsed(home) < 60
     remove_left(home)
     assert elapsed(home) < 4
+
+
+def test_directories_that_ray_has_made_where_the_tree_was_go_again(tmp_path: Path) -> None:
+    home = tmp_path / "tree" / "sweeps" / "s"
+    (home / "ray" / "1" / "tune").mkdir(parents=True)
+    remove_left(home)
+    assert os.listdir(tmp_path) == []
+    (home / "ray" / "1" / "tune").mkdir(parents=True)
+    (home / "sweep.yaml").touch()
+    remove_left(home)
+    assert os.listdir(home) == ["sweep.yaml"]
