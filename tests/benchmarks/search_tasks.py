@@ -279,6 +279,25 @@ def _zakharov(x: Any) -> float:
     return float((x**2).sum() + other**2 + other**4)
 
 
+def _off_the_middle(function: Callable[[Any], float]) -> Task:
+    """Ten parameters, every other one whole, with the best at 0 of what ``function`` is given."""
+    best = [3.1, -7, 5.2, -1, 8.8, -4, 0.7, -9, 6.3, 2]
+    parameters: dict[str, Any] = {
+        f"x{n}": {"min": -25, "max": 30} if n % 2
+        else {"distribution": "uniform", "min": -25.0, "max": 30.0}
+        for n in range(10)
+    }  # fmt: skip
+    return Task(parameters, lambda p: function(np.array([p[f"x{n}"] - best[n] for n in range(10)])))
+
+
+def _rastrigin(z: Any) -> float:
+    return float((z * z / 10 - 3 * np.cos(math.pi * z / 2) + 3).sum())
+
+
+def _funnel(z: Any) -> float:
+    return 10 * (1 - math.exp(-0.15 * math.sqrt((z * z).mean()))) + float((1 - np.cos(z)).mean())
+
+
 def _models() -> Task:
     parameters = {
         "model": {"values": ["svm", "forest", "knn"]},
@@ -313,5 +332,7 @@ def chosen_on() -> dict[str, Task]:
         "griewank-2": _cube(_griewank, *[(-30.0, 40.0)] * 2),
         "michalewicz-5": _cube(_michalewicz, *[(0.0, math.pi)] * 5, best=-4.687658),
         "zakharov-6": _cube(_zakharov, *[(-5.0, 10.0)] * 6),
+        "rastrigin-10, integers": _off_the_middle(_rastrigin),
+        "funnel-10, integers": _off_the_middle(_funnel),
         "models": _models(),
     }
