@@ -42,6 +42,7 @@ from sweeper.tree import (
     living_owners,
     plan_known,
     plan_trials,
+    remove_left,
 )
 from sweeper.wording import counted
 
@@ -236,6 +237,7 @@ def _store(sweep: Sweep, tree: Tree) -> None:
         with contextlib.suppress(TreeError):
             files.make_directory(home, parents=True)
             files.write_bytes(home / "sweep.yaml", sweep.to_yaml().encode())
+            remove_left(home)
 
 
 def _display(sweep: Sweep, given: dict[str, Any]) -> LaunchProgress:

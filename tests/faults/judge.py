@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 
 from sweeper.tree import RunRecord
@@ -64,7 +65,7 @@ def _judge_rows(record: RunRecord, epochs: int, program: str) -> Iterator[tuple[
     last = epochs if record.status == "finished" else before + len(rows)
     if rows != [(epoch, x / epoch) for epoch in range(before + 1, last + 1)] or record.torn:
         yield "lost", f"{record.path}: {record.status} with {rows}, torn {record.torn}"
-    trained = record.paths.output.read_text().count(" epoch ")
+    trained = len(re.findall(r"^trial \S+ epoch \d", record.paths.output.read_text(), re.M))
     again = len(record.provenance["attempts"]) - 1
     if program == "saves" and trained > epochs - before + again:
         yield "repeated", f"{record.path}: {trained} epochs in {again + 1} attempts"

@@ -12,6 +12,7 @@ import pytest
 from sweeper.cli.main import main
 from sweeper.results import find_entry, index_sweep, open_index
 from sweeper.sweepfile import Sweep, load_sweep
+from sweeper.tree import Tree
 from sweeper.worker import session
 
 RunTrial = Callable[..., Path]
@@ -59,9 +60,12 @@ def test_a_launch_with_nothing_to_run_keeps_its_sweep_and_tidies(
     monkeypatch.setattr(session, "_root", lambda: tmp_path)
     left = session.Session("killed", None, "train", "train", str(tmp_path))
     os.close(left.hold())
+    scratch = Tree(narrowed.base_dir).home(narrowed.sweep_name) / "ray"
+    (scratch / "1").mkdir(parents=True)
     assert main(["launch", str(grid_file), NARROW]) == 0
     assert open_index(narrowed.base_dir).size == 2
     assert not left.directory.exists()
+    assert not scratch.exists()
 
 
 def test_a_refusal_says_when_it_would_end(grid: Sweep, grid_file: Path, capsys: Capture) -> None:
