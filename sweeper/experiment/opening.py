@@ -285,9 +285,14 @@ def end_trial(planned: PlannedTrial, sweep: Sweep, outcome: str, by: str, why: s
     return RunRecord.at(path)
 
 
-def interrupt_run(path: Path, why: str, peak_memory: int | None = None) -> None:
-    """Say in the run in ``path``, whose worker is gone, what ended it; it can be continued."""
-    run = continue_run(RunRecord.at(path), Settings(), origin=None)
+def interrupt_run(
+    path: Path, why: str, peak_memory: int | None = None, take_over: bool = False
+) -> None:
+    """Say in the run in ``path``, whose worker is gone, what ended it; it can be continued.
+
+    ``take_over``: nobody else has that worker, even if its machine cannot be asked. Raises RunBusy.
+    """
+    run = continue_run(RunRecord.at(path), Settings(), origin=None, take_over=take_over)
     if run is not None:
         add_line(run.paths.output, f"interrupted: {why}", run.lease.check)
         run.note_peaks(peak_memory=peak_memory)

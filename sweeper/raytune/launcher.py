@@ -9,7 +9,7 @@ from sweeper.errors import SweeperError, TreeError
 from sweeper.experiment import interrupt_run
 from sweeper.search import ScoreFunction, check_installed
 from sweeper.sweepfile import Sweep, check_command, check_early_terminate, check_program
-from sweeper.tree import Choices, Control, PlannedTrial, Tree, WarmStart, remove_left
+from sweeper.tree import Choices, Control, PlannedTrial, Tree, WarmStart, living_owners, remove_left
 from sweeper.worker import session_of
 
 from . import cluster
@@ -129,9 +129,13 @@ class _Stopped(Exception):
 
 
 def _say_interrupted(tree: Tree, sweep_name: str, why: str) -> None:
-    """In the runs of train functions, which were killed; a script's keeper has done it."""
+    """In the runs of train functions, which were killed; a script's keeper has done it.
+
+    Those of other nodes seem to live on for a while; without other launches they are ours.
+    """
+    home = tree.home(sweep_name)
     for record in tree.runs_of(sweep_name):
         attempts = record.provenance.get("attempts")
         if record.outcome is None and attempts and attempts[-1].get("ended") is None:
             with contextlib.suppress(SweeperError):
-                interrupt_run(record.path, why)
+                interrupt_run(record.path, why, take_over=not living_owners(home))

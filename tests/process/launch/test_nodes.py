@@ -6,6 +6,8 @@ import contextlib
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -80,10 +82,11 @@ def test_the_trials_of_a_lost_node_go_on_elsewhere(launcher: Launcher) -> None:
         assert [row["epoch"] for row in record.rows] == list(range(1, 9))
 
 
-# In a mount namespace of its own: with a /tmp without the launch's socket, else both nodes would
-# share a fork server, and without what is in the directory $2.
-BLIND = """
+# A host with a name, and in a mount namespace of its own: with a /tmp without the launch's socket,
+# else both nodes would share a fork server, and without what is in the directory $2.
+ANOTHER = """
 set -e
+hostname another
 mount --rbind /tmp /mnt
 mount -t tmpfs none /tmp
 for place in /mnt/*/; do
@@ -96,11 +99,33 @@ exec ray start --address "$1" --num-cpus 1 --block
 TRAINS = "import time\ndef train(params, callbacks, run): time.sleep(1); run.report(loss=1)\n"
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(
-    subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode != 0,
-    reason="no mount namespace can be made here",
+needs_unshare = pytest.mark.skipif(
+    subprocess.run(["unshare", "-m", "-u", "true"], capture_output=True, check=False).returncode,
+    reason="no namespaces can be made here",
 )
+
+
+@contextlib.contextmanager
+def another_node(address: str, hidden: Path) -> Iterator[None]:
+    """A node of the cluster on a host of its own, which does not see what is ``hidden``."""
+    process = subprocess.Popen(
+        ["unshare", "-m", "-u", "sh", "-c", ANOTHER, "sh", address, str(hidden)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert any("Ray runtime started" in line for line in process.stdout)
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.communicate(timeout=120)
+
+
+@pytest.mark.slow
+@needs_unshare
 @pytest.mark.parametrize(
     ("hidden", "why"),
     [("experiments", "the storage is not here"), ("code", "found no such file here")],
@@ -113,25 +138,28 @@ def test_a_node_that_cannot_work_is_left_out_and_named(
     program = launcher.directory / "code" / "trains.py"
     program.write_text(TRAINS)
     launcher.write({}, trials=6, program=str(program))
-    with ray_cluster(ONE_NODE) as (_, address):
-        words = [address, str(launcher.directory / hidden)]
-        blind = subprocess.Popen(
-            ["unshare", "-m", "sh", "-c", BLIND, "sh", *words],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            text=True,
-        )
-        try:
-            assert blind.stdout is not None
-            assert any("Ray runtime started" in line for line in blind.stdout)
-            done = launcher.run("--address", address, timeout=240)
-        finally:
-            os.killpg(blind.pid, signal.SIGTERM)
-            blind.communicate(timeout=120)
+    with ray_cluster(ONE_NODE) as (_, address), another_node(address, launcher.directory / hidden):
+        done = launcher.run("--address", address, timeout=240)
     assert done.returncode == 0, done.stderr
-    assert f"{os.uname().nodename}: " in done.stderr
+    assert "another: " in done.stderr
     assert done.stderr.count(why) == 1
     assert done.stderr.count("this node is left out; the others go on") == 1
     assert [record.status for record in launcher.records()] == ["finished"] * 6
     assert {len(record.provenance["attempts"]) for record in launcher.records()} == {1}
+
+
+@pytest.mark.slow
+@needs_unshare
+def test_what_a_stopped_launch_ran_on_other_hosts_is_interrupted(launcher: Launcher) -> None:
+    launcher.write({"epochs": 400, "delay": 0.2}, trials=3)
+    nothing = launcher.directory / "nothing"
+    nothing.mkdir()
+    with ray_cluster(ONE_NODE) as (_, address), another_node(address, nothing):
+        process = launcher.start("--address", address)
+        launcher.wait_for(lambda records: sum(bool(record.rows) for record in records) == 2)
+        launcher.run(command="stop")
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == 4, err
+    assert "2 interrupted, 1 pending" in err
+    attempts = [record.provenance["attempts"][-1] for record in launcher.records()]
+    assert {attempt["host"] for attempt in attempts} == {os.uname().nodename, "another"}
