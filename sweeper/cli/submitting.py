@@ -70,11 +70,11 @@ def hand_over(request: Request, sweep: Sweep, given: dict[str, Any], choices: Ch
         from sweeper.raytune import check_request
 
         check_request(sweep, given["address"], given["join"])
-    said = submit(request)
-    messages.answer(said)
+    job = submit(request)
+    messages.answer(job)
     messages.say(f"sweeper: submitted {request.path}")
     for line in request.then:
-        messages.say(f"sweeper: {line}")
+        messages.say(f"sweeper: {line.replace('JOB', job)}")
     return 0
 
 

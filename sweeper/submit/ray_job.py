@@ -43,24 +43,28 @@ def ray_job_request(
     if spec.is_relative_to(here):
         words = [str(spec.relative_to(here)), *words[1:]]  # where the job has it
     launch = ["sweeper", "launch", *words, "-y", "--address", "auto", "--storage", str(storage)]
+    where = [] if address is None else ["--address", address]
     command = ["ray", "job", "submit", "--no-wait", "--log-color=false"]
-    command += ["--working-dir", str(here)]
-    if address is not None:
-        command += ["--address", address]
+    command += ["--working-dir", str(here), *where]
     if left_out:
         command += ["--runtime-env-json", json.dumps({"excludes": left_out})]
     command += ["--", *launch]
     # A cluster that `ray start` has begun wants the token, and Ray offers it only where told to.
     has_token = token.is_file() and "RAY_AUTH_MODE" not in os.environ
+    environment = {"RAY_AUTH_MODE": "token"} if has_token else {}
+    asked = shlex.join([*(f"{name}={value}" for name, value in environment.items()), "ray", "job"])
+    of_it = shlex.join([*where, "JOB"])
     return Request(
         text=shlex.join(command) + "\n",
         path=home / "ray-job.sh",
         command=tuple(command),
-        environment={"RAY_AUTH_MODE": "token"} if has_token else {},
+        job=r"Job '(\S+)' submitted",
+        environment=environment,
         needs="pip install 'ray[default]'",
         then=(
             f"shipped: {here}, {size / 1e6:.1f} MB; the tree: {storage}, which every node must see",
-            "to follow: ray job logs --follow JOB; to end it: ray job stop JOB",
+            f"to follow: {asked} logs --follow {of_it}",
+            f"to end it: {asked} stop {of_it}",
         ),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -21,13 +22,15 @@ class Request:
 
     ``text`` is what a person reads and ``--dry-run`` prints; it is kept at ``path``. ``command``
     submits it, with ``environment`` beside ours. ``output`` is where what it prints goes; None: it
-    ends by itself and says what it has done. ``then`` are lines to say afterwards.
+    ends by itself, and ``job`` finds in what it says what it has made. ``then`` are lines to say
+    afterwards, of that as JOB.
     """
 
     text: str
     path: Path
     command: tuple[str, ...]
     output: Path | None = None
+    job: str = r"(?s)(.*)"
     needs: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     then: tuple[str, ...] = field(default=())
@@ -43,7 +46,7 @@ def refuse_store(sweep: Sweep) -> None:
 
 
 def submit(request: Request) -> str:
-    """Do it, and give what the command said.
+    """Do it, and give what the command said that it has made.
 
     Raises UsageError where there is no such command here, SweeperError where it refuses.
     """
@@ -69,4 +72,5 @@ def submit(request: Request) -> str:
     if done.returncode:
         said = said.splitlines()[-1] if "Traceback" in said else said
         raise SweeperError(f"{name}: refuses {request.path} (exit code {done.returncode}): {said}")
-    return said
+    found = re.search(request.job, said)
+    return found[1] if found else said

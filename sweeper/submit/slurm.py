@@ -75,6 +75,7 @@ def slurm_request(
         text="\n".join(["#!/bin/bash", *lines, "", body]),
         path=path,
         command=("sbatch", "--parsable", str(path)),
+        job=r"(\d+)",
         needs="submit from a machine of the cluster",
         then=(f"what members say: {home}/slurm-JOB_MEMBER.log; to end them: scancel JOB",),
     )

@@ -142,6 +142,7 @@ def test_a_place_that_refuses_or_is_not_here(tmp_path: Path) -> None:
         submit(Request("text", path, ("no-such-command",), needs="go there"))
     assert path.read_text() == "text"
     assert submit(Request("text", path, ("cat", str(path)))) == "text"
+    assert submit(Request("text", path, ("cat", str(path)), job="t(.)x")) == "e"
 
 
 def test_the_tree_is_not_kept_in_rays_copy_of_a_job(
