@@ -100,7 +100,8 @@ class Driver:
                 request = partial(trial_request, sweep, self.session.mode, claims)
                 searcher = TuneSearcher(todo, request, conditions, share)
                 cpu = sweep.resources.cpu
-                faults = Faults(conditions, lambda: cluster.able_nodes(ray, cpu, share.part))
+                able = partial(cluster.able_nodes, ray, cpu)
+                faults = Faults(conditions, lambda: able(share.part), scratch / "workers")
                 searcher.avoid = faults.left_out.keys()
                 searcher.limit = sweep.parallel
                 asked = Asked(sweep, lease, todo, searcher, conditions, disk, adaptive, guardian)

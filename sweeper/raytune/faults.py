@@ -6,9 +6,11 @@ trials go to the others. The launch ends when none is left, or trial after trial
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from .stop_conditions import StopConditions
@@ -21,13 +23,17 @@ MOST_LOST = 3  # trials in a row
 class Faults:
     """What has gone wrong with nodes and workers so far; ``conditions`` hear when it is too much.
 
-    ``nodes`` gives the ids of those that live and are large enough for a trial.
+    ``nodes`` gives the ids of those that live and are large enough for a trial, and for how many.
+    In ``workers`` each worker that is up leaves a file.
     """
 
-    def __init__(self, conditions: StopConditions, nodes: Callable[[], Collection[str]]) -> None:
+    def __init__(
+        self, conditions: StopConditions, nodes: Callable[[], Mapping[str, int]], workers: Path
+    ) -> None:
         self.left_out: dict[str, str] = {}  # node -> host and reason
         self._conditions = conditions
         self._nodes = nodes
+        self._workers = workers
         self._losses: Counter[int] = Counter()  # of each trial
         self._strikes: Counter[str] = Counter()  # of each node
         self._in_a_row = 0
@@ -40,7 +46,11 @@ class Faults:
         if node in self.left_out or not (result["sure"] or self._strikes[node] >= MOST_STRIKES):
             return None
         self.left_out[node] = said
-        if set(self._nodes()) - self.left_out.keys():
+        nodes = self._nodes()
+        with contextlib.suppress(OSError):
+            for number in range(nodes.get(node, 0)):  # for whom trials elsewhere would wait
+                (self._workers / f"{node}-{number}").touch()
+        if nodes.keys() - self.left_out.keys():
             return f"{said}\n    this node is left out; the others go on"
         why = str(result["error"])
         if len(self.left_out) > 1:

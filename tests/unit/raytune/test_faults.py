@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,35 +16,36 @@ def unfit(node: str, why: str, sure: bool = True) -> dict[str, Any]:
     return {"node": node, "host": f"host-{node}", "error": why, "sure": sure}
 
 
-def test_a_node_that_cannot_work_is_left_out_and_named_once(grid: Sweep) -> None:
-    faults = Faults(StopConditions(grid), lambda: ["a", "b"])
+def test_a_node_that_cannot_work_is_left_out_and_named_once(grid: Sweep, tmp_path: Path) -> None:
+    faults = Faults(StopConditions(grid), lambda: {"a": 2, "b": 1}, tmp_path)
     said = faults.unfit(unfit("a", "/data: the storage is not here"))
     assert said is not None
     assert said.startswith("host-a: /data: the storage is not here")
     assert faults.unfit(unfit("a", "again")) is None
     assert list(faults.left_out) == ["a"]
+    assert len([*tmp_path.glob("a-*")]) == 2  # for whom nobody waits
 
 
-def test_the_sweep_ends_when_no_node_is_left(grid: Sweep) -> None:
+def test_the_sweep_ends_when_no_node_is_left(grid: Sweep, tmp_path: Path) -> None:
     conditions = StopConditions(grid)
-    faults = Faults(conditions, lambda: ["a", "b"])
+    faults = Faults(conditions, lambda: {"a": 1, "b": 1}, tmp_path)
     faults.unfit(unfit("a", "no storage"))
     assert not conditions.winding_down()
     faults.unfit(unfit("b", "no module"))
     assert conditions.fatal == "no node can run a trial\nhost-a: no storage\nhost-b: no module"
 
 
-def test_where_trials_have_run_the_request_was_right(grid: Sweep) -> None:
+def test_where_trials_have_run_the_request_was_right(grid: Sweep, tmp_path: Path) -> None:
     conditions = StopConditions(grid)
-    faults = Faults(conditions, lambda: ["a"])
+    faults = Faults(conditions, lambda: {"a": 1}, tmp_path)
     faults.unfit({**unfit("a", "Read-only file system"), "path": "/tree/exp-1/run--1"})
     assert conditions.fatal is None
     assert (conditions.reason, conditions.early) == ("Read-only file system", True)
     assert conditions.over
 
 
-def test_a_node_that_may_recover_is_left_out_after_a_few_times_in_a_row(grid: Sweep) -> None:
-    faults = Faults(StopConditions(grid), lambda: ["a", "b"])
+def test_a_node_that_may_recover_is_left_out_after_a_few_times_in_a_row(grid: Sweep, tmp_path: Path) -> None:
+    faults = Faults(StopConditions(grid), lambda: {"a": 1, "b": 1}, tmp_path)
     for _ in range(2):
         faults.unfit(unfit("a", "no child starts", sure=False))
     faults.ended("finished", {"node": "a"})
@@ -54,9 +56,9 @@ def test_a_node_that_may_recover_is_left_out_after_a_few_times_in_a_row(grid: Sw
     assert faults.left_out
 
 
-def test_lost_trials_in_a_row_end_the_launch_and_no_failure_does(grid: Sweep) -> None:
+def test_lost_trials_in_a_row_end_the_launch_and_no_failure_does(grid: Sweep, tmp_path: Path) -> None:
     conditions = StopConditions(grid)
-    faults = Faults(conditions, lambda: ["a"])
+    faults = Faults(conditions, lambda: {"a": 1}, tmp_path)
     for trial in range(MOST_LOST):
         assert not conditions.winding_down()
         assert [faults.lost(trial, "the worker died") for _ in range(4)] == [
