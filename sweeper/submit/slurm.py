@@ -42,8 +42,15 @@ def slurm_request(
     """The batch file of joined launches of ``sweep``, ``at_a_time`` trials in all, and its sbatch.
 
     ``words`` are a launch's own, ``given`` are ``--sbatch`` options, ``key=value`` or ``key``;
-    they count more than the sweep file's `slurm`, which counts more than ours.
+    they count more than the sweep file's `slurm`, which counts more than ours. Raises UsageError
+    for a population, which launches do not share.
     """
+    if sweep.makes_trials and sweep.early_terminate is not None:
+        raise UsageError(
+            f"--on slurm: early_terminate: {{type: {sweep.early_terminate.type}}}: expected trials "
+            "that do not begin from each other, as a population lives in one launch: submit a "
+            "script that runs `sweeper launch` on one machine"
+        )
     home = Tree(sweep.base_dir).home(sweep.sweep_name)
     resources = sweep.resources
     together = int(1 / resources.gpu + 1e-9) if 0 < resources.gpu < 1 else 1

@@ -67,6 +67,14 @@ def test_what_is_asked_of_sbatch_counts_more(spec: Path, capsys: Capture) -> Non
     assert directives(text)[1] == "array=0-2"  # of two at a time: five need three members
 
 
+def test_an_array_does_not_share_a_population(capsys: Capture, spec: Path) -> None:
+    text = "program: train.py\nmethod: random\nearly_terminate: {type: pbt}\nrun_cap: 4\n"
+    metric = "metric: {name: loss, goal: minimize}\n"
+    spec.write_text(f"{text}{metric}parameters: {{x: {{min: 1.0, max: 2.0}}}}\n")
+    said = refused(capsys, "s.yaml", "--on", "slurm", "-j", "2", "--dry-run")
+    assert "--on slurm: early_terminate: {type: pbt}: " in said
+
+
 @pytest.mark.parametrize(
     ("value", "said"),
     [
