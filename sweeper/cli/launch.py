@@ -131,12 +131,13 @@ def _launch_sweep(
         return 0
     check_launchable(sweep)
     check_program(sweep)
+    if request is not None and given["on"] == "kuberay":  # whose tree is not here
+        return hand_over(request, sweep, given, choices)
     warm_start, learned = read_warm_start(sweep)
     size = sweep.size()
     endless = size is None and not sweep.adaptive
     known = list(plan_known(sweep, tree, choices) if endless else plan)
-    if given["on"] != "kuberay":  # whose tree is not here
-        refuse_other_programs(sweep, known)
+    refuse_other_programs(sweep, known)
     if signals is None:
         assert request is not None
         return hand_over(request, sweep, given, choices)

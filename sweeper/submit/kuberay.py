@@ -9,7 +9,7 @@ import shlex
 from typing import Any
 
 from sweeper.errors import UsageError
-from sweeper.sweepfile import Sweep, to_yaml
+from sweeper.sweepfile import STUDY, Sweep, to_yaml
 from sweeper.tree import Tree
 
 from .request import Request, refuse_store
@@ -26,9 +26,16 @@ def kuberay_request(sweep: Sweep, workers: int) -> Request:
     that every pod mounts. A lost head costs a new cluster: the launch goes on from the tree. The
     fields are those of KubeRay's CRD ``rayjobs.ray.io/v1``.
 
-    Raises UsageError for a file that is larger than a ConfigMap.
+    Raises UsageError for a file that is larger than a ConfigMap, and for a source of `warm_start`
+    that no pod sees.
     """
     refuse_store(sweep)
+    for source in sweep.warm_start:
+        if not source.removeprefix(STUDY).startswith(f"{_TREES}/"):
+            raise UsageError(
+                f"--on kuberay: warm_start: expected what lies on the volume claim {CLAIM}, as "
+                f"{_TREES}/NAME, found {source}, which no pod sees: copy it there"
+            )
     name = re.sub(r"[^a-z0-9]+", "-", f"sweep-{sweep.sweep_name}".lower())[:47].strip("-")
     cpu, gpu = sweep.resources.cpu, sweep.resources.gpu
     most: dict[str, Any] = {"cpu": str(max(1, math.ceil(cpu))), "memory": "4Gi"}

@@ -131,6 +131,17 @@ def test_kuberay_gets_a_job_and_what_it_reads(spec: Path, capsys: Capture) -> No
         assert {*paths(job)} <= {*paths(yaml.safe_load(SHARED.read_text()))}
 
 
+def test_pods_learn_from_their_own_volume(spec: Path, capsys: Capture) -> None:
+    text = spec.read_text().replace("grid", "bayes").replace("[1, 2, 3]", "[1.0, 2.0]")
+    text += "run_cap: 4\nmetric: {name: loss, goal: minimize}\n"
+    spec.write_text(f"{text}warm_start: [/trees/other, 'optuna:////trees/study.db']\n")
+    assert "- /trees/other\n" in asked(capsys, "s.yaml", "--on", "kuberay", "-j", "1")
+    spec.write_text(f"{text}warm_start: [s.csv]\n")
+    said = refused(capsys, "s.yaml", "--on", "kuberay", "-j", "1", "--dry-run")
+    assert "warm_start: expected what lies on the volume claim trees, as /trees/NAME, " in said
+    assert f"found {spec.parent.absolute()}/s.csv, which no pod sees" in said
+
+
 def test_what_does_not_go_together_is_refused(spec: Path, capsys: Capture) -> None:
     assert "--on slurm: how many trials at a time?" in refused(capsys, "s.yaml", "--on", "slurm")
     assert "--sbatch: needs --on slurm" in refused(capsys, "s.yaml", "--sbatch", "time=1")
