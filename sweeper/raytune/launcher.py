@@ -119,7 +119,7 @@ def launch(
                 remove_left(home)
     if ending.cut_off:
         with contextlib.suppress(TreeError):
-            _say_interrupted(tree, sweep.sweep_name, ending.cut_off)
+            _say_interrupted(tree, sweep.sweep_name, ending.cut_off, elsewhere=address is not None)
     ending.again = sweep.budget.disk is None or not DiskUsage(sweep, tree).spent
     return ending
 
@@ -128,14 +128,15 @@ class _Stopped(Exception):
     """While it waits."""
 
 
-def _say_interrupted(tree: Tree, sweep_name: str, why: str) -> None:
+def _say_interrupted(tree: Tree, sweep_name: str, why: str, elsewhere: bool) -> None:
     """In the runs of train functions, which were killed; a script's keeper has done it.
 
-    Those of other nodes seem to live on for a while; without other launches they are ours.
+    Those ``elsewhere``, on a cluster's nodes, seem to live on for a while: they are ours where
+    nobody else launches the sweep.
     """
     home = tree.home(sweep_name)
     for record in tree.runs_of(sweep_name):
         attempts = record.provenance.get("attempts")
         if record.outcome is None and attempts and attempts[-1].get("ended") is None:
             with contextlib.suppress(SweeperError):
-                interrupt_run(record.path, why, take_over=not living_owners(home))
+                interrupt_run(record.path, why, take_over=elsewhere and not living_owners(home))

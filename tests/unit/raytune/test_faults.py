@@ -44,7 +44,9 @@ def test_where_trials_have_run_the_request_was_right(grid: Sweep, tmp_path: Path
     assert conditions.over
 
 
-def test_a_node_that_may_recover_is_left_out_after_a_few_times_in_a_row(grid: Sweep, tmp_path: Path) -> None:
+def test_a_node_that_may_recover_is_left_out_after_a_few_times_in_a_row(
+    grid: Sweep, tmp_path: Path
+) -> None:
     faults = Faults(StopConditions(grid), lambda: {"a": 1, "b": 1}, tmp_path)
     for _ in range(2):
         faults.unfit(unfit("a", "no child starts", sure=False))
@@ -56,7 +58,9 @@ def test_a_node_that_may_recover_is_left_out_after_a_few_times_in_a_row(grid: Sw
     assert faults.left_out
 
 
-def test_lost_trials_in_a_row_end_the_launch_and_no_failure_does(grid: Sweep, tmp_path: Path) -> None:
+def test_lost_trials_in_a_row_end_the_launch_and_no_failure_does(
+    grid: Sweep, tmp_path: Path
+) -> None:
     conditions = StopConditions(grid)
     faults = Faults(conditions, lambda: {"a": 1}, tmp_path)
     for trial in range(MOST_LOST):
