@@ -12,15 +12,17 @@ from sweeper.errors import UsageError
 from sweeper.sweepfile import STUDY, Sweep, to_yaml
 from sweeper.tree import Tree
 
-from .request import Request, refuse_store
+from .request import Request, refuse_store, sharing_a_gpu
 
 IMAGE, CLAIM = "sweeper:latest", "trees"
 _SPEC, _TREES = "sweep.yaml", "/trees"
 _MOST_BYTES = 900 * 1024  # a ConfigMap holds a megabyte
 
 
-def kuberay_request(sweep: Sweep, workers: int) -> Request:
-    """The ConfigMap and RayJob of ``sweep`` with ``workers`` pods of one trial each.
+def kuberay_request(sweep: Sweep, at_a_time: int) -> Request:
+    """The ConfigMap and RayJob of ``sweep``, ``at_a_time`` trials in all.
+
+    A pod has one, or those that share its GPU.
 
     A program that is one file goes along, a module must be in the image; the tree lies on a volume
     that every pod mounts. A lost head costs a new cluster: the launch goes on from the tree. The
@@ -37,8 +39,9 @@ def kuberay_request(sweep: Sweep, workers: int) -> Request:
                 f"{_TREES}/NAME, found {source}, which no pod sees: copy it there"
             )
     name = re.sub(r"[^a-z0-9]+", "-", f"sweep-{sweep.sweep_name}".lower())[:47].strip("-")
-    cpu, gpu = sweep.resources.cpu, sweep.resources.gpu
-    most: dict[str, Any] = {"cpu": str(max(1, math.ceil(cpu))), "memory": "4Gi"}
+    gpu, together = sweep.resources.gpu, sharing_a_gpu(sweep)
+    cpu, workers = sweep.resources.cpu * together, math.ceil(at_a_time / together)
+    most: dict[str, Any] = {"cpu": str(max(1, math.ceil(cpu))), "memory": f"{4 * together}Gi"}
     if gpu:
         most["nvidia.com/gpu"] = str(math.ceil(gpu))
     launch = ["sweeper", "launch", f"/sweep/{_SPEC}", "-y", "--address", "auto"]

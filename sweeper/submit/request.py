@@ -36,6 +36,12 @@ class Request:
     then: tuple[str, ...] = field(default=())
 
 
+def sharing_a_gpu(sweep: Sweep) -> int:
+    """How many trials have one GPU between them; 1 where each has its own, or none."""
+    gpu = sweep.resources.gpu
+    return int(1 / gpu + 1e-9) if 0 < gpu < 1 else 1
+
+
 def refuse_store(sweep: Sweep) -> None:
     """Raise UsageError where the tree is in an object store: a cluster shares a directory."""
     if (there := store.address_of(sweep.base_dir)) is not None:

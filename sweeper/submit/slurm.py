@@ -14,7 +14,7 @@ from sweeper.sweepfile import Sweep
 from sweeper.tree import Tree
 from sweeper.wording import one_of
 
-from .request import Request
+from .request import Request, sharing_a_gpu
 
 NOTICE_SECONDS = 90  # before the walltime ends: a backup of the epoch, and the run's end
 LEAST_SECONDS = 60
@@ -53,7 +53,7 @@ def slurm_request(
         )
     home = Tree(sweep.base_dir).home(sweep.sweep_name)
     resources = sweep.resources
-    together = int(1 / resources.gpu + 1e-9) if 0 < resources.gpu < 1 else 1
+    together = sharing_a_gpu(sweep)
     ours: dict[str, Any] = {
         "job-name": f"sweep-{sweep.sweep_name}",
         "array": f"0-{math.ceil(at_a_time / together) - 1}",

@@ -129,6 +129,13 @@ def test_kuberay_gets_a_job_and_what_it_reads(spec: Path, capsys: Capture) -> No
     assert job["metadata"]["name"] == config["metadata"]["name"] == "sweep-s"
     if SHARED.exists():  # one that the CRD allows
         assert {*paths(job)} <= {*paths(yaml.safe_load(SHARED.read_text()))}
+    with spec.open("a") as file:
+        file.write("resources: {cpu: 2, gpu: 0.5}\n")
+    text = asked(capsys, "s.yaml", "--on", "kuberay", "-j", "3")
+    workers = [*yaml.safe_load_all(text)][1]["spec"]["rayClusterSpec"]["workerGroupSpecs"][0]
+    assert workers["replicas"] == 2
+    most = workers["template"]["spec"]["containers"][0]["resources"]["limits"]
+    assert (most["cpu"], most["nvidia.com/gpu"]) == ("4", "1")
 
 
 def test_pods_learn_from_their_own_volume(spec: Path, capsys: Capture) -> None:
