@@ -42,6 +42,7 @@ class Asked:
         self._now = sweep
         self._look_at = 0.0
         self._trouble: str | None = None  # with the store
+        self._said_idle = False
         self._begun = time.monotonic() - elapsed(lease.directory)
         self._tell_deadline()
 
@@ -53,6 +54,9 @@ class Asked:
         if (trouble := store.trouble(self._lease.directory)) != self._trouble:
             self._trouble = trouble
             self._listener.warn(trouble or "the store answers again")
+        if self._searcher.idle and not self._said_idle:
+            self._said_idle = True
+            self._listener.warn("other launches run what is left: waiting for them to end it")
         control = Control.read(self._lease.directory)
         how, why = control.stop(self._lease.number), "`sweeper stop` was asked for"
         self._conditions.wind_down(why if how else None)

@@ -78,7 +78,6 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
     share: GpuShare
     # Ended without the metric, which no run has yet.
     silent: list[dict[str, Any]] = field(default_factory=list, init=False)
-    said_idle: bool = field(default=False, init=False)
     warned: bool = field(default=False, init=False)  # that the metric is missing: once is enough
 
     def __getstate__(self) -> dict[str, Any]:
@@ -87,9 +86,6 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
     @_exceptions_logged
     def on_step_begin(self, iteration: int, trials: Any, **info: Any) -> None:
         """Several times a second, whatever the trials do."""
-        if self.searcher.idle and not self.said_idle:
-            self.said_idle = True
-            self.listener.warn("other launches run what is left: waiting for them to end it")
         self.asked.look()
 
     @_exceptions_logged

@@ -57,6 +57,17 @@ def test_what_a_killed_launch_leaves_is_taken_up_by_another(launcher: Launcher) 
     assert launcher.left() == []
 
 
+def test_a_launch_that_waits_for_another_says_so(launcher: Launcher) -> None:
+    launcher.write({"epochs": 4000, "delay": 0.2}, trials=1)
+    with launcher.start("-j", "1") as first:
+        launcher.wait_for(lambda records: any(record.rows for record in records))
+        with launcher.start("--join", "-j", "1") as second:
+            assert second.stderr is not None
+            assert any("other launches run what is left: waiting" in one for one in second.stderr)
+            launcher.run(command="stop")
+    assert (first.returncode, second.returncode) == (4, 4)
+
+
 def test_a_population_is_not_shared(launcher: Launcher) -> None:
     x = {"min": 1.0, "max": 9.0}
     keys = {"early_terminate": {"type": "pbt"}, "run_cap": 4, "parameters": {"x": x}}
