@@ -113,7 +113,7 @@ def rank_numbers(
         return []
     import numpy as np
 
-    from .gaussian_process import GaussianProcess, first_guesses, fit
+    from .gaussian_process import GaussianProcess, first_guesses, fit, on_one_core
 
     def row(when: int, point: Sequence[float | None]) -> list[float]:
         numbers = [point[index] for index in axes]
@@ -125,11 +125,12 @@ def rank_numbers(
     draws = [[clip_to_unit(random.random()) for _ in axes] for _ in range(CANDIDATES)]
     asked = np.array([[1.0, *draw] for draw in draws])
     ordered = np.zeros(known.shape[1], bool)  # no column is of categories
-    _, hyper = fit(known, gains, ordered, first_guesses(len(ordered)))
-    process = GaussianProcess(known, gains, ordered, hyper)
-    if running:
-        process = process.imagine(np.array([row(epoch, point) for point in running]))
-    means, variances = process.predict(asked)
+    with on_one_core():
+        _, hyper = fit(known, gains, ordered, first_guesses(len(ordered)))
+        process = GaussianProcess(known, gains, ordered, hyper)
+        if running:
+            process = process.imagine(np.array([row(epoch, point) for point in running]))
+        means, variances = process.predict(asked)
     factor = 0.2 + max(0.0, math.log(0.4 * len(changes)))
     order = np.argsort(-means - np.sqrt(factor * variances))
     return [dict(zip(axes, draws[place], strict=True)) for place in order]

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from scipy import linalg, optimize
 from scipy.spatial import distance
+from threadpoolctl import ThreadpoolController
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
@@ -26,6 +27,9 @@ LENGTH, LENGTH_SPREAD = 0.8, 0.9  # the median, for one column, and the deviatio
 NOISE, NOISE_SPREAD = 1e-5, 3.0
 LEAST_NOISE = 1e-8
 LEAST_VARIANCE = 1e-12
+# Matrices are small: more threads wait for cores that the trials have, and for each other.
+on_one_core = partial(ThreadpoolController().limit, limits=1, user_api="blas")
+
 BOUNDS = {"length": (5e-3, 1e2), "variance": (1e-2, 1e2), "noise": (LEAST_NOISE, 1.0)}
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import qmc
-from threadpoolctl import ThreadpoolController
 
 from sweeper.space import Space
 
@@ -24,6 +23,7 @@ from .gaussian_process import (
     Hyperparameters,
     first_guesses,
     fit,
+    on_one_core,
     warp,
 )
 from .optuna_searcher import OptunaSearcher
@@ -100,12 +100,10 @@ class GpSearcher:
         columns = len(space.axes)
         self._startup = min(max(4, columns + 2), 12) if startup_trials is None else startup_trials
         self._points: list[_Known] = []
-        # Matrices are small: more threads wait for cores that the trials have, and for each other.
-        self._threads = ThreadpoolController()
 
     def ask(self) -> tuple[str, Point] | None:
         told = [one for one in self._points if not one.running]
-        with warnings.catch_warnings(), self._threads.limit(limits=1, user_api="blas"):
+        with warnings.catch_warnings(), on_one_core():
             warnings.simplefilter("ignore")  # of balance, which Sobol points have in powers of 2
             values = sum(one.values != () for one in told)
             if len(self._points) < self._startup or values < max(2, self._startup // 2):
