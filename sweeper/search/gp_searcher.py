@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.spatial import distance
 from scipy.stats import qmc
 
 from sweeper.space import Space
@@ -36,6 +37,8 @@ MOST_CLIMBS = 4
 HANDOVER = 500  # points, from which on `bayes` is TPE
 NEAR = 0.1  # along an axis: every second point is looked for around the best
 APART = 0.01  # along one axis at least: trials that run at the same time
+ELSEWHERE = 0.05  # the same, from all trials, at every fourth point while none gets better
+LITTLE = 1e-3  # of how far the median of the startup points lies above the best
 
 
 @dataclass
@@ -75,6 +78,10 @@ class GpSearcher:
     time differ; a point that gave nothing counts as the worst. A finite space is looked through
     whole if it is small; no point is chosen twice.
 
+    Every second point is looked for near the best. While this has brought next to nothing for some
+    time, every fourth is looked for away from all that was tried, by processes that know of each
+    neighbourhood the best point alone: many points in one optimum hide how much values differ.
+
     With ``levels`` the processes have one more axis: how long a trial had trained, as the logarithm
     of its reports over that of the longest trial's. A trial is known at all rungs that it has
     passed and where it was stopped, and points are chosen by what is hoped for at the full level.
@@ -94,7 +101,8 @@ class GpSearcher:
         self._levels = levels
         self._seed = seed % 2**32
         self._goals = goals
-        self._fits: list[_Fitted | None] = [None] * (goals + limits)
+        self._limits = limits
+        self._fits: dict[tuple[int, bool], _Fitted] = {}
         self._candidates = Candidates(space)
         self._categorical = np.array([*self._candidates.categorical, *[False] * levels], bool)
         columns = len(space.axes)
@@ -109,7 +117,8 @@ class GpSearcher:
             if len(self._points) < self._startup or values < max(2, self._startup // 2):
                 point = self._sobol()
             else:
-                point = self._promising(told)
+                elsewhere = len(self._points) % 4 == 0 and self._is_stuck()
+                point = self._promising(told, elsewhere)
         return None if point is None else (self.take(point), point)
 
     def take(self, point: Point) -> str:
@@ -127,16 +136,28 @@ class GpSearcher:
         tried = {one.point for one in self._points}
         return self._candidates.first_new(self._candidates.drawn(cube), tried)
 
-    def _promising(self, told: Sequence[_Known]) -> Point | None:
+    def _is_stuck(self) -> bool:
+        """Have twice as many points as there are axes, 10 at least, brought next to nothing?"""
+        values = [one.values for one in self._points if one.gave]
+        latest = 2 * max(5, self._candidates.columns)
+        if self._goals > 1 or self._levels or len(values) <= latest:
+            return False
+        merits = self._merits(np.array(values))
+        best, typical = merits.min(), np.median(merits[: self._startup])
+        return bool(merits[:-latest].min() - best <= LITTLE * (typical - best))
+
+    def _promising(self, told: Sequence[_Known], elsewhere: bool) -> Point | None:
         candidates = self._candidates
         values = self._values(told)
         chosen = self._thinned(values)
+        if elsewhere:
+            chosen = self._best_of_each(chosen)
         known = candidates.table([point for point, _ in chosen])
         x = self._encoded(known, [level for _, level in chosen])
         y = np.array([values[row] for row in chosen])
         running = [one.point for one in self._points if one.running]
         believed = self._encoded(candidates.table(running))
-        acquisition = self._acquisition(x, y, believed)
+        acquisition = self._acquisition(x, y, believed, elsewhere)
         tried = {one.point for one in self._points}
         random = np.random.default_rng([self._seed, len(self._points)])
         local = len(self._points) % 2 == 1
@@ -147,15 +168,20 @@ class GpSearcher:
         good = known.rows(first[:1] if local else first)
         found = candidates.around(good, random, local)
         box = NEAR if local else 1.0
+        others, gap = believed, APART
+        if elsewhere:
+            others, gap = self._encoded(candidates.table(list(tried))), ELSEWHERE
 
         def score(table: Table) -> Array:
             at = self._encoded(table)
             new = np.array([point not in tried for point in candidates.points(table)], bool)
-            for other in believed:
-                new &= np.abs(at - other).max(1) >= APART
+            if len(others):
+                new &= distance.cdist(at, others, "chebyshev").min(1) >= gap
             return np.where(new, acquisition.scores(at), -math.inf)
 
         scores = score(found)
+        if elsewhere and not np.isfinite(scores).any():  # there is nothing away from all others
+            return self._promising(told, False)
         if candidates.all is not None:
             return candidates.first_new(found.rows(np.argsort(-scores)), tried)
         tops = [int(index) for index in np.argsort(-scores)[:MOST_CLIMBS]]
@@ -218,6 +244,15 @@ class GpSearcher:
         others = np.linspace(0, len(rest) - 1, MOST_FITTED - GOOD_ONES).astype(int)
         return order[:GOOD_ONES] + [rest[index] for index in others]
 
+    def _best_of_each(self, rows: list[_Row]) -> list[_Row]:
+        """Those of the rows, the best first, that lie apart from all better ones."""
+        at = self._encoded(self._candidates.table([point for point, _ in rows]))
+        kept: list[int] = []
+        for place, one in enumerate(at):
+            if not kept or np.abs(at[kept] - one).max(1).min() >= ELSEWHERE:
+                kept.append(place)
+        return [rows[place] for place in kept]
+
     def _merits(self, values: Array) -> Array:
         """What is less of a better point: its value; of several goals how many points dominate it;
         beyond a limit, more than of any within.
@@ -229,13 +264,13 @@ class GpSearcher:
             merits = below.sum(0)
         return np.where(excess > 0, merits.max() + excess, merits)
 
-    def _acquisition(self, x: Array, y: Array, believed: Array) -> Acquisition:
+    def _acquisition(self, x: Array, y: Array, believed: Array, elsewhere: bool) -> Acquisition:
         """What is hoped for; while no point keeps the limits, that they are kept."""
         categorical, processes, most = self._categorical, [], []
         for column in range(y.shape[1]):
             is_goal = column < self._goals
             beyond = [] if is_goal else [0.0]
-            warped, hyper = self._fit(column, x, np.array([*y[:, column], *beyond]))
+            warped, hyper = self._fit((column, elsewhere), x, np.array([*y[:, column], *beyond]))
             process = GaussianProcess(x, warped[: len(x)], categorical, hyper)
             processes.append(process.imagine(believed) if len(believed) else process)
             most.append(warped[-1])
@@ -249,13 +284,15 @@ class GpSearcher:
             return Acquisition((), kept, kept, limits)
         return Acquisition(processes[: self._goals], *boxes_above(kept), limits)
 
-    def _fit(self, column: int, points: Array, values: Array) -> tuple[Array, Hyperparameters]:
+    def _fit(
+        self, process: tuple[int, bool], points: Array, values: Array
+    ) -> tuple[Array, Hyperparameters]:
         """The values on the scale on which the process explains them best, and its
         hyperparameters: those of the last fit, unless enough points have come since.
 
         What ``values`` there are beyond the points is moved to the same scale.
         """
-        before = self._fits[column]
+        before = self._fits.get(process)
         most = MOST_IN_FIRST_FIT if before is None else MOST_FITTED
         places = np.unique(np.linspace(0, len(points) - 1, most).astype(int))
         if before is None or len(self._points) > before.points + before.points // 25:
@@ -270,7 +307,7 @@ class GpSearcher:
                 found.append((least + lost, power, known))
             _, power, _ = min(found, key=lambda one: one[0])
             known_of = {one[1]: one[2] for one in found}
-            before = self._fits[column] = _Fitted(len(self._points), power, known_of)
+            before = self._fits[process] = _Fitted(len(self._points), power, known_of)
         return warp(values, before.power)[0], before.known[before.power]
 
 
@@ -288,9 +325,7 @@ class BayesSearcher(GpSearcher):
         if len(self._points) < self._after:
             return super().ask()
         if self._next is None:
-            self._next = OptunaSearcher(
-                "tpe", self._space, self._seed, self._goals, len(self._fits) - self._goals
-            )
+            self._next = OptunaSearcher("tpe", self._space, self._seed, self._goals, self._limits)
             for number, one in enumerate(self._points):
                 self._keys[str(number)] = self._next.take(one.point)
                 if not one.running:

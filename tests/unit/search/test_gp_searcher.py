@@ -26,7 +26,14 @@ from sweeper.search.gaussian_process import (
     squares,
     warp,
 )
-from sweeper.search.gp_searcher import APART, HANDOVER, MOST_FITTED, BayesSearcher, GpSearcher
+from sweeper.search.gp_searcher import (
+    APART,
+    ELSEWHERE,
+    HANDOVER,
+    MOST_FITTED,
+    BayesSearcher,
+    GpSearcher,
+)
 from sweeper.search.optuna_searcher import OptunaSearcher
 from sweeper.search.searcher import Curve, fill
 from sweeper.space import Space
@@ -350,3 +357,20 @@ def test_trials_that_run_at_the_same_time_are_apart(load: Callable[..., Any]) ->
     running = np.array([searcher.ask()[1] for _ in range(6)])  # type: ignore[index]
     apart = np.abs(running[:, None] - running[None]).max(-1) + np.eye(6)
     assert apart.min() >= APART
+
+
+def test_it_looks_elsewhere_once_nothing_gets_better(load: Callable[..., Any]) -> None:
+    def give(params: dict[str, Any]) -> float:
+        return float((params["x"] - 0.3) ** 2 + (params["y"] - 0.6) ** 2)
+
+    space = load(NUMBERS).space
+    found = go(GpSearcher(space, 1), space, give, 50)
+    at = np.array([point for point, _, _ in found], float)
+    nearest = [np.abs(at[:place] - at[place]).max(1).min() for place in range(28, 50)]
+    assert min(nearest[::4]) >= ELSEWHERE > 1e-3 > min(nearest)
+
+
+def test_where_there_is_no_elsewhere_it_goes_on(load: Callable[..., Any]) -> None:
+    space = load({"x": NUMBERS["x"]}).space
+    found = go(GpSearcher(space, 1), space, lambda params: float(params["x"]), 45)
+    assert len({point for point, _, _ in found}) == 45
