@@ -325,6 +325,35 @@ def _models() -> Task:
     return Task(parameters, value)
 
 
+def _layers() -> Task:
+    """A network of one to three layers and its schedule: what each needs differs with the rest."""
+    parameters = {
+        "layers": {"min": 1, "max": 3},
+        "activation": {"values": ["relu", "tanh", "gelu"]},
+        "rate": _log(1e-5, 1e-1),
+        "units1": {"min": 8, "max": 256},
+        "units2": {"min": 8, "max": 256, "when": "layers >= 2"},
+        "units3": {"min": 8, "max": 256, "when": "layers >= 3"},
+        "schedule": {"values": ["constant", "cosine", "step"]},
+        "warm": {"min": 0.0, "max": 0.5, "when": "schedule == 'cosine'"},
+        "gamma": {"min": 0.1, "max": 0.99, "when": "schedule == 'step'"},
+    }
+
+    def value(p: Params) -> float:
+        loss = 0.04 * (math.log10(p["rate"]) + 2.6) ** 2
+        loss += {"relu": 0.01, "tanh": 0.03, "gelu": 0.0}[p["activation"]]
+        loss += {1: 0.05, 2: 0.0, 3: 0.006}[p["layers"]]
+        for layer in range(1, p["layers"] + 1):
+            loss += 0.01 * (math.log2(p[f"units{layer}"]) - 7.5 + 0.7 * layer) ** 2
+        if p["schedule"] == "cosine":
+            return loss + 0.3 * (p["warm"] - 0.1) ** 2
+        if p["schedule"] == "step":
+            return loss + 0.008 + 0.2 * (p["gamma"] - 0.7) ** 2
+        return loss + 0.03
+
+    return Task(parameters, value)
+
+
 def chosen_on() -> dict[str, Task]:
     return {
         "styblinski-3": _cube(_styblinski, *[(-5.0, 5.0)] * 3, best=-39.16616570377142 * 3),
@@ -335,4 +364,5 @@ def chosen_on() -> dict[str, Task]:
         "rastrigin-10, integers": _off_the_middle(_rastrigin),
         "funnel-10, integers": _off_the_middle(_funnel),
         "models": _models(),
+        "layers": _layers(),
     }
