@@ -17,7 +17,6 @@ import click
 from sweeper import store
 from sweeper.errors import TreeError
 from sweeper.results import (
-    Entry,
     Index,
     index_sweep,
     of_several,
@@ -179,7 +178,9 @@ def _launch_sweep(
             say(f"sweeper: beside {in_words(other)}")
         if total and total > LARGE and not given["yes"] and messages.is_terminal(sys.stdin):
             click.confirm(f"Run {total} trials?", abort=True, err=True)
-    ending = None
+    from sweeper.raytune import Ending
+
+    ending = Ending()  # of one that has nothing to run
     metric = sweep.metric
     if reached and metric is not None:
         say(f"{metric.name} has reached its target of {metric.target:g}: nothing more to run")
@@ -255,7 +256,7 @@ def _display(sweep: Sweep, given: dict[str, Any]) -> LaunchProgress:
 
 def _conclude(
     sweep: Sweep,
-    ending: Ending | None,
+    ending: Ending,
     choices: Choices,
     say: Callable[[str], None],
     said: str | None,
@@ -266,7 +267,7 @@ def _conclude(
     """
     index = index_sweep(sweep)
     try:
-        if index.base.is_dir() or (ending is not None and ending.began and not ending.signum):
+        if index.base.is_dir() or (ending.began and not ending.signum):
             write_summary(index)  # else nothing was run
     except TreeError as error:  # on storage that can only be read, all else is still told
         say(f"sweeper: {error}")
@@ -288,32 +289,30 @@ def _conclude(
         messages.answer(text)
     if index.metric is not None and (note := wandb_differs(index, index.metric)):
         say(f"sweeper: {note}")
-    if ending is not None and ending.reason:
+    if ending.reason:
         say(f"stopped: {ending.reason}")
     asked = [entry for entry in index.entries if entry.listed]
     if target_reached(index.settled(), index.metric):
         asked = [entry for entry in asked if entry.ended]
-    signum = ending.signum if ending is not None else 0
-    early = ending is not None and ending.early
     unchosen = sweep.adaptive and index.size is not None and len(asked) < index.size
     unchosen = unchosen or index.pending > 0
-    cut_off = ending is not None and ending.cut_off is not None
-    cut_off = cut_off or (unchosen and index.hidden > 0)  # one of those runs may be a trial's
-    if cut_off or (early and unchosen) or not all(entry.ended for entry in asked):
-        if ending is not None and not ending.again:
-            say("to go on: raise budget.disk, or remove runs, and launch again")
-        else:
+    # Where some cannot be read one of those runs may be a trial's.
+    cut_off = ending.cut_off is not None or (unchosen and index.hidden > 0)
+    if cut_off or (ending.early and unchosen) or not all(entry.ended for entry in asked):
+        if ending.again:
             kept = Choices.read(Tree(sweep.base_dir), sweep.sweep_name) == choices
             say(f"to go on: {shlex.join(words_to_go_on(said=kept))}")
+        else:
+            say("to go on: raise budget.disk, or remove runs, and launch again")
     if any(entry.failed for entry in asked) and "--retry-failed" not in sys.argv:
         words = [*words_to_go_on(said=True), "--retry-failed"]
         say(f"to run the failed trials again: {shlex.join(words)}")
-    if signum:
-        return 128 + signum
-    code = outcome_exit_code(asked, stopped=early)
-    if code == 0 and unchosen and (early or cut_off):
-        return 4 if early else 3
-    return code
+    if ending.signum:
+        return 128 + ending.signum
+    undone = unchosen and (ending.early or cut_off)
+    if all(entry.succeeded for entry in asked) and not undone:
+        return 0
+    return 4 if ending.early else 3
 
 
 def _say_without_number(index: Index, say: Callable[[str], None]) -> None:
@@ -327,21 +326,10 @@ def _say_without_number(index: Index, say: Callable[[str], None]) -> None:
         say(f"{counted(len(found), 'trial')} ended with NaN or infinity alone for {name}: {shown}")
 
 
-def outcome_exit_code(entries: Iterable[Entry], stopped: bool = False) -> int:
-    """The exit code of a launch, from what the tree holds of the trials that the sweep lists.
-
-    0: every trial has a good outcome. 4: ``stopped`` by a budget or the breaker with trials left
-    undone. 3: some trials failed, or never came to an end.
-    """
-    if all(entry.succeeded for entry in entries if entry.listed):
-        return 0
-    return 4 if stopped else 3
-
-
 def _print_best(index: Index) -> None:
-    best = rank(index.entries, index.metric, top=1) if index.metric else []
-    for first in best:
-        assert index.metric is not None
+    metric = index.metric
+    for first in rank(index.entries, metric, top=1) if metric else ():
+        assert metric is not None
         path = first.checkpoint or first.entry.path
         where = path and store.named(path)
         if index.repeated:
@@ -353,5 +341,5 @@ def _print_best(index: Index) -> None:
         else:
             how = f" (epoch {first.score.epoch})"
         messages.answer(
-            f"best: trial {first.entry.trial}  {index.metric.name}={first.value:.5g}{how}  {where}"
+            f"best: trial {first.entry.trial}  {metric.name}={first.value:.5g}{how}  {where}"
         )
