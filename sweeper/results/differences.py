@@ -15,7 +15,7 @@ def facts(record: RunRecord) -> dict[str, Any]:
     """What can be compared of a run beside its parameters: ``best.…``, ``versions.…`` and so on."""
     provenance = {key: record.provenance.get(key) for key in PROVENANCE}
     summary = record.performances or {}
-    epochs = {key: summary[key] for key in ("best", "last") if isinstance(summary.get(key), dict)}
+    epochs = {key: summary[key] for key in ("best", "last") if summary.get(key)}
     return {
         "status": record.status,
         **flatten(epochs),

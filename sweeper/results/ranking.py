@@ -152,12 +152,9 @@ def _number(value: object) -> float | None:
 
 
 def _score_of(row: Row | None, name: str) -> Score | None:
-    if not isinstance(row, Mapping):
+    if row is None or (value := _number(row.get(name))) is None:
         return None
-    value, epoch = _number(row.get(name)), row.get("epoch")
-    if value is None or not isinstance(epoch, int):
-        return None
-    return Score(value, epoch, {k: v for k, v in row.items() if k != "epoch"})
+    return Score(value, row["epoch"], {k: v for k, v in row.items() if k != "epoch"})
 
 
 def _choose(rows: Iterable[Row], metric: Metric) -> Row | None:
