@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
 from sweeper.errors import UsageError
 
 from .addresses import local
-from .mirror import AT_ONCE, write
+from .mirror import in_order, write
 from .objects import Bucket, Meta, bucket_at
-
-T = TypeVar("T")
 
 _SMALL = 1 << 22
 
@@ -35,7 +30,7 @@ def pull(address: str, directory: Path) -> int:
         return True
 
     wanted = [meta for meta in found if not _is_left_out(meta["path"].rpartition("/")[2])]
-    return _in_order(one, wanted, lambda meta: meta["path"])
+    return in_order(one, wanted, lambda meta: meta["path"])
 
 
 def push(directory: Path, address: str) -> int:
@@ -63,7 +58,7 @@ def push(directory: Path, address: str) -> int:
 
     paths = [Path(place, name) for place, _, names in os.walk(directory) for name in names]
     paths = [p for p in paths if p.is_file() and not p.is_symlink() and not _is_left_out(p.name)]
-    return _in_order(one, paths, str)
+    return in_order(one, paths, str)
 
 
 def _is_left_out(name: str) -> bool:
@@ -76,16 +71,6 @@ def _dated(path: Path, size: int) -> float:
     except OSError:
         return -1.0
     return found.st_mtime if found.st_size == size else -1.0
-
-
-def _in_order(one: Callable[[T], bool], what: list[T], name: Callable[[T], str]) -> int:
-    done = 0
-    for last in (False, True):
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            done += sum(
-                pool.map(one, [w for w in what if name(w).endswith("outcome.json") is last])
-            )
-    return done
 
 
 def _place(address: str) -> tuple[Bucket, str]:
