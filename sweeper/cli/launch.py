@@ -54,7 +54,7 @@ from .submitting import hand_over, request_for, submit_options
 
 if TYPE_CHECKING:
     from sweeper.raytune import Ending, LaunchSignals
-    from sweeper.sweepfile import Sweep
+    from sweeper.sweepfile import Metric, Sweep
 
 LARGE = 1000  # trials: ask first
 _STATES = ("new", "resumed", "reused", "failed", "unreadable")
@@ -140,6 +140,9 @@ def _launch_sweep(
     if signals is None:
         assert request is not None
         return hand_over(request, sweep, given, choices)
+    from sweeper.raytune import Ending, check_request
+    from sweeper.raytune import launch as launch_sweep
+
     say = messages.say_nothing if given["quiet"] else messages.say
     if asked:
         say(f"sweeper: {asked[1]}")
@@ -151,8 +154,6 @@ def _launch_sweep(
     display, told = None, None
     best, reached = _earlier(sweep) if total != 0 else (None, False)
     if total != 0 and not reached:
-        from sweeper.raytune import check_request
-
         check_request(sweep, given["address"], given["join"])
         display = _display(sweep, given)
         display.best = best if sweep.repeats == 1 else None
@@ -178,15 +179,11 @@ def _launch_sweep(
             say(f"sweeper: beside {in_words(other)}")
         if total and total > LARGE and not given["yes"] and messages.is_terminal(sys.stdin):
             click.confirm(f"Run {total} trials?", abort=True, err=True)
-    from sweeper.raytune import Ending
-
     ending = Ending()  # of one that has nothing to run
     metric = sweep.metric
     if reached and metric is not None:
         say(f"{metric.name} has reached its target of {metric.target:g}: nothing more to run")
     if display is not None:
-        from sweeper.raytune import launch as launch_sweep
-
         display.since = time.monotonic()  # the question may have been answered late
         ending = launch_sweep(
             sweep,
@@ -283,12 +280,8 @@ def _conclude(
             say(f"sweeper: {text}")
     for other in launches_of(index):
         say(f"sweeper: still at it: {in_words(other)}")
-    _say_without_number(index, say)
-    _print_best(index)
-    for text in of_several(index, index.metric):
-        messages.answer(text)
-    if index.metric is not None and (note := wandb_differs(index, index.metric)):
-        say(f"sweeper: {note}")
+    if index.metric is not None:
+        _say_of_metric(index, index.metric, say)
     if ending.reason:
         say(f"stopped: {ending.reason}")
     asked = [entry for entry in index.entries if entry.listed]
@@ -315,21 +308,15 @@ def _conclude(
     return 4 if ending.early else 3
 
 
-def _say_without_number(index: Index, say: Callable[[str], None]) -> None:
-    """Say which good trials cannot be ranked, as all that they recorded is NaN or infinite."""
-    metric = index.metric
-    entries = without_number(index, metric) if metric is not None else []
+def _say_of_metric(index: Index, metric: Metric, say: Callable[[str], None]) -> None:
+    """The best, which good trials cannot be ranked, and what is to say of several goals."""
+    entries = without_number(index, metric)
     found = [str(entry.trial) for entry in entries if entry.listed and entry.succeeded]
-    if metric is not None and found:
+    if found:
         shown = ", ".join(found[:5]) + (", …" if len(found) > 5 else "")
         name = metric.name
         say(f"{counted(len(found), 'trial')} ended with NaN or infinity alone for {name}: {shown}")
-
-
-def _print_best(index: Index) -> None:
-    metric = index.metric
-    for first in rank(index.entries, metric, top=1) if metric else ():
-        assert metric is not None
+    for first in rank(index.entries, metric, top=1):
         path = first.checkpoint or first.entry.path
         where = path and store.named(path)
         if index.repeated:
@@ -343,3 +330,7 @@ def _print_best(index: Index) -> None:
         messages.answer(
             f"best: trial {first.entry.trial}  {metric.name}={first.value:.5g}{how}  {where}"
         )
+    for text in of_several(index, metric):
+        messages.answer(text)
+    if note := wandb_differs(index, metric):
+        say(f"sweeper: {note}")
