@@ -140,16 +140,15 @@ def index_sweep(sweep: Sweep, tree: Tree | None = None) -> Index:
     made = _newest(unlisted)
     entries += made
     entries += [replace(entry, trial=None, sweep=name) for entry in _newest(shared, listed=True)]
-    older: dict[RunRecord | None, int | None] = {
-        item.run: item.trial.index for item in plan if item.changed and item.state != "other"
-    }
-    older |= {e.record: e.trial for e in made if e.record and chooser.is_older(e.record)}
+    older: list[tuple[int | None, RunRecord]]
+    older = [(i.trial.index, i.run) for i in plan if i.run and i.changed and i.state != "other"]
+    older += [(e.trial, e.record) for e in made if e.record and chooser.is_older(e.record)]
     hidden = [r for r in hidden if r.experiment not in {e.experiment for e in entries}]
     notes = (
         unread,
         _inexact_note(entries),
         other_program_note(sweep, others),
-        older_text_note(sweep, [(trial, record) for record, trial in older.items() if record]),
+        older_text_note(sweep, older),
         _hidden_note(hidden),
     )
     unreadable = [r for r in rest if not r.provenance and _error(r) is None]
