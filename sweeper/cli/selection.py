@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -59,8 +58,9 @@ class Selection:
             return self._rows[:limit]
         every = ((row, flat_row(row)) for row in self._rows)
         flat = [(row, {k: v for k, v in all_.items() if v is not None}) for row, all_ in every]
-        if where is not None:
-            flat = [pair for pair in flat if self._holds(where, pair[1])]
+        if where is not None and flat:
+            condition = self._condition(where)
+            flat = [pair for pair in flat if self._holds(condition, pair[1])]
         if sort is not None:
             falls = sort.startswith("-") and sort not in self._known
             name = self._key("--sort", sort.removeprefix("-" if falls else ""))
@@ -79,15 +79,14 @@ class Selection:
         more = [formatting.column(f"metrics.{n}", n) for n in self.metrics] if every else []
         return [*own, *params, *more, formatting.DIRECTORY]
 
-    def _holds(self, where: str, flat: Mapping[str, Any]) -> bool:
+    def _holds(self, condition: Expression, flat: Mapping[str, Any]) -> bool:
         from sweeper.space import CannotEvaluate
 
         try:
-            return self._condition(where).holds({**self._absent, **flat})
+            return condition.holds({**self._absent, **flat})
         except CannotEvaluate as error:
             raise click.UsageError(f"--where: {error}; {error.mend}") from error
 
-    @functools.cache  # noqa: B019 (there is one for each command)
     def _condition(self, where: str) -> Expression:
         from sweeper.space import Expression, ExpressionError, Names
 
