@@ -162,10 +162,7 @@ def _choose(rows: Iterable[Row], metric: Metric) -> Row | None:
     if metric.mode == "last":
         return with_metric[-1] if with_metric else None
     numbers = [row for row in with_metric if _number(row[metric.name]) is not None]
-    if not numbers:
-        return None
-    pick = max if metric.goal == "maximize" else min
-    return pick(numbers, key=lambda row: float(row[metric.name]))
+    return min(numbers, key=lambda row: metric.sign * float(row[metric.name]), default=None)
 
 
 def rank(
@@ -259,11 +256,7 @@ def target_reached(entries: Iterable[Entry], metric: Metric | None) -> bool:
         if entry.listed and not entry.ended and group_of(entry) in repeated
     }
     for best in rank((entry for entry in entries if group_of(entry) not in undone), metric, top=1):
-        if best.excess(metric):
-            return False
-        if metric.goal == "maximize":
-            return best.value >= metric.target
-        return best.value <= metric.target
+        return not best.excess(metric) and metric.sign * best.value <= metric.sign * metric.target
     return False
 
 
