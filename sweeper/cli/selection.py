@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from sweeper.results import ParameterNames, flat_row, sort_key
+from sweeper.space import CannotEvaluate, Expression, ExpressionError, Names
 from sweeper.wording import nearest, one_of
 
 from . import formatting
-
-if TYPE_CHECKING:
-    from sweeper.results import ParameterNames
-    from sweeper.space import Expression
-
-    from .tables import Column
+from .tables import Column
 
 OWN = (
     *("sweep", "trial", "replicate", "status", "epochs"),
@@ -51,8 +48,6 @@ class Selection:
 
     def rows(self) -> Sequence[Mapping[str, Any]]:
         """What ``--where``, ``--sort`` and ``--limit`` leave. Raises click.UsageError."""
-        from sweeper.results import flat_row, sort_key
-
         where, sort, limit = (self._given[name] for name in ("where", "sort", "limit"))
         if where is None and sort is None:
             return self._rows[:limit]
@@ -80,16 +75,12 @@ class Selection:
         return [*own, *params, *more, formatting.DIRECTORY]
 
     def _holds(self, condition: Expression, flat: Mapping[str, Any]) -> bool:
-        from sweeper.space import CannotEvaluate
-
         try:
             return condition.holds({**self._absent, **flat})
         except CannotEvaluate as error:
             raise click.UsageError(f"--where: {error}; {error.mend}") from error
 
     def _condition(self, where: str) -> Expression:
-        from sweeper.space import Expression, ExpressionError, Names
-
         try:
             return Expression.parse(where, Names({k: (v,) for k, v in self._known.items()}))
         except ExpressionError as error:

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sweeper.errors import TreeError
+from sweeper.sweepfile import Metric, Sweep
 from sweeper.tree import (
     Choices,
     PlannedTrial,
@@ -24,9 +24,6 @@ from sweeper.wording import counted
 from .entry import STATUSES, Entry, is_good
 from .flat import ParameterNames
 from .programs import older_text_note, other_program_note
-
-if TYPE_CHECKING:
-    from sweeper.sweepfile import Metric, Sweep
 
 
 @dataclass

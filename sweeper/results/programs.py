@@ -6,9 +6,9 @@ import difflib
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from sweeper.errors import UsageError
+from sweeper.sweepfile import Sweep
 from sweeper.tree import (
     PlannedTrial,
     Program,
@@ -20,9 +20,6 @@ from sweeper.tree import (
     texts_of,
 )
 from sweeper.wording import counted, printable
-
-if TYPE_CHECKING:
-    from sweeper.sweepfile import Sweep
 
 
 def older_text_note(sweep: Sweep, runs: Sequence[tuple[int | None, RunRecord]]) -> str | None:

@@ -7,17 +7,15 @@ import os
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sweeper import store
 from sweeper.errors import SweeperError, TreeError, UsageError
+from sweeper.sweepfile import Sweep, load_sweep
 from sweeper.tree import Tree, as_set, files, program_of
 from sweeper.wording import counted, nearest, printable
 
 from .index import Index, index_directory, index_sweep
-
-if TYPE_CHECKING:
-    from sweeper.sweepfile import Sweep
 
 STORED = "sweep.yaml"
 DEFAULT_STORAGE = "experiments"
@@ -32,8 +30,6 @@ def load_target(
     remembers is that of the tree it was copied from. ``changes`` and ``overrides`` win. What was
     set in its tree (`sweeper set`) counts.
     """
-    from sweeper.sweepfile import load_sweep
-
     if text is not None:  # what stands for a file where ``path`` is a program
         return as_set(load_sweep(path, overrides, text=text, **changes))
     home = _home_of(path)
