@@ -31,6 +31,7 @@ from sweeper.results import (
     without_number,
     write_summary,
 )
+from sweeper.sweepfile import Metric, Sweep, check_launchable, check_program
 from sweeper.tree import (
     Choices,
     Control,
@@ -47,6 +48,7 @@ from sweeper.wording import counted
 
 from . import messages, options
 from .display import FramesDisplay, LiveDisplay, PlainDisplay
+from .plan import print_plan
 from .progress import LaunchProgress
 from .reading import in_words, launches_of
 from .rerun import RerunCommand, choices_of, rerun_options, words_to_go_on
@@ -54,7 +56,6 @@ from .submitting import hand_over, request_for, submit_options
 
 if TYPE_CHECKING:
     from sweeper.raytune import Ending, LaunchSignals
-    from sweeper.sweepfile import Metric, Sweep
 
 LARGE = 1000  # trials: ask first
 _STATES = ("new", "resumed", "reused", "failed", "unreadable")
@@ -113,7 +114,6 @@ def _launch_sweep(
     signals: LaunchSignals | None,
 ) -> int:
     from sweeper.search import remarks
-    from sweeper.sweepfile import check_launchable, check_program
 
     tree = Tree(sweep.base_dir)
     before = Control.read(tree.home(sweep.sweep_name))
@@ -124,8 +124,6 @@ def _launch_sweep(
         if request is not None:
             messages.answer(request.text.rstrip("\n"))
             return 0
-        from .plan import print_plan
-
         print_plan(sweep, plan)
         return 0
     check_launchable(sweep)

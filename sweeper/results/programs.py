@@ -44,8 +44,7 @@ def _some(names: list[str]) -> str:
 
 
 def _text_key(record: RunRecord) -> str:
-    attempts = record.provenance.get("attempts") or ()
-    return str([record.provenance.get("program"), *(a.get("source") for a in attempts)])
+    return str([record.provenance.get("program"), *(a.get("source") for a in record.attempts)])
 
 
 def other_program_note(sweep: Sweep, runs: Iterable[RunRecord]) -> str | None:
