@@ -6,7 +6,6 @@ Pure: everything here is a function of the files, on any machine, with neither R
 from sweeper.space import flatten
 
 from .attempts import attempts_of, gpu_seconds
-from .differences import differing_facts
 from .drawn import missing_plotly
 from .entry import Entry
 from .estimate import Estimate, Estimator
@@ -20,6 +19,7 @@ from .loaded import LoadedRun, SweepResults, load
 from .overview import OVERVIEW_FIELDS, is_storage, overview_row, sweeps_below
 from .programs import (
     changes_since,
+    differing_facts,
     older_text_note,
     refuse_other_programs,
     text_difference,
