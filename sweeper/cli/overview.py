@@ -73,7 +73,7 @@ def _best(row: Mapping[str, Any]) -> str | None:
 @click.argument("storages", metavar="[STORAGE]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--port", type=click.IntRange(0, 65535), default=8642, show_default=True)
 @click.option("--open", "open_", is_flag=True, help="Open it in a browser.")
-def ui(storages: tuple[Path, ...], port: int, open_: bool) -> int:
+def ui(storages: tuple[Path, ...], port: int, open_: bool) -> None:
     """Show sweeps live in a browser: all below STORAGE (./experiments), or the sweeps it names.
 
     It is served to this machine alone, to who has the address with its token; nothing can be
@@ -101,4 +101,3 @@ def ui(storages: tuple[Path, ...], port: int, open_: bool) -> int:
             serve(targets, port, ready)
         except KeyboardInterrupt:
             say("sweeper: ended")
-    return 0
