@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -17,19 +18,23 @@ _SMALL = 1 << 22
 def pull(address: str, directory: Path) -> int:
     """Copy what is at ``address`` and not in ``directory``, or other there; how many files."""
     bucket, key = _place(address)
-    found = bucket.list(key)
-    if not found:
+    objects = bucket.list(key)
+    if not objects:
         raise UsageError(f"{address}: expected a tree, found nothing there: look at the spelling")
 
     def one(meta: Meta) -> bool:
         name, dated = meta["path"][len(key) + 1 if key else 0 :], meta["last_modified"].timestamp()
         path = directory / name
-        if ".." in Path(name).parts or _dated(path, meta["size"]) >= dated:
+        if ".." in Path(name).parts:
             return False
+        with contextlib.suppress(OSError):
+            found = os.lstat(path)
+            if found.st_mtime >= dated and found.st_size == meta["size"]:
+                return False
         write(path, bucket.pieces(meta["path"]), int(dated * 1e9))
         return True
 
-    wanted = [meta for meta in found if not _is_left_out(meta["path"].rpartition("/")[2])]
+    wanted = [meta for meta in objects if not _is_left_out(meta["path"].rpartition("/")[2])]
     return in_order(one, wanted, lambda meta: meta["path"])
 
 
@@ -63,14 +68,6 @@ def push(directory: Path, address: str) -> int:
 
 def _is_left_out(name: str) -> bool:
     return name.startswith((".", "lease."))
-
-
-def _dated(path: Path, size: int) -> float:
-    try:
-        found = os.lstat(path)
-    except OSError:
-        return -1.0
-    return found.st_mtime if found.st_size == size else -1.0
 
 
 def _place(address: str) -> tuple[Bucket, str]:
