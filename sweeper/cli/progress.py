@@ -145,7 +145,7 @@ class LaunchProgress:
             words.append("(best so far)")
         if result.get("error"):
             words.append(next(iter(str(result["error"]).strip().splitlines()), ""))
-        self.line(" ".join(words))
+        self.warn(" ".join(words))
 
     def count(
         self,
@@ -172,14 +172,12 @@ class LaunchProgress:
         self.best = (trial, value)
         return True
 
-    def line(self, text: str) -> None:
-        """Tell of a trial that has ended."""
-
     def warn(self, text: str) -> None:
         """Tell what the user should know now."""
 
     def stopping(self, signum: int) -> None:
         """Tell that a signal ends the launch."""
+        self.warn(self.stopping_text(signum))
 
     def abandon(self) -> None:
         """Leave: the process ends at once. From a signal's handler: no lock may be taken."""
