@@ -8,7 +8,6 @@ import json
 import os
 import threading
 import time
-from dataclasses import replace
 from typing import Any, TextIO
 
 from sweeper.sweepfile import Metric
@@ -93,7 +92,7 @@ class DrawnDisplay(PlainDisplay):
             found[2] = formatting.column("value", self.metric.name)
         places = [name for name in ("GPU", "memory") if any(row[name] for row in rows)]
         found += formatting.param_columns(self.names)
-        return [*found, *(replace(formatting.column(name), optional=True) for name in places)]
+        return [*found, *(formatting.column(name, optional=True) for name in places)]
 
 
 class LiveDisplay(DrawnDisplay):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +34,8 @@ def list_sweeps(storage: Path, format_: str) -> None:
         column("trials"),
         Column("state", _counts),
         Column("best", _best),
-        replace(column("launcher", "launched by"), optional=True),
-        replace(column("modified", "last activity"), optional=True),
+        column("launcher", "launched by", optional=True),
+        column("modified", "last activity", optional=True),
         Column("disk", lambda row: row["bytes"] and show_bytes(row["bytes"]), optional=True),
         Column("path", _path, path=True),
     ]
