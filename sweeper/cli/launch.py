@@ -142,10 +142,8 @@ def _launch_sweep(
     from sweeper.raytune import launch as launch_sweep
 
     say = messages.say_nothing if given["quiet"] else messages.say
-    if asked:
-        say(f"sweeper: {asked[1]}")
-    for warning in (*sweep.warnings, *remarks(sweep), *learned):
-        say(f"sweeper: {warning}")
+    say_notes = partial(messages.say_notes, say=say)
+    say_notes(asked and asked[1], *sweep.warnings, *remarks(sweep), *learned)
     counts = Counter(item.state for item in known)
     unchosen = max(0, size - len(known)) if size is not None and sweep.adaptive else 0
     total = None if size is None else counts["new"] + counts["resumed"] + unchosen
@@ -162,8 +160,7 @@ def _launch_sweep(
 
             told = Told(sweep, display)
     note = older_text_note(sweep, [(i.trial.index, i.run) for i in known if i.run and i.changed])
-    if note:
-        say(f"sweeper: {note}")
+    say_notes(note)
     if not endless:
         plan = known
         words = [f"{counts[s]} {s}" for s in _STATES if counts[s]]
@@ -171,10 +168,8 @@ def _launch_sweep(
             words.append(f"{'more' if size is None else unchosen} to be chosen by {sweep.chooser}")
         many = counted(len(known), "trial")
         say(f"{sweep.title}: {many}: {', '.join(words)} -> {store.named(sweep.base_dir)}")
-        if elsewhere := runs_elsewhere(sweep):
-            say(f"sweeper: {elsewhere}")
-        for other in launches(tree.home(sweep.sweep_name)) if total else ():
-            say(f"sweeper: beside {in_words(other)}")
+        others = launches(tree.home(sweep.sweep_name)) if total else ()
+        say_notes(runs_elsewhere(sweep), *(f"beside {in_words(other)}" for other in others))
         if total and total > LARGE and not given["yes"] and messages.is_terminal(sys.stdin):
             click.confirm(f"Run {total} trials?", abort=True, err=True)
     ending = Ending()  # of one that has nothing to run
@@ -273,11 +268,11 @@ def _conclude(
             log = f"\n    {entry.log}" if entry.log else ""
             say(f"trial {entry.trial} {entry.status}: {entry.error}{log}")
     say(index.counts_in_words() if index.entries else "nothing run")
-    for text in index.notes:
-        if text != said:
-            say(f"sweeper: {text}")
-    for other in launches_of(index):
-        say(f"sweeper: still at it: {in_words(other)}")
+    messages.say_notes(
+        *(text for text in index.notes if text != said),
+        *(f"still at it: {in_words(other)}" for other in launches_of(index)),
+        say=say,
+    )
     if index.metric is not None:
         _say_of_metric(index, index.metric, say)
     if ending.reason:
@@ -330,5 +325,4 @@ def _say_of_metric(index: Index, metric: Metric, say: Callable[[str], None]) -> 
         )
     for text in of_several(index, metric):
         messages.answer(text)
-    if note := wandb_differs(index, metric):
-        say(f"sweeper: {note}")
+    messages.say_notes(wandb_differs(index, metric), say=say)
