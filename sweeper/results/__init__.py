@@ -16,7 +16,6 @@ from .front import front_of, of_several
 from .index import Index, index_sweep
 from .live import LiveSweep, LiveSweeps
 from .loaded import LoadedRun, SweepResults, load
-from .overview import OVERVIEW_FIELDS, is_storage, overview_row, sweeps_below
 from .programs import (
     changes_since,
     differing_facts,
@@ -42,10 +41,12 @@ from .ranking import (
     wandb_differs,
 )
 from .rows import (
+    OVERVIEW_FIELDS,
     best_row,
     csv_lines,
     entry_score,
     flat_row,
+    overview_row,
     plain_json,
     plan_row,
     sort_key,
@@ -53,5 +54,12 @@ from .rows import (
 )
 from .study import curve_of, grouped, local_time, optuna_study
 from .summary import copy_best, summary_csv, write_summary
-from .target import load_target, open_index, runs_elsewhere, storages_elsewhere
+from .target import (
+    is_storage,
+    load_target,
+    open_index,
+    runs_elsewhere,
+    storages_elsewhere,
+    sweeps_below,
+)
 from .warm_start import read_warm_start
