@@ -140,7 +140,8 @@ def index_sweep(sweep: Sweep, tree: Tree | None = None) -> Index:
     older: list[tuple[int | None, RunRecord]]
     older = [(i.trial.index, i.run) for i in plan if i.run and i.changed and i.state != "other"]
     older += [(e.trial, e.record) for e in made if e.record and chooser.is_older(e.record)]
-    hidden = [r for r in hidden if r.experiment not in {e.experiment for e in entries}]
+    shown = {entry.experiment for entry in entries}
+    hidden = [record for record in hidden if record.experiment not in shown]
     notes = (
         unread,
         _inexact_note(entries),
