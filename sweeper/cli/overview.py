@@ -23,7 +23,7 @@ def ls(storage: Path, format_: str) -> None:
 
 def list_sweeps(storage: Path, format_: str) -> None:
     from sweeper.results import OVERVIEW_FIELDS, overview_row, sweeps_below
-    from sweeper.wording import counted, show_bytes
+    from sweeper.wording import counted, show_bytes, tally
 
     from .formatting import column, print_rows
     from .tables import Column
@@ -32,7 +32,7 @@ def list_sweeps(storage: Path, format_: str) -> None:
     columns = [
         column("sweep"),
         column("trials"),
-        Column("state", _counts),
+        Column("state", lambda row: tally(row["counts"]) or None),
         Column("best", _best),
         column("launcher", "launched by", optional=True),
         column("modified", "last activity", optional=True),
@@ -48,11 +48,6 @@ def list_sweeps(storage: Path, format_: str) -> None:
     for row in rows:
         if row["error"]:
             say(f"sweeper: {row['path']}: {row['error']}")
-
-
-def _counts(row: Mapping[str, Any]) -> str | None:
-    found = row["counts"] or {}
-    return ", ".join(f"{number} {status}" for status, number in found.items()) or None
 
 
 def _path(row: Mapping[str, Any]) -> str:

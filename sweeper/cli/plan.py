@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sweeper import store
-from sweeper.wording import counted
+from sweeper.wording import counted, tally
 
 from . import options
 from .messages import say, say_notes
@@ -117,9 +117,8 @@ def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "ta
     if left_out:
         say(f"+{counted(left_out, 'parameter')}: a wider terminal, or --format csv")
     left = estimator.estimate()
-    words = ", ".join(f"{number} {state}" for state, number in counts.items()) or "none"
     say(
-        f"{sweep.title}: {counted(counts.total(), 'trial')}: {words}; in "
+        f"{sweep.title}: {counted(counts.total(), 'trial')}: {tally(counts) or 'none'}; in "
         f"{store.named(sweep.base_dir)}"
     )
     say_notes(runs_elsewhere(sweep))

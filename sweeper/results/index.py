@@ -19,7 +19,7 @@ from sweeper.tree import (
     plan_known,
     trials_of,
 )
-from sweeper.wording import counted
+from sweeper.wording import counted, tally
 
 from .entry import STATUSES, Entry, is_good
 from .flat import ParameterNames
@@ -57,7 +57,7 @@ class Index:
 
     def counts_in_words(self) -> str:
         """The same for people, and apart from it the trials that the file no longer lists."""
-        words = ", ".join(f"{n} {status}" for status, n in self.counts().items() if n) or "none"
+        words = tally(self.counts()) or "none"
         gone = sum(not entry.listed for entry in self.entries)
         return f"{words}, and {gone} that the file no longer lists" if gone else words
 

@@ -17,6 +17,7 @@ from sweeper.errors import UsageError
 from sweeper.space import flatten
 from sweeper.sweepfile import Metric
 from sweeper.tree import Row, RunRecord
+from sweeper.wording import tally
 
 from .entry import Entry
 from .figures import Figures
@@ -223,8 +224,7 @@ class SweepResults:
         return Figures(self._indices, self.metric)
 
     def __repr__(self) -> str:
-        counts = ", ".join(f"{number} {status}" for status, number in self.counts.items() if number)
-        return f"<{self._names}: {counts or 'no trials'}>"
+        return f"<{self._names}: {tally(self.counts) or 'no trials'}>"
 
     def _repr_html_(self) -> str:
         from html import escape
