@@ -27,20 +27,9 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # Importing the package must load nothing, so the public names come when they are asked for.
-    if name == "ExperimentManager":
-        from sweeper.experiment import ExperimentManager
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
 
-        return ExperimentManager
-    if name == "launch":
-        from sweeper.from_python import launch
-
-        return launch
-    if name == "load":
-        from sweeper.results import load
-
-        return load
-    if name in ("callbacks", "params", "report", "run", "run_dir"):
-        from sweeper import script_api
-
-        return getattr(script_api, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    rooms = {"ExperimentManager": "experiment", "launch": "from_python", "load": "results"}
+    return getattr(importlib.import_module(f"sweeper.{rooms.get(name, 'script_api')}"), name)

@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 _STEERS = re.compile(r"\x1b\[[0-9;:?]*[A-Za-z]")
@@ -74,6 +74,11 @@ def _listed(names: Iterable[str], before_last: str) -> str:
 def counted(number: int, noun: str) -> str:
     """``1 trial``, ``2 trials``."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def tally(numbers: Mapping[str, int]) -> str:
+    """``3 finished, 1 failed``: how many there are of each; empty of none."""
+    return ", ".join(f"{number} {name}" for name, number in numbers.items() if number)
 
 
 def nearest(word: str, names: Iterable[str], count: int = 1) -> list[str]:

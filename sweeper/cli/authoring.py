@@ -11,7 +11,7 @@ import click
 from sweeper.errors import UsageError
 
 from . import options
-from .messages import say
+from .messages import say, say_notes
 
 SCHEMA_NAME = "sweeper.schema.json"
 
@@ -108,8 +108,7 @@ def convert(
         text, notes = to_wandb_yaml(options.load(file, overrides))
     else:
         text, notes = from_tool(file, tool)
-    for note in notes:
-        say(f"sweeper: {note}")
+    say_notes(*notes)
     if output is None:
         sys.stdout.write(text)
         return

@@ -114,7 +114,7 @@ def _stop_each(index: Index, sweep: Sweep, trials: Collection[int]) -> None:
 
 @click.command()
 @options.target_options
-def pause(target: Path, **given: Any) -> int:
+def pause(target: Path, **given: Any) -> None:
     """Have the trials that run end their epoch and wait, and no other begin.
 
     Their processes go, and what they hold of the machine: `sweeper continue` takes them up from
@@ -126,26 +126,24 @@ def pause(target: Path, **given: Any) -> int:
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     ask(_home(index), "pause", since=now)
     _tell_who(index, "paused")
-    return 0
 
 
 @click.command("continue")
 @options.target_options
-def continue_(target: Path, **given: Any) -> int:
+def continue_(target: Path, **given: Any) -> None:
     """Go on with what `sweeper pause` has paused."""
     from sweeper.tree import take_back
 
     index = _opened(target, given)
     take_back(_home(index), "pause")
     _tell_who(index, "continued")
-    return 0
 
 
 @click.command("set")
 @options.target_argument
 @click.argument("settings", nargs=-1, required=True, metavar="KEY=VALUE...")
 @options.place_options
-def set_(target: Path, settings: Sequence[str], **given: Any) -> int:
+def set_(target: Path, settings: Sequence[str], **given: Any) -> None:
     """Change parallel, run_cap, budget.wall, budget.trials or budget.disk while SPEC is launched.
 
     \b
@@ -178,7 +176,6 @@ def set_(target: Path, settings: Sequence[str], **given: Any) -> int:
         ask(home, key, was=value_of(raw, key), to=to)
         tell(f"{key}: {before} -> {to}")
     _tell_who(index, "told")
-    return 0
 
 
 def _opened(target: Path, given: dict[str, Any]) -> Index:

@@ -8,7 +8,6 @@ import json
 import os
 import threading
 import time
-from dataclasses import replace
 from typing import Any, TextIO
 
 from sweeper.sweepfile import Metric
@@ -31,27 +30,20 @@ class PlainDisplay(LaunchProgress):
         with contextlib.suppress(OSError):  # nobody reads it: the launch goes on
             print(printable(text, "\n"), file=self._stream, flush=True)
 
-    line = warn
-
-    def stopping(self, signum: int) -> None:
-        self.warn(self.stopping_text(signum))
-
 
 class DrawnDisplay(PlainDisplay):
     """Lines too, and below them what is drawn anew: counts, time, the running trials, the best."""
 
     ROWS = 12
+    WAITING = "starting Ray and importing the train module …"
 
-    def __init__(self, metric: Metric | None, stream: TextIO, repeated: bool = False) -> None:
-        super().__init__(metric, stream, repeated)
-        self.waiting = "starting Ray and importing the train module …"
-        self._stopping = ""
-        self._looked = 0.0
+    _stopping = ""
+    _looked = 0.0
 
     def drawn(self, width: int, height: int) -> list[tuple[str, str]]:
         """The lines, each with its style, at most so many."""
         if self.total is None and not self.running and not self.ended:
-            text = self._stopping or self.waiting
+            text = self._stopping or self.WAITING
             return [(text, "bold" if self._stopping else "dim")]
         running = list(self.running.items())
         rows = min(self.ROWS, max(1, height - 5))
@@ -100,7 +92,7 @@ class DrawnDisplay(PlainDisplay):
             found[2] = formatting.column("value", self.metric.name)
         places = [name for name in ("GPU", "memory") if any(row[name] for row in rows)]
         found += formatting.param_columns(self.names)
-        return [*found, *(replace(formatting.column(name), optional=True) for name in places)]
+        return [*found, *(formatting.column(name, optional=True) for name in places)]
 
 
 class LiveDisplay(DrawnDisplay):
@@ -129,8 +121,6 @@ class LiveDisplay(DrawnDisplay):
 
     def warn(self, text: str) -> None:
         self._console.print(printable(text, "\n"), markup=False, highlight=False, soft_wrap=True)
-
-    line = warn
 
     def stopping(self, signum: int) -> None:
         super().stopping(signum)

@@ -9,7 +9,6 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 from sweeper.results import ParameterNames, csv_lines, flat_row, plain_json, short_names
@@ -21,16 +20,14 @@ from .tables import EMPTY, Column, Row, show
 _OBEYED = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def column(key: str, title: str | None = None) -> Column:
-    return Column(title or key, lambda row: row.get(key))
+def column(key: str, title: str | None = None, optional: bool = False) -> Column:
+    return Column(title or key, lambda row: row.get(key), optional)
 
 
 def param_columns(names: ParameterNames, optional: bool = True) -> list[Column]:
     """Table columns for the parameters that vary; ``optional``: as far as there is room."""
     short = short_names(names.all)
-    return [
-        replace(column(f"params.{name}", short[name]), optional=optional) for name in names.varying
-    ]
+    return [column(f"params.{name}", short[name], optional) for name in names.varying]
 
 
 def _directory(row: Row) -> str | None:

@@ -17,7 +17,6 @@ import click
 from sweeper import store
 from sweeper.errors import TreeError
 from sweeper.results import (
-    Entry,
     Index,
     index_sweep,
     of_several,
@@ -32,6 +31,7 @@ from sweeper.results import (
     without_number,
     write_summary,
 )
+from sweeper.sweepfile import Metric, Sweep, check_launchable, check_program
 from sweeper.tree import (
     Choices,
     Control,
@@ -48,6 +48,7 @@ from sweeper.wording import counted
 
 from . import messages, options
 from .display import FramesDisplay, LiveDisplay, PlainDisplay
+from .plan import print_plan
 from .progress import LaunchProgress
 from .reading import in_words, launches_of
 from .rerun import RerunCommand, choices_of, rerun_options, words_to_go_on
@@ -55,7 +56,6 @@ from .submitting import hand_over, request_for, submit_options
 
 if TYPE_CHECKING:
     from sweeper.raytune import Ending, LaunchSignals
-    from sweeper.sweepfile import Sweep
 
 LARGE = 1000  # trials: ask first
 _STATES = ("new", "resumed", "reused", "failed", "unreadable")
@@ -114,7 +114,6 @@ def _launch_sweep(
     signals: LaunchSignals | None,
 ) -> int:
     from sweeper.search import remarks
-    from sweeper.sweepfile import check_launchable, check_program
 
     tree = Tree(sweep.base_dir)
     before = Control.read(tree.home(sweep.sweep_name))
@@ -125,8 +124,6 @@ def _launch_sweep(
         if request is not None:
             messages.answer(request.text.rstrip("\n"))
             return 0
-        from .plan import print_plan
-
         print_plan(sweep, plan)
         return 0
     check_launchable(sweep)
@@ -141,19 +138,18 @@ def _launch_sweep(
     if signals is None:
         assert request is not None
         return hand_over(request, sweep, given, choices)
+    from sweeper.raytune import Ending, check_request
+    from sweeper.raytune import launch as launch_sweep
+
     say = messages.say_nothing if given["quiet"] else messages.say
-    if asked:
-        say(f"sweeper: {asked[1]}")
-    for warning in (*sweep.warnings, *remarks(sweep), *learned):
-        say(f"sweeper: {warning}")
+    say_notes = partial(messages.say_notes, say=say)
+    say_notes(asked and asked[1], *sweep.warnings, *remarks(sweep), *learned)
     counts = Counter(item.state for item in known)
     unchosen = max(0, size - len(known)) if size is not None and sweep.adaptive else 0
     total = None if size is None else counts["new"] + counts["resumed"] + unchosen
     display, told = None, None
     best, reached = _earlier(sweep) if total != 0 else (None, False)
     if total != 0 and not reached:
-        from sweeper.raytune import check_request
-
         check_request(sweep, given["address"], given["join"])
         display = _display(sweep, given)
         display.best = best if sweep.repeats == 1 else None
@@ -164,8 +160,7 @@ def _launch_sweep(
 
             told = Told(sweep, display)
     note = older_text_note(sweep, [(i.trial.index, i.run) for i in known if i.run and i.changed])
-    if note:
-        say(f"sweeper: {note}")
+    say_notes(note)
     if not endless:
         plan = known
         words = [f"{counts[s]} {s}" for s in _STATES if counts[s]]
@@ -173,19 +168,15 @@ def _launch_sweep(
             words.append(f"{'more' if size is None else unchosen} to be chosen by {sweep.chooser}")
         many = counted(len(known), "trial")
         say(f"{sweep.title}: {many}: {', '.join(words)} -> {store.named(sweep.base_dir)}")
-        if elsewhere := runs_elsewhere(sweep):
-            say(f"sweeper: {elsewhere}")
-        for other in launches(tree.home(sweep.sweep_name)) if total else ():
-            say(f"sweeper: beside {in_words(other)}")
+        others = launches(tree.home(sweep.sweep_name)) if total else ()
+        say_notes(runs_elsewhere(sweep), *(f"beside {in_words(other)}" for other in others))
         if total and total > LARGE and not given["yes"] and messages.is_terminal(sys.stdin):
             click.confirm(f"Run {total} trials?", abort=True, err=True)
-    ending = None
+    ending = Ending()  # of one that has nothing to run
     metric = sweep.metric
     if reached and metric is not None:
         say(f"{metric.name} has reached its target of {metric.target:g}: nothing more to run")
     if display is not None:
-        from sweeper.raytune import launch as launch_sweep
-
         display.since = time.monotonic()  # the question may have been answered late
         ending = launch_sweep(
             sweep,
@@ -255,7 +246,7 @@ def _display(sweep: Sweep, given: dict[str, Any]) -> LaunchProgress:
 
 def _conclude(
     sweep: Sweep,
-    ending: Ending | None,
+    ending: Ending,
     choices: Choices,
     say: Callable[[str], None],
     said: str | None,
@@ -266,7 +257,7 @@ def _conclude(
     """
     index = index_sweep(sweep)
     try:
-        if index.base.is_dir() or (ending is not None and ending.began and not ending.signum):
+        if index.base.is_dir() or (ending.began and not ending.signum):
             write_summary(index)  # else nothing was run
     except TreeError as error:  # on storage that can only be read, all else is still told
         say(f"sweeper: {error}")
@@ -277,71 +268,48 @@ def _conclude(
             log = f"\n    {entry.log}" if entry.log else ""
             say(f"trial {entry.trial} {entry.status}: {entry.error}{log}")
     say(index.counts_in_words() if index.entries else "nothing run")
-    for text in index.notes:
-        if text != said:
-            say(f"sweeper: {text}")
-    for other in launches_of(index):
-        say(f"sweeper: still at it: {in_words(other)}")
-    _say_without_number(index, say)
-    _print_best(index)
-    for text in of_several(index, index.metric):
-        messages.answer(text)
-    if index.metric is not None and (note := wandb_differs(index, index.metric)):
-        say(f"sweeper: {note}")
-    if ending is not None and ending.reason:
+    messages.say_notes(
+        *(text for text in index.notes if text != said),
+        *(f"still at it: {in_words(other)}" for other in launches_of(index)),
+        say=say,
+    )
+    if index.metric is not None:
+        _say_of_metric(index, index.metric, say)
+    if ending.reason:
         say(f"stopped: {ending.reason}")
     asked = [entry for entry in index.entries if entry.listed]
     if target_reached(index.settled(), index.metric):
         asked = [entry for entry in asked if entry.ended]
-    signum = ending.signum if ending is not None else 0
-    early = ending is not None and ending.early
     unchosen = sweep.adaptive and index.size is not None and len(asked) < index.size
     unchosen = unchosen or index.pending > 0
-    cut_off = ending is not None and ending.cut_off is not None
-    cut_off = cut_off or (unchosen and index.hidden > 0)  # one of those runs may be a trial's
-    if cut_off or (early and unchosen) or not all(entry.ended for entry in asked):
-        if ending is not None and not ending.again:
-            say("to go on: raise budget.disk, or remove runs, and launch again")
-        else:
+    # Where some cannot be read one of those runs may be a trial's.
+    cut_off = ending.cut_off is not None or (unchosen and index.hidden > 0)
+    if cut_off or (ending.early and unchosen) or not all(entry.ended for entry in asked):
+        if ending.again:
             kept = Choices.read(Tree(sweep.base_dir), sweep.sweep_name) == choices
             say(f"to go on: {shlex.join(words_to_go_on(said=kept))}")
+        else:
+            say("to go on: raise budget.disk, or remove runs, and launch again")
     if any(entry.failed for entry in asked) and "--retry-failed" not in sys.argv:
         words = [*words_to_go_on(said=True), "--retry-failed"]
         say(f"to run the failed trials again: {shlex.join(words)}")
-    if signum:
-        return 128 + signum
-    code = outcome_exit_code(asked, stopped=early)
-    if code == 0 and unchosen and (early or cut_off):
-        return 4 if early else 3
-    return code
+    if ending.signum:
+        return 128 + ending.signum
+    undone = unchosen and (ending.early or cut_off)
+    if all(entry.succeeded for entry in asked) and not undone:
+        return 0
+    return 4 if ending.early else 3
 
 
-def _say_without_number(index: Index, say: Callable[[str], None]) -> None:
-    """Say which good trials cannot be ranked, as all that they recorded is NaN or infinite."""
-    metric = index.metric
-    entries = without_number(index, metric) if metric is not None else []
+def _say_of_metric(index: Index, metric: Metric, say: Callable[[str], None]) -> None:
+    """The best, which good trials cannot be ranked, and what is to say of several goals."""
+    entries = without_number(index, metric)
     found = [str(entry.trial) for entry in entries if entry.listed and entry.succeeded]
-    if metric is not None and found:
+    if found:
         shown = ", ".join(found[:5]) + (", …" if len(found) > 5 else "")
         name = metric.name
         say(f"{counted(len(found), 'trial')} ended with NaN or infinity alone for {name}: {shown}")
-
-
-def outcome_exit_code(entries: Iterable[Entry], stopped: bool = False) -> int:
-    """The exit code of a launch, from what the tree holds of the trials that the sweep lists.
-
-    0: every trial has a good outcome. 4: ``stopped`` by a budget or the breaker with trials left
-    undone. 3: some trials failed, or never came to an end.
-    """
-    if all(entry.succeeded for entry in entries if entry.listed):
-        return 0
-    return 4 if stopped else 3
-
-
-def _print_best(index: Index) -> None:
-    best = rank(index.entries, index.metric, top=1) if index.metric else []
-    for first in best:
-        assert index.metric is not None
+    for first in rank(index.entries, metric, top=1):
         path = first.checkpoint or first.entry.path
         where = path and store.named(path)
         if index.repeated:
@@ -353,5 +321,8 @@ def _print_best(index: Index) -> None:
         else:
             how = f" (epoch {first.score.epoch})"
         messages.answer(
-            f"best: trial {first.entry.trial}  {index.metric.name}={first.value:.5g}{how}  {where}"
+            f"best: trial {first.entry.trial}  {metric.name}={first.value:.5g}{how}  {where}"
         )
+    for text in of_several(index, metric):
+        messages.answer(text)
+    messages.say_notes(wandb_differs(index, metric), say=say)

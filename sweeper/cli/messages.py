@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Callable
 from typing import TextIO
 
 from sweeper.wording import printable
@@ -30,6 +31,12 @@ def say(text: str) -> None:
     """Print a message; nobody may be left to read it, which stops nothing."""
     with contextlib.suppress(OSError):
         print(printable(text, "\n\t"), file=sys.stderr, flush=True)
+
+
+def say_notes(*notes: str | None, say: Callable[[str], None] = say) -> None:
+    """Say what sweeper remarks by itself, as far as there is something."""
+    for note in filter(None, notes):
+        say(f"sweeper: {note}")
 
 
 def tell(text: str) -> None:

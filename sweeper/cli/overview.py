@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ def ls(storage: Path, format_: str) -> None:
 
 def list_sweeps(storage: Path, format_: str) -> None:
     from sweeper.results import OVERVIEW_FIELDS, overview_row, sweeps_below
-    from sweeper.wording import counted, show_bytes
+    from sweeper.wording import counted, show_bytes, tally
 
     from .formatting import column, print_rows
     from .tables import Column
@@ -33,10 +32,10 @@ def list_sweeps(storage: Path, format_: str) -> None:
     columns = [
         column("sweep"),
         column("trials"),
-        Column("state", _counts),
+        Column("state", lambda row: tally(row["counts"]) or None),
         Column("best", _best),
-        replace(column("launcher", "launched by"), optional=True),
-        replace(column("modified", "last activity"), optional=True),
+        column("launcher", "launched by", optional=True),
+        column("modified", "last activity", optional=True),
         Column("disk", lambda row: row["bytes"] and show_bytes(row["bytes"]), optional=True),
         Column("path", _path, path=True),
     ]
@@ -49,11 +48,6 @@ def list_sweeps(storage: Path, format_: str) -> None:
     for row in rows:
         if row["error"]:
             say(f"sweeper: {row['path']}: {row['error']}")
-
-
-def _counts(row: Mapping[str, Any]) -> str | None:
-    found = row["counts"] or {}
-    return ", ".join(f"{number} {status}" for status, number in found.items()) or None
 
 
 def _path(row: Mapping[str, Any]) -> str:
@@ -73,7 +67,7 @@ def _best(row: Mapping[str, Any]) -> str | None:
 @click.argument("storages", metavar="[STORAGE]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--port", type=click.IntRange(0, 65535), default=8642, show_default=True)
 @click.option("--open", "open_", is_flag=True, help="Open it in a browser.")
-def ui(storages: tuple[Path, ...], port: int, open_: bool) -> int:
+def ui(storages: tuple[Path, ...], port: int, open_: bool) -> None:
     """Show sweeps live in a browser: all below STORAGE (./experiments), or the sweeps it names.
 
     It is served to this machine alone, to who has the address with its token; nothing can be
@@ -101,4 +95,3 @@ def ui(storages: tuple[Path, ...], port: int, open_: bool) -> int:
             serve(targets, port, ready)
         except KeyboardInterrupt:
             say("sweeper: ended")
-    return 0

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sweeper import store
-from sweeper.wording import counted
+from sweeper.wording import counted, tally
 
 from . import options
-from .messages import say
+from .messages import say, say_notes
 from .rerun import RerunCommand, choices_of, rerun_options
 
 if TYPE_CHECKING:
@@ -81,8 +81,7 @@ def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "ta
 
     from . import formatting
 
-    for warning in (*sweep.warnings, *remarks(sweep)):
-        say(f"sweeper: {warning}")
+    say_notes(*sweep.warnings, *remarks(sweep))
     say(f"{sweep.title}: {_space_in_words(sweep)}")
     size = sweep.size()
     if sweep.adaptive:
@@ -118,13 +117,11 @@ def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "ta
     if left_out:
         say(f"+{counted(left_out, 'parameter')}: a wider terminal, or --format csv")
     left = estimator.estimate()
-    words = ", ".join(f"{number} {state}" for state, number in counts.items()) or "none"
     say(
-        f"{sweep.title}: {counted(counts.total(), 'trial')}: {words}; in "
+        f"{sweep.title}: {counted(counts.total(), 'trial')}: {tally(counts) or 'none'}; in "
         f"{store.named(sweep.base_dir)}"
     )
-    if elsewhere := runs_elsewhere(sweep):
-        say(f"sweeper: {elsewhere}")
+    say_notes(runs_elsewhere(sweep))
     if sweep.adaptive:
         more = "further trials" if size is None else counted(max(0, size - counts.total()), "trial")
         say(f"method {sweep.chooser} is to choose {more} as results come in")
@@ -136,11 +133,7 @@ def print_plan(sweep: Sweep, planned: Iterable[PlannedTrial], format_: str = "ta
         say(f"too many to launch; these are the first {limit}: -n shows more or fewer")
     if left is not None and left.seconds:
         say(_estimate_in_words(left))
-    for text in unreadable:
-        say(f"sweeper: {text}")
-    note = older_text_note(sweep, older)
-    if note:
-        say(f"sweeper: {note}")
+    say_notes(*unreadable, older_text_note(sweep, older))
     refuse_other_programs(sweep, made_by_others)
 
 

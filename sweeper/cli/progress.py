@@ -101,10 +101,9 @@ class LaunchProgress:
 
     def started(self, total: int | None) -> None:
         self.total = total
-        self.time_left.begin()
 
     def deadline(self, left: float | None, wall: float | None) -> None:
-        self.time_left.wall = None if left is None else self.time_left.passed() + left
+        self.time_left.end = None if left is None else time.monotonic() + left
 
     def more(self, trials: int | None) -> None:
         known = None not in (self.total, trials)
@@ -146,7 +145,7 @@ class LaunchProgress:
             words.append("(best so far)")
         if result.get("error"):
             words.append(next(iter(str(result["error"]).strip().splitlines()), ""))
-        self.line(" ".join(words))
+        self.warn(" ".join(words))
 
     def count(
         self,
@@ -173,14 +172,12 @@ class LaunchProgress:
         self.best = (trial, value)
         return True
 
-    def line(self, text: str) -> None:
-        """Tell of a trial that has ended."""
-
     def warn(self, text: str) -> None:
         """Tell what the user should know now."""
 
     def stopping(self, signum: int) -> None:
         """Tell that a signal ends the launch."""
+        self.warn(self.stopping_text(signum))
 
     def abandon(self) -> None:
         """Leave: the process ends at once. From a signal's handler: no lock may be taken."""
@@ -211,8 +208,8 @@ class LaunchProgress:
         return printable(f"{self.metric.name}={value:.5g}")
 
     @property
-    def _sign(self) -> int:
-        return -1 if self.metric is not None and self.metric.goal == "maximize" else 1
+    def _sign(self) -> float:
+        return self.metric.sign if self.metric is not None else 1.0
 
     def _better(self, trial: int | str, value: float) -> bool:
         """Whether `best` would now name the trial: of equal values it is the first trial's."""

@@ -16,7 +16,7 @@ from sweeper.errors import TreeError
 from sweeper.wording import counted, printable
 
 from . import options
-from .messages import say, tell
+from .messages import say, say_notes, tell
 
 if TYPE_CHECKING:
     from sweeper.results import Index
@@ -181,9 +181,8 @@ def best(
         say(f"{index.title}: {nothing_to_rank(index, metric)}")
     front = front_of(ranked, metric) if pareto else None
     ranked = front.ranked if front else ranked
-    for entry in index.entries:
-        if entry.unreadable is not None:
-            say(f"sweeper: trial {entry.trial} is left out: {entry.unreadable}")
+    hidden = [entry for entry in index.entries if entry.unreadable is not None]
+    say_notes(*(f"trial {entry.trial} is left out: {entry.unreadable}" for entry in hidden))
     names = index.parameters()
     found = Selection([best_row(item, index.repeated, metric) for item in ranked], names, given)
     rows = found.rows()[: None if pareto else top]
@@ -212,8 +211,7 @@ def best(
             _print_best(rows[0], metric.name)
         for text in of_several(index, metric):
             tell(printable(text))
-        if note := wandb_differs(index, metric):
-            say(f"sweeper: {note}")
+        say_notes(wandb_differs(index, metric))
     if copy_to is not None and ranked:
         for path in copy_best(ranked[0], copy_to):
             say(f"copied {path}")
@@ -295,8 +293,8 @@ def open_target(target: Path, given: dict[str, Any], notes: bool = True, **how: 
         seed=given.get("seed"),
         **how,
     )
-    for note in index.notes if notes else ():
-        say(f"sweeper: {note}")
+    if notes:
+        say_notes(*index.notes)
     return index
 
 
@@ -316,5 +314,4 @@ def target_metric(index: Index, given: Mapping[str, Any]) -> Metric:
 
 
 def _say_torn(paths: Iterable[Path]) -> None:
-    for path in paths:
-        say(f"sweeper: torn: {path}")
+    say_notes(*(f"torn: {path}" for path in paths))

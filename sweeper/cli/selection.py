@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from sweeper.results import ParameterNames, flat_row, sort_key
+from sweeper.space import CannotEvaluate, Expression, ExpressionError, Names
 from sweeper.wording import nearest, one_of
 
 from . import formatting
-
-if TYPE_CHECKING:
-    from sweeper.results import ParameterNames
-    from sweeper.space import Expression
-
-    from .tables import Column
+from .tables import Column
 
 OWN = (
     *("sweep", "trial", "replicate", "status", "epochs"),
@@ -52,15 +48,14 @@ class Selection:
 
     def rows(self) -> Sequence[Mapping[str, Any]]:
         """What ``--where``, ``--sort`` and ``--limit`` leave. Raises click.UsageError."""
-        from sweeper.results import flat_row, sort_key
-
         where, sort, limit = (self._given[name] for name in ("where", "sort", "limit"))
         if where is None and sort is None:
             return self._rows[:limit]
         every = ((row, flat_row(row)) for row in self._rows)
         flat = [(row, {k: v for k, v in all_.items() if v is not None}) for row, all_ in every]
-        if where is not None:
-            flat = [pair for pair in flat if self._holds(where, pair[1])]
+        if where is not None and flat:
+            condition = self._condition(where)
+            flat = [pair for pair in flat if self._holds(condition, pair[1])]
         if sort is not None:
             falls = sort.startswith("-") and sort not in self._known
             name = self._key("--sort", sort.removeprefix("-" if falls else ""))
@@ -79,18 +74,13 @@ class Selection:
         more = [formatting.column(f"metrics.{n}", n) for n in self.metrics] if every else []
         return [*own, *params, *more, formatting.DIRECTORY]
 
-    def _holds(self, where: str, flat: Mapping[str, Any]) -> bool:
-        from sweeper.space import CannotEvaluate
-
+    def _holds(self, condition: Expression, flat: Mapping[str, Any]) -> bool:
         try:
-            return self._condition(where).holds({**self._absent, **flat})
+            return condition.holds({**self._absent, **flat})
         except CannotEvaluate as error:
             raise click.UsageError(f"--where: {error}; {error.mend}") from error
 
-    @functools.cache  # noqa: B019 (there is one for each command)
     def _condition(self, where: str) -> Expression:
-        from sweeper.space import Expression, ExpressionError, Names
-
         try:
             return Expression.parse(where, Names({k: (v,) for k, v in self._known.items()}))
         except ExpressionError as error:

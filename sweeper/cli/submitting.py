@@ -73,8 +73,7 @@ def hand_over(request: Request, sweep: Sweep, given: dict[str, Any], choices: Ch
     job = submit(request)
     messages.answer(job)
     messages.say(f"sweeper: submitted {request.path}")
-    for line in request.then:
-        messages.say(f"sweeper: {line.replace('JOB', job)}")
+    messages.say_notes(*(line.replace("JOB", job) for line in request.then))
     return 0
 
 

@@ -16,21 +16,15 @@ class TimeLeft:
     """Follows how long the trials took that have ended, and how many run at a time.
 
     A trial that went on from epochs of an earlier launch says little of a whole one: it counts
-    until a whole one has ended. ``wall`` is when the launch ends in any case, in seconds.
+    until a whole one has ended. ``end`` is when the launch ends in any case, by the monotonic
+    clock.
     """
 
     def __init__(self) -> None:
-        self.wall: float | None = None
-        self._began = time.monotonic()
+        self.end: float | None = None
         self._at_once = 1  # as many have run at a time
         self._whole: deque[float] = deque(maxlen=LATEST)
         self._parts: deque[float] = deque(maxlen=LATEST)
-
-    def begin(self) -> None:
-        self._began = time.monotonic()
-
-    def passed(self) -> float:
-        return time.monotonic() - self._began
 
     def trial_started(self, running: int) -> None:
         self._at_once = max(self._at_once, running)
@@ -60,7 +54,7 @@ class TimeLeft:
         for _ in range(waiting - rounds * len(free)):
             heapq.heapreplace(free, free[0] + each)
         left = max(free) + rounds * each
-        return left if self.wall is None else max(0.0, min(left, self.wall - self.passed()))
+        return left if self.end is None else max(0.0, min(left, self.end - time.monotonic()))
 
 
 def _rest(took: Collection[float], elapsed: float) -> float:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from sweeper.results import index_sweep, metric_of, plain_json
+from sweeper.sweepfile import Sweep
 from sweeper.tools import EventFiles, Notifier, how_to_look, tensorboard_directory
 from sweeper.tree import LiveTree
 
 from .progress import BAD_ENDS, LaunchProgress
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sweeper.sweepfile import Sweep
 
 
 class Told:

@@ -6,7 +6,6 @@ Pure: everything here is a function of the files, on any machine, with neither R
 from sweeper.space import flatten
 
 from .attempts import attempts_of, gpu_seconds
-from .differences import differing_facts
 from .drawn import missing_plotly
 from .entry import Entry
 from .estimate import Estimate, Estimator
@@ -17,9 +16,9 @@ from .front import front_of, of_several
 from .index import Index, index_sweep
 from .live import LiveSweep, LiveSweeps
 from .loaded import LoadedRun, SweepResults, load
-from .overview import OVERVIEW_FIELDS, is_storage, overview_row, sweeps_below
 from .programs import (
     changes_since,
+    differing_facts,
     older_text_note,
     refuse_other_programs,
     text_difference,
@@ -42,10 +41,12 @@ from .ranking import (
     wandb_differs,
 )
 from .rows import (
+    OVERVIEW_FIELDS,
     best_row,
     csv_lines,
     entry_score,
     flat_row,
+    overview_row,
     plain_json,
     plan_row,
     sort_key,
@@ -53,5 +54,12 @@ from .rows import (
 )
 from .study import curve_of, grouped, local_time, optuna_study
 from .summary import copy_best, summary_csv, write_summary
-from .target import load_target, open_index, runs_elsewhere, storages_elsewhere
+from .target import (
+    is_storage,
+    load_target,
+    open_index,
+    runs_elsewhere,
+    storages_elsewhere,
+    sweeps_below,
+)
 from .warm_start import read_warm_start

@@ -38,12 +38,11 @@ def attempts_of(entries: Iterable[Entry]) -> list[Attempt]:
         if entry.record is None:
             continue
         every = entry.record.attempts
-        for place, attempt in enumerate(every, 1):
+        for attempt in every:
             start = local_time(attempt.get("start"))
             if start is None:
                 continue
-            last = place == len(every)
-            status = entry.status if last else "interrupted"
+            status = entry.status if attempt is every[-1] else "interrupted"
             end = local_time(attempt.get("end")) or _last_life(entry, start, status)
             host, pid, gpus = (attempt.get(name) for name in ("host", "pid", "gpus"))
             names = tuple(map(str, gpus)) if isinstance(gpus, list) else ()

@@ -216,11 +216,8 @@ class Drawn:
     def _figure(
         self, title: str, data: list[Any], x: Any = None, y: Any = None, high: int = 0, **more: Any
     ) -> Any:
-        layout = {**({"xaxis": x} if x else {}), **({"yaxis": y} if y else {}), **more}
-        return self._finish({"data": data, "layout": layout}, title, high)
-
-    def _finish(self, figure: dict[str, Any], title: str, high: int = 0) -> Any:
         of = ", ".join(shown(index.title) for index in self._indices)
-        layout = {"title": {"text": f"{title} of {of}"}, "colorway": CYCLE, "hovermode": "closest"}
-        figure["layout"] |= {**layout, **({"height": max(high + 160, 360)} if high else {})}
-        return self._make(figure)
+        layout = {**({"xaxis": x} if x else {}), **({"yaxis": y} if y else {}), **more}
+        layout |= {"title": {"text": f"{title} of {of}"}, "colorway": CYCLE, "hovermode": "closest"}
+        layout |= {"height": max(high + 160, 360)} if high else {}
+        return self._make({"data": data, "layout": layout})

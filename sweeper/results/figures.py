@@ -154,8 +154,7 @@ class Figures(Drawn):
             if column:
                 y |= {"title": {"text": ""}, "showticklabels": False}
             layout[f"yaxis{end}"] = {**y, "anchor": f"x{end}"}
-        figure = {"data": data, "layout": {**layout, "showlegend": False}}
-        return self._finish(figure, "Slices", 260 * rows)
+        return self._figure("Slices", data, high=260 * rows, **layout, showlegend=False)
 
     def contour(self, params: Sequence[str] | None = None) -> Any:
         """The metric over the plane of two parameters: the most important ones, or ``params``."""

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sweeper import store
 from sweeper.errors import UsageError
+from sweeper.sweepfile import Sweep
 from sweeper.tree import RunRecord, Tree
 
 from .entry import Entry
 from .index import Index
 from .target import DEFAULT_STORAGE, open_index
-
-if TYPE_CHECKING:
-    from sweeper.sweepfile import Sweep
 
 
 def find_entry(index: Index, text: str) -> Entry:

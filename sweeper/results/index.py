@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sweeper.errors import TreeError
+from sweeper.sweepfile import Metric, Sweep
 from sweeper.tree import (
     Choices,
     PlannedTrial,
@@ -19,14 +19,11 @@ from sweeper.tree import (
     plan_known,
     trials_of,
 )
-from sweeper.wording import counted
+from sweeper.wording import counted, tally
 
 from .entry import STATUSES, Entry, is_good
 from .flat import ParameterNames
 from .programs import older_text_note, other_program_note
-
-if TYPE_CHECKING:
-    from sweeper.sweepfile import Metric, Sweep
 
 
 @dataclass
@@ -60,7 +57,7 @@ class Index:
 
     def counts_in_words(self) -> str:
         """The same for people, and apart from it the trials that the file no longer lists."""
-        words = ", ".join(f"{n} {status}" for status, n in self.counts().items() if n) or "none"
+        words = tally(self.counts()) or "none"
         gone = sum(not entry.listed for entry in self.entries)
         return f"{words}, and {gone} that the file no longer lists" if gone else words
 
@@ -140,16 +137,16 @@ def index_sweep(sweep: Sweep, tree: Tree | None = None) -> Index:
     made = _newest(unlisted)
     entries += made
     entries += [replace(entry, trial=None, sweep=name) for entry in _newest(shared, listed=True)]
-    older: dict[RunRecord | None, int | None] = {
-        item.run: item.trial.index for item in plan if item.changed and item.state != "other"
-    }
-    older |= {e.record: e.trial for e in made if e.record and chooser.is_older(e.record)}
-    hidden = [r for r in hidden if r.experiment not in {e.experiment for e in entries}]
+    older: list[tuple[int | None, RunRecord]]
+    older = [(i.trial.index, i.run) for i in plan if i.run and i.changed and i.state != "other"]
+    older += [(e.trial, e.record) for e in made if e.record and chooser.is_older(e.record)]
+    shown = {entry.experiment for entry in entries}
+    hidden = [record for record in hidden if record.experiment not in shown]
     notes = (
         unread,
         _inexact_note(entries),
         other_program_note(sweep, others),
-        older_text_note(sweep, [(trial, record) for record, trial in older.items() if record]),
+        older_text_note(sweep, older),
         _hidden_note(hidden),
     )
     unreadable = [r for r in rest if not r.provenance and _error(r) is None]

@@ -16,10 +16,10 @@ from sweeper.tree import LiveTree
 from sweeper.wording import printable, shortened
 
 from .index import Index
-from .overview import overview_row, sweeps_below
 from .ranked_by import metric_of
+from .rows import overview_row
 from .study import optuna_trials
-from .target import open_index
+from .target import open_index, sweeps_below
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial

@@ -17,6 +17,7 @@ from sweeper.errors import UsageError
 from sweeper.space import flatten
 from sweeper.sweepfile import Metric
 from sweeper.tree import Row, RunRecord
+from sweeper.wording import tally
 
 from .entry import Entry
 from .figures import Figures
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 
 
 _LAST = ("elapsed", "error", "path", "checkpoint")
+
+
+def _params(params: dict[str, Any]) -> dict[str, Any]:
+    return {f"params.{name}": value for name, value in flatten(params).items()}
 
 
 def load(*targets: str | Path) -> SweepResults:
@@ -169,7 +174,7 @@ class SweepResults:
 
     def runs(self) -> pandas.DataFrame:
         """A row for each run."""
-        return self._frame(self._run_rows())
+        return self._frame([self._row(run) for run in self])
 
     def trials(self) -> pandas.DataFrame:
         """A row for each trial that has a number, best first, then the others.
@@ -203,16 +208,13 @@ class SweepResults:
 
     def table(self, epochs: bool = False) -> tuple[list[str], list[dict[str, Any]]]:
         """The columns and rows of ``runs``, or of ``history``, for whom pandas is too much."""
-        return self._table(self._epoch_rows() if epochs else self._run_rows())
-
-    def _run_rows(self) -> list[dict[str, Any]]:
-        return [self._row(run) for run in self._runs]
+        return self._table(self._epoch_rows() if epochs else [self._row(run) for run in self])
 
     def _epoch_rows(self) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
         for run in self._runs:
             names = {"sweep": run.sweep, "trial": run.trial, "replicate": run.replicate}
-            params = {f"params.{k}": v for k, v in flatten(run.params).items()}
+            params = _params(run.params)
             rows += [{**names, **row, **params} for row in run.rows]
         return rows
 
@@ -222,8 +224,7 @@ class SweepResults:
         return Figures(self._indices, self.metric)
 
     def __repr__(self) -> str:
-        counts = ", ".join(f"{number} {status}" for status, number in self.counts.items() if number)
-        return f"<{self._names}: {counts or 'no trials'}>"
+        return f"<{self._names}: {tally(self.counts) or 'no trials'}>"
 
     def _repr_html_(self) -> str:
         from html import escape
@@ -265,7 +266,7 @@ class SweepResults:
             "status": run.status,
             "value": run.value,
             "epoch": run.epoch,
-            **{f"params.{name}": value for name, value in flatten(run.params).items()},
+            **_params(run.params),
             **{f"metrics.{name}": value for name, value in sorted(run.metrics.items())},
             "elapsed": run.record.elapsed,
             "error": run.error,
@@ -274,9 +275,8 @@ class SweepResults:
         }
 
     def _unrun(self, index: Index, entry: Entry) -> dict[str, Any]:
-        params = {f"params.{name}": value for name, value in flatten(entry.params).items()}
         named = {"sweep": index.title, "trial": entry.trial, "replicate": entry.replicate}
-        return {**named, "status": entry.status, **params, "error": entry.error}
+        return {**named, "status": entry.status, **_params(entry.params), "error": entry.error}
 
     def _frame(self, rows: list[dict[str, Any]]) -> pandas.DataFrame:
         import pandas

@@ -1,4 +1,4 @@
-"""What is said of runs that another program has made, or an older text of the sweep's own."""
+"""In what runs differ, and what is said of those of another program, or of an older text of it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import difflib
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 from sweeper.errors import UsageError
+from sweeper.space import flatten
+from sweeper.sweepfile import Sweep
 from sweeper.tree import (
     PlannedTrial,
     Program,
@@ -21,8 +23,7 @@ from sweeper.tree import (
 )
 from sweeper.wording import counted, printable
 
-if TYPE_CHECKING:
-    from sweeper.sweepfile import Sweep
+PROVENANCE = ("seed", "replicate", "versions", "git", "program")
 
 
 def older_text_note(sweep: Sweep, runs: Sequence[tuple[int | None, RunRecord]]) -> str | None:
@@ -47,8 +48,7 @@ def _some(names: list[str]) -> str:
 
 
 def _text_key(record: RunRecord) -> str:
-    attempts = record.provenance.get("attempts") or ()
-    return str([record.provenance.get("program"), *(a.get("source") for a in attempts)])
+    return str([record.provenance.get("program"), *(a.get("source") for a in record.attempts)])
 
 
 def other_program_note(sweep: Sweep, runs: Iterable[RunRecord]) -> str | None:
@@ -132,3 +132,40 @@ def _changed(record: RunRecord, today: Program) -> list[str]:
     if then.command != today.command:
         found["the command"] = None
     return list(found) or ["its file"]
+
+
+def facts(record: RunRecord) -> dict[str, Any]:
+    """What can be compared of a run beside its parameters: ``best.…``, ``versions.…`` and so on."""
+    provenance = {key: record.provenance.get(key) for key in PROVENANCE}
+    summary = record.performances or {}
+    epochs = {key: summary[key] for key in ("best", "last") if summary.get(key)}
+    return {
+        "status": record.status,
+        **flatten(epochs),
+        "elapsed": record.elapsed,
+        **flatten({key: value for key, value in provenance.items() if value is not None}),
+    }
+
+
+def differing_facts(records: Sequence[RunRecord]) -> dict[str, list[Any]]:
+    """What is not the same in all runs, by its name: the value in each, None where it has none.
+
+    Parameters come first, as ``params.<dotted name>``, those of the monitored groups before others.
+    """
+    found: dict[str, list[Any]] = {}
+    groups = [g for record in records for g in record.monitored]
+    monitored = {key for g in groups for key in ([g] if isinstance(g, str) else g)}
+    flat = [flatten(record.params) for record in records]
+    names = {name for params in flat for name in params}
+    for name in sorted(names, key=lambda name: (name.split(".")[0] not in monitored, name)):
+        if len({_text(params.get(name)) for params in flat}) > 1:
+            found[f"params.{name}"] = [params.get(name) for params in flat]
+    each = [facts(record) for record in records]
+    for name in dict.fromkeys(name for one in each for name in one):
+        if len({_text(one.get(name)) for one in each}) > 1:
+            found[name] = [one.get(name) for one in each]
+    return found
+
+
+def _text(value: Any) -> str:
+    return f"{type(value).__name__}:{value!r}"  # 1 and 1.0 are not the same; NaN is NaN

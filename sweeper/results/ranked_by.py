@@ -18,10 +18,7 @@ def metric_names(records: Iterable[RunRecord]) -> list[str]:
     """The names of the metrics that these runs have recorded, sorted."""
     names: set[str] = set()
     for record in records:
-        last = (record.performances or {}).get("last")
-        names.update(last if isinstance(last, dict) else ())
-        if not isinstance(last, dict) and record.rows:
-            names.update(record.rows[-1])
+        names.update((record.performances or {}).get("last") or (record.rows or [{}])[-1])
     return sorted(names - {"epoch"})
 
 

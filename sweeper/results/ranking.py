@@ -152,12 +152,9 @@ def _number(value: object) -> float | None:
 
 
 def _score_of(row: Row | None, name: str) -> Score | None:
-    if not isinstance(row, Mapping):
+    if row is None or (value := _number(row.get(name))) is None:
         return None
-    value, epoch = _number(row.get(name)), row.get("epoch")
-    if value is None or not isinstance(epoch, int):
-        return None
-    return Score(value, epoch, {k: v for k, v in row.items() if k != "epoch"})
+    return Score(value, row["epoch"], {k: v for k, v in row.items() if k != "epoch"})
 
 
 def _choose(rows: Iterable[Row], metric: Metric) -> Row | None:
@@ -165,10 +162,7 @@ def _choose(rows: Iterable[Row], metric: Metric) -> Row | None:
     if metric.mode == "last":
         return with_metric[-1] if with_metric else None
     numbers = [row for row in with_metric if _number(row[metric.name]) is not None]
-    if not numbers:
-        return None
-    pick = max if metric.goal == "maximize" else min
-    return pick(numbers, key=lambda row: float(row[metric.name]))
+    return min(numbers, key=lambda row: metric.sign * float(row[metric.name]), default=None)
 
 
 def rank(
@@ -262,11 +256,7 @@ def target_reached(entries: Iterable[Entry], metric: Metric | None) -> bool:
         if entry.listed and not entry.ended and group_of(entry) in repeated
     }
     for best in rank((entry for entry in entries if group_of(entry) not in undone), metric, top=1):
-        if best.excess(metric):
-            return False
-        if metric.goal == "maximize":
-            return best.value >= metric.target
-        return best.value <= metric.target
+        return not best.excess(metric) and metric.sign * best.value <= metric.sign * metric.target
     return False
 
 

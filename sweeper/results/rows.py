@@ -1,4 +1,4 @@
-"""A planned trial, a trial and a ranked one as the row that the commands print of it."""
+"""A planned trial, a trial, a ranked one and a sweep as the row that the commands print of it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,30 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 from sweeper import store
+from sweeper.errors import SweeperError
 from sweeper.space import flatten
 from sweeper.sweepfile import Metric, is_number
-from sweeper.tree import PlannedTrial
+from sweeper.tree import PlannedTrial, living_owner
 from sweeper.wording import printable
 
 from .entry import Entry
-from .ranking import Ranked, Score, score
+from .index import Index
+from .ranked_by import metric_of
+from .ranking import Ranked, Score, rank, score
+from .target import open_index
 
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+](?:inf|nan)")
 _CONTROL = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # what a terminal obeys
+
+OVERVIEW_FIELDS = (
+    *("sweep", "trials", "counts", "metric", "goal", "best", "std", "runs"),
+    *("bytes", "modified", "launcher", "path", "error"),
+)
 
 
 def plan_row(item: PlannedTrial, with_seed: bool = True) -> dict[str, Any]:
@@ -93,6 +104,41 @@ def best_row(
         "elapsed": ranked.record.elapsed,
         "path": str(entry.path),
         "checkpoint": store.shown(ranked.checkpoint) if ranked.checkpoint else None,
+    }
+
+
+def overview_row(place: Path, index: Index | None = None) -> dict[str, Any]:
+    """What ``ls --json`` says of a sweep; where it cannot be read only ``error`` says why."""
+    row: dict[str, Any] = dict.fromkeys(OVERVIEW_FIELDS)
+    row |= {"sweep": place.name, "counts": {}, "path": str(place.absolute())}
+    try:
+        index = index or open_index(place)
+        row |= _of_sweep(index)
+        if owner := living_owner(index.base / "sweeps" / index.name):
+            row["launcher"] = f"process {owner.get('pid')} on {owner.get('host')}"
+    except (SweeperError, OSError) as error:
+        row["error"] = str(error)
+    return row
+
+
+def _of_sweep(index: Index) -> dict[str, Any]:
+    records, counts, metric = list(index.records()), index.counts(), metric_of(index)
+    ranked = rank(index.entries, metric, top=1) if metric else []
+    last = max((record.modified for record in records), default=0.0)
+    return {
+        "sweep": index.title,
+        "trials": index.size if index.size is not None else sum(counts.values()),
+        "counts": {status: number for status, number in counts.items() if number},
+        "metric": metric.name if metric else None,
+        "goal": metric.goal if metric else None,
+        "best": ranked[0].value if ranked else None,
+        "std": ranked[0].std if ranked else None,
+        "runs": len(ranked[0].values) if ranked else None,
+        "bytes": sum(record.size for record in records),
+        "modified": datetime.fromtimestamp(last, timezone.utc).isoformat(timespec="seconds")
+        if last
+        else None,
+        "error": None if index.sweep else " ".join("; ".join(index.notes).split()) or None,
     }
 
 

@@ -82,17 +82,15 @@ def _relative(row: dict[str, Any], base: Path) -> dict[str, Any]:
     return row
 
 
-def write_summary(index: Index) -> tuple[Path, Path]:
-    """Write summary.json and summary.csv to ``<base>/sweeps/<sweep>/`` and return their paths.
+def write_summary(index: Index) -> None:
+    """Write summary.json and summary.csv to ``<base>/sweeps/<sweep>/``.
 
     Raises TreeError if they cannot be written.
     """
     home = Tree(index.base).home(index.name)
-    paths = home / "summary.json", home / "summary.csv"
     files.make_directory(home)
-    files.write_json(paths[0], summary(index))
-    files.write_bytes(paths[1], summary_csv(index).encode())
-    return paths
+    files.write_json(home / "summary.json", summary(index))
+    files.write_bytes(home / "summary.csv", summary_csv(index).encode())
 
 
 def copy_best(ranked: Ranked, directory: Path) -> list[Path]:

@@ -1,26 +1,27 @@
-"""From what a user names (a sweep file or a directory) to the trials of its sweep."""
+"""From what a user names (a sweep file, a directory, a storage) to the trials of its sweeps."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import shlex
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sweeper import store
 from sweeper.errors import SweeperError, TreeError, UsageError
+from sweeper.sweepfile import Sweep, load_sweep
 from sweeper.tree import Tree, as_set, files, program_of
 from sweeper.wording import counted, nearest, printable
 
 from .index import Index, index_directory, index_sweep
 
-if TYPE_CHECKING:
-    from sweeper.sweepfile import Sweep
-
 STORED = "sweep.yaml"
 DEFAULT_STORAGE = "experiments"
+MOST_DIRECTORIES = 10_000  # where a storage has more, the rest is not looked at
+_DEEPEST = 4  # a base directory may be `storage/team/project/name`
 
 
 def load_target(
@@ -32,8 +33,6 @@ def load_target(
     remembers is that of the tree it was copied from. ``changes`` and ``overrides`` win. What was
     set in its tree (`sweeper set`) counts.
     """
-    from sweeper.sweepfile import load_sweep
-
     if text is not None:  # what stands for a file where ``path`` is a program
         return as_set(load_sweep(path, overrides, text=text, **changes))
     home = _home_of(path)
@@ -169,6 +168,49 @@ def _stored(tree: Tree, home: Path) -> Index:
     index = index_directory(tree, home.name, home.name)
     index.notes.append(note)
     return index
+
+
+def sweeps_below(target: Path) -> list[Path]:
+    """The sweeps that ``target`` names: itself, or all that lie below the storage that it is.
+
+    Each is a ``sweeps/<name>`` directory, or a base directory that stores none. No link below
+    ``target`` is followed. Raises UsageError if there is no such directory.
+    """
+    target = store.local(target)
+    store.refresh(target)
+    if target.is_file():
+        return [target]
+    if not target.is_dir():
+        default = target == Path(DEFAULT_STORAGE)
+        mend = "launch a sweep here, or name the storage" if default else "look at the spelling"
+        raise UsageError(f"{target}: expected a storage or a sweep, found nothing there: {mend}")
+    if _is_home(target):
+        return [target]
+    return [place for base in _bases(target) for place in _stored_in(base) or [base]]
+
+
+def is_storage(target: Path) -> bool:
+    """Is this a directory that holds sweeps' base directories, and is none itself?"""
+    target = store.local(target)
+    store.refresh(target)
+    if not target.is_dir() or _is_home(target) or _is_base(target):
+        return False
+    return any(_bases(target))
+
+
+def _bases(storage: Path) -> Iterator[Path]:
+    waiting = deque([(storage.resolve(), 0)])
+    for _ in range(MOST_DIRECTORIES):
+        if not waiting:
+            return
+        path, depth = waiting.popleft()
+        with contextlib.suppress(OSError, TreeError):
+            if _is_base(path):
+                yield path
+            elif depth < _DEEPEST:
+                inside = files.entries(path, below=False)
+                found = (e.name for e in inside if e.is_dir(follow_symlinks=False))
+                waiting += ((path / n, depth + 1) for n in sorted(found) if n[0] != ".")
 
 
 def storages_elsewhere(sweep: Sweep) -> list[Path]:

@@ -15,15 +15,17 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from .addresses import split
 from .objects import Bucket, Meta, bucket_at
 from .state import state
+
+T = TypeVar("T")
 
 MARKER = ".sent.json"
 MODELS = ".models.json"
@@ -221,15 +223,23 @@ def _bring(place: Path, bucket: Bucket, key: str, records: bool) -> None:
     stale = [path for path, meta in metas.items() if _is_stale(path, meta, runs)]
     for run in filter(None, map(_run_of, stale)):
         (run / MARKER).unlink(missing_ok=True)  # another has gone on with it
-    # Whoever reads beside us finds an outcome only with all that it stands for.
-    for last in (False, True):
-        some = [path for path in stale if (path.name == "outcome.json") is last]
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(lambda path: _write_object(bucket, metas[path], path), some))
+    in_order(lambda path: _write_object(bucket, metas[path], path), stale, str)
     for run, names in models.items():
         if runs.get(run) is None and known_models(run) != names:
             write(run / MODELS, [json.dumps(names).encode()], time.time_ns())
     _remove_gone(place, metas.keys(), records, started)
+
+
+def in_order(one: Callable[[T], object], what: Iterable[T], name: Callable[[T], str]) -> int:
+    """Do ``one`` with each, many at once; with how many it has been done, as it says.
+
+    Outcomes last: whoever reads beside us finds one only with all that it stands for.
+    """
+    parts: tuple[list[T], list[T]] = [], []
+    for item in what:
+        parts[name(item).endswith("outcome.json")].append(item)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return sum(bool(done) for part in parts for done in list(pool.map(one, part)))
 
 
 def _is_stale(path: Path, meta: Meta, runs: Mapping[Path, Sent | None]) -> bool:

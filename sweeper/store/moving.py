@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
 from sweeper.errors import UsageError
 
 from .addresses import local
-from .mirror import AT_ONCE, write
+from .mirror import in_order, write
 from .objects import Bucket, Meta, bucket_at
-
-T = TypeVar("T")
 
 _SMALL = 1 << 22
 
@@ -22,20 +18,24 @@ _SMALL = 1 << 22
 def pull(address: str, directory: Path) -> int:
     """Copy what is at ``address`` and not in ``directory``, or other there; how many files."""
     bucket, key = _place(address)
-    found = bucket.list(key)
-    if not found:
+    objects = bucket.list(key)
+    if not objects:
         raise UsageError(f"{address}: expected a tree, found nothing there: look at the spelling")
 
     def one(meta: Meta) -> bool:
         name, dated = meta["path"][len(key) + 1 if key else 0 :], meta["last_modified"].timestamp()
         path = directory / name
-        if ".." in Path(name).parts or _dated(path, meta["size"]) >= dated:
+        if ".." in Path(name).parts:
             return False
+        with contextlib.suppress(OSError):
+            found = os.lstat(path)
+            if found.st_mtime >= dated and found.st_size == meta["size"]:
+                return False
         write(path, bucket.pieces(meta["path"]), int(dated * 1e9))
         return True
 
-    wanted = [meta for meta in found if not _is_left_out(meta["path"].rpartition("/")[2])]
-    return _in_order(one, wanted, lambda meta: meta["path"])
+    wanted = [meta for meta in objects if not _is_left_out(meta["path"].rpartition("/")[2])]
+    return in_order(one, wanted, lambda meta: meta["path"])
 
 
 def push(directory: Path, address: str) -> int:
@@ -63,29 +63,11 @@ def push(directory: Path, address: str) -> int:
 
     paths = [Path(place, name) for place, _, names in os.walk(directory) for name in names]
     paths = [p for p in paths if p.is_file() and not p.is_symlink() and not _is_left_out(p.name)]
-    return _in_order(one, paths, str)
+    return in_order(one, paths, str)
 
 
 def _is_left_out(name: str) -> bool:
     return name.startswith((".", "lease."))
-
-
-def _dated(path: Path, size: int) -> float:
-    try:
-        found = os.lstat(path)
-    except OSError:
-        return -1.0
-    return found.st_mtime if found.st_size == size else -1.0
-
-
-def _in_order(one: Callable[[T], bool], what: list[T], name: Callable[[T], str]) -> int:
-    done = 0
-    for last in (False, True):
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            done += sum(
-                pool.map(one, [w for w in what if name(w).endswith("outcome.json") is last])
-            )
-    return done
 
 
 def _place(address: str) -> tuple[Bucket, str]:

@@ -6,7 +6,7 @@ Importing this loads neither Ray, Keras nor NumPy.
 from sweeper.metric_goals import mode_of
 
 from . import files
-from .choices import Choices
+from .choices import Choices, WarmStart
 from .claims import Claims, launches, remove_left
 from .compare import diff, explain, other_experiment
 from .control import (
@@ -63,4 +63,3 @@ from .program import (
 from .records import FAILED, RunRecord, model_epoch
 from .shapes import MANIFEST, OUTCOMES
 from .tree import STAGING, LiveTree, Tree
-from .warm_start import WarmStart

@@ -43,21 +43,18 @@ class Claims:
         self._sweep = sweep
         self._home = home
         self._held: dict[int, Lease] = {}  # trial -> its lease
-        self._names: dict[str, int] = {}
         self._leaving: list[tuple[Lease, Path]] = []  # given back once their runs are in the store
 
     def take(self, trial: Trial) -> Lease | None:
         """Take the trial; None while another launch, or another trial of this one, has it."""
         self._settle()
-        name = self._name(trial)
-        if self._names.setdefault(name, trial.index) != trial.index:
+        name, lease = self._name(trial), self._held.get(trial.index)
+        others = (one.directory.name for index, one in self._held.items() if index != trial.index)
+        if name in others:
             return None
-        lease = self._held.get(trial.index)
         if lease is None or not lease.held:
             lease = self._acquire(name, trial.index)
-        if lease is None:
-            self._names.pop(name, None)
-        else:
+        if lease is not None:
             self._held[trial.index] = lease
         return lease
 
@@ -69,7 +66,6 @@ class Claims:
         """Give the trial back: its ``run`` says how it stands, once all see that."""
         lease = self._held.pop(trial, None)
         if lease is not None:
-            self._names.pop(lease.directory.name, None)
             if run is not None and store.unsent(run):
                 self._leaving.append((lease, run))
             else:

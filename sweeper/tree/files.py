@@ -109,20 +109,15 @@ def create_once(
             guard()
         with tree_errors("write", path):
             try:
-                os.link(scratch, path)
+                try:
+                    os.link(scratch, path)
+                except OSError as error:
+                    if error.errno not in _NO_LINKS:
+                        raise
+                    if not _rename_new(scratch, path):
+                        _write_new(path, data, durable)  # exclusive still, but seen while it grows
             except FileExistsError:
                 return False
-            except OSError as error:
-                if error.errno not in _NO_LINKS:
-                    raise
-                renamed = _rename_new(scratch, path)
-                if renamed is None:
-                    try:
-                        _write_new(path, data, durable)  # exclusive still, but seen while it grows
-                    except FileExistsError:
-                        return False
-                elif not renamed:
-                    return False
     finally:
         remove(scratch)
     if durable:
@@ -130,15 +125,20 @@ def create_once(
     return True
 
 
-def _rename_new(source: Path, target: Path) -> bool | None:
-    """Rename unless ``target`` exists: was it done? None where that is not known (renameat2(2))."""
+def _rename_new(source: Path, target: Path) -> bool:
+    """Rename a file to a new name, which raises FileExistsError for one that is taken.
+
+    False where that cannot be done (renameat2(2)).
+    """
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if rename is None:
-        return None
+        return False
     here, no_replace = -100, 1  # AT_FDCWD, RENAME_NOREPLACE
     if rename(here, os.fsencode(source), here, os.fsencode(target), no_replace) == 0:
         return True
-    return False if ctypes.get_errno() == errno.EEXIST else None
+    if ctypes.get_errno() == errno.EEXIST:
+        raise FileExistsError(target)
+    return False
 
 
 _shared: dict[bytes, Path] = {}

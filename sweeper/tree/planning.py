@@ -56,8 +56,7 @@ class RunChooser:
         self._sweep_name = sweep.sweep_name
         self._numbered = sweep.adaptive  # only then a run may be its trial's alone
         self._tree = tree
-        self.today = Program.of(sweep)
-        self._program = ProgramCheck(self.today)
+        self._program = ProgramCheck(Program.of(sweep))
 
     def plan(self, trial: Trial, experiment: str, runs: list[RunRecord]) -> PlannedTrial:
         """The trial, given the runs (oldest first) of its parameters."""
@@ -79,7 +78,7 @@ class RunChooser:
         if state == "new" and len(mine) < len(left):
             others = [run for run in left if run not in mine]
             there, run = trial_state(others, self._sweep_name, number)
-            if there == "new" or str(self.today) in self.choices.beside:
+            if there == "new" or str(self._program.today) in self.choices.beside:
                 run = None
             else:
                 state = "other"

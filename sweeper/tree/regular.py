@@ -35,22 +35,16 @@ _KINDS = {
 
 def open_file(path: Path | str, flags: int = os.O_RDONLY) -> int:
     """A descriptor of a regular file. Raises TreeError for anything else, OSError."""
-    return _open(path, flags)[0]
-
-
-def _open(path: Path | str, flags: int) -> tuple[int, int]:
-    """The same, and the size."""
     try:
         fd = os.open(path, flags | _FLAGS, 0o666)  # a third of what open() takes
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             raise _foreign(path, "a regular file") from error
         raise
-    found = os.fstat(fd)
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise _foreign(path, "a regular file")
-    return fd, found.st_size
+    return fd
 
 
 def _foreign(path: Path | str, expected: str) -> TreeError:
@@ -67,9 +61,9 @@ def read_bytes(path: Path | str, most: int = MOST) -> bytes | None:
     Raises TornFile if it has more than ``most`` bytes, TreeError if it cannot be read.
     """
     try:
-        fd, size = _open(path, os.O_RDONLY)
+        fd = open_file(path)
         try:
-            if size <= most:
+            if (size := os.fstat(fd).st_size) <= most:
                 data = os.read(fd, size)
                 while len(data) < size and (more := os.read(fd, size - len(data))):
                     data += more
@@ -86,8 +80,9 @@ def read_bytes(path: Path | str, most: int = MOST) -> bytes | None:
 def read_end(path: Path | str, most: int) -> tuple[int, bytes]:
     """The size of a regular file, and its last ``most`` bytes at most. Raises TreeError."""
     with tree_errors("read", Path(path)):
-        fd, size = _open(path, os.O_RDONLY)
+        fd = open_file(path)
         try:
+            size = os.fstat(fd).st_size
             return size, os.pread(fd, min(most, size), max(0, size - most))
         finally:
             os.close(fd)

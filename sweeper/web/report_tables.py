@@ -77,11 +77,10 @@ def value_tables(index: Index, metric: Metric, order: Sequence[str]) -> list[dic
             values = [value for _, value, _ in members if value is not None]
             mean = statistics.fmean(values) if values else None
             median = statistics.median(values) if values else None
-            best = (max if metric.goal == "maximize" else min)(values) if values else None
+            best = min(values, key=lambda value: metric.sign * value, default=None)
             failed = sum(bad for _, _, bad in members)
             rows.append([printable(shortened(label, 80)), len(members), failed, median, mean, best])
-        sign = -1.0 if metric.goal == "maximize" else 1.0
-        rows.sort(key=lambda row: (row[3] is None, sign * row[3] if row[3] is not None else 0.0))
+        rows.sort(key=lambda row: (row[3] is None, metric.sign * (row[3] or 0.0)))
         found.append({"name": printable(short[name]), "rows": rows})
     return found[:40]
 

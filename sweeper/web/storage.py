@@ -11,6 +11,7 @@ from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.results import LiveSweep, LiveSweeps
+from sweeper.wording import tally
 
 _PER_STUDY = 10_000_000  # trials: the number of one is unique in the storage
 
@@ -78,11 +79,10 @@ def _frozen(sweep: LiveSweep) -> FrozenStudy:
     if metric is not None:
         attrs["study:metric_names"] = [metric.name]
     direction = StudyDirection.MAXIMIZE if metric and metric.goal == "maximize" else None
-    counts = ", ".join(f"{number} {status}" for status, number in sweep.row["counts"].items())
     return FrozenStudy(
         study_name=sweep.name,
         direction=direction or StudyDirection.MINIMIZE,
-        user_attrs={"trials": counts, "path": sweep.row["path"]},
+        user_attrs={"trials": tally(sweep.row["counts"]), "path": sweep.row["path"]},
         system_attrs=attrs,
         study_id=sweep.number,
     )

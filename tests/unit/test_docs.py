@@ -106,8 +106,10 @@ def test_the_fields_that_commands_and_summaries_give(
             assert f"`{name}`" in section(f"{command} --json")
     assert main(["ls", str(grid.storage), "--json"]) == 0
     assert set(json.loads(capsys.readouterr().out)["sweeps"][0]) == fields("ls --json")
-    (grid.base_dir / "sweeps" / "grid").mkdir(parents=True)
-    summary = json.loads(write_summary(index_sweep(grid))[0].read_text())
+    home = grid.base_dir / "sweeps" / "grid"
+    home.mkdir(parents=True)
+    write_summary(index_sweep(grid))
+    summary = json.loads((home / "summary.json").read_text())
     assert set(summary) == fields("summary.json")
     assert set(summary["best"]) == fields("best --json")
     assert set(summary["trials"][0]) == fields("status --json")

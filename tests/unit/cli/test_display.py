@@ -22,11 +22,10 @@ import pytest
 
 from sweeper.cli import watching
 from sweeper.cli.display import DrawnDisplay, LiveDisplay, PlainDisplay
-from sweeper.cli.launch import _earlier, outcome_exit_code
+from sweeper.cli.launch import _earlier
 from sweeper.cli.main import main
 from sweeper.cli.messages import is_terminal
 from sweeper.cli.tables import Screen
-from sweeper.results import index_sweep
 from sweeper.sweepfile import Metric, Sweep
 
 
@@ -126,18 +125,17 @@ def test_a_launch_says_why_nothing_more_runs_once_the_target_is_reached(
     ]
 
 
-def test_the_exit_code_comes_from_the_tree(grid: Sweep, run_trial: Callable[..., Path]) -> None:
+def test_the_exit_code_comes_from_the_tree(
+    grid: Sweep, grid_file: Path, run_trial: Callable[..., Path]
+) -> None:
+    (grid_file.parent / "train.py").touch()
     trials = list(grid.trials())
-    outcomes = ["finished", "stopped", "pruned"]
-    for trial, outcome in zip(trials, outcomes, strict=False):
-        run_trial(grid, trial, rows=[{"val_loss": 1.0}], outcome=outcome)
-    assert outcome_exit_code(index_sweep(grid).entries) == 3  # one is pending
-    assert outcome_exit_code(index_sweep(grid).entries, stopped=True) == 4
-    path = run_trial(grid, trials[3], outcome="failed")
-    assert outcome_exit_code(index_sweep(grid).entries) == 3
+    for trial, outcome in zip(trials, ["finished", "stopped", "pruned", "failed"], strict=True):
+        path = run_trial(grid, trial, rows=[{"val_loss": 1.0}], outcome=outcome)
+    assert main(["launch", str(grid_file)]) == 3
     shutil.rmtree(path)
     run_trial(grid, trials[3], rows=[{"val_loss": 1.0}])
-    assert outcome_exit_code(index_sweep(grid).entries, stopped=True) == 0
+    assert main(["launch", str(grid_file)]) == 0
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def shown(
 ) -> tuple[list[tuple[float, float]], float]:
     """When and what is shown while trials take so many seconds, and when the last one ends."""
     display = LaunchProgress(Metric("loss"))
-    display.time_left.wall = wall
+    display.deadline(wall, wall)
     display.started(len(seconds))
     running: list[tuple[float, int]] = []
     todo = list(enumerate(seconds))[::-1]

@@ -151,8 +151,8 @@ def test_an_index_reads_each_file_once(
     for trial in grid.trials():
         run_trial(grid, trial, rows=ROWS)
     opened: Counter[str] = Counter()
-    read, names = regular._open, files.names
-    monkeypatch.setattr(regular, "_open", lambda p, f: (opened.update([str(p)]), read(p, f))[1])
+    read, names = regular.open_file, files.names
+    monkeypatch.setattr(regular, "open_file", lambda p: (opened.update([str(p)]), read(p))[1])
     monkeypatch.setattr(
         files, "names", lambda p, **more: (opened.update([str(p)]), names(p, **more))[1]
     )
