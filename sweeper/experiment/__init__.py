@@ -3,11 +3,11 @@
 Importing this loads neither Keras nor TensorFlow nor NumPy.
 """
 
-from .backend import configure_devices, reset_session
+from .backend import configure_devices, raise_at_first_batch, reset_session
 from .backup import begins_again, newest_backup
 from .child_runs import can_have_child, make_child
 from .failures import describe_error, full_traceback, in_one_line
-from .keras_session import keras_callbacks, preload, raise_at_first_batch
+from .keras_session import keras_callbacks, preload
 from .libraries import runtime_started
 from .manager import ExperimentManager
 from .opening import adopt_run, close_run, end_trial, interrupt_run, open_trial

@@ -86,6 +86,16 @@ def reset_session(seed: int) -> None:
     seed_everything(seed)
 
 
+def raise_at_first_batch(error: type[BaseException]) -> Any:
+    """A callback that ends training with its first batch by raising ``error``."""
+    import keras
+
+    def end(batch: int, logs: Any) -> None:
+        raise error
+
+    return keras.callbacks.LambdaCallback(on_train_batch_end=end)
+
+
 # -- seeds ----------------------------------------------------------------------------------
 
 

@@ -86,16 +86,12 @@ class Opener(_RunCallback):
 class Recorder(_RunCallback):
     """Writes the row of the epoch and performances.json."""
 
-    _said = False
-
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         logs = logs or {}
-        if "epoch" in logs and not self._said:
-            self._said = True
-            log.warning(
-                "%s: the metric 'epoch' is not recorded, for the training log has the number of "
-                "the epoch under that name: give the metric another one (name=…)",
-                self.run.path,
+        if "epoch" in logs:
+            self.run.warn(
+                "the metric 'epoch' is not recorded, for the training log has the number of the "
+                "epoch under that name: give the metric another one (name=…)"
             )
         self.run.monitor.mode_of = functools.partial(metric_mode, self.model)
         if self.fit.epochs:
@@ -109,7 +105,6 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
     def __init__(self, fit: Fit) -> None:
         self.fit = fit
         self.run = fit.run
-        self._said: set[str] = set()
         given = dict(self.run.settings.arguments)
         self._template = given.pop("filepath", None)
         self._threshold = given.pop("initial_value_threshold", None)
@@ -165,23 +160,18 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
         except LeaseLost:
             raise
         except TreeError as error:  # the storage's: the next one may be saved whole
-            self._say(f"the model is not saved, training goes on without: {error}")
+            self.run.warn(f"the model is not saved, training goes on without: {error}")
             return None
         except Exception as error:
             reason = in_one_line(error)
         if self._suffix != ".weights.h5":
-            self._say(f"the model cannot be saved whole, so its weights only are kept: {reason}")
+            self.run.warn(f"the model cannot be saved whole, only its weights are kept: {reason}")
             name = name.removesuffix(self._suffix) + ".weights.h5"
             self.save_weights_only = True
             self._suffix = ".weights.h5"
             return self._save(name)
-        self._say(f"the weights cannot be saved, training goes on without: {reason}")
+        self.run.warn(f"the weights cannot be saved, training goes on without: {reason}")
         return None
-
-    def _say(self, text: str) -> None:
-        if text not in self._said:
-            self._said.add(text)
-            log.warning("%s: %s", self.run.path, text)
 
     def _save_as(self, name: str) -> None:
         models = self.run.paths.models
@@ -292,15 +282,6 @@ def _watch_fit() -> None:
                     run.leave(why)
 
     keras.Model.fit = told
-
-
-def raise_at_first_batch(error: type[BaseException]) -> keras.callbacks.Callback:
-    """Ends training with its first batch by raising ``error``: enough to see that it trains."""
-
-    def end(batch: int, logs: Any) -> None:
-        raise error
-
-    return keras.callbacks.LambdaCallback(on_train_batch_end=end)
 
 
 def _inspect_fit(first: Opener) -> tuple[list[Any], Any, int]:

@@ -62,7 +62,6 @@ class Fit:
         self._unchecked = False
         self._seeds: Any = None
         self._fingerprint: Fingerprint = {}
-        self._warned: set[str] = set()
         self._meet(None, None, 0, 0)
 
     def _meet(self, model: Any, epoch_iterator: Any, epochs: int, initial_epoch: int) -> None:
@@ -131,7 +130,7 @@ class Fit:
     def begin_validation(self) -> None:
         """A validation begins: the first one of a resumed fit goes on where the last one was."""
         iterator = getattr(self.model, "_eval_epoch_iterator", None)
-        if iterator is None or self._validation.counts(iterator):
+        if iterator in (None, self._validation.iterator):
             return
         self._validation = InputPosition(iterator)
         self._validation.begin_epoch()
@@ -381,7 +380,7 @@ class Fit:
                 "stored: the resumed run is not exactly what it would have been; use keras.random "
                 "with a SeedGenerator"
             )
-            log.warning("%s: %s", self.run.path, text)
+            self.run.warn(text)
             self.run.note_inexact([text])
 
     def save(
@@ -463,7 +462,5 @@ class Fit:
             raise
         except Exception as error:
             what = f"{type(error).__name__}: {error}"
-            if what not in self._warned:
-                self._warned.add(what)
-                log.warning("%s: no backup was made, training goes on: %s", self.run.path, what)
+            self.run.warn(f"no backup was made, training goes on: {what}")
             return None
