@@ -11,9 +11,19 @@ from typing import TYPE_CHECKING
 
 from sweeper import store
 from sweeper.errors import TreeError, UsageError
-from sweeper.experiment import end_trial
-from sweeper.sweepfile import ADAPTIVE_METHODS, Sweep
-from sweeper.tree import GONE, Choices, Claims, PlannedTrial, Tree, WarmStart, count_start
+from sweeper.experiment import Origin, can_have_child, end_trial, make_child
+from sweeper.sweepfile import ADAPTIVE_METHODS, Sweep, Trial
+from sweeper.tree import (
+    GONE,
+    Choices,
+    Claims,
+    PlannedTrial,
+    Program,
+    RunRecord,
+    Tree,
+    WarmStart,
+    count_start,
+)
 from sweeper.worker import ServerControl, Session, import_in_doubt
 
 from . import cluster
@@ -149,13 +159,10 @@ class Driver:
         searcher = searcher_for(sweep) if sweep.method in ADAPTIVE_METHODS else None
         if not sweep.makes_trials:
             return AdaptivePlan(sweep, tree, searcher, planned, self.score, claims, self.warm_start)
-        from .population_runs import PopulationRuns
-
-        children = PopulationRuns(sweep, tree)
-        room = conditions.has_room
         return Population(
-            sweep, tree, searcher, planned, self.score, room, children, self.warm_start
-        )
+            sweep, tree, searcher, planned, self.score, conditions.has_room, can_have_child,
+            partial(child_run, sweep, tree), self.warm_start,
+        )  # fmt: skip
 
     def _local_cpus(self) -> float | None:
         """``-j 4`` on two cores means four at once, as it does for make."""
@@ -163,6 +170,12 @@ class Driver:
         if self.address is not None or not sweep.parallel or sweep.resources.gpu:
             return None
         return max(sweep.parallel * sweep.resources.cpu, float(len(os.sched_getaffinity(0))))
+
+
+def child_run(sweep: Sweep, tree: Tree, trial: Trial, parent: RunRecord) -> RunRecord | None:
+    """The run of a trial of a population, made as :func:`make_child` says."""
+    origin = Origin(trial.seed, sweep.sweep_name, trial.index, program=Program.of(sweep))
+    return make_child(tree.of(trial.params), trial.params, sweep.monitored, origin, parent)
 
 
 def drop_trial(sweep: Sweep, listener: GuardianListener, item: PlannedTrial, why: str) -> None:
