@@ -184,23 +184,21 @@ def _launch_sweep(
     if reached and metric is not None:
         say(f"{metric.name} has reached its target of {metric.target:g}: nothing more to run")
     if display is not None:
-        from sweeper.raytune import launch as launch_sweep
+        from sweeper.raytune import Launch, run_launch
 
         display.since = time.monotonic()  # the question may have been answered late
-        ending = launch_sweep(
+        asked_for = Launch(
             sweep,
             iter(plan),
-            told or display,
-            signals,
             score=partial(run_values, metric=metric),
             choices=choices,
             warm_start=warm_start,
             total=total,
             address=given["address"],
             join=given["join"],
-            wait=given["wait"],
             verbose=given["verbose"],
         )
+        ending = run_launch(asked_for, told or display, signals, wait=given["wait"])
     else:
         from sweeper.worker import remove_abandoned
 
