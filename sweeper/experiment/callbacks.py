@@ -70,11 +70,9 @@ class Opener(_RunCallback):
         if self.run.settle_seed is not None:
             self.run.settle_seed()
             self.run.settle_seed = None
-        others, epoch_iterator, initial_epoch = _inspect_fit(self)
-        self.fit.begin(self.model, self.params, epoch_iterator, initial_epoch)
-        for callback in others:
-            if isinstance(callback, Backup):
-                callback.others = [c for c in others if not isinstance(c, _OURS)]
+        found, epoch_iterator, initial_epoch = _inspect_fit(self)
+        others = [c for c in found if not isinstance(c, _OURS)]
+        self.fit.begin(self.model, self.params, others, epoch_iterator, initial_epoch)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.fit.begin_epoch(epoch)
@@ -198,18 +196,12 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
 class Backup(_RunCallback):
     """Restores the state when training begins and backs it up after every epoch."""
 
-    others: list[keras.callbacks.Callback]
-
-    def __init__(self, fit: Fit) -> None:
-        super().__init__(fit)
-        self.others = []
-
     def on_train_begin(self, logs: Any = None) -> None:
         if self.run.closed:
             self.fit.skip()
             _load_latest(self.model, self.run)
         else:
-            self.fit.restore(self.others)
+            self.fit.restore()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.fit.end_epoch(epoch)
@@ -222,15 +214,17 @@ class BatchBackup(Backup):
     """Backs up every so many batches too."""
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._epoch = epoch
-        self._last = self.fit.batch_to_skip
-        self.fit.skip_batches()
+        self._epoch, self._last = epoch, 0
+        if self.fit.partial is not None:
+            self._last = self.fit.partial.batches
+            self.fit.partial.begin()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.fit.after_batch(batch)
+        if self.fit.partial is not None and self.fit.partial.after(batch):
+            self.fit.partial = None
         every = self.run.settings.backup_every
         due = isinstance(every, int) and batch + 1 - self._last >= every
-        if due and not self.fit.batch_to_skip:
+        if due and self.fit.partial is None:
             self._last = batch + 1
             run_epoch = self.fit.run_epoch(self._epoch) - 1
             self.fit.save(fit_epoch=self._epoch, run_epoch=run_epoch, batch=batch + 1, logs=logs)

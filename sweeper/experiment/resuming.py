@@ -51,9 +51,8 @@ class Fit:
         self.retention = Retention(run.settings.keep, run.monitor)
         self.number = 0
         self._attempt = 0
-        self._partial: PartialEpoch | None = None
+        self.partial: PartialEpoch | None = None  # the batches that are passed over in this epoch
         self._states: CallbackStates | None = None
-        self._others: list[Any] = []
         self._ended: _State | None = None  # of the chapter before, until it is on disk
         self._epoch_started = time.monotonic()
         self._pace = Pace(0)
@@ -62,9 +61,11 @@ class Fit:
         self._unchecked = False
         self._seeds: Any = None
         self._fingerprint: Fingerprint = {}
-        self._meet(None, None, 0, 0)
+        self._meet(None, [], None, 0, 0)
 
-    def _meet(self, model: Any, epoch_iterator: Any, epochs: int, initial_epoch: int) -> None:
+    def _meet(
+        self, model: Any, others: list[Any], epoch_iterator: Any, epochs: int, initial_epoch: int
+    ) -> None:
         """What is known of a fit before anything of it is restored."""
         self.model, self.epochs, self._initial_epoch = model, epochs, initial_epoch
         self.is_loop = model is None or epoch_iterator is None
@@ -72,6 +73,8 @@ class Fit:
         self._first: int | None = None  # the first epoch of the run that is this fit's
         self._given_back: Backup | None = None  # this chapter is over already
         self._input = InputPosition(epoch_iterator)
+        dataset = self._input.dataset
+        self._others = others if dataset is None else [*others, dataset]
         self._validation = InputPosition(None)
         self._validation_state: dict[str, Any] | None = None
         self._loose: list[Any] | None = None
@@ -95,13 +98,21 @@ class Fit:
             self._fingerprint = of_model(model)
 
     def begin(
-        self, model: Any, params: Mapping[str, Any] | None, epoch_iterator: Any, initial_epoch: int
+        self,
+        model: Any,
+        params: Mapping[str, Any] | None,
+        others: list[Any],
+        epoch_iterator: Any,
+        initial_epoch: int,
     ) -> None:
-        """A fit begins, or a loop of the user's own; nothing of it is restored yet."""
+        """A fit begins, or a loop of the user's own, with ``others``, the callbacks of the user's.
+
+        Nothing of it is restored yet.
+        """
         self.is_new_attempt()
         self.number += 1
         epochs = int((params or {}).get("epochs") or 0)
-        self._meet(model, epoch_iterator, epochs, initial_epoch)
+        self._meet(model, others, epoch_iterator, epochs, initial_epoch)
         source = libraries.tensorflow_seeds()
         self._seeds = source and source.getstate()
 
@@ -173,13 +184,11 @@ class Fit:
 
     # -- restoring --------------------------------------------------------------------------
 
-    def restore(self, others: list[Any]) -> None:
+    def restore(self) -> None:
         """Give back how this fit ended, or go on from its newest backup that can be used."""
         self._keep_end()
         if self.is_loop:
             return  # nothing can be skipped in it: it is trained from its first epoch on
-        dataset = self._input.dataset
-        self._others = others if dataset is None else [*others, dataset]
         self._plain = variables.plain_attributes(self.model)
         now = variables.Variables(self.model, self._with_state())
         self._states = CallbackStates(self._with_state(), now.keys)
@@ -301,7 +310,7 @@ class Fit:
         # Keras takes 0 for "not given": the fit's own initial_epoch, which is right then.
         self.model._initial_epoch = state["fit_epoch"]
         if partial:
-            self._partial = PartialEpoch(self.model, backup, self._put_back)
+            self.partial = PartialEpoch(self.model, backup, self._put_back)
 
     def _check_compiled(self, state: Mapping[str, Any]) -> None:
         """Raise StateMismatch if a callback had compiled the model otherwise by then."""
@@ -340,21 +349,6 @@ class Fit:
                     for name, value in row.items():
                         if name != "epoch":
                             callback.history.setdefault(name, []).append(value)
-
-    @property
-    def batch_to_skip(self) -> int:
-        """How many batches of the epoch are done already."""
-        return self._partial.batches if self._partial is not None else 0
-
-    def skip_batches(self) -> None:
-        """At the start of an epoch that was backed up in its middle: pass over what is done."""
-        if self._partial is not None:
-            self._partial.begin()
-
-    def after_batch(self, batch: int) -> None:
-        """``batch`` (from 0) is done or passed over."""
-        if self._partial is not None and self._partial.after(batch):
-            self._partial = None
 
     # -- saving -----------------------------------------------------------------------------
 
