@@ -20,6 +20,7 @@ from typing import Any
 
 from .object_encoding import DATES, DICTS, FACTORIES, TEXTS, NotStorable, class_name, contents
 
+_CONTAINERS: dict[str, Any] = {"list": list, "deque": collections.deque, "set": set, **DICTS}
 _NAMES = re.compile(r"path|file|dir(?![a-z])|directory|folder|url|command|cmd", re.I)
 
 
@@ -86,21 +87,16 @@ class Decoder:
 
     def _fill(self, number: int, node: dict[str, Any], current: Any) -> None:
         kind = node["kind"]
-        if kind in ("list", "deque"):
-            make = list if kind == "list" else collections.deque
+        if kind in _CONTAINERS:
+            make = _CONTAINERS[kind]
             same = type(current) is make and getattr(current, "maxlen", None) == node.get("length")
-            fresh: Any = [] if kind == "list" else collections.deque(maxlen=node["length"])
-            target = self._keep(number, current if same else fresh)
-            items = self._items(node, list(target))
+            target = self._keep(number, current if same else _empty(make, node))
+            if kind in DICTS:
+                new: Any = self._mapping(node, dict(target))
+            else:
+                new = self._items(node, () if kind == "set" else list(target))
             target.clear()
-            target.extend(items)
-        elif kind in DICTS:
-            self._fill_dict(number, node, current, DICTS[kind])
-        elif kind == "set":
-            target = self._keep(number, current if type(current) is set else set())
-            items = self._items(node)
-            target.clear()
-            target.update(items)
+            (target.extend if kind in ("list", "deque") else target.update)(new)
         elif kind in ("tuple", "namedtuple", "frozenset"):
             items = self._items(node, current if isinstance(current, tuple) else ())
             if kind == "namedtuple":
@@ -121,25 +117,13 @@ class Decoder:
         places = itertools.chain(old, itertools.repeat(None))
         return [self.decode(item, now) for item, now in zip(node["items"], places, strict=False)]
 
-    def _fill_dict(self, number: int, node: dict[str, Any], current: Any, make: Any) -> None:
-        same = type(current) is make
-        if not same and make is collections.defaultdict:
-            if node["factory"] is not None and node["factory"] not in FACTORIES:
-                raise NotStorable(f"defaultdict of {node['factory']}")
-            fresh: Any = make(FACTORIES.get(node["factory"]))
-        else:
-            fresh = make()
-        target = self._keep(number, current if same else fresh)
-        old = dict(target)
+    def _mapping(self, node: dict[str, Any], old: dict[Any, Any]) -> dict[Any, Any]:
         keys = [self.decode(key) for key in node["keys"]]
-        values = [
-            self.decode(value, old.get(key))
-            for key, value in zip(keys, node["values"], strict=True)
-        ]
-        for key, value in zip(keys, values, strict=True):
+        pairs = zip(keys, node["values"], strict=True)
+        new = {key: self.decode(value, old.get(key)) for key, value in pairs}
+        for key, value in new.items():
             check_name(str(key), value, old.get(key))
-        target.clear()
-        target.update(dict(zip(keys, values, strict=True)))
+        return new
 
     def _fill_object(self, number: int, node: dict[str, Any], current: Any) -> None:
         if current is not None and class_name(type(current)) == node["class"]:
@@ -235,6 +219,16 @@ class Decoder:
         else:
             target.bit_generator.state = state
         return target
+
+
+def _empty(make: Any, node: dict[str, Any]) -> Any:
+    if make is collections.deque:
+        return make(maxlen=node["length"])
+    if make is not collections.defaultdict:
+        return make()
+    if node["factory"] is not None and node["factory"] not in FACTORIES:
+        raise NotStorable(f"defaultdict of {node['factory']}")
+    return make(FACTORIES.get(node["factory"]))
 
 
 def _tensor(library: str, array: Any, current: Any) -> Any:
