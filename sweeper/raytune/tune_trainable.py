@@ -319,8 +319,8 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
 
     def _keep_or_replace(self, end: End) -> None:
         assert self._child is not None
-        rss = end["rss"]
+        rss = end.get("rss", 0)
         self._first_rss = self._first_rss or rss
         grown = rss - self._first_rss > CHILD_GROWTH_BYTES
-        if not end["clean"] or grown or self._child.trials >= self._request["child_trials"]:
+        if not end.get("clean") or grown or self._child.trials >= self._request["child_trials"]:
             self._drop()

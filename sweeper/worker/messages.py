@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import select
 import socket
@@ -152,7 +153,7 @@ class End(TypedDict):
     error: NotRequired[dict[str, Any]]
     reported: NotRequired[list[str]]  # the metrics there are where the sweep's is missing
     printed: NotRequired[list[str]]  # then, the last lines in which a pattern has found nothing
-    rss: NotRequired[int]  # bytes
+    rss: NotRequired[int]  # bytes; like the next, not of a script's keeper, which goes with it
     clean: NotRequired[bool]
 
 
@@ -198,12 +199,9 @@ class Connection:
             line, found, rest = self._pending.partition(b"\n")
             if found:
                 self._pending = rest
-                try:
-                    message = json.loads(line)
-                except ValueError:
-                    continue
-                if isinstance(message, dict):
-                    return message
+                with contextlib.suppress(ValueError):
+                    if isinstance(message := json.loads(line), dict):
+                        return message
                 continue
             left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
             if not self._poll.poll(left):
