@@ -8,12 +8,11 @@ from .backup import begins_again, newest_backup
 from .child_runs import can_have_child, make_child
 from .failures import describe_error, full_traceback, in_one_line
 from .keras_session import keras_callbacks, preload
-from .libraries import runtime_started
+from .libraries import derived_seed, runtime_started, seed_library, seed_loaded
 from .manager import ExperimentManager
 from .opening import adopt_run, close_run, end_trial, interrupt_run, open_trial
 from .provenance import Origin
 from .retention import prune_checkpoints
 from .run import Run
-from .seeds import derived_seed, seed_library, seed_loaded
 from .settings import Settings
 from .source import Source, current_source, hold_source

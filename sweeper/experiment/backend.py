@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from . import libraries
-from .seeds import derived_seed
+from .libraries import derived_seed
 
 _DEFAULTS: dict[tuple[str, str], Any] = {}
 _ATTRIBUTES: dict[str, Any] = {}

@@ -20,9 +20,8 @@ from . import backend, libraries, variables
 from .backup import Backup
 from .callback_state import CallbackStates
 from .fingerprint import Fingerprint, chapters, of_data, of_model
-from .input_position import InputPosition, stateful_random_operations
+from .input_position import InputPosition, PartialEpoch, stateful_random_operations
 from .pacing import Pace
-from .partial_epoch import PartialEpoch
 from .retention import Retention
 
 if TYPE_CHECKING:
