@@ -157,12 +157,6 @@ class End(TypedDict):
     clean: NotRequired[bool]
 
 
-class TimedOut(TypedDict):
-    """What an owner makes of a trial that takes too long; nobody sends it."""
-
-    kind: Literal["timeout"]
-
-
 TrialMessage = RunOpened | Report | Missing | End | Exit
 """What an owner hears of a trial."""
 
