@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class Control(TypedDict):
-    """The driver, as long as this connection lasts."""
+    """The driver: ``control``, as long as this connection lasts; ``bye``, it is done."""
 
-    kind: Literal["control"]
+    kind: Literal["control", "bye"]
 
 
 class Fork(TypedDict):
@@ -29,12 +29,6 @@ class Fork(TypedDict):
     kind: Literal["fork"]
     env: dict[str, str]
     fresh: bool  # in a new interpreter, not forked
-
-
-class Bye(TypedDict):
-    """The driver is done."""
-
-    kind: Literal["bye"]
 
 
 # -- to a child ---------------------------------------------------------------------------------
@@ -160,7 +154,7 @@ class End(TypedDict):
 TrialMessage = RunOpened | Report | Missing | End | Exit
 """What an owner hears of a trial."""
 
-Message = Control | Fork | Bye | TrialRequest | Stop | Ready | Broken | Hello | TrialMessage
+Message = Control | Fork | TrialRequest | Stop | Ready | Broken | Hello | TrialMessage
 
 
 class Connection:
