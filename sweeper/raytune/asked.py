@@ -11,7 +11,7 @@ from sweeper.sweepfile import Sweep
 from sweeper.tree import SETTABLE, Control, Lease, elapsed, value_of
 
 from .disk import DiskUsage
-from .listener import GuardianListener
+from .guardian import GuardianListener
 from .shared_plan import SharedPlan
 from .stop_conditions import StopConditions
 
@@ -61,7 +61,7 @@ class Asked:
         how, why = control.stop(self._lease.number), "`sweeper stop` was asked for"
         self._conditions.wind_down(why if how else None)
         if how == "now":
-            self._listener.ended(why, early=True, cut_off=why)  # and our guardian ends us
+            self._listener.ended(why, True, why)  # and our guardian ends us
         if control.paused != self._searcher.paused:
             self._searcher.paused = control.paused
             what = "paused: trials end their epoch and wait for `sweeper continue`"

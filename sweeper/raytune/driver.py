@@ -31,7 +31,7 @@ from .asked import Asked
 from .disk import DiskUsage
 from .faults import Faults
 from .gpu_share import GpuShare
-from .listener import GuardianListener
+from .guardian import GuardianListener
 from .shared_plan import SharedPlan
 from .stop_conditions import StopConditions
 from .storage import acquire_sweep
@@ -150,7 +150,7 @@ def drive(
                 claims.release_all()
         if conditions.fatal:
             raise UsageError(conditions.fatal)
-        guardian.ended(conditions.reason, conditions.early)
+        guardian.ended(conditions.reason, conditions.early, None)
 
 
 def _adaptive(

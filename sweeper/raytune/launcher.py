@@ -15,8 +15,7 @@ from sweeper.worker import session_of
 from . import cluster
 from .disk import DiskUsage
 from .driver import Launch, drive
-from .guardian import Ending, Guardian
-from .listener import Listener
+from .guardian import Ending, Guardian, Listener
 from .machine import room_for
 from .signals import LaunchSignals
 from .storage import acquire_sweep, check_join, check_storage, refuse_if_launching
