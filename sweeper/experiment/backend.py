@@ -171,14 +171,9 @@ def seed_generators(model: Any) -> list[Any]:
 
         # Made now if it is not there: a generator made in mid-epoch would escape the seeding.
         found.append(seed_generator.global_seed_generator())
-    seen = {id(generator) for generator in found}
-    layers = list(model._flatten_layers()) if hasattr(model, "_flatten_layers") else []
-    for layer in layers:
-        for generator in getattr(layer, "_seed_generators", []):
-            if id(generator) not in seen:
-                seen.add(id(generator))
-                found.append(generator)
-    return found
+    for layer in getattr(model, "_flatten_layers", list)():
+        found += getattr(layer, "_seed_generators", [])
+    return list({id(generator): generator for generator in found}.values())
 
 
 def random_state() -> tuple[dict[str, Any], dict[str, Any]]:
