@@ -15,6 +15,7 @@ import random
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,23 +39,19 @@ def check_name(name: str, value: Any, current: Any) -> None:
         raise NotStorable("a path, which a backup must not choose")
 
 
+@dataclass(eq=False)
 class Decoder:
     """Gives back what an Encoder wrote, in the objects that are there where that is possible.
 
     ``variables``: what is kept elsewhere, by its key. ``place`` finds what was there in any case.
     """
 
-    def __init__(
-        self,
-        nodes: list[Any],
-        arrays: Mapping[str, Any],
-        variables: Mapping[str, Any],
-        place: Callable[[Any], Any],
-    ) -> None:
-        self._nodes = nodes
-        self._arrays = arrays
-        self._variables = variables
-        self._place = place
+    nodes: list[Any]
+    arrays: Mapping[str, Any]
+    variables: Mapping[str, Any]
+    place: Callable[[Any], Any]
+
+    def __post_init__(self) -> None:
         self._made: dict[int, Any] = {}
         self._used: set[int] = set()
 
@@ -67,14 +64,14 @@ class Decoder:
         if "float" in value:
             return float(value["float"])
         if "variable" in value:
-            return self._variables[value["variable"]]
+            return self.variables[value["variable"]]
         if "place" in value:
-            return self._place(value["place"])
+            return self.place(value["place"])
         if "enum" in value:
             return _class(value["enum"], current)[value["member"]]
         number = value["node"]
         if number not in self._made:
-            node = self._nodes[number]
+            node = self.nodes[number]
             if id(current) in self._used:
                 current = None
             self._fill(number, node, current)
@@ -195,7 +192,7 @@ class Decoder:
             array[:] = [self.decode(item) for item in node["objects"]]
             array = array.reshape(node["shape"])
         else:
-            array = self._arrays[node["array"]]
+            array = self.arrays[node["array"]]
         if kind == "scalar":
             return array[()]
         if kind == "tensor":
