@@ -41,7 +41,7 @@ def run_callbacks(run: Run, *, seed: bool = True) -> list[keras.callbacks.Callba
     fit = run.fit = Fit(run) if run.fit is None else run.fit
     if fit.is_new_attempt() and seed and run.settings.reproducible and not run.closed:
         backend.seed_everything(run.seed)
-    return [Opener(fit), Recorder(fit), Checkpoint(fit), _backup(fit), Reporter(fit)]
+    return [Opener(fit), Recorder(fit), Checkpoint(fit), _backup(fit)]
 
 
 class _RunCallback(keras.callbacks.Callback):  # type: ignore[misc]
@@ -194,7 +194,10 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
 
 
 class Backup(_RunCallback):
-    """Restores the state when training begins and backs it up after every epoch."""
+    """Restores the state when training begins and backs it up after every epoch.
+
+    Comes last: passes the epoch on, and ends the run that has no sweep to end it.
+    """
 
     def on_train_begin(self, logs: Any = None) -> None:
         if self.run.closed:
@@ -205,9 +208,12 @@ class Backup(_RunCallback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.fit.end_epoch(epoch)
+        self.run.forward(self.fit.run_epoch(epoch))
 
     def on_train_end(self, logs: Any = None) -> None:
         self.fit.end()
+        if self.run.ends_with_fit:
+            self.run.close("finished")
 
 
 class BatchBackup(Backup):
@@ -235,17 +241,6 @@ def _backup(fit: Fit) -> Backup:
     partial = any("-batch-" in name for name in fit.run.backups.names())
     batches = isinstance(fit.run.settings.backup_every, int)
     return BatchBackup(fit) if batches or partial else Backup(fit)
-
-
-class Reporter(_RunCallback):
-    """Comes last: passes the epoch on, and ends the run that has no sweep to end it."""
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self.run.forward(self.fit.run_epoch(epoch))
-
-    def on_train_end(self, logs: Any = None) -> None:
-        if self.run.ends_with_fit:
-            self.run.close("finished")
 
 
 _OURS = (_RunCallback, Checkpoint)
