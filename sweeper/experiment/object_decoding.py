@@ -22,6 +22,7 @@ from typing import Any
 from .object_encoding import DATES, DICTS, FACTORIES, TEXTS, NotStorable, class_name, contents
 
 _CONTAINERS: dict[str, Any] = {"list": list, "deque": collections.deque, "set": set, **DICTS}
+_OF_PARTS: dict[str, Any] = {k.__name__: k for k in (datetime.timedelta, range, slice)}
 _NAMES = re.compile(r"path|file|dir(?![a-z])|directory|folder|url|command|cmd", re.I)
 
 
@@ -160,13 +161,10 @@ class Decoder:
         if kind in DATES:
             found = DATES[kind].fromisoformat(node["iso"])
             return found.replace(fold=node["fold"]) if node["fold"] else found
-        if kind == "timedelta":
-            return datetime.timedelta(*node["parts"])
         if kind in TEXTS:
             return not_a_path(TEXTS[kind](node["text"]))
-        if kind in ("range", "slice"):
-            make = range if kind == "range" else slice
-            return make(*map(self.decode, node["parts"]))
+        if kind in _OF_PARTS:
+            return _OF_PARTS[kind](*map(self.decode, node["parts"]))
         if kind == "Random":
             target = current if type(current) is random.Random else random.Random()
             target.setstate(self.decode(node["state"]))
