@@ -5,7 +5,7 @@ Importing this loads neither Keras nor TensorFlow nor NumPy.
 
 from .backend import configure_devices, raise_at_first_batch, reset_session
 from .backup import begins_again, newest_backup
-from .child_runs import can_have_child, make_child
+from .child_runs import can_have_child, child_of_trial
 from .failures import describe_error, full_traceback, in_one_line
 from .keras_session import keras_callbacks, preload
 from .libraries import derived_seed, runtime_started, seed_library, seed_loaded

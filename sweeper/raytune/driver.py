@@ -11,19 +11,9 @@ from typing import TYPE_CHECKING
 
 from sweeper import store
 from sweeper.errors import TreeError, UsageError
-from sweeper.experiment import Origin, can_have_child, end_trial, make_child
-from sweeper.sweepfile import ADAPTIVE_METHODS, Sweep, Trial
-from sweeper.tree import (
-    GONE,
-    Choices,
-    Claims,
-    PlannedTrial,
-    Program,
-    RunRecord,
-    Tree,
-    WarmStart,
-    count_start,
-)
+from sweeper.experiment import can_have_child, child_of_trial, end_trial
+from sweeper.sweepfile import ADAPTIVE_METHODS, Sweep
+from sweeper.tree import GONE, Choices, Claims, PlannedTrial, Tree, WarmStart, count_start
 from sweeper.worker import ServerControl, Session, import_in_doubt
 
 from . import cluster
@@ -168,7 +158,7 @@ def _adaptive(
         return AdaptivePlan(sweep, tree, searcher, planned, launch.score, claims, launch.warm_start)
     return Population(
         sweep, tree, searcher, planned, launch.score, conditions.has_room, can_have_child,
-        partial(child_run, sweep, tree), launch.warm_start,
+        partial(child_of_trial, sweep, tree), launch.warm_start,
     )  # fmt: skip
 
 
@@ -178,12 +168,6 @@ def _local_cpus(launch: Launch) -> float | None:
     if launch.address is not None or not sweep.parallel or sweep.resources.gpu:
         return None
     return max(sweep.parallel * sweep.resources.cpu, float(len(os.sched_getaffinity(0))))
-
-
-def child_run(sweep: Sweep, tree: Tree, trial: Trial, parent: RunRecord) -> RunRecord | None:
-    """The run of a trial of a population, made as :func:`make_child` says."""
-    origin = Origin(trial.seed, sweep.sweep_name, trial.index, program=Program.of(sweep))
-    return make_child(tree.of(trial.params), trial.params, sweep.monitored, origin, parent)
 
 
 def drop_trial(sweep: Sweep, listener: GuardianListener, item: PlannedTrial, why: str) -> None:

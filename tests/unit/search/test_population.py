@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sweeper.experiment import Run, can_have_child, close_run
-from sweeper.raytune.driver import child_run
+from sweeper.experiment import Run, can_have_child, child_of_trial, close_run
 from sweeper.raytune.tune_schedulers import replace_by_child
 from sweeper.results import index_sweep, rank
 from sweeper.results.index import index_directory
@@ -61,7 +60,7 @@ class Launch:
             partial(value_of, sweep),
             room,
             can_have_child,
-            partial(child_run, sweep, tree),
+            partial(child_of_trial, sweep, tree),
         )
         self.runs: dict[int, Run] = {}
 
