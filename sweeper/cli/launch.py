@@ -138,8 +138,7 @@ def _launch_sweep(
     if signals is None:
         assert request is not None
         return hand_over(request, sweep, given, choices)
-    from sweeper.raytune import Ending, check_request
-    from sweeper.raytune import launch as launch_sweep
+    from sweeper.raytune import Ending, Launch, check_request, run_launch
 
     say = messages.say_nothing if given["quiet"] else messages.say
     say_notes = partial(messages.say_notes, say=say)
@@ -178,20 +177,18 @@ def _launch_sweep(
         say(f"{metric.name} has reached its target of {metric.target:g}: nothing more to run")
     if display is not None:
         display.since = time.monotonic()  # the question may have been answered late
-        ending = launch_sweep(
+        asked_for = Launch(
             sweep,
             iter(plan),
-            told or display,
-            signals,
             score=partial(run_values, metric=metric),
             choices=choices,
             warm_start=warm_start,
             total=total,
             address=given["address"],
             join=given["join"],
-            wait=given["wait"],
             verbose=given["verbose"],
         )
+        ending = run_launch(asked_for, told or display, signals, wait=given["wait"])
     else:
         from sweeper.worker import remove_abandoned
 

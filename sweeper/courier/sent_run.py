@@ -57,20 +57,18 @@ class SentRun:
         """Send what is new; is the run whole in the store, and nobody's here?"""
         owned = living_owner(self.run) is not None
         self._own()
-        pieces, there = self._look(owned)
-        gone = self._sent.files.keys() - there
-        try:
-            for piece in sorted(pieces, key=Piece.order):
-                self._put(piece)
-            for name in gone if pieces or not owned else ():
-                self._check()
-                self._bucket.delete(f"{self._key}/{name}")
-                del self._sent.files[name]
-        finally:
-            for piece in pieces:
-                piece.file.close()
-            if pieces or gone:
-                self._sent.write(self.run)
+        with self._new(owned) as (pieces, there):
+            gone = self._sent.files.keys() - there
+            try:
+                for piece in sorted(pieces, key=Piece.order):
+                    self._put(piece)
+                for name in gone if pieces or not owned else ():
+                    self._check()
+                    self._bucket.delete(f"{self._key}/{name}")
+                    del self._sent.files[name]
+            finally:
+                if pieces or gone:
+                    self._sent.write(self.run)
         if owned:
             self._beat()
             return False
@@ -83,10 +81,8 @@ class SentRun:
         return True
 
     def _is_changed(self) -> bool:
-        pieces, _ = self._look(False)
-        for piece in pieces:
-            piece.file.close()
-        return bool(pieces)
+        with self._new(False) as (pieces, _):
+            return bool(pieces)
 
     def give_up(self) -> None:
         """Whoever writes it here finds that he has been replaced; what the store has is right."""
@@ -155,30 +151,30 @@ class SentRun:
             self._tag = new or self._still_there()
             self._beat_at = time.monotonic() + BEAT_SECONDS
 
-    def _look(self, owned: bool) -> tuple[list[Piece], set[str]]:
-        """What is new of the run, and all that there is.
+    @contextlib.contextmanager
+    def _new(self, owned: bool) -> Iterator[tuple[list[Piece], set[str]]]:
+        """Within, what is new of the run, open; and the names of all that there is.
 
         What is written last is looked at first: all that it stands for is there then.
         """
         pieces: list[Piece] = []
         there: set[str] = set()
         lazy = True
-        for path in self._paths():
-            name = path.relative_to(self.run).as_posix()
-            with contextlib.suppress(FileNotFoundError):
-                known = self._sent.files.get(name, [None])[1:]
-                if store.told_apart(os.lstat(path)) != known:
-                    file = os.fdopen(files.open_file(path), "rb")
-                    pieces.append(Piece(name, file, store.told_apart(os.fstat(file.fileno()))))
-                    lazy = lazy and (name == "output.log" or Piece.order(pieces[-1])[0] == 2)
-                there.add(name)
-        if pieces and owned and lazy and time.monotonic() < self._lazy_at:
-            for piece in pieces:
-                piece.file.close()
-            return [], there
-        if pieces:
-            self._lazy_at = time.monotonic() + LAZY_SECONDS
-        return pieces, there
+        with contextlib.ExitStack() as opened:
+            for path in self._paths():
+                name = path.relative_to(self.run).as_posix()
+                with contextlib.suppress(FileNotFoundError):
+                    known = self._sent.files.get(name, [None])[1:]
+                    if store.told_apart(os.lstat(path)) != known:
+                        file = opened.enter_context(os.fdopen(files.open_file(path), "rb"))
+                        pieces.append(Piece(name, file, store.told_apart(os.fstat(file.fileno()))))
+                        lazy = lazy and (name == "output.log" or Piece.order(pieces[-1])[0] == 2)
+                    there.add(name)
+            if pieces and owned and lazy and time.monotonic() < self._lazy_at:
+                pieces = []
+            if pieces:
+                self._lazy_at = time.monotonic() + LAZY_SECONDS
+            yield pieces, there
 
     def _paths(self) -> Iterator[Path]:
         late = ("performances.json", "training-logs.csv")

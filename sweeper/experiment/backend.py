@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from . import libraries
-from .seeds import derived_seed
+from .libraries import derived_seed
 
 _DEFAULTS: dict[tuple[str, str], Any] = {}
 _ATTRIBUTES: dict[str, Any] = {}
@@ -84,6 +84,16 @@ def reset_session(seed: int) -> None:
     keras.backend.clear_session()
     libraries.reset(_DEFAULTS)
     seed_everything(seed)
+
+
+def raise_at_first_batch(error: type[BaseException]) -> Any:
+    """A callback that ends training with its first batch by raising ``error``."""
+    import keras
+
+    def end(batch: int, logs: Any) -> None:
+        raise error
+
+    return keras.callbacks.LambdaCallback(on_train_batch_end=end)
 
 
 # -- seeds ----------------------------------------------------------------------------------
@@ -161,14 +171,9 @@ def seed_generators(model: Any) -> list[Any]:
 
         # Made now if it is not there: a generator made in mid-epoch would escape the seeding.
         found.append(seed_generator.global_seed_generator())
-    seen = {id(generator) for generator in found}
-    layers = list(model._flatten_layers()) if hasattr(model, "_flatten_layers") else []
-    for layer in layers:
-        for generator in getattr(layer, "_seed_generators", []):
-            if id(generator) not in seen:
-                seen.add(id(generator))
-                found.append(generator)
-    return found
+    for layer in getattr(model, "_flatten_layers", list)():
+        found += getattr(layer, "_seed_generators", [])
+    return list({id(generator): generator for generator in found}.values())
 
 
 def random_state() -> tuple[dict[str, Any], dict[str, Any]]:

@@ -41,7 +41,7 @@ def run_callbacks(run: Run, *, seed: bool = True) -> list[keras.callbacks.Callba
     fit = run.fit = Fit(run) if run.fit is None else run.fit
     if fit.is_new_attempt() and seed and run.settings.reproducible and not run.closed:
         backend.seed_everything(run.seed)
-    return [Opener(fit), Recorder(fit), Checkpoint(fit), _backup(fit), Reporter(fit)]
+    return [Opener(fit), Recorder(fit), Checkpoint(fit), _backup(fit)]
 
 
 class _RunCallback(keras.callbacks.Callback):  # type: ignore[misc]
@@ -70,11 +70,9 @@ class Opener(_RunCallback):
         if self.run.settle_seed is not None:
             self.run.settle_seed()
             self.run.settle_seed = None
-        others, epoch_iterator, initial_epoch = _inspect_fit(self)
-        self.fit.begin(self.model, self.params, epoch_iterator, initial_epoch)
-        for callback in others:
-            if isinstance(callback, Backup):
-                callback.others = [c for c in others if not isinstance(c, _OURS)]
+        found, epoch_iterator, initial_epoch = _inspect_fit(self)
+        others = [c for c in found if not isinstance(c, _OURS)]
+        self.fit.begin(self.model, self.params, others, epoch_iterator, initial_epoch)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.fit.begin_epoch(epoch)
@@ -86,16 +84,12 @@ class Opener(_RunCallback):
 class Recorder(_RunCallback):
     """Writes the row of the epoch and performances.json."""
 
-    _said = False
-
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         logs = logs or {}
-        if "epoch" in logs and not self._said:
-            self._said = True
-            log.warning(
-                "%s: the metric 'epoch' is not recorded, for the training log has the number of "
-                "the epoch under that name: give the metric another one (name=…)",
-                self.run.path,
+        if "epoch" in logs:
+            self.run.warn(
+                "the metric 'epoch' is not recorded, for the training log has the number of the "
+                "epoch under that name: give the metric another one (name=…)"
             )
         self.run.monitor.mode_of = functools.partial(metric_mode, self.model)
         if self.fit.epochs:
@@ -109,7 +103,6 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
     def __init__(self, fit: Fit) -> None:
         self.fit = fit
         self.run = fit.run
-        self._said: set[str] = set()
         given = dict(self.run.settings.arguments)
         self._template = given.pop("filepath", None)
         self._threshold = given.pop("initial_value_threshold", None)
@@ -165,23 +158,18 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
         except LeaseLost:
             raise
         except TreeError as error:  # the storage's: the next one may be saved whole
-            self._say(f"the model is not saved, training goes on without: {error}")
+            self.run.warn(f"the model is not saved, training goes on without: {error}")
             return None
         except Exception as error:
             reason = in_one_line(error)
         if self._suffix != ".weights.h5":
-            self._say(f"the model cannot be saved whole, so its weights only are kept: {reason}")
+            self.run.warn(f"the model cannot be saved whole, only its weights are kept: {reason}")
             name = name.removesuffix(self._suffix) + ".weights.h5"
             self.save_weights_only = True
             self._suffix = ".weights.h5"
             return self._save(name)
-        self._say(f"the weights cannot be saved, training goes on without: {reason}")
+        self.run.warn(f"the weights cannot be saved, training goes on without: {reason}")
         return None
-
-    def _say(self, text: str) -> None:
-        if text not in self._said:
-            self._said.add(text)
-            log.warning("%s: %s", self.run.path, text)
 
     def _save_as(self, name: str) -> None:
         models = self.run.paths.models
@@ -206,41 +194,43 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
 
 
 class Backup(_RunCallback):
-    """Restores the state when training begins and backs it up after every epoch."""
+    """Restores the state when training begins and backs it up after every epoch.
 
-    others: list[keras.callbacks.Callback]
-
-    def __init__(self, fit: Fit) -> None:
-        super().__init__(fit)
-        self.others = []
+    Comes last: passes the epoch on, and ends the run that has no sweep to end it.
+    """
 
     def on_train_begin(self, logs: Any = None) -> None:
         if self.run.closed:
             self.fit.skip()
             _load_latest(self.model, self.run)
         else:
-            self.fit.restore(self.others)
+            self.fit.restore()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.fit.end_epoch(epoch)
+        self.run.forward(self.fit.run_epoch(epoch))
 
     def on_train_end(self, logs: Any = None) -> None:
         self.fit.end()
+        if self.run.ends_with_fit:
+            self.run.close("finished")
 
 
 class BatchBackup(Backup):
     """Backs up every so many batches too."""
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._epoch = epoch
-        self._last = self.fit.batch_to_skip
-        self.fit.skip_batches()
+        self._epoch, self._last = epoch, 0
+        if self.fit.partial is not None:
+            self._last = self.fit.partial.batches
+            self.fit.partial.begin()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.fit.after_batch(batch)
+        if self.fit.partial is not None and self.fit.partial.after(batch):
+            self.fit.partial = None
         every = self.run.settings.backup_every
         due = isinstance(every, int) and batch + 1 - self._last >= every
-        if due and not self.fit.batch_to_skip:
+        if due and self.fit.partial is None:
             self._last = batch + 1
             run_epoch = self.fit.run_epoch(self._epoch) - 1
             self.fit.save(fit_epoch=self._epoch, run_epoch=run_epoch, batch=batch + 1, logs=logs)
@@ -251,17 +241,6 @@ def _backup(fit: Fit) -> Backup:
     partial = any("-batch-" in name for name in fit.run.backups.names())
     batches = isinstance(fit.run.settings.backup_every, int)
     return BatchBackup(fit) if batches or partial else Backup(fit)
-
-
-class Reporter(_RunCallback):
-    """Comes last: passes the epoch on, and ends the run that has no sweep to end it."""
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self.run.forward(self.fit.run_epoch(epoch))
-
-    def on_train_end(self, logs: Any = None) -> None:
-        if self.run.ends_with_fit:
-            self.run.close("finished")
 
 
 _OURS = (_RunCallback, Checkpoint)
@@ -292,15 +271,6 @@ def _watch_fit() -> None:
                     run.leave(why)
 
     keras.Model.fit = told
-
-
-def raise_at_first_batch(error: type[BaseException]) -> keras.callbacks.Callback:
-    """Ends training with its first batch by raising ``error``: enough to see that it trains."""
-
-    def end(batch: int, logs: Any) -> None:
-        raise error
-
-    return keras.callbacks.LambdaCallback(on_train_batch_end=end)
 
 
 def _inspect_fit(first: Opener) -> tuple[list[Any], Any, int]:

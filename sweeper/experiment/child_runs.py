@@ -5,16 +5,25 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import TreeError
-from sweeper.tree import Monitored, RunPaths, RunRecord, Tree, files
+from sweeper.tree import Monitored, Program, RunPaths, RunRecord, Tree, files
 
 from .backup import BackupStore, sync_files
 from .provenance import Origin, parent_name
 from .staging import Staged, publish, stage
 
+if TYPE_CHECKING:
+    from sweeper.sweepfile import Sweep, Trial
+
 _TRIES = 5  # the parent trains on, and may remove a backup while it is copied
+
+
+def child_of_trial(sweep: Sweep, tree: Tree, trial: Trial, parent: RunRecord) -> RunRecord | None:
+    """As :func:`make_child`, of a trial of ``sweep``."""
+    origin = Origin(trial.seed, sweep.sweep_name, trial.index, program=Program.of(sweep))
+    return make_child(tree.of(trial.params), trial.params, sweep.monitored, origin, parent)
 
 
 def make_child(

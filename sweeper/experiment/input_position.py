@@ -10,23 +10,27 @@ PyTorch ``DataLoader`` may have a generator of its own, whose state is kept.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import libraries
+from . import backend, libraries
+from .backup import Backup
 
 _RANDOM = ("Random", "TruncatedNormal", "Multinomial", "ParameterizedTruncated")
 
 
 class InputPosition:
-    """Counts what a fit takes from its input. Works on nothing if there is no epoch iterator."""
+    """Counts what a fit takes from its input. Works on nothing if there is no epoch ``iterator``.
+
+    ``source`` is Keras's data adapter; None without one.
+    """
 
     def __init__(self, epoch_iterator: Any) -> None:
-        self._iterator = epoch_iterator
+        self.iterator = epoch_iterator
         self.made = 0
         # TensorFlow begins to read when it makes an iterator, the others with the first batch.
         self._eager = hasattr(epoch_iterator, "_distributed_dataset")
-        self._source: Any = getattr(epoch_iterator, "data_adapter", None)
+        self.source: Any = getattr(epoch_iterator, "data_adapter", None)
         self._at_epoch_begin: dict[str, Any] = {"made": 0, "taken": 0}
         if epoch_iterator is None:
             return
@@ -45,35 +49,26 @@ class InputPosition:
         self.made += 1
         yield from batches
 
-    def counts(self, epoch_iterator: Any) -> bool:
-        """Is this the input whose position it is?"""
-        return self._iterator is epoch_iterator
-
-    @property
-    def source(self) -> Any:
-        """Keras's data adapter; None without one."""
-        return self._source
-
     @property
     def adapter(self) -> str:
         """The kind of input, as Keras calls it: ArrayDataAdapter, TFDatasetAdapter, …"""
-        return type(self._source).__name__
+        return type(self.source).__name__
 
     @property
     def signature(self) -> Any:
         """Shapes and types of a batch of a tf.data pipeline; None if they are not known."""
-        dataset = getattr(self._iterator, "_distributed_dataset", None)
+        dataset = getattr(self.iterator, "_distributed_dataset", None)
         return getattr(dataset, "element_spec", None)
 
     @property
     def dataset(self) -> Any:
         """The PyDataset that makes the batches, if one does."""
-        return getattr(self._source, "py_dataset", None)
+        return getattr(self.source, "py_dataset", None)
 
     def unkept(self) -> list[str]:
         """What of a tf.data pipeline is not brought back: in words."""
         found: set[str] = set()
-        waiting: list[tuple[Any, bool]] = [(getattr(self._source, "_dataset", None), False)]
+        waiting: list[tuple[Any, bool]] = [(getattr(self.source, "_dataset", None), False)]
         while waiting:
             dataset, cached = waiting.pop()
             name = type(dataset).__name__
@@ -94,9 +89,9 @@ class InputPosition:
     def _now(self) -> dict[str, Any]:
         return {
             "made": self.made,
-            "taken": int(getattr(self._iterator, "_steps_seen", 0) or 0),
-            "batches": getattr(self._iterator, "_num_batches", None),
-            "generators": libraries.loader_state(getattr(self._source, "_dataloader", None)),
+            "taken": int(getattr(self.iterator, "_steps_seen", 0) or 0),
+            "batches": getattr(self.iterator, "_num_batches", None),
+            "generators": libraries.loader_state(getattr(self.source, "_dataloader", None)),
         }
 
     def state(self, *, mid_epoch: bool) -> dict[str, Any]:
@@ -108,7 +103,7 @@ class InputPosition:
 
         ``afresh``: of a validation's, which begins anew each time, only the order goes on.
         """
-        source = self._iterator
+        source = self.iterator
         if source is None or self.adapter == "ArrayDataAdapter":
             return
         if getattr(source, "_num_batches", None) is None:
@@ -126,7 +121,7 @@ class InputPosition:
                 source._current_iterator, source._steps_seen = iterator, taken
         self.made = wanted
         libraries.restore_loader(
-            getattr(self._source, "_dataloader", None), state.get("generators", ())
+            getattr(self.source, "_dataloader", None), state.get("generators", ())
         )
 
     def _draw_order(self) -> None:
@@ -134,7 +129,45 @@ class InputPosition:
         if self._eager:
             iter(self._make())
         elif self.adapter == "TFDatasetAdapter":
-            iter(self._source._dataset)
+            iter(self.source._dataset)
+
+
+class PartialEpoch:
+    """An epoch that was backed up in its middle: its first batches are passed over.
+
+    They are read, not trained on; ``put_back`` restores what they have made.
+    """
+
+    def __init__(self, model: Any, backup: Backup, put_back: Callable[[Backup], Any]) -> None:
+        self.batches = backup.batch
+        self._model = model
+        self._backup = backup
+        self._put_back = put_back
+        self._trained: Any = None
+
+    def begin(self) -> None:
+        """At the start of the epoch."""
+        model, logs = self._model, dict(self._backup.state["logs"])
+        steps = int(getattr(model, "steps_per_execution", 1) or 1)
+
+        def pass_over(*arguments: Any) -> Any:
+            source = arguments[-1]
+            if hasattr(source, "__next__"):  # else fit has taken the batches itself
+                for _ in range(steps):
+                    next(source, None)
+            return logs if len(arguments) == 1 else (logs, arguments[0])  # JAX has a state too
+
+        self._trained = model.train_function
+        model.train_function = pass_over
+
+    def after(self, batch: int) -> bool:
+        """``batch`` (from 0) was passed over; True if it was the last one: all is restored."""
+        if batch + 1 < self.batches:
+            return False
+        self._model.train_function = self._trained
+        self._put_back(self._backup)
+        backend.restore_random_state(self._backup.state["random"], self._backup.arrays)
+        return True
 
 
 def _state_of(function: Any) -> set[str]:

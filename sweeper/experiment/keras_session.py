@@ -30,10 +30,3 @@ def keras_callbacks(
 
     run.on_report(report)
     return run_callbacks(run, seed=seed)
-
-
-def raise_at_first_batch(error: type[BaseException]) -> Any:
-    """A callback that ends training with its first batch by raising ``error``."""
-    from . import callbacks
-
-    return callbacks.raise_at_first_batch(error)

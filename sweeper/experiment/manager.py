@@ -21,9 +21,9 @@ from sweeper.tree import (
 
 from . import failures, opening, provenance
 from .keras_session import keras_callbacks
+from .libraries import derived_seed
 from .provenance import Origin
 from .run import ReportFunction, Run
-from .seeds import derived_seed
 from .settings import Settings
 
 

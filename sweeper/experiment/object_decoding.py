@@ -15,11 +15,14 @@ import random
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .object_encoding import DATES, DICTS, FACTORIES, TEXTS, NotStorable, class_name, contents
 
+_CONTAINERS: dict[str, Any] = {"list": list, "deque": collections.deque, "set": set, **DICTS}
+_OF_PARTS: dict[str, Any] = {k.__name__: k for k in (datetime.timedelta, range, slice)}
 _NAMES = re.compile(r"path|file|dir(?![a-z])|directory|folder|url|command|cmd", re.I)
 
 
@@ -37,23 +40,19 @@ def check_name(name: str, value: Any, current: Any) -> None:
         raise NotStorable("a path, which a backup must not choose")
 
 
+@dataclass(eq=False)
 class Decoder:
     """Gives back what an Encoder wrote, in the objects that are there where that is possible.
 
     ``variables``: what is kept elsewhere, by its key. ``place`` finds what was there in any case.
     """
 
-    def __init__(
-        self,
-        nodes: list[Any],
-        arrays: Mapping[str, Any],
-        variables: Mapping[str, Any],
-        place: Callable[[Any], Any],
-    ) -> None:
-        self._nodes = nodes
-        self._arrays = arrays
-        self._variables = variables
-        self._place = place
+    nodes: list[Any]
+    arrays: Mapping[str, Any]
+    variables: Mapping[str, Any]
+    place: Callable[[Any], Any]
+
+    def __post_init__(self) -> None:
         self._made: dict[int, Any] = {}
         self._used: set[int] = set()
 
@@ -66,14 +65,14 @@ class Decoder:
         if "float" in value:
             return float(value["float"])
         if "variable" in value:
-            return self._variables[value["variable"]]
+            return self.variables[value["variable"]]
         if "place" in value:
-            return self._place(value["place"])
+            return self.place(value["place"])
         if "enum" in value:
             return _class(value["enum"], current)[value["member"]]
         number = value["node"]
         if number not in self._made:
-            node = self._nodes[number]
+            node = self.nodes[number]
             if id(current) in self._used:
                 current = None
             self._fill(number, node, current)
@@ -86,21 +85,16 @@ class Decoder:
 
     def _fill(self, number: int, node: dict[str, Any], current: Any) -> None:
         kind = node["kind"]
-        if kind in ("list", "deque"):
-            make = list if kind == "list" else collections.deque
+        if kind in _CONTAINERS:
+            make = _CONTAINERS[kind]
             same = type(current) is make and getattr(current, "maxlen", None) == node.get("length")
-            fresh: Any = [] if kind == "list" else collections.deque(maxlen=node["length"])
-            target = self._keep(number, current if same else fresh)
-            items = self._items(node, list(target))
+            target = self._keep(number, current if same else _empty(make, node))
+            if kind in DICTS:
+                new: Any = self._mapping(node, dict(target))
+            else:
+                new = self._items(node, () if kind == "set" else list(target))
             target.clear()
-            target.extend(items)
-        elif kind in DICTS:
-            self._fill_dict(number, node, current, DICTS[kind])
-        elif kind == "set":
-            target = self._keep(number, current if type(current) is set else set())
-            items = self._items(node)
-            target.clear()
-            target.update(items)
+            (target.extend if kind in ("list", "deque") else target.update)(new)
         elif kind in ("tuple", "namedtuple", "frozenset"):
             items = self._items(node, current if isinstance(current, tuple) else ())
             if kind == "namedtuple":
@@ -121,25 +115,13 @@ class Decoder:
         places = itertools.chain(old, itertools.repeat(None))
         return [self.decode(item, now) for item, now in zip(node["items"], places, strict=False)]
 
-    def _fill_dict(self, number: int, node: dict[str, Any], current: Any, make: Any) -> None:
-        same = type(current) is make
-        if not same and make is collections.defaultdict:
-            if node["factory"] is not None and node["factory"] not in FACTORIES:
-                raise NotStorable(f"defaultdict of {node['factory']}")
-            fresh: Any = make(FACTORIES.get(node["factory"]))
-        else:
-            fresh = make()
-        target = self._keep(number, current if same else fresh)
-        old = dict(target)
+    def _mapping(self, node: dict[str, Any], old: dict[Any, Any]) -> dict[Any, Any]:
         keys = [self.decode(key) for key in node["keys"]]
-        values = [
-            self.decode(value, old.get(key))
-            for key, value in zip(keys, node["values"], strict=True)
-        ]
-        for key, value in zip(keys, values, strict=True):
+        pairs = zip(keys, node["values"], strict=True)
+        new = {key: self.decode(value, old.get(key)) for key, value in pairs}
+        for key, value in new.items():
             check_name(str(key), value, old.get(key))
-        target.clear()
-        target.update(dict(zip(keys, values, strict=True)))
+        return new
 
     def _fill_object(self, number: int, node: dict[str, Any], current: Any) -> None:
         if current is not None and class_name(type(current)) == node["class"]:
@@ -179,13 +161,10 @@ class Decoder:
         if kind in DATES:
             found = DATES[kind].fromisoformat(node["iso"])
             return found.replace(fold=node["fold"]) if node["fold"] else found
-        if kind == "timedelta":
-            return datetime.timedelta(*node["parts"])
         if kind in TEXTS:
             return not_a_path(TEXTS[kind](node["text"]))
-        if kind in ("range", "slice"):
-            make = range if kind == "range" else slice
-            return make(*map(self.decode, node["parts"]))
+        if kind in _OF_PARTS:
+            return _OF_PARTS[kind](*map(self.decode, node["parts"]))
         if kind == "Random":
             target = current if type(current) is random.Random else random.Random()
             target.setstate(self.decode(node["state"]))
@@ -211,7 +190,7 @@ class Decoder:
             array[:] = [self.decode(item) for item in node["objects"]]
             array = array.reshape(node["shape"])
         else:
-            array = self._arrays[node["array"]]
+            array = self.arrays[node["array"]]
         if kind == "scalar":
             return array[()]
         if kind == "tensor":
@@ -235,6 +214,16 @@ class Decoder:
         else:
             target.bit_generator.state = state
         return target
+
+
+def _empty(make: Any, node: dict[str, Any]) -> Any:
+    if make is collections.deque:
+        return make(maxlen=node["length"])
+    if make is not collections.defaultdict:
+        return make()
+    if node["factory"] is not None and node["factory"] not in FACTORIES:
+        raise NotStorable(f"defaultdict of {node['factory']}")
+    return make(FACTORIES.get(node["factory"]))
 
 
 def _tensor(library: str, array: Any, current: Any) -> Any:

@@ -20,9 +20,8 @@ from . import backend, libraries, variables
 from .backup import Backup
 from .callback_state import CallbackStates
 from .fingerprint import Fingerprint, chapters, of_data, of_model
-from .input_position import InputPosition, stateful_random_operations
+from .input_position import InputPosition, PartialEpoch, stateful_random_operations
 from .pacing import Pace
-from .partial_epoch import PartialEpoch
 from .retention import Retention
 
 if TYPE_CHECKING:
@@ -51,9 +50,8 @@ class Fit:
         self.retention = Retention(run.settings.keep, run.monitor)
         self.number = 0
         self._attempt = 0
-        self._partial: PartialEpoch | None = None
+        self.partial: PartialEpoch | None = None  # the batches that are passed over in this epoch
         self._states: CallbackStates | None = None
-        self._others: list[Any] = []
         self._ended: _State | None = None  # of the chapter before, until it is on disk
         self._epoch_started = time.monotonic()
         self._pace = Pace(0)
@@ -62,10 +60,11 @@ class Fit:
         self._unchecked = False
         self._seeds: Any = None
         self._fingerprint: Fingerprint = {}
-        self._warned: set[str] = set()
-        self._meet(None, None, 0, 0)
+        self._meet(None, [], None, 0, 0)
 
-    def _meet(self, model: Any, epoch_iterator: Any, epochs: int, initial_epoch: int) -> None:
+    def _meet(
+        self, model: Any, others: list[Any], epoch_iterator: Any, epochs: int, initial_epoch: int
+    ) -> None:
         """What is known of a fit before anything of it is restored."""
         self.model, self.epochs, self._initial_epoch = model, epochs, initial_epoch
         self.is_loop = model is None or epoch_iterator is None
@@ -73,6 +72,8 @@ class Fit:
         self._first: int | None = None  # the first epoch of the run that is this fit's
         self._given_back: Backup | None = None  # this chapter is over already
         self._input = InputPosition(epoch_iterator)
+        dataset = self._input.dataset
+        self._others = others if dataset is None else [*others, dataset]
         self._validation = InputPosition(None)
         self._validation_state: dict[str, Any] | None = None
         self._loose: list[Any] | None = None
@@ -96,13 +97,21 @@ class Fit:
             self._fingerprint = of_model(model)
 
     def begin(
-        self, model: Any, params: Mapping[str, Any] | None, epoch_iterator: Any, initial_epoch: int
+        self,
+        model: Any,
+        params: Mapping[str, Any] | None,
+        others: list[Any],
+        epoch_iterator: Any,
+        initial_epoch: int,
     ) -> None:
-        """A fit begins, or a loop of the user's own; nothing of it is restored yet."""
+        """A fit begins, or a loop of the user's own, with ``others``, the callbacks of the user's.
+
+        Nothing of it is restored yet.
+        """
         self.is_new_attempt()
         self.number += 1
         epochs = int((params or {}).get("epochs") or 0)
-        self._meet(model, epoch_iterator, epochs, initial_epoch)
+        self._meet(model, others, epoch_iterator, epochs, initial_epoch)
         source = libraries.tensorflow_seeds()
         self._seeds = source and source.getstate()
 
@@ -131,7 +140,7 @@ class Fit:
     def begin_validation(self) -> None:
         """A validation begins: the first one of a resumed fit goes on where the last one was."""
         iterator = getattr(self.model, "_eval_epoch_iterator", None)
-        if iterator is None or self._validation.counts(iterator):
+        if iterator in (None, self._validation.iterator):
             return
         self._validation = InputPosition(iterator)
         self._validation.begin_epoch()
@@ -174,13 +183,11 @@ class Fit:
 
     # -- restoring --------------------------------------------------------------------------
 
-    def restore(self, others: list[Any]) -> None:
+    def restore(self) -> None:
         """Give back how this fit ended, or go on from its newest backup that can be used."""
         self._keep_end()
         if self.is_loop:
             return  # nothing can be skipped in it: it is trained from its first epoch on
-        dataset = self._input.dataset
-        self._others = others if dataset is None else [*others, dataset]
         self._plain = variables.plain_attributes(self.model)
         now = variables.Variables(self.model, self._with_state())
         self._states = CallbackStates(self._with_state(), now.keys)
@@ -302,7 +309,7 @@ class Fit:
         # Keras takes 0 for "not given": the fit's own initial_epoch, which is right then.
         self.model._initial_epoch = state["fit_epoch"]
         if partial:
-            self._partial = PartialEpoch(self.model, backup, self._put_back)
+            self.partial = PartialEpoch(self.model, backup, self._put_back)
 
     def _check_compiled(self, state: Mapping[str, Any]) -> None:
         """Raise StateMismatch if a callback had compiled the model otherwise by then."""
@@ -342,21 +349,6 @@ class Fit:
                         if name != "epoch":
                             callback.history.setdefault(name, []).append(value)
 
-    @property
-    def batch_to_skip(self) -> int:
-        """How many batches of the epoch are done already."""
-        return self._partial.batches if self._partial is not None else 0
-
-    def skip_batches(self) -> None:
-        """At the start of an epoch that was backed up in its middle: pass over what is done."""
-        if self._partial is not None:
-            self._partial.begin()
-
-    def after_batch(self, batch: int) -> None:
-        """``batch`` (from 0) is done or passed over."""
-        if self._partial is not None and self._partial.after(batch):
-            self._partial = None
-
     # -- saving -----------------------------------------------------------------------------
 
     def end_epoch(self, epoch: int) -> None:
@@ -381,7 +373,7 @@ class Fit:
                 "stored: the resumed run is not exactly what it would have been; use keras.random "
                 "with a SeedGenerator"
             )
-            log.warning("%s: %s", self.run.path, text)
+            self.run.warn(text)
             self.run.note_inexact([text])
 
     def save(
@@ -463,7 +455,5 @@ class Fit:
             raise
         except Exception as error:
             what = f"{type(error).__name__}: {error}"
-            if what not in self._warned:
-                self._warned.add(what)
-                log.warning("%s: no backup was made, training goes on: %s", self.run.path, what)
+            self.run.warn(f"no backup was made, training goes on: {what}")
             return None

@@ -84,6 +84,7 @@ class Run:
         self._position: int | None = None  # after which epoch this attempt stands
         self._started = time.monotonic()
         self._no_numbers: set[str] = set()  # the metrics that it was said of
+        self._warned: set[str] = set()
         self.resumed_epoch = self.backups.newest_epoch()
         lease.on_exit = self._at_exit
 
@@ -329,7 +330,7 @@ class Run:
         if again is None:
             return
         kept = {"another_attempt", "settle_seed", "fitting", "fit"}
-        kept |= {"_report", "_entered", "_recorded"}
+        kept |= {"_report", "_entered", "_recorded", "_warned"}
         vars(self).update({k: v for k, v in vars(again).items() if k not in kept})
         self.lease.on_exit = self._at_exit
         if self._recorded:  # what this process has in memory goes on, whatever was saved
@@ -346,6 +347,12 @@ class Run:
         if not self.closed and self.lease.held:
             error = getattr(sys, "last_value", None)
             self.interrupt("the process ended" if error is None else in_one_line(error))
+
+    def warn(self, text: str) -> None:
+        """Say something of the run, once."""
+        if text not in self._warned:
+            self._warned.add(text)
+            log.warning("%s: %s", self.path, text)
 
     def _end_attempt(self, ended: str) -> None:
         self._record["attempts"][-1] |= {"end": provenance.now(), "ended": ended[:500]}

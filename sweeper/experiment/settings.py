@@ -31,24 +31,14 @@ class Keep:
     def parse(cls, value: Any) -> Keep:
         """From ``best``, ``last``, ``all``, a number, or a list. Raises UsageError."""
         items = list(value) if isinstance(value, (list, tuple)) else [value]
-        top, last, everything = 0, False, False
-        for item in items:
-            if item == "best":
-                top = max(top, 1)
-            elif item == "last":
-                last = True
-            elif item == "all":
-                everything = True
-            elif isinstance(item, int) and not isinstance(item, bool) and item > 0:
-                top = max(top, item)
-            else:
-                raise UsageError(
-                    f"keep: expected best, last, all, a positive number, or a list of them, "
-                    f"found {item!r}"
-                )
-        if not items:
-            raise UsageError("keep: expected best, last, all or a number, found an empty list")
-        return cls(top, last, everything)
+        numbers = [item for item in items if type(item) is int and item > 0]
+        wrong = [item for item in items if item not in ("best", "last", "all", *numbers)]
+        if wrong or not items:
+            raise UsageError(
+                "keep: expected best, last, all, a positive number, or a list of them, "
+                f"found {wrong[0] if wrong else value!r}"
+            )
+        return cls(max([*numbers, int("best" in items)]), "last" in items, "all" in items)
 
 
 @dataclass(frozen=True)
@@ -99,8 +89,6 @@ class Settings:
                 f"model.{{epoch:02d}}.keras (it goes into the run's models/), found {filepath!r}"
             )
         if keep is None:
-            every = (
-                given.get("save_best_only") is False or given.get("save_freq", "epoch") != "epoch"
-            )
-            keep = "all" if every else "best"
+            by_batches = given.get("save_freq", "epoch") != "epoch"
+            keep = "all" if by_batches or given.get("save_best_only") is False else "best"
         return cls(monitor, mode, form, Keep.parse(keep), given, reproducible, backup_every)

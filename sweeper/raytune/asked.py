@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sweeper import store
@@ -11,7 +12,7 @@ from sweeper.sweepfile import Sweep
 from sweeper.tree import SETTABLE, Control, Lease, elapsed, value_of
 
 from .disk import DiskUsage
-from .listener import GuardianListener
+from .guardian import GuardianListener
 from .shared_plan import SharedPlan
 from .stop_conditions import StopConditions
 
@@ -21,29 +22,26 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 2.0  # between looks
 
 
+@dataclass(eq=False)
 class Asked:
     """Looks what is asked of the launch that holds ``lease``, and has the others do it."""
 
-    def __init__(
-        self,
-        sweep: Sweep,
-        lease: Lease,
-        todo: SharedPlan,
-        searcher: TuneSearcher,
-        conditions: StopConditions,
-        disk: DiskUsage,
-        adaptive: AdaptivePlan | None,
-        listener: GuardianListener,
-    ) -> None:
-        self._sweep, self._lease = sweep, lease
-        self._todo, self._searcher, self._adaptive = todo, searcher, adaptive
-        self._conditions, self._disk, self._listener = conditions, disk, listener
-        self._before = Control.read(lease.directory)
-        self._now = sweep
+    sweep: Sweep
+    lease: Lease
+    todo: SharedPlan
+    searcher: TuneSearcher
+    conditions: StopConditions
+    disk: DiskUsage
+    adaptive: AdaptivePlan | None
+    listener: GuardianListener
+
+    def __post_init__(self) -> None:
+        self._before = Control.read(self.lease.directory)
+        self._now = self.sweep
         self._look_at = 0.0
         self._trouble: str | None = None  # with the store
         self._said_idle = False
-        self._begun = time.monotonic() - elapsed(lease.directory)
+        self._begun = time.monotonic() - elapsed(self.lease.directory)
         self._tell_deadline()
 
     def look(self, at_once: bool = False) -> None:
@@ -51,22 +49,22 @@ class Asked:
         if not at_once and time.monotonic() < self._look_at:
             return
         self._look_at = time.monotonic() + LOOK_SECONDS
-        if (trouble := store.trouble(self._lease.directory)) != self._trouble:
+        if (trouble := store.trouble(self.lease.directory)) != self._trouble:
             self._trouble = trouble
-            self._listener.warn(trouble or "the store answers again")
-        if self._searcher.idle and not self._said_idle:
+            self.listener.warn(trouble or "the store answers again")
+        if self.searcher.idle and not self._said_idle:
             self._said_idle = True
-            self._listener.warn("other launches run what is left: waiting for them to end it")
-        control = Control.read(self._lease.directory)
-        how, why = control.stop(self._lease.number), "`sweeper stop` was asked for"
-        self._conditions.wind_down(why if how else None)
+            self.listener.warn("other launches run what is left: waiting for them to end it")
+        control = Control.read(self.lease.directory)
+        how, why = control.stop(self.lease.number), "`sweeper stop` was asked for"
+        self.conditions.wind_down(why if how else None)
         if how == "now":
-            self._listener.ended(why, early=True, cut_off=why)  # and our guardian ends us
-        if control.paused != self._searcher.paused:
-            self._searcher.paused = control.paused
+            self.listener.ended(why, True, why)  # and our guardian ends us
+        if control.paused != self.searcher.paused:
+            self.searcher.paused = control.paused
             what = "paused: trials end their epoch and wait for `sweeper continue`"
-            self._listener.warn(what if control.paused else "`sweeper continue`: trials go on")
-        self._heed(control.on(self._sweep, self._before))
+            self.listener.warn(what if control.paused else "`sweeper continue`: trials go on")
+        self._heed(control.on(self.sweep, self._before))
 
     def _heed(self, sweep: Sweep) -> None:
         before, self._now = self._now, sweep
@@ -74,23 +72,23 @@ class Asked:
         if not changed:
             return
         words = (f"{key}={value_of(sweep, key)}" for key in changed)
-        self._listener.warn(f"`sweeper set`: {', '.join(words)}")
-        self._searcher.limit = sweep.parallel
-        self._disk.most = sweep.budget.disk
-        self._conditions.set_budget(sweep.budget, self._disk.spent)
+        self.listener.warn(f"`sweeper set`: {', '.join(words)}")
+        self.searcher.limit = sweep.parallel
+        self.disk.most = sweep.budget.disk
+        self.conditions.set_budget(sweep.budget, self.disk.spent)
         if "budget.wall" in changed:
             self._tell_deadline()
         if "run_cap" in changed:
-            if self._adaptive is not None:
-                self._adaptive.run_cap = sweep.run_cap
+            if self.adaptive is not None:
+                self.adaptive.run_cap = sweep.run_cap
             else:
-                self._todo.plan_anew(sweep)
-            self._listener.more(_more(before.size(), sweep.size()))
+                self.todo.plan_anew(sweep)
+            self.listener.more(_more(before.size(), sweep.size()))
 
     def _tell_deadline(self) -> None:
         wall = self._now.budget.wall
         left = None if wall is None else wall - time.monotonic() + self._begun
-        self._listener.deadline(left, wall)
+        self.listener.deadline(left, wall)
 
 
 def _more(before: int | None, now: int | None) -> int | None:

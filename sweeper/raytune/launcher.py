@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from functools import partial
 
 from sweeper.errors import SweeperError, TreeError
 from sweeper.experiment import interrupt_run
-from sweeper.search import ScoreFunction, check_installed
+from sweeper.search import check_installed
 from sweeper.sweepfile import Sweep, check_command, check_early_terminate, check_program
-from sweeper.tree import Choices, Control, PlannedTrial, Tree, WarmStart, living_owners, remove_left
+from sweeper.tree import Control, Tree, living_owners, remove_left
 from sweeper.worker import session_of
 
 from . import cluster
 from .disk import DiskUsage
-from .driver import Driver
-from .guardian import Ending, Guardian
-from .listener import Listener
+from .driver import Launch, drive
+from .guardian import Ending, Guardian, Listener
 from .machine import room_for
 from .signals import LaunchSignals
 from .storage import acquire_sweep, check_join, check_storage, refuse_if_launching
 
 
 def check_request(sweep: Sweep, address: str | None, join: bool = False) -> None:
-    """Refuse what needs no Ray to be refused; ``address`` and ``join`` are as in ``launch``.
+    """Refuse what needs no Ray to be refused; ``address`` and ``join`` are as in ``Launch``.
 
     Raises ``UsageError``, ``RunBusy`` when another process is launching this sweep.
     """
@@ -41,34 +40,17 @@ def check_request(sweep: Sweep, address: str | None, join: bool = False) -> None
     session_of(sweep)
 
 
-def launch(
-    sweep: Sweep,
-    plan: Iterator[PlannedTrial],
-    listener: Listener,
-    signals: LaunchSignals,
-    *,
-    score: ScoreFunction,
-    choices: Choices,
-    warm_start: WarmStart,
-    total: int | None = None,
-    address: str | None = None,
-    join: bool = False,
-    wait: bool = False,
-    verbose: bool = False,
-) -> Ending:
-    """Run the new and resumed trials of ``plan`` on Ray Tune and return how it ended.
+def run_launch(launch: Launch, listener: Listener, signals: LaunchSignals, *, wait: bool) -> Ending:
+    """Run the trials on Ray Tune and return how the launch ended.
 
-    An adaptive sweep goes on with trials that its searcher or its population chooses, by what
-    ``score`` says that a run gave, and by ``warm_start``, what is known from elsewhere. ``choices``
-    are what ``plan`` was made with. ``total`` is the number of trials that will run, if known;
-    ``address`` is a running Ray cluster's. We ``join`` other launches of the sweep, and do what
-    none of them does or has done. We ``wait`` until others leave room on this machine. Nothing is
-    written before the train module, the resources and the storage are known to be good. Ray is not
-    started where earlier launches have spent the budget of disk.
+    We ``wait`` until others leave room on this machine. Nothing is written before the train module,
+    the resources and the storage are known to be good. Ray is not started where earlier launches
+    have spent the budget of disk.
 
     Raises ``UsageError`` for a request that cannot be carried out, ``RunBusy`` when another
     process is launching this sweep.
     """
+    sweep, address, join = launch.sweep, launch.address, launch.join
     check_request(sweep, address, join)
     tree = Tree(sweep.base_dir)
     home = tree.home(sweep.sweep_name)
@@ -87,7 +69,7 @@ def launch(
             raise _Stopped
 
     here = (
-        room_for(sweep, total, wait, listener.warn, look)
+        room_for(sweep, launch.total, wait, listener.warn, look)
         if address is None
         else contextlib.nullcontext()
     )
@@ -96,23 +78,9 @@ def launch(
         waiting.close()
         if wait:
             check_request(sweep, address, join)  # it may be another world by now
-        driver = Driver(
-            sweep=sweep,
-            plan=plan,
-            session=session,
-            disk=disk,
-            score=score,
-            choices=choices,
-            warm_start=warm_start,
-            total=total,
-            address=address,
-            join=join,
-            gpus=gpus,
-            verbose=verbose,
-        )
         guardian = Guardian(session, listener, signals)
         try:
-            ending = guardian.run(driver.run, address)
+            ending = guardian.run(partial(drive, launch, session, disk, gpus), address)
         finally:  # what the driver and children leave, who are killed
             with contextlib.suppress(TreeError):
                 tree.remove_staging()

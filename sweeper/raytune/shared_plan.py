@@ -6,6 +6,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from sweeper import store
 from sweeper.errors import StoreError
@@ -17,6 +18,7 @@ logger = logging.getLogger("sweeper.raytune")
 LOOK_SECONDS = 2.0  # between looks at what others had taken
 
 
+@dataclass(eq=False)
 class SharedPlan(Iterator["PlannedTrial | None"]):
     """Hands out the new and resumed trials of ``plan``: takes each, then looks how it stands now.
 
@@ -26,21 +28,15 @@ class SharedPlan(Iterator["PlannedTrial | None"]):
     launches.
     """
 
-    def __init__(
-        self,
-        plan: Iterator[PlannedTrial | None],
-        sweep: Sweep,
-        tree: Tree,
-        choices: Choices,
-        claims: Claims,
-        stop: Callable[[], bool],
-    ) -> None:
-        self._plan = plan
-        self._sweep = sweep
-        self._tree = tree
-        self._chooser = RunChooser(sweep, tree, choices)
-        self._claims = claims
-        self._stop = stop
+    plan: Iterator[PlannedTrial | None]
+    sweep: Sweep
+    tree: Tree
+    choices: Choices
+    claims: Claims
+    stop: Callable[[], bool]
+
+    def __post_init__(self) -> None:
+        self._chooser = RunChooser(self.sweep, self.tree, self.choices)
         self._waiting: deque[PlannedTrial] = deque()
         self._look_at = 0.0
         self._met: set[int] = set()
@@ -61,18 +57,18 @@ class SharedPlan(Iterator["PlannedTrial | None"]):
         if time.monotonic() >= self._look_at:
             for _ in range(len(self._waiting)):
                 taken = self._take(self._waiting.popleft())
-                if taken is not None or self._stop():
+                if taken is not None or self.stop():
                     return taken
             self._look_at = time.monotonic() + LOOK_SECONDS
-        for item in self._plan:
+        for item in self.plan:
             if item is None:
-                self.elsewhere = not self._sweep.makes_trials
+                self.elsewhere = not self.sweep.makes_trials
                 return None
             self._met.add(item.trial.index)
             if item.state == "reused" and item.run is not None:
                 self.ended(item, False)
             taken = self._take(item) if item.state in ("new", "resumed") else None
-            if taken is not None or self._stop():
+            if taken is not None or self.stop():
                 return taken
         if not self._waiting:
             raise StopIteration
@@ -85,40 +81,40 @@ class SharedPlan(Iterator["PlannedTrial | None"]):
         late = {i.trial.index for i in self._waiting if cap is not None and i.trial.index >= cap}
         self._waiting = deque(i for i in self._waiting if i.trial.index not in late)
         self._met -= late
-        planned = plan_trials(sweep, self._tree, self._chooser.choices)
-        self._plan = (item for item in planned if item.trial.index not in self._met)
+        planned = plan_trials(sweep, self.tree, self.choices)
+        self.plan = (item for item in planned if item.trial.index not in self._met)
 
     def give_back(self, item: PlannedTrial) -> None:
         """It is not run: another launch may."""
-        self._claims.release(item.trial.index)
+        self.claims.release(item.trial.index)
 
     def _take(self, item: PlannedTrial) -> PlannedTrial | None:
         """The trial as it stands now, if it is to be run and is ours."""
-        if self._sweep.makes_trials:  # a population is one launch's alone
+        if self.sweep.makes_trials:  # a population is one launch's alone
             return item
-        if self._claims.take(item.trial) is None:
+        if self.claims.take(item.trial) is None:
             self._waiting.append(item)
             return None
         try:
             now = self._as_it_stands(item)
         except StoreError as error:  # the launch says it; what is not taken is asked again
             logger.debug("%s", error)
-            self._claims.release(item.trial.index)
+            self.claims.release(item.trial.index)
             self._waiting.append(item)
             return None
         if now.state in ("new", "resumed"):
             return now
         if now.state == "other":  # as if it were not there
             return item
-        self._claims.release(item.trial.index)
+        self.claims.release(item.trial.index)
         if now.run is not None:
             self.ended(now, True)
         return None
 
     def _as_it_stands(self, item: PlannedTrial) -> PlannedTrial:
         """The trial by what its runs are now; what it goes on from is here."""
-        tree = self._tree.of(item.trial.params)
-        experiment, runs = tree.find_runs(item.trial.params, self._sweep.monitored)
+        tree = self.tree.of(item.trial.params)
+        experiment, runs = tree.find_runs(item.trial.params, self.sweep.monitored)
         if store.address_of(tree.base):
             store.refresh(tree.base / experiment, now=True)
             runs = tree.runs(experiment)

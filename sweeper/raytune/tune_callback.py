@@ -20,7 +20,7 @@ from .asked import Asked
 from .disk import DiskUsage
 from .faults import Faults, in_words
 from .gpu_share import GpuShare
-from .listener import GuardianListener
+from .guardian import GuardianListener
 from .stop_conditions import StopConditions
 from .tune_searcher import TuneSearcher
 

@@ -37,20 +37,8 @@ class MetricScheduler(FIFOScheduler):  # type: ignore[misc]
         return str(TrialScheduler.STOP if self._should_stop(result) else TrialScheduler.CONTINUE)
 
 
-def stop_by_rule(rule: StoppingRule, others: OtherRuns | None = None) -> MetricScheduler:
-    """Stops a trial when the stopping rule says so."""
-
-    def is_bad(result: dict[str, Any]) -> bool:
-        run = "/".join(Path(result["path"]).parts[-2:])
-        if others is not None:
-            others.reported(run, result)
-        return rule.should_stop(run, result["iteration"], result["metric"])
-
-    return MetricScheduler(is_bad)
-
-
 class OtherRuns:
-    """Lets the ``rule`` know what the sweep's runs of other launches report, earlier ones too."""
+    """Asks the ``rule``, and lets it know what runs of other launches report, earlier ones too."""
 
     def __init__(self, rule: StoppingRule, sweep: Sweep, tree: Tree) -> None:
         assert sweep.metric is not None
@@ -60,14 +48,16 @@ class OtherRuns:
         self._look_at = 0.0
         self._alone = False
 
-    def reported(self, run: str, result: dict[str, Any]) -> None:
+    def should_stop(self, result: dict[str, Any]) -> bool:
         """A run of ours has reported; what it had before, under another launch, counts too."""
+        run = "/".join(Path(result["path"]).parts[-2:])
         if run not in self._known:
             self._known.add(run)
             values = self._values(RunRecord.at(Path(result["path"])))
             self._rule.learn(run, values[: result["iteration"] - 1])
         if time.monotonic() >= self._look_at:
             self.look()
+        return self._rule.should_stop(run, result["iteration"], result["metric"])
 
     def look(self) -> None:
         """Read them again, if others run some or did at the last look.
@@ -109,4 +99,4 @@ def scheduler_for(sweep: Sweep, tree: Tree, adaptive: AdaptivePlan | None) -> Tr
         return None
     others = OtherRuns(rule, sweep, tree)
     others.look()
-    return stop_by_rule(rule, others)
+    return MetricScheduler(others.should_stop)

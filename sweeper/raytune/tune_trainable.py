@@ -30,7 +30,6 @@ from sweeper.worker import (
     Report,
     ServerLost,
     Session,
-    TimedOut,
     TrialMessage,
     goes,
     of_gpu,
@@ -67,6 +66,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         self._node = ray.get_runtime_context().get_node_id()
         self._all_up = False
         self._look_at = 0.0
+        self._deadline = math.inf
         self._up_since = time.monotonic()
         self.reset_config(config)
         if self._storage_lacks() is None:
@@ -106,7 +106,8 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
                 return self._unfit(str(error), sure=False)
             message: Any = self._receive(GATHER_SECONDS if reported else None)
             if message is None:
-                return self._reported()
+                late = time.monotonic() >= self._deadline
+                return self._timed_out() if late else self._reported()
             if message["kind"] == "report":
                 self._note(message)
                 reported = True
@@ -146,14 +147,14 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         self._child.start(request)
         self._running = True
 
-    def _receive(self, timeout: float | None) -> TrialMessage | TimedOut | None:
+    def _receive(self, timeout: float | None) -> TrialMessage | None:
+        """The child's next message; None after ``timeout`` seconds, or at the trial's deadline."""
         assert self._child is not None
         while True:
             left = max(0.0, self._deadline - time.monotonic())
             message = self._child.receive(min(timeout or LOOK_SECONDS, left, LOOK_SECONDS))
-            if message is None and time.monotonic() >= self._deadline:
-                return {"kind": "timeout"}
-            if message is not None or timeout is not None:
+            late = time.monotonic() >= self._deadline
+            if message is not None or timeout is not None or late:
                 return message
             if self._is_stopped():
                 return {"kind": "end", "outcome": "lost"}
@@ -194,7 +195,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
             self._result["metric"] = report["metrics"][metric]
             self._result["iteration"] = report["iteration"]
 
-    def _handle_end(self, message: End | Exit | TimedOut) -> dict[str, Any] | None:
+    def _handle_end(self, message: End | Exit) -> dict[str, Any] | None:
         """The trial's final result, or None when it is to be tried again."""
         if message["kind"] == "end":
             error, outcome = message.get("error"), message["outcome"]
@@ -215,17 +216,19 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
                 if name in message:
                     self._result[name] = message[name]
             return self._done(outcome, error)
-        self._drop(training=message["kind"] == "timeout")
-        if message["kind"] == "timeout":
-            limit = self._request["time_limit"]
-            error = {"type": "TimeoutError", "message": f"ran for {limit:g} s, its budget"}
-            self._close("timed-out", error)
-            return self._done("timed-out", error)
+        self._drop()
         if self._session.ended_by(message["signal"]):
             raise ServerLost("the launch is ending")
         if message["signal"] is None and message["code"] is None:
             return self._unfit("its fork server, from which trials start, is gone", sure=False)
         return self._crashed(message)
+
+    def _timed_out(self) -> dict[str, Any]:
+        self._drop(training=True)
+        limit = self._request["time_limit"]
+        error = {"type": "TimeoutError", "message": f"ran for {limit:g} s, its budget"}
+        self._close("timed-out", error)
+        return self._done("timed-out", error)
 
     def _crashed(self, message: Exit) -> dict[str, Any] | None:
         """As :meth:`_handle_end`, of a child that has died: its run is for us to close."""
@@ -319,8 +322,8 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
 
     def _keep_or_replace(self, end: End) -> None:
         assert self._child is not None
-        rss = end["rss"]
+        rss = end.get("rss", 0)
         self._first_rss = self._first_rss or rss
         grown = rss - self._first_rss > CHILD_GROWTH_BYTES
-        if not end["clean"] or grown or self._child.trials >= self._request["child_trials"]:
+        if not end.get("clean") or grown or self._child.trials >= self._request["child_trials"]:
             self._drop()

@@ -11,7 +11,7 @@ import math
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Any, Protocol
+from typing import Any
 
 from sweeper.errors import SweeperError
 from sweeper.sweepfile import Sweep, Trial
@@ -24,26 +24,15 @@ from .searcher import Searcher
 logger = logging.getLogger("sweeper.search")
 
 
-class ChildRuns(Protocol):
-    """Makes the runs that begin from the backup of another: what writes them is not known here."""
-
-    def can_have_child(self, parent: RunRecord) -> bool:
-        """Has the run a backup from which another could go on?"""
-
-    def make(self, trial: Trial, parent: RunRecord) -> RunRecord | None:
-        """Make the trial's run, which goes on where the newest backup of ``parent`` was made.
-
-        None if the parent has none that can be used. Raises TreeError when the storage fails.
-        """
-
-
 class Population(AdaptivePlan):
     """The trials of a sweep with ``early_terminate: {type: pbt}`` or ``pb2``, and who stays.
 
     First what the tree holds undone, then members as the sweep's method gives them, and before any
     of these the children that were made meanwhile. It gives None while neither is left, as long as
     ``run_cap`` allows another child. ``has_room`` tells whether the launch may start one more trial
-    when some are waiting. Values are compared at equal epochs, those of earlier launches too.
+    when some are waiting, ``can_have_child`` whether a run has a backup from which another could go
+    on; ``make_child`` makes the run of a trial that goes on from that, None if it cannot be used.
+    Values are compared at equal epochs, those of earlier launches too.
     """
 
     def __init__(
@@ -54,14 +43,15 @@ class Population(AdaptivePlan):
         planned: Sequence[PlannedTrial],
         score: ScoreFunction,
         has_room: Callable[[int], bool],
-        children: ChildRuns,
+        can_have_child: Callable[[RunRecord], bool],
+        make_child: Callable[[Trial, RunRecord], RunRecord | None],
         warm_start: WarmStart | None = None,
     ) -> None:
         super().__init__(sweep, tree, searcher, planned, score, warm_start=warm_start)
         assert sweep.early_terminate is not None
         self._early = sweep.early_terminate
         self._has_room = has_room
-        self._child_runs = children
+        self._can_have_child, self._make_child = can_have_child, make_child
         self._members = sweep.trials()
         self._no_more_members = False
         self._children: deque[PlannedTrial] = deque()
@@ -144,9 +134,7 @@ class Population(AdaptivePlan):
             for other, value in values.items()
             if value < values[trial] and latest[other] < latest[trial] and other not in self._over
         )
-        parents = [
-            other for _, other in better if self._child_runs.can_have_child(self._runs[other])
-        ]
+        parents = [other for _, other in better if self._can_have_child(self._runs[other])]
         random = Random(f"{self._sweep.seed} {self._next}")
         best = parents[: math.ceil(len(parents) * self._early.options["quantile"])]
         random.shuffle(best)
@@ -175,7 +163,7 @@ class Population(AdaptivePlan):
         if params is None:
             return None
         trial = sweep.trial_of(self._next, params)
-        run = self._child_runs.make(trial, self._runs[parent])
+        run = self._make_child(trial, self._runs[parent])
         if run is None:
             return None
         assert run.parent is not None

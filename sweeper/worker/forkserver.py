@@ -34,7 +34,7 @@ from . import child, script
 from .client import GRACE_SECONDS, HURRY_SECONDS, helper_command
 from .load_train import TrainFunction, load_session
 from .memory import peak_of
-from .messages import Broken, Bye, Connection, Control, Fork, Ready
+from .messages import Broken, Connection, Control, Fork, Ready
 from .processes import MARK, adopt_orphans, die_with_parent, end_marked, rest_openmp
 from .session import Session, remove_abandoned
 
@@ -121,15 +121,15 @@ class ForkServer:
         connection = Connection(self.listener.accept()[0])
         try:
             request: Control | Fork | None = connection.receive(5.0)
-            if request is not None and request["kind"] == "control":
-                connection.send(self.answer)
-                self.control = connection
+            able = self.train is not None or self.script
+            if request is not None and request["kind"] == "fork" and able:
+                self._fork(connection, request["env"], request["fresh"])
                 return
             if request is not None:
-                if self.train is not None or self.script:
-                    self._fork(connection, request["env"], request["fresh"])
-                    return
                 connection.send(self.answer)
+                if request["kind"] == "control":
+                    self.control = connection
+                    return
         except (OSError, EOFError):
             pass
         connection.close()
@@ -218,7 +218,7 @@ class ForkServer:
     def _driver_left(self) -> bool:
         assert self.control is not None
         try:
-            message: Bye | None = self.control.receive(0)
+            message: Control | None = self.control.receive(0)
         except (EOFError, OSError):
             self.abandoned = True
             return True

@@ -11,6 +11,7 @@ from pathlib import Path
 
 FIRST, NEXT = 1000, 500  # what trains, and what looks after it; the driver and Ray have 0
 
+_KILLS = "oom_kill "
 _LOST_A_PROCESS = re.compile(
     r"SIGKILL|BrokenProcessPool|terminated abruptly|exited unexpectedly|signal: Killed|status 137"
 )
@@ -38,11 +39,11 @@ class MemoryWatch:
     """
 
     def __init__(self, pid: int | str = "self") -> None:
-        self._file = next((f for f in _counters(pid) if _count(f) is not None), None)
+        self._file = next((f for f in _counters(pid) if _number(f, _KILLS) is not None), None)
         self._before = self._kills()
 
     def _kills(self) -> int:
-        return (self._file and _count(self._file)) or 0
+        return (self._file and _number(self._file, _KILLS)) or 0
 
     @property
     def killed(self) -> bool:
@@ -81,10 +82,11 @@ def _counters(pid: int | str) -> Iterator[Path]:
     yield Path("/proc/vmstat")
 
 
-def _count(file: Path) -> int | None:
+def _number(file: Path, begin: str) -> int | None:
+    """What the line with this ``begin`` says in a file of the kernel's, if it is there."""
     with contextlib.suppress(OSError):
         for line in file.read_text().splitlines():
-            if line.startswith("oom_kill "):
+            if line.startswith(begin):
                 return int(line.split()[1])
     return None
 
@@ -97,11 +99,8 @@ def forget_peak() -> None:
 
 def peak() -> int | None:
     """The most bytes of memory that this process had, where the system says it."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return None
+    found = _number(Path("/proc/self/status"), "VmHWM:")  # in KiB
+    return None if found is None else found * 1024
 
 
 def peak_of(usage: resource.struct_rusage) -> int:

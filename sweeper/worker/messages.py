@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import select
 import socket
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class Control(TypedDict):
-    """The driver, as long as this connection lasts."""
+    """The driver: ``control``, as long as this connection lasts; ``bye``, it is done."""
 
-    kind: Literal["control"]
+    kind: Literal["control", "bye"]
 
 
 class Fork(TypedDict):
@@ -28,12 +29,6 @@ class Fork(TypedDict):
     kind: Literal["fork"]
     env: dict[str, str]
     fresh: bool  # in a new interpreter, not forked
-
-
-class Bye(TypedDict):
-    """The driver is done."""
-
-    kind: Literal["bye"]
 
 
 # -- to a child ---------------------------------------------------------------------------------
@@ -152,20 +147,14 @@ class End(TypedDict):
     error: NotRequired[dict[str, Any]]
     reported: NotRequired[list[str]]  # the metrics there are where the sweep's is missing
     printed: NotRequired[list[str]]  # then, the last lines in which a pattern has found nothing
-    rss: NotRequired[int]  # bytes
+    rss: NotRequired[int]  # bytes; like the next, not of a script's keeper, which goes with it
     clean: NotRequired[bool]
-
-
-class TimedOut(TypedDict):
-    """What an owner makes of a trial that takes too long; nobody sends it."""
-
-    kind: Literal["timeout"]
 
 
 TrialMessage = RunOpened | Report | Missing | End | Exit
 """What an owner hears of a trial."""
 
-Message = Control | Fork | Bye | TrialRequest | Stop | Ready | Broken | Hello | TrialMessage
+Message = Control | Fork | TrialRequest | Stop | Ready | Broken | Hello | TrialMessage
 
 
 class Connection:
@@ -198,12 +187,9 @@ class Connection:
             line, found, rest = self._pending.partition(b"\n")
             if found:
                 self._pending = rest
-                try:
-                    message = json.loads(line)
-                except ValueError:
-                    continue
-                if isinstance(message, dict):
-                    return message
+                with contextlib.suppress(ValueError):
+                    if isinstance(message := json.loads(line), dict):
+                        return message
                 continue
             left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
             if not self._poll.poll(left):

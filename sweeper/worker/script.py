@@ -62,27 +62,16 @@ def serve(connection: Connection, session: Session) -> NoReturn:
         while request is None and stop.grace is None:
             request = connection.receive(1.0)
         if request is not None and "kind" not in request:
+
+            def train(run: Run) -> End:
+                return Script(run, request, session, connection, stop).run_to_end()
+
             with memory.room(session.directory, request.get("alone", False)):
-                end = run_trial(request, session, connection, stop)
+                end = trial.run_trial(request, connection.send, train)
             connection.send(end)
             while stop.grace is None:
                 stop.wait(1.0)
     os._exit(128 + signal.SIGTERM)
-
-
-def run_trial(
-    request: TrialRequest, session: Session, connection: Connection, stop: StopListener
-) -> End:
-    """Open the trial's run, run its program, close the run; return the ``end`` message.
-
-    Raises ``Stopped``, with the run left open, once the program has been ended because the trial
-    was to stop.
-    """
-
-    def train(run: Run) -> End:
-        return Script(run, request, session, connection, stop).run_to_end()
-
-    return {**trial.run_trial(request, connection.send, train), "rss": 0, "clean": False}
 
 
 class Script:
@@ -113,7 +102,11 @@ class Script:
         return self._recorder.run
 
     def run_to_end(self) -> End:
-        """Run the program; return the ``end`` message."""
+        """Run the program, close the run; return the ``end`` message.
+
+        Raises ``Stopped``, with the run left open, once the program has been ended because the
+        trial was to stop.
+        """
         self._directory.mkdir(mode=0o700)
         before = self.run.paths.output.stat().st_size, memory.MemoryWatch()
         try:

@@ -34,7 +34,7 @@ KINDS = ("bare", THEIRS, "ours", THEIRS + LARGE, "ours" + LARGE)
 PARTS = (
     ("row, performances.json", "callbacks.Recorder.on_epoch_end"),
     ("checkpoint", "callbacks.Checkpoint.on_epoch_end"),
-    ("backup, all of it", "callbacks.Backup.on_epoch_end"),
+    ("backup, all of it", "resuming.Fit.end_epoch"),
     ("  walk", "variables.Variables.__init__"),
     ("  variables read", "variables.Variables.read"),
     ("  callbacks' state", "callback_state.CallbackStates.capture"),
@@ -162,11 +162,11 @@ def _running_mean() -> Any:
 @contextmanager
 def _timed(spent: Counter[str]) -> Iterator[None]:
     """Within, count the seconds that each of the parts takes."""
-    from sweeper.experiment import backend, backup, callback_state, callbacks, variables
+    from sweeper.experiment import backend, backup, callback_state, callbacks, resuming, variables
 
     modules = {
         m.__name__.rpartition(".")[2]: m
-        for m in (backend, backup, callback_state, callbacks, variables)
+        for m in (backend, backup, callback_state, callbacks, resuming, variables)
     }
     before: list[tuple[Any, str, Any]] = []
     for part, place in PARTS:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from sweeper.errors import TreeError, UsageError
-from sweeper.experiment import Origin, backend, make_child
+from sweeper.experiment import Origin, backend
+from sweeper.experiment.child_runs import make_child
 from sweeper.experiment.variables import Variables
 from sweeper.tree import RunRecord, Tree
 from tests.opened import open_run

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sweeper.experiment import Run, close_run
-from sweeper.raytune.population_runs import PopulationRuns
+from sweeper.experiment import Run, can_have_child, child_of_trial, close_run
 from sweeper.raytune.tune_schedulers import replace_by_child
 from sweeper.results import index_sweep, rank
 from sweeper.results.index import index_directory
@@ -60,7 +59,8 @@ class Launch:
             planned,
             partial(value_of, sweep),
             room,
-            PopulationRuns(sweep, tree),
+            can_have_child,
+            partial(child_of_trial, sweep, tree),
         )
         self.runs: dict[int, Run] = {}
 

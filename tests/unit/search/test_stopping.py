@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from ray.tune.schedulers import TrialScheduler
 
-from sweeper.raytune.tune_schedulers import stop_by_rule
+from sweeper.raytune.tune_schedulers import MetricScheduler
 from sweeper.search import StoppingRule, stopping_rule
 from sweeper.search.stopping import Asha, Hyperband, MedianStop
 from sweeper.sweepfile import EarlyTerminate, Metric, Sweep, load_sweep
@@ -41,7 +41,9 @@ def result(run: str, iteration: int, value: float, **more: Any) -> dict[str, Any
     return {**known, "metric": value, "iteration": iteration, **more}
 
 
-scheduler_of = cache(stop_by_rule)
+@cache
+def scheduler_of(rule: StoppingRule) -> MetricScheduler:
+    return MetricScheduler(lambda r: rule.should_stop(r["trial"], r["iteration"], r["metric"]))
 
 
 def stops(rule: StoppingRule, run: str, iteration: int, value: float, **more: Any) -> bool:
