@@ -162,14 +162,8 @@ class Space:
             index, digits[place] = divmod(index, self.lengths[place])
         return digits
 
-    @cached_property
-    def is_single(self) -> bool:
-        return all(len(axis.parameters) == 1 for axis in self.axes)
-
     def row(self, digits: Sequence[int]) -> list[Any]:
         """The value of each slot where each axis is at its digit."""
-        if self.is_single:
-            return [values[digit] for values, digit in zip(self.values, digits, strict=True)]
         row: list[Any] = []
         for axis, values, digit in zip(self.axes, self.values, digits, strict=True):
             value = values[digit]
