@@ -50,15 +50,9 @@ def paths(tree: Mapping[str, Any], above: Path = ()) -> Iterator[Path]:
             yield from paths(value, (*above, key))
 
 
-def flatten(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+def flatten(tree: Mapping[str, Any]) -> dict[str, Any]:
     """``{"model": {"dense": 1}}`` as ``{"model.dense": 1}``; lists and empty dicts are leaves."""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping) and value:
-            flat |= flatten(value, f"{above}{key}.")
-        else:
-            flat[above + key] = value
-    return flat
+    return {".".join(path): value for path, value in leaves(tree)}
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
