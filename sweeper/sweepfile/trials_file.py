@@ -32,7 +32,7 @@ def read_data(path: Path, nan_is_null: bool = False) -> Any:
     Not with its text: a sweep file from elsewhere may name any file of its reader. NaN and
     infinity, as Python writes them into JSON, are an error unless ``nan_is_null``.
     """
-    text = _text(path)
+    text = read_text(path)
     if path.suffix.lower() == ".json":
         try:
             constant = (lambda name: None) if nan_is_null else _no_constant
@@ -52,7 +52,8 @@ def read_data(path: Path, nan_is_null: bool = False) -> Any:
     return document.data
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The text of a file. Raises UsageError."""
     try:
         return read_file(path).decode("utf-8-sig")
     except OSError as error:
@@ -125,7 +126,7 @@ def _is_planned(item: Any) -> bool:
 
 
 def _read_csv(path: Path) -> Iterator[dict[str, Any]]:
-    rows = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+    rows = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     try:
         header = next(rows, None)
         if not header or any(not name.strip() for name in header):
