@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os.path
 import re
 from typing import Any
 
@@ -59,7 +58,7 @@ def to_wandb_yaml(sweep: Sweep) -> tuple[str, list[str]]:
             written[key] = sweep.document[key]
     written["name"] = sweep.name
     if sweep.program is not None:
-        written["program"] = _program(sweep)
+        written["program"] = sweep.program_as_written
     if sweep.command is not None:
         written["command"] = list(sweep.command)
     elif sweep.program is not None:
@@ -84,15 +83,6 @@ def to_wandb_yaml(sweep: Sweep) -> tuple[str, list[str]]:
         if key in sweep.document and not (key == "seed" and sweep.seed == 0):
             notes.append(f"{key}: W&B has no such key{': ' + why if why else ''}")
     return to_yaml(written), notes
-
-
-def _program(sweep: Sweep) -> str:
-    program = sweep.program
-    assert program is not None
-    if program.path is None:
-        return str(program.module)
-    start = sweep.path.parent if sweep.path else program.path.parent
-    return os.path.relpath(program.path, start)
 
 
 def _early_terminate(sweep: Sweep, written: dict[str, Any], notes: list[str]) -> None:

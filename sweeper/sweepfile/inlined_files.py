@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import UsageError
-from sweeper.wording import all_of, nearest
+from sweeper.wording import all_of, did_you_mean
 
 from .problems import Problems
-from .program import find_file
+from .program import find_file, names_beside
 from .trials_file import FORMATS, read_data, read_trials
 
 
@@ -90,10 +90,9 @@ def _read(
 
 def _mend(missing: Path, sweep_file: Path) -> str:
     """Which file may be meant instead of a missing one."""
-    names = [p.name for p in missing.parent.iterdir()] if os.path.isdir(missing.parent) else []
-    close = nearest(missing.name, names)
-    if close:
-        return f"did you mean {close[0]}?"
+    names = names_beside(missing)
+    if hint := did_you_mean(missing.name, names):
+        return hint
     files = sorted(file for file in names if Path(file).suffix in FORMATS)
     files = [file for file in files if file != sweep_file.name][:6]
     if files:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sweeper.errors import Problem, SpecError
-from sweeper.wording import nearest
+from sweeper.wording import did_you_mean
 
 from .command import (
     AGENT,
@@ -23,6 +23,7 @@ from .command import (
 )
 from .function_or_script import DetectedMode, Mode, detect_mode
 from .own_search import find_own_search, started_by
+from .program import names_beside
 from .sweep import MOST_LAUNCHED_TRIALS, Sweep
 from .trials_file import MOST_BYTES
 
@@ -127,15 +128,12 @@ def check_program(sweep: Sweep) -> None:
     elif os.path.isdir(file):
         message = f"{file} is a directory, expected a file"
         found = sorted(path.name for path in file.glob("*.py"))
-        mend = f"did you mean {_as_written(sweep)}/{found[0]}?" if found else "name the file in it"
+        mend = "name the file in it"
+        mend = f"did you mean {sweep.program_as_written}/{found[0]}?" if found else mend
     else:
-        names = (
-            [entry.name for entry in file.parent.iterdir()] if os.path.isdir(file.parent) else []
-        )
-        close = nearest(file.name, names)
         message = f"there is no file {file}"
-        mend = "write it, or name the file that has train(params, callbacks)"
-        mend = f"did you mean {close[0]}?" if close else mend
+        mend = did_you_mean(file.name, names_beside(file))
+        mend = mend or "write it, or name the file that has train(params, callbacks)"
     raise SpecError([sweep.problem("program", message, mend)])
 
 
@@ -223,8 +221,7 @@ def check_command(sweep: Sweep) -> None:
 
 
 def _import_path(sweep: Sweep) -> list[Path]:
-    beside = [sweep.path.parent] if sweep.path else []
-    return [*beside, Path.cwd(), *(Path(place) for place in sys.path if place)]
+    return [sweep.path.parent, Path.cwd(), *(Path(place) for place in sys.path if place)]
 
 
 def find_module(sweep: Sweep) -> tuple[Path, Path] | None:
@@ -236,7 +233,7 @@ def find_module(sweep: Sweep) -> tuple[Path, Path] | None:
     words = [str(word) for word in sweep.command or ()]
     if "-m" in words[:-1] and words[words.index("-m") + 1] not in ("${program}", CALL):
         # Not of the installed packages: `python -m torch.distributed.run train.py`.
-        return _find(words[words.index("-m") + 1], _import_path(sweep)[: 1 + bool(sweep.path)])
+        return _find(words[words.index("-m") + 1], _import_path(sweep)[:2])
     module = sweep.program.module if sweep.program is not None else None
     return None if module is None else _find(module, _import_path(sweep))
 
@@ -296,21 +293,10 @@ def detect_program_mode(sweep: Sweep) -> DetectedMode:
         return DetectedMode("script")
     if not found.why:
         return found
-    other = f"`program: {_as_written(sweep)}:{program.function}` calls the function"
+    other = f"`program: {sweep.program_as_written}:{program.function}` calls the function"
     if found.mode == "function":
         other = f"`{AS_SCRIPT}` runs it as a script"
     return DetectedMode(found.mode, f"{found.why}; {other}")
-
-
-def _as_written(sweep: Sweep) -> str:
-    """The program as its sweep file may name it."""
-    program = sweep.program
-    assert program is not None
-    if program.path is None:
-        return str(program.module)
-    beside = sweep.path.parent if sweep.path else Path.cwd()
-    inside = program.path.is_relative_to(beside)
-    return str(program.path.relative_to(beside) if inside else program.path)
 
 
 def program_mode(sweep: Sweep) -> Mode:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os.path
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -177,7 +178,7 @@ class SourcePlace(NamedTuple):
 class Sweep:
     """A validated sweep file. Made by :func:`sweeper.sweepfile.load_sweep`."""
 
-    path: Path | None = field(compare=False)
+    path: Path = field(compare=False)
     name: str
     sweep_name: str
     program: Program | None
@@ -216,6 +217,13 @@ class Sweep:
     @property
     def base_dir(self) -> Path:
         return self.storage / self.name
+
+    @property
+    def program_as_written(self) -> str:
+        """The program as the sweep file may name it, from its own directory."""
+        assert self.program is not None
+        file, start = self.program.path, self.path.parent
+        return str(self.program.module) if file is None else os.path.relpath(file, start)
 
     @property
     def links(self) -> list[str] | None:
@@ -303,7 +311,7 @@ class Sweep:
     def problem(self, key: str, message: str, mend: str = "", at: str = "") -> Problem:
         """A complaint about the key, with its place (or that of the key ``at``) in the file."""
         place = self.places.get(at or key, SourcePlace(0, 0, ""))
-        return Problem(message, key, str(self.path or ""), *place, mend)
+        return Problem(message, key, str(self.path), *place, mend)
 
     def to_yaml(self) -> str:
         """The sweep as one self-contained file that loads back equal."""

@@ -391,7 +391,7 @@ def test_the_probabilities_that_are_advised_are_accepted(
             "sweep.yaml:2:10: program: there is no file DIR/trian.py\n"
             "    program: trian.py\n"
             "             ^\n"
-            "    did you mean train.py?",
+            "    did you mean `train.py`?",
         ),
         (
             "command: [x, '${program}']",
