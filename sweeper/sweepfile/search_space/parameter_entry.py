@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from sweeper.space import INFERRED_KINDS, KINDS, LARGEST, VALUE_KINDS, Distribution
+from sweeper.space import INFERRED_KINDS, KINDS, VALUE_KINDS, Distribution
 from sweeper.sweepfile.problems import Problems
 from sweeper.sweepfile.rules import is_number
 from sweeper.sweepfile.yaml12 import KeyPath
@@ -209,9 +209,6 @@ def _typed(
             is_quoted = isinstance(value, str) and _looks_like_number(value)
             mend = f"remove the quotes: {name}: {value}" if is_quoted else ""
             problems.expected((*key, name), "a number", value, mend)
-        elif abs(value) > LARGEST:
-            good = False
-            problems.add((*key, name), f"expected a number of at most {LARGEST:.1e}, found more")
         elif kind == "int_uniform" and not isinstance(value, int):
             good = False
             mend = "use `distribution: uniform` for real numbers"
