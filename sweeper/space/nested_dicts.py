@@ -56,12 +56,15 @@ def flatten(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """``over`` laid upon ``base``, mapping by mapping; neither is changed."""
+    """``over`` laid upon ``base``, mapping by mapping; neither is changed, nor shares a mapping of
+    ``over`` with what comes of it.
+    """
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
-        both = isinstance(value, Mapping) and isinstance(below, Mapping)
-        merged[key] = merge(below, value) if both else value  # type: ignore[arg-type]
+        if isinstance(value, Mapping):
+            value = merge(below if isinstance(below, Mapping) else {}, value)
+        merged[key] = value
     return merged
 
 

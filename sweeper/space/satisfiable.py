@@ -11,7 +11,7 @@ from typing import Any
 from .distributions import Distribution
 from .evaluation import UNKNOWN, CannotEvaluate, Interval, Lookup
 from .expressions import Expression
-from .nested_dicts import Path, PathMap, get, has, put
+from .nested_dicts import Path, PathMap, get, has, merge, put
 from .sequences import count_of
 from .space import Space
 from .walks import Undecided, pruned
@@ -96,7 +96,7 @@ def outcomes(space: Space, expression: Expression) -> Iterator[Any]:
     named = {path[0] for path in expression.names}
     around = {key: one for key, one in space.assembler.template.items() if key in named}
     for combination in itertools.product(*[values for _, values in finite]):
-        here: dict[str, Any] = _copied(around)
+        here = merge({}, around)
         for (axis, _), value in zip(finite, combination, strict=True):
             row = value if len(axis.parameters) > 1 else (value,)
             for parameter, one in zip(axis.parameters, row, strict=True):
@@ -105,12 +105,6 @@ def outcomes(space: Space, expression: Expression) -> Iterator[Any]:
             yield expression.function(_names(here, intervals))
         except CannotEvaluate as error:
             yield expression.cannot_evaluate(here, error)
-
-
-def _copied(tree: Any) -> Any:
-    if isinstance(tree, dict):
-        return {key: _copied(value) for key, value in tree.items()}
-    return tree
 
 
 def _interval(of: Distribution) -> Interval:
