@@ -12,7 +12,7 @@ from sweeper.wording import all_of, did_you_mean
 
 from .problems import Problems
 from .program import find_file, names_beside
-from .trials_file import FORMATS, read_data, read_trials
+from .trials_file import FORMATS, read_data, read_rows
 
 
 def inline_base(problems: Problems, data: dict[str, Any], sweep_file: Path) -> None:
@@ -55,7 +55,7 @@ def inline_trials(
         )
         return None
     if isinstance(raw, str):
-        raw = _read(problems, "trials", raw, sweep_file, read_trials)
+        raw = _read(problems, "trials", raw, sweep_file, read_rows)
         if raw is None:
             return None
     if not isinstance(raw, list):

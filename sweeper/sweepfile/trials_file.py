@@ -97,17 +97,8 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def read_trials(path: Path) -> list[Any]:
-    """The parameter dicts in a ``.csv``, ``.json`` or ``.yaml`` file; UsageError if it has none."""
-    return [
-        item["params"] if _is_planned(item) else item
-        for item in read_rows(path)
-        if not (_is_planned(item) and item.get("replicate"))
-    ]
-
-
 def read_rows(path: Path, nan_is_null: bool = False) -> list[Any]:
-    """The same with all that stands beside the parameters; see :func:`read_data`."""
+    """The dicts in a ``.csv``, ``.json`` or ``.yaml`` file; see :func:`read_data`."""
     if path.suffix.lower() == ".csv":
         return list(_read_csv(path))
     if path.suffix.lower() not in FORMATS:
@@ -119,10 +110,6 @@ def read_rows(path: Path, nan_is_null: bool = False) -> list[Any]:
         what = type(data).__name__
         raise UsageError(f"{path}: expected a list of parameter dicts, found a {what}")
     return data
-
-
-def _is_planned(item: Any) -> bool:
-    return isinstance(item, dict) and "params" in item and "trial" in item
 
 
 def _read_csv(path: Path) -> Iterator[dict[str, Any]]:
