@@ -8,11 +8,10 @@ import os
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sweeper.results import Entry, Index, entry_score, flatten, metric_of
+from sweeper.results import Entry, Index, entry_score, flatten, local_time, metric_of
 from sweeper.sweepfile import Metric
 from sweeper.tree import files
 from sweeper.wording import counted, shortened
@@ -190,10 +189,8 @@ def _batches(items: list[Any], size: int) -> Iterator[list[Any]]:
 
 
 def _milliseconds(text: object) -> int:
-    try:
-        return int(datetime.fromisoformat(str(text)).timestamp() * 1000)
-    except (ValueError, OverflowError):
-        return 0
+    found = local_time(text)
+    return int(found.timestamp() * 1000) if found else 0
 
 
 def _entries(indices: Sequence[Index]) -> Iterator[tuple[Index, Entry]]:
