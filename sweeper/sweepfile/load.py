@@ -35,10 +35,6 @@ from .yaml12 import Document, parse
 
 _EVERYBODYS_NAMES = ("config", "sweep", "sweeps")
 _PLAIN = ("seed", "isolation", "hook", "cwd", "tensorboard")  # that their rules alone check
-_JUDGED = (
-    *("program", "command", "method", "metric", "metrics", "parameters", "constraints"),
-    *("early_terminate", "link", "warm_start"),
-)
 # The options of `launch` that stand for keys of the file.
 _CHANGES = {
     "name": ("name",),
@@ -150,9 +146,7 @@ class _Loading:
         self.apply(changes)
         problems, data = self.problems, self.data
         values.top_level(problems, data)
-        command = None
-        if data.get("command") is not None:
-            command = values.command(problems, data["command"])
+        command = self.given("command", values.command, None)
         method = values.method(problems, data)
         method_options = values.method_options(problems, data.get("method"))
         base = data["base"] if "base" in data and not problems.base_is_unread else None
@@ -334,9 +328,9 @@ class _Loading:
         return read(self.problems, self.data[key]) if self.data.get(key) is not None else default
 
     def places(self) -> dict[str, SourcePlace]:
-        """Where the values of the top-level keys stand that are still judged before a launch."""
+        """Where the values of the top-level keys stand, for what is judged before a launch."""
         found = {}
-        for key in _JUDGED:
+        for key in self.data:
             where = self.document.place_of((key,))
             if where and (key,) not in self.problems.options:
                 place = where[key != "parameters"]
