@@ -26,10 +26,8 @@ def draws(space: Space) -> int:
     return min(2_000, 1 + _MOST_DRAWN // (1 + len(space.axes)))
 
 
-def has_a_point(space: Space) -> bool:
+def _has_a_point(space: Space) -> bool:
     """Whether one of a few draws satisfies the constraints: no need to look further."""
-    if space.listed is not None:
-        return False
     random = Random(0)
     try:
         for _ in range(draws(space)):
@@ -42,10 +40,12 @@ def has_a_point(space: Space) -> bool:
 
 def is_empty(space: Space) -> bool | None:
     """Whether no point satisfies the constraints; None if that takes too long to find out."""
+    if space.listed is not None:
+        return space.size() == 0
+    if _has_a_point(space):
+        return False
     if not space.is_finite:
         return None
-    if space.listed is not None or space.raw_size <= _MOST_COMBINATIONS:
-        return space.size() == 0
     try:
         for digits in pruned(space, _MOST_STEPS):
             if space.build(space.row(digits)) is not None:

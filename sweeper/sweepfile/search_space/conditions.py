@@ -15,7 +15,6 @@ from sweeper.space import (
     PathMap,
     Space,
     draws,
-    has_a_point,
     is_empty,
     outcomes,
     paths,
@@ -129,7 +128,7 @@ def refuse_the_impossible(problems: Problems, space: Space, keys: Mapping[str, K
         # One that looks at a parameter with a condition does not apply where that is not active.
         sleeps = any(any(conditional.overlapping(name)) for name in constraint.names)
         _refuse(problems, space, constraint, keys[constraint.text], always=not sleeps)
-    if problems.found or not space.constraints or has_a_point(space):
+    if problems.found or not space.constraints:
         return
     empty = is_empty(space)
     if empty:
