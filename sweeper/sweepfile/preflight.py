@@ -38,42 +38,28 @@ def check_launchable(sweep: Sweep) -> None:
     ``MOST_LAUNCHED_TRIALS`` trials; ``early_terminate`` must have something to work on.
     """
     check_early_terminate(sweep)
-    problem = _launch_problem(sweep)
-    if problem is not None:
-        raise SpecError([problem])
-
-
-def _launch_problem(sweep: Sweep) -> Problem | None:
-    size = sweep.size()
-    budget = sweep.budget
-    ends = budget.trials or budget.wall
-    if sweep.adaptive and ends:
-        return None
+    size, early, budget = sweep.size(), sweep.early_terminate, sweep.budget
+    if sweep.adaptive and (budget.trials or budget.wall):
+        return
     if sweep.adaptive and (size is None or size > MOST_LAUNCHED_TRIALS):
-        return sweep.problem(
-            "run_cap",
-            f"`early_terminate: {{type: {sweep.early_terminate.type}}}` goes on without end"
-            if sweep.early_terminate and sweep.makes_trials
-            else f"`method: {sweep.method}` goes on without end",
-            at="method",
-            mend="give `run_cap: 100` (or -n 100), or `budget: {trials: 100}` or `{wall: 12h}`",
-        )
+        kind = f"method: {sweep.method}"
+        if early and early.makes_trials:
+            kind = f"early_terminate: {{type: {early.type}}}"
+        mend = "give `run_cap: 100` (or -n 100), or `budget: {trials: 100}` or `{wall: 12h}`"
+        raise sweep.refusal("run_cap", f"`{kind}` goes on without end", mend, at="method")
     if size == 0:
-        return sweep.problem(
-            "constraints",
-            "no point of the space satisfies `constraints`",
-            "each can hold alone: relax one of them",
-        )
+        message = "no point of the space satisfies `constraints`"
+        raise sweep.refusal("constraints", message, "each can hold alone: relax one of them")
     if size is None or size <= MOST_LAUNCHED_TRIALS or (budget.trials or size) < size:
-        return None
-    factors = ", ".join(f"{name} ({count:,})" for name, count in sweep.space.factors()[:4])
-    return sweep.problem(
+        return
+    factors = [f"{name} ({count:,})" for name, count in sweep.space.factors()[:4]]
+    repeats = f"; repeats ({sweep.repeats})" if sweep.repeats > 1 else ""
+    raise sweep.refusal(
         "parameters",
         f"{size:,} trials are too many to launch (at most {MOST_LAUNCHED_TRIALS:,}); "
-        f"the largest factors: {factors}"
-        + (f"; repeats ({sweep.repeats})" if sweep.repeats > 1 else ""),
+        f"the largest factors: {', '.join(factors)}{repeats}",
+        "shorten these, set `run_cap: 1000` (or -n 1000), or use `method: random`",
         at="parameters" if "parameters" in sweep.places else "method",
-        mend="shorten these, set `run_cap: 1000` (or -n 1000), or use `method: random`",
     )
 
 
@@ -82,15 +68,14 @@ def check_early_terminate(sweep: Sweep) -> None:
     early = sweep.early_terminate
     if early is None or not early.makes_trials:
         return
-    problem = None
     if sweep.repeats > 1:
-        problem = f"{early.type} goes on from trials as they are, found `repeats: {sweep.repeats}`"
+        message = f"{early.type} goes on from trials as they are, found `repeats: {sweep.repeats}`"
         mend = "remove `repeats`, or choose asha, hyperband or median"
-    elif not any(axis.alternatives != 1 for axis in sweep.space.axes):
-        problem = f"{early.type} changes parameters while they train, found none that varies"
+        raise sweep.refusal("early_terminate", message, mend)
+    if not any(axis.alternatives != 1 for axis in sweep.space.axes):
+        message = f"{early.type} changes parameters while they train, found none that varies"
         mend = "give `parameters` with ranges or values, and `method: random` or `grid`"
-    if problem is not None:
-        raise SpecError([sweep.problem("early_terminate", problem, mend)])
+        raise sweep.refusal("early_terminate", message, mend)
 
 
 def check_program(sweep: Sweep) -> None:
@@ -106,7 +91,7 @@ def check_program(sweep: Sweep) -> None:
     if program is None:
         if names_program:
             mend = "add `program: train.py`, a file with train(params, callbacks), or a script"
-            raise SpecError([sweep.problem("program", "`program` is missing", mend)])
+            raise sweep.refusal("program", "`program` is missing", mend)
         return
     if not names_program:
         return
@@ -134,7 +119,7 @@ def check_program(sweep: Sweep) -> None:
         message = f"there is no file {file}"
         mend = did_you_mean(file.name, names_beside(file))
         mend = mend or "write it, or name the file that has train(params, callbacks)"
-    raise SpecError([sweep.problem("program", message, mend)])
+    raise sweep.refusal("program", message, mend)
 
 
 def _lacks(sweep: Sweep) -> Iterator[Problem]:
@@ -182,7 +167,7 @@ def _check_own_search(sweep: Sweep, file: Path) -> None:
         mend += f", or launch its own sweep: `sweeper launch {file.name}`"
     if is_called:
         mend = 'move it below `if __name__ == "__main__":`, as the file is imported'
-    raise SpecError([sweep.problem("program", message, mend)])
+    raise sweep.refusal("program", message, mend)
 
 
 def check_command(sweep: Sweep) -> None:
@@ -199,7 +184,7 @@ def check_command(sweep: Sweep) -> None:
     if what := started_by(words):
         message = f"every trial would start {what}"
         mend = "the sweep file takes its place: write the words that train once"
-        raise SpecError([sweep.problem("command", message, mend)])
+        raise sweep.refusal("command", message, mend)
     if not words or words[0].startswith("-") or "=" in words[0]:
         return  # options and variables of `env`
     name, *others = words

@@ -302,7 +302,7 @@ class Sweep:
             yield from (p for p in drawn if not first or canonical_json(p) not in first)
         except NothingAllowed as error:
             mend = "widen the bounds or the constraints"
-            raise SpecError([self.problem("constraints", str(error), mend)]) from None
+            raise self.refusal("constraints", str(error), mend) from None
 
     def trial_of(self, index: int, params: dict[str, Any], replicate: int = 0) -> Trial:
         """The trial with these parameters; its run's seed follows from them."""
@@ -312,6 +312,10 @@ class Sweep:
         """A complaint about the key, with its place (or that of the key ``at``) in the file."""
         place = self.places.get(at or key, SourcePlace(0, 0, ""))
         return Problem(message, key, str(self.path), *place, mend)
+
+    def refusal(self, key: str, message: str, mend: str = "", at: str = "") -> SpecError:
+        """The error with that one complaint."""
+        return SpecError([self.problem(key, message, mend, at)])
 
     def to_yaml(self) -> str:
         """The sweep as one self-contained file that loads back equal."""
