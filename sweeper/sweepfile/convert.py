@@ -92,10 +92,9 @@ def _early_terminate(sweep: Sweep, written: dict[str, Any], notes: list[str]) ->
     if stop.type != "hyperband":
         notes.append(f"early_terminate: W&B has hyperband only, not {stop.type}: left out")
         return
-    body: dict[str, Any] = {"type": "hyperband", "eta": stop.eta, "strict": stop.strict}
-    for name in ("min_iter", "max_iter", "s"):
-        if getattr(stop, name) is not None:
-            body[name] = getattr(stop, name)
+    numbers = {name: getattr(stop, name) for name in ("min_iter", "max_iter", "s")}
+    given = {name: number for name, number in numbers.items() if number is not None}
+    body = {"type": "hyperband", "eta": stop.eta, "strict": stop.strict, **given}
     written["early_terminate"] = body
 
 

@@ -70,11 +70,9 @@ def warm_start(
         problems.add(key, f"`method: {method}` learns nothing from earlier runs", mend, on_key=True)
     found = []
     for index, text in enumerate(listed):
-        if not isinstance(text, str) or not text.strip() or "\0" in text:
-            problems.expected((*key, index), "a path, or optuna:///path.db", text)
-            continue
-        scheme = STUDY if text.startswith(STUDY) else ""
-        if "://" in text and not scheme:
+        scheme = STUDY if str(text).startswith(STUDY) else ""
+        is_path = isinstance(text, str) and text.strip() and "\0" not in text
+        if not is_path or ("://" in text and not scheme):
             problems.expected((*key, index), "a path, or optuna:///path.db", text)
             continue
         file, mark, study = text.removeprefix(scheme).partition("?") if scheme else (text, "", "")

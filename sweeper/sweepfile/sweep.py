@@ -278,20 +278,15 @@ class Sweep:
         """
         if self.method in ADAPTIVE_METHODS:
             return
-        seed, repeats = self.seed, self.repeats
-        trials: Iterator[Trial] = (
-            Trial(index * repeats + replicate, params, replicate, seed, self.race)
-            for index, params in enumerate(self._params())
-            for replicate in range(repeats)
-        )
-        if self.run_cap is not None and self.run_cap < sys.maxsize:
-            trials = itertools.islice(trials, self.run_cap)
-        yield from trials
-
-    def _params(self) -> Iterator[dict[str, Any]]:
+        dicts = walk(self.space, self.seed if self.order == "shuffle" else None)
         if self.method == "random":
-            return self._drawn()
-        return walk(self.space, self.seed if self.order == "shuffle" else None)
+            dicts = self._drawn()
+        trials = (
+            self.trial_of(index * self.repeats + replicate, params, replicate)
+            for index, params in enumerate(dicts)
+            for replicate in range(self.repeats)
+        )
+        yield from itertools.islice(trials, min(self.run_cap or sys.maxsize, sys.maxsize))
 
     def _drawn(self) -> Iterator[dict[str, Any]]:
         """The points to be tried first, then what is drawn."""
