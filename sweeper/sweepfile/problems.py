@@ -78,6 +78,15 @@ class Problems:
         """The common complaint: ``expected WHAT, found FOUND``."""
         self.add(key, f"expected {what}, found {describe(found)}", mend)
 
+    def items(
+        self, key: KeyPath, what: str, found: Any, mend: str = "", *, least: int = 1
+    ) -> list[Any]:
+        """What a list holds; nothing, and a complaint, if it is none or has too few."""
+        if isinstance(found, list) and len(found) >= least:
+            return found
+        self.expected(key, what, found, mend)
+        return []
+
     def unknown(self, key: KeyPath, allowed: Iterable[str], what: str = "key") -> None:
         """Complain about a name that is not one of ``allowed``."""
         name = str(key[-1])

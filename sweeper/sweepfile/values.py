@@ -58,17 +58,15 @@ def top_level(problems: Problems, raw: dict[str, Any]) -> None:
 
 def command(problems: Problems, raw: Any) -> tuple[Any, ...] | None:
     """The words that run a script; None: not given."""
-    if not isinstance(raw, list):
-        words = ", ".join(map(_quoted, raw.split())) if isinstance(raw, str) else ""
-        mend = f"write `command: [{words}]`" if isinstance(raw, str) else ""
-        problems.expected(("command",), "a list of words", raw, mend)
-        return None
-    for index, word in enumerate(raw):
+    words = ", ".join(map(_quoted, raw.split())) if isinstance(raw, str) else ""
+    mend = f"write `command: [{words}]`" if isinstance(raw, str) else ""
+    listed = problems.items(("command",), "a list of words", raw, mend, least=0)
+    for index, word in enumerate(listed):
         if isinstance(word, (list, dict)):
             problems.warn(("command", index), f"{describe(word)} is passed as one word")
         elif isinstance(word, str):
             _check_macros(problems, word, ("command", index))
-    return tuple(raw) or None
+    return tuple(listed) or None
 
 
 def _quoted(word: str) -> str:
@@ -140,14 +138,11 @@ def plain(problems: Problems, raw: dict[str, Any], key: str) -> Any:
 
 def metrics(problems: Problems, raw: Any) -> Metric | None:
     """The first goal of several, with all else that `metrics` asks for."""
-    if not isinstance(raw, list) or not raw:
-        example = "for example `metrics: [{name: val_loss, goal: minimize}, {name: mb, max: 50}]`"
-        problems.expected(("metrics",), "a list of metrics", raw, example)
-        return None
+    example = "for example `metrics: [{name: val_loss, goal: minimize}, {name: mb, max: 50}]`"
     goals: list[Metric] = []
     limits: list[Limit] = []
     names: set[str] = set()
-    for place, one in enumerate(raw):
+    for place, one in enumerate(problems.items(("metrics",), "a list of metrics", raw, example)):
         key = ("metrics", place)
         bounds = {name: one[name] for name in LIMIT if name in one} if isinstance(one, dict) else {}
         rest = {k: v for k, v in one.items() if k not in LIMIT} if bounds else one

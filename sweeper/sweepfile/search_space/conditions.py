@@ -67,12 +67,10 @@ class Expressions:
         if raw is None:
             return []
         key: KeyPath = ("constraints",)
-        if not isinstance(raw, list):
-            mend = f'write `constraints: ["{raw}"]`' if isinstance(raw, str) else ""
-            self.problems.expected(key, "a list of conditions", raw, mend)
-            return []
+        mend = f'write `constraints: ["{raw}"]`' if isinstance(raw, str) else ""
         found: list[Expression] = []
-        for index, text in enumerate(raw):
+        listed = self.problems.items(key, "a list of conditions", raw, mend, least=0)
+        for index, text in enumerate(listed):
             if not isinstance(text, str) or not text.strip():
                 mend = 'for example  "model.a >= model.b"'
                 self.problems.expected((*key, index), "a condition", text, mend)
