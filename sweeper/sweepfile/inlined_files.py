@@ -12,7 +12,7 @@ from sweeper.wording import all_of, did_you_mean
 
 from .problems import Problems
 from .program import find_file, names_beside
-from .trials_file import FORMATS, read_data, read_rows
+from .trials_file import FORMATS, read_params, read_rows
 
 
 def inline_base(problems: Problems, data: dict[str, Any], sweep_file: Path) -> None:
@@ -20,17 +20,13 @@ def inline_base(problems: Problems, data: dict[str, Any], sweep_file: Path) -> N
     raw = data.get("base")
     if "base" not in data or isinstance(raw, dict):
         return
-    if not isinstance(raw, str):
+    found = None
+    if isinstance(raw, str):
+        found = _read(problems, "base", raw, sweep_file, read_params)
+        data["base"] = found or {}
+    else:
         problems.expected(("base",), "a JSON or YAML file, or a mapping", raw)
-        problems.base_is_unread = True
-        return
-    before = len(problems.found)
-    found = _read(problems, "base", raw, sweep_file, read_data)
-    if not isinstance(found, dict) and len(problems.found) == before:
-        what = type(found).__name__  # not what it says: who has written the path may be a stranger
-        problems.add(("base",), f"{raw}: expected a parameter dict, found a {what}")
-    problems.base_is_unread = len(problems.found) > before
-    data["base"] = found if isinstance(found, dict) else {}
+    problems.base_is_unread = found is None
 
 
 def inline_trials(
@@ -58,14 +54,9 @@ def inline_trials(
         raw = _read(problems, "trials", raw, sweep_file, read_rows)
         if raw is None:
             return None
-    if not isinstance(raw, list):
-        problems.expected(("trials",), "a list of parameter dicts, or a file", raw)
-        return None
-    if not raw:
-        problems.add(("trials",), "expected at least one trial, found an empty list")
-        return None
-    data["trials"] = raw
-    return raw
+    what = "a list of parameter dicts, or a file"
+    data["trials"] = raw = problems.items(("trials",), what, raw)
+    return raw or None
 
 
 def _read(

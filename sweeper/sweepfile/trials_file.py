@@ -97,6 +97,14 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def read_params(path: Path) -> dict[str, Any]:
+    """The parameter dict in a JSON or YAML file; see :func:`read_data`."""
+    data = read_data(path)
+    if not isinstance(data, dict):  # which is not shown: who names the path may be a stranger
+        raise UsageError(f"{path}: expected a parameter dict, found a {type(data).__name__}")
+    return data
+
+
 def read_rows(path: Path, nan_is_null: bool = False) -> list[Any]:
     """The dicts in a ``.csv``, ``.json`` or ``.yaml`` file; see :func:`read_data`."""
     if path.suffix.lower() == ".csv":
