@@ -64,6 +64,11 @@ def closed(fields: Mapping[str, Field], required: Sequence[str] = ()) -> Schema:
     return {**schema, "required": list(required)} if required else schema
 
 
+def any_of(*schemas: Schema) -> Rule:
+    """What one of these allows; who reads it checks it."""
+    return Rule({"anyOf": list(schemas)})
+
+
 def read_value(problems: Problems, value: Any, key: KeyPath, rule: Rule) -> Any:
     """The value as it is used; None, and a complaint, if ``rule`` does not allow it."""
     if rule.allows(value):
