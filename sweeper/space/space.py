@@ -180,18 +180,13 @@ class Space:
         slot = 0
         for axis, values, digit in zip(self.axes, self.values, digits, strict=True):
             width = len(axis.parameters)
-            asleep = [i for i in range(width) if slot + i in inactive]
+            awake = [column for column in range(width) if slot + column not in inactive]
             slot += width
-            if not asleep or digit == 0:
-                continue
-            if len(asleep) == width:
+            if len(awake) < width and any(
+                all(value_key(values[other][i]) == value_key(values[digit][i]) for i in awake)
+                for other in range(digit)
+            ):
                 return False
-            row = values[digit]
-            awake = [i for i in range(width) if i not in asleep]
-            wanted = [value_key(row[i]) for i in awake]
-            for earlier in values[:digit]:
-                if [value_key(earlier[i]) for i in awake] == wanted:
-                    return False
         return True
 
     # ----------------------------------------------------------------- counting
