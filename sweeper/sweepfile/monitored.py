@@ -60,9 +60,8 @@ def parse_monitored(
         group = element if isinstance(element, list) else [element]
         for place, name in enumerate(group):
             if not isinstance(name, str) or name not in names:
-                close = nearest(str(name), names)
-                if not close and isinstance(name, str) and name.split(".")[0] in names:
-                    close = [name.split(".")[0]]
+                top = str(name).split(".")[0]
+                close = nearest(str(name), names) or [top] * (top in names)
                 mend = f"there are {all_of(islice(names, 20))}" if names else ""
                 mend = f"did you mean `{close[0]}`?" if close else mend
                 at = (*key, index, place) if isinstance(element, list) else (*key, index)

@@ -234,21 +234,15 @@ def _categorical(
     problems: Problems, body: Mapping[str, Any], key: KeyPath, kind: str
 ) -> Distribution | None:
     values = body["values"]
-    if not isinstance(values, list):
+    mend = "list the values to try, or remove the parameter"
+    if isinstance(values, dict):
+        items = ", ".join(map(str, values.values()))
+        mend = "keep a mapping whole with `value: {...}`"
+        if items and len(items) <= 40:
+            mend = f"write `values: [{items}]`, or {mend}"
+    elif not isinstance(values, list):
         mend = f"write `values: [{values}]` or `value: {values}`"
-        if isinstance(values, dict):
-            items = ", ".join(map(str, values.values()))
-            mend = "keep a mapping whole with `value: {...}`"
-            if items and len(items) <= 40:
-                mend = f"write `values: [{items}]`, or {mend}"
-        problems.expected((*key, "values"), "a list of values", values, mend)
-        return None
-    if not values:
-        problems.add(
-            (*key, "values"),
-            "expected at least one value, found an empty list",
-            "list the values to try, or remove the parameter",
-        )
+    if not problems.items((*key, "values"), "a list of values", values, mend):
         return None
     if kind == "categorical":
         return Distribution(kind, values=tuple(values))
