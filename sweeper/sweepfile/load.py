@@ -111,11 +111,8 @@ def _text(path: Path) -> str:
             f"{path}: expected a sweep file (YAML), found {what.format(path.name)}; "
             "`sweeper init` writes a sweep file to start from"
         )
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        document = Document(str(path), data.decode("utf-16", "replace").split("\n"))
-        problem = document.problem((1, 1), "the file is UTF-16 text", mend="save it as UTF-8")
-        raise SpecError([problem])
-    if b"\0" in data:
+    is_utf16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+    if b"\0" in data and not is_utf16:
         raise UsageError(f"{path}: expected a sweep file (YAML), found a file that is no text")
     data = data.removeprefix(b"\xef\xbb\xbf")
     try:
@@ -124,9 +121,11 @@ def _text(path: Path) -> str:
         line = data.count(b"\n", 0, error.start) + 1
         start = data.rfind(b"\n", 0, error.start) + 1
         column = len(data[start : error.start].decode()) + 1
-        document = Document(str(path), data.decode("utf-8", "replace").split("\n"))
+        text = data.decode("utf-16" if is_utf16 else "utf-8", "replace")
+        document = Document(str(path), text.split("\n"))
         what = f"not UTF-8 text (byte {data[error.start]:#04x})"
-        problem = document.problem((line, column), what, mend="save the file as UTF-8")
+        what = "the file is UTF-16 text" if is_utf16 else what
+        problem = document.problem((line, column), what, mend="save it as UTF-8")
         raise SpecError([problem]) from None
 
 
