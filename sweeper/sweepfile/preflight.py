@@ -88,13 +88,11 @@ def check_program(sweep: Sweep) -> None:
         raise SpecError(lacks)
     program = sweep.program
     names_program = sweep.command is None or any("${program}" in str(w) for w in sweep.command)
-    if program is None:
-        if names_program:
-            mend = "add `program: train.py`, a file with train(params, callbacks), or a script"
-            raise sweep.refusal("program", "`program` is missing", mend)
-        return
     if not names_program:
         return
+    if program is None:
+        mend = "add `program: train.py`, a file with train(params, callbacks), or a script"
+        raise sweep.refusal("program", "`program` is missing", mend)
     file = program_file(sweep)
     if file is None:
         searched = ", ".join(dict.fromkeys(map(str, _import_path(sweep)[:2])))
