@@ -146,8 +146,7 @@ class _Loading:
         problems, data = self.problems, self.data
         values.top_level(problems, data)
         command = self.given("command", values.command, None)
-        method = values.method(problems, data)
-        method_options = values.method_options(problems, data.get("method"))
+        method, method_options = values.method(problems, data)
         base = data["base"] if "base" in data and not problems.base_is_unread else None
         trials = inline_trials(problems, data, method, self.path)
         built = build_space(problems, data, method, base, trials)
