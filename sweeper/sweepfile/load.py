@@ -27,7 +27,6 @@ from .sweep import (
     Metric,
     Resources,
     Retry,
-    SourcePlace,
     Sweep,
 )
 from .trials_file import read_file
@@ -325,14 +324,14 @@ class _Loading:
     def given(self, key: str, read: Any, default: Any) -> Any:
         return read(self.problems, self.data[key]) if self.data.get(key) is not None else default
 
-    def places(self) -> dict[str, SourcePlace]:
+    def places(self) -> dict[str, tuple[int, int, str]]:
         """Where the values of the top-level keys stand, for what is judged before a launch."""
         found = {}
         for key in self.data:
             where = self.document.place_of((key,))
             if where and (key,) not in self.problems.options:
                 place = where[key != "parameters"]
-                found[key] = SourcePlace(*place, self.document.source(place))
+                found[key] = (*place, self.document.source(place))
         return found
 
     def resolved(self, program: Program | None, others: dict[str, Any]) -> dict[str, Any]:

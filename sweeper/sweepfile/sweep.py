@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from sweeper.errors import Problem, SpecError
 from sweeper.space import LARGEST, NothingAllowed, Space, canonical_json, draw, run_seed, walk
@@ -166,17 +166,12 @@ class Notify:
     apprise: str | None = None
 
 
-class SourcePlace(NamedTuple):
-    """Where the value of a top-level key stands in the sweep file, and the text of that line."""
-
-    line: int
-    column: int
-    source: str
-
-
 @dataclass(frozen=True)
 class Sweep:
-    """A validated sweep file. Made by :func:`sweeper.sweepfile.load_sweep`."""
+    """A validated sweep file. Made by :func:`sweeper.sweepfile.load_sweep`.
+
+    ``places``: line and column of the values of its top-level keys, and the text of that line.
+    """
 
     path: Path = field(compare=False)
     name: str
@@ -212,7 +207,9 @@ class Sweep:
     description: str | None = field(default=None, compare=False)
     warnings: tuple[str, ...] = field(default=(), compare=False)
     document: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
-    places: Mapping[str, SourcePlace] = field(default_factory=dict, compare=False, repr=False)
+    places: Mapping[str, tuple[int, int, str]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @property
     def base_dir(self) -> Path:
@@ -305,7 +302,7 @@ class Sweep:
 
     def problem(self, key: str, message: str, mend: str = "", at: str = "") -> Problem:
         """A complaint about the key, with its place (or that of the key ``at``) in the file."""
-        place = self.places.get(at or key, SourcePlace(0, 0, ""))
+        place = self.places.get(at or key, (0, 0, ""))
         return Problem(message, key, str(self.path), *place, mend)
 
     def refusal(self, key: str, message: str, mend: str = "", at: str = "") -> SpecError:
