@@ -74,16 +74,14 @@ class _Reader:
                     own = self.conditions(body, here, len(written))
                     inner = (*here, "parameters")
                     yield from self.parameters(body["parameters"], inner, written, conditions + own)
-                else:
-                    self.problems.mark_broken(written)
-                continue
-            distribution = self.distribution(body, here)
-            path = None if distribution is None else self.address(here, written)
-            own = self.conditions(body, here, len(path or ())) if distribution is not None else ()
-            if distribution is None or path is None:
-                self.problems.mark_broken(written)
-            else:
-                yield Parameter(path, written, distribution, conditions + own, here)
+                    continue
+            elif distribution := self.distribution(body, here):
+                path = self.address(here, written)
+                own = self.conditions(body, here, len(path or ()))
+                if path is not None:
+                    yield Parameter(path, written, distribution, conditions + own, here)
+                    continue
+            self.problems.mark_broken(written)
 
     def is_group(self, body: Mapping[str, Any], key: KeyPath) -> bool:
         inner = body["parameters"]
