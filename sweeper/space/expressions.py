@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from .evaluation import CannotEvaluate, Function
-from .grammar import ExpressionError, parse
+from .grammar import ExpressionError, Parser
 from .nested_dicts import Path, get
 
 
@@ -31,10 +31,11 @@ class Expression:
     @classmethod
     def parse(cls, text: str, known: Mapping[str, Path]) -> Expression:
         """Read ``text``; its names are keys of ``known``. Raises ExpressionError."""
-        names, function = parse(text, known)
-        if not names:
+        parser = Parser(text, known)
+        function = parser.whole()
+        if not parser.names:
             raise ExpressionError("it names no parameter", 0)
-        return cls(text, names, function)
+        return cls(text, tuple(parser.names), function)
 
     def holds(self, params: Mapping[str, Any], missing: bool = False) -> bool:
         """Whether ``params`` satisfy it; ``missing`` if a parameter that it names is not there.

@@ -61,19 +61,12 @@ class _Token(NamedTuple):
     column: int
 
 
-def parse(text: str, known: Mapping[str, Path]) -> tuple[tuple[Path, ...], Function]:
-    """The names in ``text``, which must be keys of ``known``, and a function to its value from
-    theirs, which may be vague as it may be; raises ExpressionError.
-    """
-    if len(text) > _LONGEST:
-        raise ExpressionError(f"longer than {_LONGEST} characters", 0)
-    parser = _Parser(text, known)
-    function = parser.whole()
-    return tuple(parser.names), function
+class Parser:
+    """Reads ``text``, which names keys of ``known``; raises ExpressionError."""
 
-
-class _Parser:
     def __init__(self, text: str, known: Mapping[str, Path]) -> None:
+        if len(text) > _LONGEST:
+            raise ExpressionError(f"longer than {_LONGEST} characters", 0)
         self.text, self.known = text, known if isinstance(known, Names) else Names(known)
         self.tokens = self.read()
         self.names: dict[Path, None] = {}
@@ -177,6 +170,7 @@ class _Parser:
         raise ExpressionError(f"{what}, found {found}", token.column)
 
     def whole(self) -> Function:
+        """From the values of its ``names``, as vague as they may be, to that of the text."""
         found = self.either()
         if self.next.kind != "end":
             self.fail("expected an operator")
