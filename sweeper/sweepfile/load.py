@@ -13,7 +13,6 @@ from sweeper.wording import nearest, one_of
 
 from . import directories, given_points, values
 from .early_terminate import POPULATIONS, parse_early_terminate
-from .inlined_files import inline_base, inline_trials
 from .monitored import default_monitored, parse_monitored
 from .overrides import apply_overrides
 from .problems import Problems
@@ -29,7 +28,7 @@ from .sweep import (
     Retry,
     Sweep,
 )
-from .trials_file import read_file
+from .trials_file import inline_base, inline_trials, read_file
 from .yaml12 import Document, parse
 
 _EVERYBODYS_NAMES = ("config", "sweep", "sweeps")
