@@ -166,11 +166,7 @@ class Space:
         """The value of each slot where each axis is at its digit."""
         row: list[Any] = []
         for axis, values, digit in zip(self.axes, self.values, digits, strict=True):
-            value = values[digit]
-            if len(axis.parameters) == 1:
-                row.append(value)
-            else:
-                row.extend(value)
+            row += [values[digit]] if len(axis.parameters) == 1 else values[digit]
         return row
 
     def is_first(self, digits: Sequence[int], inactive: Collection[int]) -> bool:

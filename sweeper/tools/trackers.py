@@ -157,10 +157,10 @@ def _mlflow_run(client: Any, experiment: str, entry: Entry, metric: Metric | Non
         entities.Param(called[name], shortened(v if isinstance(v, str) else json.dumps(v), 4000))
         for name, v in given.items()
     ]
-    for some in _batches(params, 100):
-        client.log_batch(run, params=some)
-    for some in _batches(metrics, 1000):
-        client.log_batch(run, metrics=some)
+    for at in range(0, len(params), 100):
+        client.log_batch(run, params=params[at : at + 100])
+    for at in range(0, len(metrics), 1000):
+        client.log_batch(run, metrics=metrics[at : at + 1000])
     ends = {"running": "RUNNING", "interrupted": "KILLED"}
     status = ends.get(entry.status, "FAILED" if entry.failed else "FINISHED")
     if status != "RUNNING":
@@ -181,11 +181,6 @@ def _mlflow_names(names: Iterable[str]) -> dict[str, str]:
         taken.add(plain)
         found[name] = plain
     return found
-
-
-def _batches(items: list[Any], size: int) -> Iterator[list[Any]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
 
 
 def _milliseconds(text: object) -> int:
