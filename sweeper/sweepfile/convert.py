@@ -52,10 +52,8 @@ def to_wandb_yaml(sweep: Sweep) -> tuple[str, list[str]]:
     if sweep.method == "list":
         raise UsageError("W&B has no list of trials: give `values` and use `method: grid`")
     notes: list[str] = []
-    written: dict[str, Any] = {}
-    for key in WANDB_KEYS:
-        if key in sweep.document and key not in ("imageuri", "scheduler"):
-            written[key] = sweep.document[key]
+    theirs = [key for key in WANDB_KEYS if key not in ("imageuri", "scheduler")]
+    written = {key: sweep.document[key] for key in theirs if key in sweep.document}
     written["name"] = sweep.name
     if sweep.program is not None:
         written["program"] = sweep.program_as_written

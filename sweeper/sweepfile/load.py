@@ -75,10 +75,7 @@ def load_sweep(
     if not isinstance(document.data, dict) or document.is_hopeless:
         problems.stop_on_problems()
     problems.is_stored = stored
-    sweep = _Loading(path.absolute(), document, problems).sweep(overrides, changes)
-    problems.stop_on_problems()
-    assert sweep is not None
-    return sweep
+    return _Loading(path.absolute(), document, problems).sweep(overrides, changes)
 
 
 _PROGRAM = "a program: name it in one, `program: {}`"
@@ -134,7 +131,7 @@ class _Loading:
         self.path, self.document, self.problems = path, document, problems
         self.data: dict[str, Any] = document.data
 
-    def sweep(self, overrides: Sequence[str], changes: dict[str, Any]) -> Sweep | None:
+    def sweep(self, overrides: Sequence[str], changes: dict[str, Any]) -> Sweep:
         early = [text for text in overrides if text.partition("=")[0].strip() in ("base", "trials")]
         self.problems.is_stored &= not early  # who reads it names the file
         apply_overrides(self.document, self.problems, early)
@@ -170,8 +167,8 @@ class _Loading:
         if "warm_start" in data:
             warm_start = given_points.warm_start(problems, data["warm_start"], method, self.path)
             data["warm_start"] = list(warm_start)
-        if problems.found or built.space is None:
-            return None
+        problems.stop_on_problems()
+        assert built.space is not None
         return Sweep(
             path=self.path,
             program=program,
