@@ -62,8 +62,6 @@ class Assembler:
         for index in self._deep:
             node, key = self._slots[index]
             nodes[node][key] = copy.deepcopy(nodes[node][key])
-        if not self._conditional:
-            return root, ()
         inactive: list[int] = []
         for index, expressions in self._conditional:
             for expression, (node, key, before) in expressions:

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from sweeper.wording import all_of, nearest, one_of, shortened
 
@@ -164,7 +164,7 @@ class Parser:
         if self.take(value) is None:
             self.fail(f"expected `{value}`")
 
-    def fail(self, what: str) -> None:
+    def fail(self, what: str) -> NoReturn:
         token = self.next
         found = "the end" if token.kind == "end" else f"`{self.text[token.column :].split()[0]}`"
         raise ExpressionError(f"{what}, found {found}", token.column)
@@ -272,7 +272,6 @@ class Parser:
             given = _list(arguments)
             return lambda names: call(function, given(names))
         self.fail("expected a name or a value")
-        raise AssertionError
 
     def items(self, close: str) -> list[Function]:
         items: list[Function] = []
