@@ -25,10 +25,12 @@ _MOST_LOOKED_AT = 10_000
 
 def walk(space: Space, shuffle: int | None = None) -> Iterator[Params]:
     """Every dict of a finite space, in grid (or list) order, or shuffled by a seed."""
+    total = space.raw_size
+    indices = iter(range(total)) if shuffle is None else shuffled(total, shuffle)
     if space.listed is not None:
-        yield from filter(space.allows, map(space.listed_at, _indices(space, shuffle)))
+        yield from filter(space.allows, map(space.listed_at, indices))
         return
-    every: Iterator[Sequence[int]] = map(space.digits, _indices(space, shuffle))
+    every: Iterator[Sequence[int]] = map(space.digits, indices)
     if shuffle is None:
         every = pruned(space) if space.size() else iter(())
     build, row, plain = space.assembler.build, space.row, space.is_plain
@@ -36,11 +38,6 @@ def walk(space: Space, shuffle: int | None = None) -> Iterator[Params]:
         params, inactive = build(row(digits))
         if plain or (space.is_first(digits, inactive) and space.allows(params)):
             yield params
-
-
-def _indices(space: Space, shuffle: int | None) -> Iterator[int]:
-    total = space.raw_size
-    return iter(range(total)) if shuffle is None else shuffled(total, shuffle)
 
 
 class Undecided(Exception):
