@@ -9,7 +9,7 @@ from .corner_points import corners
 from .distributions import LARGEST, MOST_DIGITS, Distribution
 from .evaluation import CannotEvaluate
 from .expressions import Expression
-from .given_points import Placed, place
+from .given_points import place
 from .grammar import ExpressionError, Names
 from .kinds import BOUNDED, GRID_KINDS, INFERRED_KINDS, KINDS, VALUE_KINDS
 from .nested_dicts import PathMap, flatten, get, has, leaves, merge, paths, put

@@ -37,7 +37,6 @@ from .sweep import (
     ADAPTIVE_METHODS,
     MOST_LAUNCHED_TRIALS,
     Budget,
-    Limit,
     Metric,
     Notify,
     Sweep,

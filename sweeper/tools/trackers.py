@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import posixpath
 import re
@@ -81,12 +82,9 @@ def _wandb_run(
 def to_mlflow(indices: Sequence[Index], metric: Metric | None, uri: str, shown: str) -> str:
     """Write a run of MLflow for each into the store at ``uri``; what has changed is replaced."""
     mlflow = library("mlflow", "mlflow")
-    import logging
-
     # By default it asks a server that is not there for five minutes, and tells of each run.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.ERROR)
     shown = without_password(shown)
