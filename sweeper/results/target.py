@@ -221,7 +221,7 @@ def storages_elsewhere(sweep: Sweep) -> list[Path]:
     here = Path.cwd()
     if not sweep.storage.is_relative_to(here):
         return []
-    places = [*(sweep.path.resolve().parents if sweep.path else ()), *here.parents]
+    places = [*sweep.path.resolve().parents, *here.parents]
     storages = dict.fromkeys(place / sweep.storage.relative_to(here) for place in places)
     return [s for s in storages if s != sweep.storage and (s / sweep.name).is_dir()]
 

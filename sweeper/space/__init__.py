@@ -9,12 +9,12 @@ from .corner_points import corners
 from .distributions import LARGEST, MOST_DIGITS, Distribution
 from .evaluation import CannotEvaluate
 from .expressions import Expression
-from .given_points import Placed, place
+from .given_points import place
 from .grammar import ExpressionError, Names
 from .kinds import BOUNDED, GRID_KINDS, INFERRED_KINDS, KINDS, VALUE_KINDS
 from .nested_dicts import PathMap, flatten, get, has, leaves, merge, paths, put
 from .random_draws import NothingAllowed, draw
-from .satisfiable import draws, has_a_point, is_empty, outcomes, values_in_words
+from .satisfiable import draws, is_empty, outcomes, values_in_words
 from .sequences import count_of
 from .space import Space
 from .walks import walk

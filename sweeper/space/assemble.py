@@ -11,6 +11,7 @@ from .expressions import Expression
 from .nested_dicts import Path, get, put
 
 _ABSENT = object()
+_Stand = tuple[int, str, Any]
 
 
 class Assembler:
@@ -41,18 +42,12 @@ class Assembler:
         self._slots = [(nodes[slot.path[:-1]], slot.path[-1]) for slot in slots]
         self._deep = [index for index, slot in enumerate(slots) if _is_deep(slot)]
         position = {slot.path: index for index, slot in enumerate(slots)}
-        self._conditional = [
-            (
-                position[path],
-                tuple(
-                    (expression, _without(base, nodes, path, condition.depth))
-                    for expression, condition in zip(
-                        expressions, slots[position[path]].conditions, strict=True
-                    )
-                ),
-            )
-            for path, expressions in conditions.items()
-        ]
+        self._conditional: list[tuple[int, list[tuple[Expression, _Stand]]]] = []
+        for path, expressions in conditions.items():
+            place = position[path]
+            stands = [_without(base, nodes, path, one.depth) for one in slots[place].conditions]
+            pairs = zip(expressions, stands, strict=True)
+            self._conditional.append((place, list(pairs)))
 
     def build(self, values: Sequence[Any]) -> tuple[dict[str, Any], tuple[int, ...]]:
         """The dict, and the slots that are not active in it."""
@@ -67,8 +62,6 @@ class Assembler:
         for index in self._deep:
             node, key = self._slots[index]
             nodes[node][key] = copy.deepcopy(nodes[node][key])
-        if not self._conditional:
-            return root, ()
         inactive: list[int] = []
         for index, expressions in self._conditional:
             for expression, (node, key, before) in expressions:
@@ -83,9 +76,7 @@ class Assembler:
         return root, tuple(inactive)
 
 
-def _without(
-    base: Mapping[str, Any], nodes: Mapping[Path, int], path: Path, depth: int
-) -> tuple[int, str, Any]:
+def _without(base: Mapping[str, Any], nodes: Mapping[Path, int], path: Path, depth: int) -> _Stand:
     """What stands in for ``path`` where a condition on its first ``depth`` names fails.
 
     That is the mapping (as a node), the key in it, and its value: what the base has there, else

@@ -49,15 +49,12 @@ def _ends(axis: Axis, grid: bool) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     of = axis.parameters[0].distribution
     if len(axis.parameters) > 1:
         return axis.rows[0], axis.rows[-1]
-    if of.kind in BOUNDED and not (grid and of.grid):
-        assert of.low is not None
-        assert of.high is not None
-        if of.is_quantised or of.kind == "int_uniform":
-            return (of.low,), (of.high,)
-        return (float(of.low),), (float(of.high),)
     values = axis.listed(grid)
     if values is not None and of.kind != "q_beta":
         return (values[0],), (values[count_of(values) - 1],)
+    if of.kind in BOUNDED:
+        low, high = of.bounds
+        return (float(low),), (float(high),)
     return axis.decode(_LOW), axis.decode(_HIGH)
 
 

@@ -112,8 +112,9 @@ class Distribution:
         """Whether the multiples of ``q`` in the bounds can be numbered: q is not too small."""
         if not self.is_quantised or (self.kind not in BOUNDED and self.kind != "q_beta"):
             return True
-        bounds = (1.0,) if self.kind == "q_beta" else self.bounds
-        return all(math.isfinite(quotient(float(bound), self.q)) for bound in bounds)
+        low, high = (0.0, 1.0) if self.kind == "q_beta" else self.bounds
+        ends = (float(low), float(high), float(high) - float(low))
+        return all(math.isfinite(quotient(end, self.q)) for end in ends)
 
     @property
     def leaves_the_floats(self) -> bool:

@@ -1,4 +1,4 @@
-"""What a grammar tree comes to, where its names stand for values or for ranges of numbers.
+"""What expressions come to, where their names stand for values or for ranges of numbers.
 
 What is listed is tried value by value; what is drawn from a range counts as an interval: an
 expression that is false for all of them is false for ever.
@@ -15,7 +15,6 @@ from typing import Any
 from sweeper.errors import UsageError
 from sweeper.wording import describe
 
-from .grammar import Node
 from .nested_dicts import Path
 
 Lookup = Callable[[Path], Any]
@@ -106,30 +105,6 @@ class _Unknown:
 UNKNOWN = _Unknown()
 
 
-def compiled(tree: Node) -> Function:
-    """A function to the tree's value from those of its names, which may be vague as it may be."""
-    kind, value = tree.kind, tree.value
-    parts = [compiled(child) for child in tree.children]
-    if kind == "literal":
-        return lambda names: value
-    if kind == "name":
-        return lambda names: names(value)
-    if kind == "list":
-        return lambda names: [part(names) for part in parts]
-    if kind in ("and", "or"):
-        return lambda names: _together(parts, names, stop=kind == "or")
-    if kind == "not":
-        return lambda names: _not(parts[0](names))
-    if kind == "minus":
-        return lambda names: _minus(parts[0](names))
-    if kind == "arithmetic":
-        left, right = parts
-        return lambda names: _arithmetic(value, left(names), right(names))
-    if kind == "call":
-        return lambda names: _call(value, [part(names) for part in parts])
-    return lambda names: _chain(value, parts, names)
-
-
 def _vague(value: Any) -> bool:
     """Whether it stands for more than one value."""
     if isinstance(value, list):
@@ -137,7 +112,7 @@ def _vague(value: Any) -> bool:
     return value is UNKNOWN or isinstance(value, Interval)
 
 
-def _together(parts: Sequence[Function], names: Lookup, *, stop: bool) -> Any:
+def together(parts: Sequence[Function], names: Lookup, stop: bool) -> Any:
     """``and`` and ``or``, left to right; after something unknown, what fails counts as unknown."""
     vague = False
     for part in parts:
@@ -154,17 +129,17 @@ def _together(parts: Sequence[Function], names: Lookup, *, stop: bool) -> Any:
     return UNKNOWN if vague else not stop
 
 
-def _not(value: Any) -> Any:
+def negation(value: Any) -> Any:
     return UNKNOWN if _vague(value) else not value
 
 
-def _minus(value: Any) -> Any:
+def minus(value: Any) -> Any:
     if isinstance(value, Interval):
         return Interval(-value.high, -value.low)
     return UNKNOWN if value is UNKNOWN else -_number(value)
 
 
-def _chain(signs: Sequence[str], parts: Sequence[Function], names: Lookup) -> Any:
+def chain(signs: Sequence[str], parts: Sequence[Function], names: Lookup) -> Any:
     left, vague = parts[0](names), False
     for sign, part in zip(signs, parts[1:], strict=True):
         right = part(names)
@@ -224,7 +199,7 @@ def _number(value: Any) -> Any:
     )
 
 
-def _arithmetic(sign: str, left: Any, right: Any) -> Any:
+def arithmetic(sign: str, left: Any, right: Any) -> Any:
     if not _vague(left) and not _vague(right):
         return _computed(sign, _number(left), _number(right))
     one, other = _as_interval(left), _as_interval(right)
@@ -264,7 +239,7 @@ def _sound(low: float, high: float) -> Any:
     return UNKNOWN if low != low or high != high else Interval(low, high)
 
 
-def _call(name: str, parts: list[Any]) -> Any:
+def call(name: str, parts: list[Any]) -> Any:
     if not _vague(parts):
         return _CALLS[name](*parts)
     items = parts[0] if len(parts) == 1 and isinstance(parts[0], list) else parts

@@ -6,13 +6,13 @@ not apply (``constraints``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from .evaluation import CannotEvaluate, Function, compiled
-from .grammar import ExpressionError, Node, parse
+from .evaluation import CannotEvaluate, Function
+from .grammar import ExpressionError, Parser
 from .nested_dicts import Path, get
 
 
@@ -31,11 +31,11 @@ class Expression:
     @classmethod
     def parse(cls, text: str, known: Mapping[str, Path]) -> Expression:
         """Read ``text``; its names are keys of ``known``. Raises ExpressionError."""
-        tree = parse(text, known)
-        names = tuple(dict.fromkeys(_names_of(tree)))
-        if not names:
+        parser = Parser(text, known)
+        function = parser.whole()
+        if not parser.names:
             raise ExpressionError("it names no parameter", 0)
-        return cls(text, names, compiled(tree))
+        return cls(text, tuple(parser.names), function)
 
     def holds(self, params: Mapping[str, Any], missing: bool = False) -> bool:
         """Whether ``params`` satisfy it; ``missing`` if a parameter that it names is not there.
@@ -53,13 +53,6 @@ class Expression:
         """The same complaint, with the expression and the values that it saw."""
         found = ", ".join(f"{'.'.join(path)} = {get(params, path)!r}" for path in self.names)
         return CannotEvaluate(f"`{self.text}` cannot be evaluated: {found}: {error}", error.mend)
-
-
-def _names_of(tree: Node) -> Iterator[Path]:
-    if tree.kind == "name":
-        yield tree.value
-    for child in tree.children:
-        yield from _names_of(child)
 
 
 def _look_up(params: Any, path: Path) -> Any:

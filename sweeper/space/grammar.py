@@ -1,4 +1,4 @@
-"""The grammar of ``when`` and ``constraints``: text to a tree. Nothing is ever evaluated as Python.
+"""The grammar of ``when`` and ``constraints``: text to a function. Nothing is run as Python.
 
 or, and, not, comparisons (chained), in / not in, + - * / // % **, unary -, min max abs len(…),
 lists [a, b], numbers, 'text', true / false / null, dotted names; `any name` in back quotes.
@@ -10,11 +10,12 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from sweeper.wording import all_of, nearest, one_of, shortened
 
 from .distributions import MOST_DIGITS
+from .evaluation import Function, arithmetic, call, chain, minus, negation, together
 from .nested_dicts import Path
 
 FUNCTIONS = ("min", "max", "abs", "len")
@@ -33,14 +34,6 @@ _INSTEAD = {"=": "==", "&&": "and", "&": "and", "||": "or", "|": "or", "!": "not
 _LONGEST = 4000
 _DEEPEST = 60
 _MOST_CHAINED = 200
-
-
-class Node(NamedTuple):
-    """A node of the tree: its kind, what it holds (an operator, a name, a value), its children."""
-
-    kind: str
-    value: Any = None
-    children: tuple[Node, ...] = ()
 
 
 class Names(dict[str, Path]):
@@ -68,17 +61,15 @@ class _Token(NamedTuple):
     column: int
 
 
-def parse(text: str, known: Mapping[str, Path]) -> Node:
-    """The tree of ``text``, whose names must be keys of ``known``; raises ExpressionError."""
-    if len(text) > _LONGEST:
-        raise ExpressionError(f"longer than {_LONGEST} characters", 0)
-    return _Parser(text, known).whole()
+class Parser:
+    """Reads ``text``, which names keys of ``known``; raises ExpressionError."""
 
-
-class _Parser:
     def __init__(self, text: str, known: Mapping[str, Path]) -> None:
+        if len(text) > _LONGEST:
+            raise ExpressionError(f"longer than {_LONGEST} characters", 0)
         self.text, self.known = text, known if isinstance(known, Names) else Names(known)
         self.tokens = self.read()
+        self.names: dict[Path, None] = {}
         self.at = 0
         self.depth = self.chained = 0
 
@@ -173,42 +164,43 @@ class _Parser:
         if self.take(value) is None:
             self.fail(f"expected `{value}`")
 
-    def fail(self, what: str) -> None:
+    def fail(self, what: str) -> NoReturn:
         token = self.next
         found = "the end" if token.kind == "end" else f"`{self.text[token.column :].split()[0]}`"
         raise ExpressionError(f"{what}, found {found}", token.column)
 
-    def whole(self) -> Node:
-        node = self.either()
+    def whole(self) -> Function:
+        """From the values of its ``names``, as vague as they may be, to that of the text."""
+        found = self.either()
         if self.next.kind != "end":
             self.fail("expected an operator")
-        return node
+        return found
 
     def deeper(self) -> None:
         self.depth += 1
         if self.depth > _DEEPEST:
             raise ExpressionError("nests too deeply", self.next.column)
 
-    def either(self) -> Node:
+    def either(self) -> Function:
         self.deeper()
-        node = self.joined("or", lambda: self.joined("and", self.negation))
+        found = self.joined("or", lambda: self.joined("and", self.negation))
         self.depth -= 1
-        return node
+        return found
 
-    def joined(self, word: str, operand: Callable[[], Node]) -> Node:
-        nodes = [operand()]
+    def joined(self, word: str, operand: Callable[[], Function]) -> Function:
+        parts = [operand()]
         while self.take(word):
-            nodes.append(operand())
-        return nodes[0] if len(nodes) == 1 else Node(word, children=tuple(nodes))
+            parts.append(operand())
+        return parts[0] if len(parts) == 1 else lambda names: together(parts, names, word == "or")
 
-    def negation(self) -> Node:
+    def negation(self) -> Function:
         count = 0
         while self.take("not"):
             count += 1
-        node = self.comparison()
-        return Node("not", children=(node,)) if count % 2 else node
+        inner = self.comparison()
+        return (lambda names: negation(inner(names))) if count % 2 else inner
 
-    def comparison(self) -> Node:
+    def comparison(self) -> Function:
         operands, operators = [self.sum()], []
         while True:
             operator = self.take("==", "!=", "<=", ">=", "<", ">", "in")
@@ -222,58 +214,54 @@ class _Parser:
             operands.append(self.sum())
         if not operators:
             return operands[0]
-        return Node("compare", tuple(operators), tuple(operands))
+        return lambda names: chain(operators, operands, names)
 
-    def sum(self) -> Node:
+    def sum(self) -> Function:
         return self.chain(("+", "-"), lambda: self.chain(("*", "/", "//", "%"), self.signed))
 
-    def chain(self, signs: Sequence[str], operand: Callable[[], Node]) -> Node:
-        """Operations from left to right, each of which makes the tree deeper."""
-        node = operand()
+    def chain(self, signs: Sequence[str], operand: Callable[[], Function]) -> Function:
+        """Operations from left to right, each of which calls those before it."""
+        found = operand()
         while operator := self.take(*signs):
             self.chained += 1
             if self.chained > _MOST_CHAINED:
                 what = f"more than {_MOST_CHAINED} additions and multiplications"
                 raise ExpressionError(what, self.next.column, "compute it in the train function")
-            node = Node("arithmetic", operator, (node, operand()))
-        return node
+            found = _operation(operator, found, operand())
+        return found
 
-    def signed(self) -> Node:
+    def signed(self) -> Function:
         negative = False
         while sign := self.take("-", "+"):
             negative ^= sign == "-"
-        node = self.power()
-        if not negative:
-            return node
-        if node.kind == "literal" and isinstance(node.value, (int, float)):
-            return Node("literal", -node.value)
-        return Node("minus", children=(node,))
+        inner = self.power()
+        return (lambda names: minus(inner(names))) if negative else inner
 
-    def power(self) -> Node:
-        node = self.atom()
+    def power(self) -> Function:
+        found = self.atom()
         if self.take("**"):
             self.deeper()
-            node = Node("arithmetic", "**", (node, self.signed()))
+            found = _operation("**", found, self.signed())
             self.depth -= 1
-        return node
+        return found
 
-    def atom(self) -> Node:
+    def atom(self) -> Function:
         token = self.next
         if token.kind in ("number", "text", "literal"):
             self.at += 1
-            return Node("literal", token.value)
+            return lambda names: token.value
         if token.kind == "name":
             self.at += 1
-            return Node("name", token.value)
+            self.names[token.value] = None
+            return lambda names: names(token.value)
         if self.take("("):
-            node = self.either()
+            inner = self.either()
             if self.take(","):
-                items = [node, *self.items(")")]
-                return Node("list", children=tuple(items))
+                return _list([inner, *self.items(")")])
             self.need(")")
-            return node
+            return inner
         if self.take("["):
-            return Node("list", children=tuple(self.items("]")))
+            return _list(self.items("]"))
         function = self.take(*FUNCTIONS)
         if function:
             self.need("(")
@@ -281,15 +269,23 @@ class _Parser:
             if not arguments or (function in ("abs", "len") and len(arguments) != 1):
                 few = "one argument" if function in ("abs", "len") else "one or more arguments"
                 raise ExpressionError(f"{function}() takes {few}", token.column)
-            return Node("call", function, tuple(arguments))
+            given = _list(arguments)
+            return lambda names: call(function, given(names))
         self.fail("expected a name or a value")
-        raise AssertionError
 
-    def items(self, close: str) -> list[Node]:
-        nodes: list[Node] = []
+    def items(self, close: str) -> list[Function]:
+        items: list[Function] = []
         while self.take(close) is None:
-            nodes.append(self.either())
+            items.append(self.either())
             if self.take(close):
                 break
             self.need(",")
-        return nodes
+        return items
+
+
+def _operation(sign: str, left: Function, right: Function) -> Function:
+    return lambda names: arithmetic(sign, left(names), right(names))
+
+
+def _list(items: Sequence[Function]) -> Function:
+    return lambda names: [item(names) for item in items]

@@ -50,24 +50,21 @@ def paths(tree: Mapping[str, Any], above: Path = ()) -> Iterator[Path]:
             yield from paths(value, (*above, key))
 
 
-def flatten(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+def flatten(tree: Mapping[str, Any]) -> dict[str, Any]:
     """``{"model": {"dense": 1}}`` as ``{"model.dense": 1}``; lists and empty dicts are leaves."""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping) and value:
-            flat |= flatten(value, f"{above}{key}.")
-        else:
-            flat[above + key] = value
-    return flat
+    return {".".join(path): value for path, value in leaves(tree)}
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """``over`` laid upon ``base``, mapping by mapping; neither is changed."""
+    """``over`` laid upon ``base``, mapping by mapping; neither is changed, nor shares a mapping of
+    ``over`` with what comes of it.
+    """
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
-        both = isinstance(value, Mapping) and isinstance(below, Mapping)
-        merged[key] = merge(below, value) if both else value  # type: ignore[arg-type]
+        if isinstance(value, Mapping):
+            value = merge(below if isinstance(below, Mapping) else {}, value)
+        merged[key] = value
     return merged
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from .distributions import Distribution
 from .evaluation import UNKNOWN, CannotEvaluate, Interval, Lookup
 from .expressions import Expression
-from .nested_dicts import Path, PathMap, get, has, put
+from .nested_dicts import Path, PathMap, get, has, merge, put
 from .sequences import count_of
 from .space import Space
 from .walks import Undecided, pruned
@@ -26,10 +26,8 @@ def draws(space: Space) -> int:
     return min(2_000, 1 + _MOST_DRAWN // (1 + len(space.axes)))
 
 
-def has_a_point(space: Space) -> bool:
+def _has_a_point(space: Space) -> bool:
     """Whether one of a few draws satisfies the constraints: no need to look further."""
-    if space.listed is not None:
-        return False
     random = Random(0)
     try:
         for _ in range(draws(space)):
@@ -42,10 +40,12 @@ def has_a_point(space: Space) -> bool:
 
 def is_empty(space: Space) -> bool | None:
     """Whether no point satisfies the constraints; None if that takes too long to find out."""
+    if space.listed is not None:
+        return space.size() == 0
+    if _has_a_point(space):
+        return False
     if not space.is_finite:
         return None
-    if space.listed is not None or space.raw_size <= _MOST_COMBINATIONS:
-        return space.size() == 0
     try:
         for digits in pruned(space, _MOST_STEPS):
             if space.build(space.row(digits)) is not None:
@@ -96,7 +96,7 @@ def outcomes(space: Space, expression: Expression) -> Iterator[Any]:
     named = {path[0] for path in expression.names}
     around = {key: one for key, one in space.assembler.template.items() if key in named}
     for combination in itertools.product(*[values for _, values in finite]):
-        here: dict[str, Any] = _copied(around)
+        here = merge({}, around)
         for (axis, _), value in zip(finite, combination, strict=True):
             row = value if len(axis.parameters) > 1 else (value,)
             for parameter, one in zip(axis.parameters, row, strict=True):
@@ -105,12 +105,6 @@ def outcomes(space: Space, expression: Expression) -> Iterator[Any]:
             yield expression.function(_names(here, intervals))
         except CannotEvaluate as error:
             yield expression.cannot_evaluate(here, error)
-
-
-def _copied(tree: Any) -> Any:
-    if isinstance(tree, dict):
-        return {key: _copied(value) for key, value in tree.items()}
-    return tree
 
 
 def _interval(of: Distribution) -> Interval:

@@ -7,12 +7,10 @@ import hashlib
 import itertools
 import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from fractions import Fraction
 from typing import Any
 
 from .canonical import value_key
 
-_LONG = 10**300  # indices beyond are multiplied as integers
 _ROUNDS = 4
 _MASK = (1 << 64) - 1
 _MANY = 2**53  # beyond, a float in (0, 1) cannot name each of so many values
@@ -64,19 +62,12 @@ def steps(start: float, stop: float, step: float) -> Lazy:
     step.
     """
     delta = (start + step) - start  # the same rounding as arange's
-    number = quotient(stop - start, step)
-    exact: float | Fraction = number
-    if number > _LONG:  # beyond what a float can count
-        exact = (Fraction(stop) - Fraction(start)) / Fraction(step)
-    keeps_stop = abs(float(exact - round(exact))) < 1e-9 * max(1.0, number)
-    count = round(exact) + 1 if keeps_stop else math.ceil(exact)
+    number = (stop - start) / step
+    keeps_stop = abs(number - round(number)) < 1e-9 * max(1.0, number)
+    count = round(number) + 1 if keeps_stop else math.ceil(number)
 
     def at(index: int) -> float:
-        if keeps_stop and index == count - 1:
-            return stop
-        if index > _LONG:
-            return float(Fraction(start) + index * Fraction(delta))
-        return start + index * delta
+        return stop if keeps_stop and index == count - 1 else start + index * delta
 
     return Lazy(count, at)
 

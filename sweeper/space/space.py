@@ -162,21 +162,11 @@ class Space:
             index, digits[place] = divmod(index, self.lengths[place])
         return digits
 
-    @cached_property
-    def is_single(self) -> bool:
-        return all(len(axis.parameters) == 1 for axis in self.axes)
-
     def row(self, digits: Sequence[int]) -> list[Any]:
         """The value of each slot where each axis is at its digit."""
-        if self.is_single:
-            return [values[digit] for values, digit in zip(self.values, digits, strict=True)]
         row: list[Any] = []
         for axis, values, digit in zip(self.axes, self.values, digits, strict=True):
-            value = values[digit]
-            if len(axis.parameters) == 1:
-                row.append(value)
-            else:
-                row.extend(value)
+            row += [values[digit]] if len(axis.parameters) == 1 else values[digit]
         return row
 
     def is_first(self, digits: Sequence[int], inactive: Collection[int]) -> bool:
@@ -186,18 +176,13 @@ class Space:
         slot = 0
         for axis, values, digit in zip(self.axes, self.values, digits, strict=True):
             width = len(axis.parameters)
-            asleep = [i for i in range(width) if slot + i in inactive]
+            awake = [column for column in range(width) if slot + column not in inactive]
             slot += width
-            if not asleep or digit == 0:
-                continue
-            if len(asleep) == width:
+            if len(awake) < width and any(
+                all(value_key(values[other][i]) == value_key(values[digit][i]) for i in awake)
+                for other in range(digit)
+            ):
                 return False
-            row = values[digit]
-            awake = [i for i in range(width) if i not in asleep]
-            wanted = [value_key(row[i]) for i in awake]
-            for earlier in values[:digit]:
-                if [value_key(earlier[i]) for i in awake] == wanted:
-                    return False
         return True
 
     # ----------------------------------------------------------------- counting
@@ -251,37 +236,21 @@ class Space:
         """The axes in groups that no expression ties to another group; each with its constraints,
         and whether any of them has conditions.
         """
-        group = list(range(len(self.axes)))
-
-        def root(place: int) -> int:
-            while group[place] != place:
-                group[place] = place = group[group[place]]
-            return place
-
-        def join(places: set[int]) -> None:
-            roots = {root(place) for place in places}
-            for one in roots:
-                group[one] = min(roots)
-
-        touched = [self.touched(constraint) for constraint in self.constraints]
-        for places in touched:
-            join(places)
-        tied: list[int] = []
+        # A constraint over nothing that varies belongs to the first part.
+        touched = [self.touched(constraint) or {0} for constraint in self.constraints]
+        ties, conditional = list(touched), set[int]()
         for path, conditions in self.conditions.items():
             here = {place for place, _ in self.places.overlapping(path)}
-            tied += here
-            for condition in conditions:
-                join(here | self.touched(condition))
-        parts: dict[int, list[int]] = {}
-        for place in range(len(self.axes)):
-            parts.setdefault(root(place), []).append(place)
-        constraints: dict[int, list[Expression]] = {}
-        for constraint, places in zip(self.constraints, touched, strict=True):
-            # A constraint over nothing that varies belongs to the first part.
-            constraints.setdefault(root(min(places, default=0)), []).append(constraint)
-        conditional = {root(place) for place in tied}
-        for one in sorted(parts):
-            yield parts[one], constraints.get(one, []), one in conditional
+            conditional |= here
+            ties += [here | self.touched(condition) for condition in conditions]
+        parts = {place: {place} for place in range(len(self.axes))}
+        for tie in ties:
+            joined = set[int]().union(*(parts[place] for place in tie))
+            parts.update(dict.fromkeys(joined, joined))
+        pairs = list(zip(self.constraints, touched, strict=True))
+        for part in {id(part): part for part in parts.values()}.values():
+            constraints = [constraint for constraint, places in pairs if places <= part]
+            yield sorted(part), constraints, not part.isdisjoint(conditional)
 
     def _count_part(self, part: Sequence[int], constraints: list[Expression]) -> int:
         digits = [0] * len(self.axes)

@@ -7,7 +7,6 @@ lies below is left out.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -22,36 +21,23 @@ from .space import Params, Space
 
 Check = Callable[[Sequence[int]], bool]
 _MOST_LOOKED_AT = 10_000
-_MOST_VALUES_IN_MEMORY = 200_000
 
 
 def walk(space: Space, shuffle: int | None = None) -> Iterator[Params]:
     """Every dict of a finite space, in grid (or list) order, or shuffled by a seed."""
+    total = space.raw_size
+    indices = iter(range(total)) if shuffle is None else shuffled(total, shuffle)
     if space.listed is not None:
-        yield from filter(space.allows, map(space.listed_at, _indices(space, shuffle)))
+        yield from filter(space.allows, map(space.listed_at, indices))
         return
-    if space.raw_size == 0:
-        return
-    build, plain, row = space.assembler.build, space.is_plain, space.row
-    in_order = shuffle is None and sum(space.lengths) <= _MOST_VALUES_IN_MEMORY
-    if in_order and plain and space.is_single:
-        for values in itertools.product(*space.values):
-            yield build(values)[0]
-        return
-    every: Iterator[Sequence[int]] = map(space.digits, _indices(space, shuffle))
-    if plain and in_order:
-        every = itertools.product(*map(range, space.lengths))
-    elif not plain and shuffle is None:
+    every: Iterator[Sequence[int]] = map(space.digits, indices)
+    if shuffle is None:
         every = pruned(space) if space.size() else iter(())
+    build, row, plain = space.assembler.build, space.row, space.is_plain
     for digits in every:
         params, inactive = build(row(digits))
         if plain or (space.is_first(digits, inactive) and space.allows(params)):
             yield params
-
-
-def _indices(space: Space, shuffle: int | None) -> Iterator[int]:
-    total = space.raw_size
-    return iter(range(total)) if shuffle is None else shuffled(total, shuffle)
 
 
 class Undecided(Exception):

@@ -47,6 +47,19 @@ def kuberay_request(sweep: Sweep, at_a_time: int) -> Request:
     launch = ["sweeper", "launch", f"/sweep/{_SPEC}", "-y", "--address", "auto"]
     launch += ["--storage", _TREES]
     head = {"cpu": "2", "memory": "4Gi"}
+    trials = {
+        "groupName": "workers",
+        "replicas": workers,
+        "minReplicas": 0,
+        "maxReplicas": workers,
+        "rayStartParams": {},
+        "template": _pod(name, most),
+    }
+    cluster = {
+        "rayVersion": importlib.metadata.version("ray"),
+        "headGroupSpec": {"rayStartParams": {"num-cpus": "0"}, "template": _pod(name, head)},
+        "workerGroupSpecs": [trials],
+    }
     job = {
         "apiVersion": "ray.io/v1",
         "kind": "RayJob",
@@ -57,23 +70,7 @@ def kuberay_request(sweep: Sweep, at_a_time: int) -> Request:
             "backoffLimit": 5,
             "shutdownAfterJobFinishes": True,
             "ttlSecondsAfterFinished": 60,
-            "rayClusterSpec": {
-                "rayVersion": importlib.metadata.version("ray"),
-                "headGroupSpec": {
-                    "rayStartParams": {"num-cpus": "0"},
-                    "template": _pod(name, head),
-                },
-                "workerGroupSpecs": [
-                    {
-                        "groupName": "workers",
-                        "replicas": workers,
-                        "minReplicas": 0,
-                        "maxReplicas": workers,
-                        "rayStartParams": {},
-                        "template": _pod(name, most),
-                    }
-                ],
-            },
+            "rayClusterSpec": cluster,
         },
     }
     config = {
@@ -112,22 +109,15 @@ def _files(sweep: Sweep) -> dict[str, str]:
 
 
 def _pod(name: str, most: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "spec": {
-            "containers": [
-                {
-                    "name": "ray",
-                    "image": IMAGE,
-                    "resources": {"limits": dict(most), "requests": dict(most)},
-                    "volumeMounts": [
-                        {"name": "trees", "mountPath": _TREES},
-                        {"name": "sweep", "mountPath": "/sweep"},
-                    ],
-                }
-            ],
-            "volumes": [
-                {"name": "trees", "persistentVolumeClaim": {"claimName": CLAIM}},
-                {"name": "sweep", "configMap": {"name": name}},
-            ],
-        }
+    mounts = {"trees": _TREES, "sweep": "/sweep"}
+    container = {
+        "name": "ray",
+        "image": IMAGE,
+        "resources": {"limits": most, "requests": most},
+        "volumeMounts": [{"name": one, "mountPath": place} for one, place in mounts.items()],
     }
+    volumes = [
+        {"name": "trees", "persistentVolumeClaim": {"claimName": CLAIM}},
+        {"name": "sweep", "configMap": {"name": name}},
+    ]
+    return {"spec": {"containers": [container], "volumes": volumes}}

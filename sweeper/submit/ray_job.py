@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from sweeper.errors import UsageError
@@ -31,7 +31,8 @@ def ray_job_request(
     here = Path.cwd()
     storage = Path(os.path.abspath(sweep.storage))
     home = Tree(storage / sweep.name).home(sweep.sweep_name)
-    left_out = sorted({*_ignored(here), *_below(here, storage)})
+    own = [f"/{storage.relative_to(here)}"] if here in storage.parents else []
+    left_out = sorted({*_ignored(here), *own})
     size = _size(here, left_out)
     if size > MOST_BYTES:
         raise UsageError(
@@ -77,11 +78,6 @@ def _ignored(here: Path) -> list[str]:
     except FileNotFoundError:
         return []
     return [f"/{name.rstrip('/')}" for name in found.stdout.splitlines()]
-
-
-def _below(here: Path, storage: Path) -> Iterable[str]:
-    if storage.is_relative_to(here) and storage != here:
-        yield f"/{storage.relative_to(here)}"
 
 
 def _size(here: Path, left_out: Sequence[str]) -> int:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sweeper import store
 from sweeper.errors import SweeperError, UsageError
 from sweeper.sweepfile import Sweep
-from sweeper.tree import files
+from sweeper.tree import Tree, files
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,19 @@ def refuse_store(sweep: Sweep) -> None:
             f"{there}: expected a directory that all nodes of a Ray cluster see: give --storage, "
             "or run `sweeper launch --join` on each machine"
         )
+
+
+def detached_request(sweep: Sweep, words: Sequence[str]) -> Request:
+    """``launch -d``: the launch with these ``words``, which goes on without a terminal."""
+    home = Tree(sweep.base_dir).home(sweep.sweep_name)
+    command = (sys.executable, "-m", "sweeper", "launch", *words)
+    return Request(
+        text=shlex.join(command) + "\n",
+        path=home / "launch.sh",
+        command=command,
+        output=home / "launch.log",
+        then=(f"what it says: {home / 'launch.log'}",),
+    )
 
 
 def submit(request: Request) -> str:

@@ -5,6 +5,7 @@ Pure: nothing here imports Ray, TensorFlow or Keras, runs the user's program, or
 
 from .command import (
     AGENT,
+    ENVIRONMENT,
     call_command,
     called_function,
     command_words,
@@ -36,7 +37,6 @@ from .sweep import (
     ADAPTIVE_METHODS,
     MOST_LAUNCHED_TRIALS,
     Budget,
-    Limit,
     Metric,
     Notify,
     Sweep,

@@ -83,17 +83,20 @@ def command_words(
     command: Sequence[Any] = sweep.command or DEFAULT_COMMAND
     words: list[str] = []
     known = environ or {}
+    fixed = {"env": "/usr/bin/env", "interpreter": interpreter, "args_json_file": str(json_path)}
     for item in command:
         # An unset variable becomes its bare name.
         word = ENVIRONMENT.sub(lambda match: known.get(match[1], match[1]), str(item))
-        if RUN_DIR in word or not (word.startswith("${") and word.endswith("}")):
+        macro = word[2:-1] if word.startswith("${") and word.endswith("}") else None
+        if macro is None or RUN_DIR in word:
             words.append(word.replace(RUN_DIR, run_dir))
-            continue
-        macro = word[2:-1]
-        found = _macro(macro, sweep, params, interpreter, json_path)
-        if macro == "program" and found[:1] == words[-1:] == ["-m"]:
-            found = found[1:]  # `python -m ${program}` says it already
-        words += found
+        elif macro in _ARGUMENTS:
+            words += _ARGUMENTS[macro](params)
+        elif macro == "program":
+            found = _program_words(sweep)
+            words += found[found[:1] == words[-1:] == ["-m"] :]  # which may stand there already
+        elif macro in fixed:
+            words.append(fixed[macro])
     if not words:
         raise UsageError(f"{sweep.path}: command: no words are left to run: {list(command)}")
     return words
@@ -105,21 +108,11 @@ def told_words(sweep: Sweep, params: Params, **others: Any) -> list[str]:
     return command_words(sweep, params, environ=names, **others)
 
 
-def _macro(
-    macro: str, sweep: Sweep, params: Params, interpreter: str, json_path: Path | str
-) -> list[str]:
-    if macro == "env":
-        return ["/usr/bin/env"]
-    if macro == "interpreter":
-        return [interpreter]
-    if macro == "args_json_file":
-        return [str(json_path)]
-    if macro == "program":
-        program = sweep.program
-        if program is None:
-            raise UsageError(f"{sweep.path}: command: ${{program}} stands here, but no `program`")
-        return [str(program.path)] if program.path is not None else ["-m", str(program.module)]
-    return _ARGUMENTS[macro](params) if macro in _ARGUMENTS else []
+def _program_words(sweep: Sweep) -> list[str]:
+    program = sweep.program
+    if program is None:
+        raise UsageError(f"{sweep.path}: command: ${{program}} stands here, but no `program`")
+    return [str(program.path)] if program.path is not None else ["-m", str(program.module)]
 
 
 def wandb_param_file(params: Params) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os.path
 import re
 from typing import Any
 
@@ -53,13 +52,11 @@ def to_wandb_yaml(sweep: Sweep) -> tuple[str, list[str]]:
     if sweep.method == "list":
         raise UsageError("W&B has no list of trials: give `values` and use `method: grid`")
     notes: list[str] = []
-    written: dict[str, Any] = {}
-    for key in WANDB_KEYS:
-        if key in sweep.document and key not in ("imageuri", "scheduler"):
-            written[key] = sweep.document[key]
+    theirs = [key for key in WANDB_KEYS if key not in ("imageuri", "scheduler")]
+    written = {key: sweep.document[key] for key in theirs if key in sweep.document}
     written["name"] = sweep.name
     if sweep.program is not None:
-        written["program"] = _program(sweep)
+        written["program"] = sweep.program_as_written
     if sweep.command is not None:
         written["command"] = list(sweep.command)
     elif sweep.program is not None:
@@ -86,15 +83,6 @@ def to_wandb_yaml(sweep: Sweep) -> tuple[str, list[str]]:
     return to_yaml(written), notes
 
 
-def _program(sweep: Sweep) -> str:
-    program = sweep.program
-    assert program is not None
-    if program.path is None:
-        return str(program.module)
-    start = sweep.path.parent if sweep.path else program.path.parent
-    return os.path.relpath(program.path, start)
-
-
 def _early_terminate(sweep: Sweep, written: dict[str, Any], notes: list[str]) -> None:
     stop = sweep.early_terminate
     if stop is None:
@@ -102,10 +90,9 @@ def _early_terminate(sweep: Sweep, written: dict[str, Any], notes: list[str]) ->
     if stop.type != "hyperband":
         notes.append(f"early_terminate: W&B has hyperband only, not {stop.type}: left out")
         return
-    body: dict[str, Any] = {"type": "hyperband", "eta": stop.eta, "strict": stop.strict}
-    for name in ("min_iter", "max_iter", "s"):
-        if getattr(stop, name) is not None:
-            body[name] = getattr(stop, name)
+    numbers = {name: getattr(stop, name) for name in ("min_iter", "max_iter", "s")}
+    given = {name: number for name, number in numbers.items() if number is not None}
+    body = {"type": "hyperband", "eta": stop.eta, "strict": stop.strict, **given}
     written["early_terminate"] = body
 
 

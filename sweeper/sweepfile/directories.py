@@ -63,14 +63,12 @@ def links(problems: Problems, raw: Any, own: bool) -> tuple[str, ...]:
     """What the ``own`` directory of each trial links to: paths below that of the launch."""
     if raw is None:
         return ()
-    if not isinstance(raw, list):
-        mend = f"write `link: [{raw}]`" if isinstance(raw, str) else ""
-        problems.expected(("link",), "a list of paths", raw, mend)
-        return ()
+    mend = f"write `link: [{raw}]`" if isinstance(raw, str) else ""
+    listed = problems.items(("link",), "a list of paths", raw, mend, least=0)
     if not own:
         problems.add(("link",), "`link` has no meaning without `cwd: run`", "add `cwd: run`")
     found: list[str] = []
-    for index, path in enumerate(raw):
+    for index, path in enumerate(listed):
         key: KeyPath = ("link", index)
         if not isinstance(path, str) or not path or "\0" in path:
             problems.expected(key, "a path", path, "for example `link: [data, conf]`")

@@ -10,7 +10,7 @@ from sweeper.space import LARGEST
 from sweeper.wording import describe, did_you_mean, one_of
 
 from .problems import Problems
-from .rules import COUNT, FLAG, Field, choice, number, read_mapping
+from .rules import COUNT, FLAG, Field, choice, number, read_mapping, read_value
 
 _SHARE = replace(number(above=0, most=1), mend=lambda value, name: f"for example `{name}: 0.25`")
 _RULES = {
@@ -122,9 +122,7 @@ def parse_early_terminate(problems: Problems, raw: Any) -> EarlyTerminate | None
     if kind is None:
         problems.add(key, "`early_terminate` needs `type`", f"one of {one_of(TYPES)}", on_key=True)
         return None
-    if not isinstance(kind, str) or kind not in TYPES:
-        hint = did_you_mean(kind, TYPES) if isinstance(kind, str) else ""
-        problems.expected((*key, "type"), one_of(TYPES), kind, hint)
+    if read_value(problems, kind, (*key, "type"), choice(*TYPES)) is None:
         return None
     before = len(problems.found)
     given = read_mapping(problems, raw, key, TYPES[kind]) or {}

@@ -21,15 +21,14 @@ def enqueue(
 ) -> tuple[dict[str, Any], ...]:
     """The dicts to be tried first, each once; what a point leaves open is drawn."""
     key = ("enqueue",)
-    if not isinstance(raw, list) or not raw:
-        example = "for example `enqueue: [{lr: 0.001, units: 64}]`"
-        problems.expected(key, "a list of points", raw, example)
-        return ()
+    listed = problems.items(
+        key, "a list of points", raw, "for example `enqueue: [{lr: 0.001, units: 64}]`"
+    )
     if method in ("grid", "list"):
         mend = "a grid tries every point; `method: random` or `bayes` begins with these"
         problems.add(key, f"`enqueue` has no meaning in `method: {method}`", mend, on_key=True)
     found: dict[str, dict[str, Any]] = {}
-    for index, given in enumerate(raw):
+    for index, given in enumerate(listed):
         if not isinstance(given, dict) or not given:
             problems.expected((*key, index), "a point: parameters and their values", given)
         elif space is not None and (params := _point(problems, given, index, space, seed)):
@@ -60,21 +59,17 @@ def warm_start(
 ) -> tuple[str, ...]:
     """The sources, absolute; nothing is read."""
     key = ("warm_start",)
-    listed = [raw] if isinstance(raw, str) else raw
-    if not isinstance(listed, list) or not listed:
-        example = "for example `warm_start: [experiments/other, results.csv]`"
-        problems.expected(key, "a list of trees, sweep files, tables or studies", raw, example)
-        return ()
+    example = "for example `warm_start: [experiments/other, results.csv]`"
+    what = "a list of trees, sweep files, tables or studies"
+    listed = problems.items(key, what, [raw] if isinstance(raw, str) else raw, example)
     if method is not None and (method not in ADAPTIVE_METHODS or method == "qmc"):
         mend = "`method: bayes` learns from them"
         problems.add(key, f"`method: {method}` learns nothing from earlier runs", mend, on_key=True)
     found = []
     for index, text in enumerate(listed):
-        if not isinstance(text, str) or not text.strip() or "\0" in text:
-            problems.expected((*key, index), "a path, or optuna:///path.db", text)
-            continue
-        scheme = STUDY if text.startswith(STUDY) else ""
-        if "://" in text and not scheme:
+        scheme = STUDY if str(text).startswith(STUDY) else ""
+        is_path = isinstance(text, str) and text.strip() and "\0" not in text
+        if not is_path or ("://" in text and not scheme):
             problems.expected((*key, index), "a path, or optuna:///path.db", text)
             continue
         file, mark, study = text.removeprefix(scheme).partition("?") if scheme else (text, "", "")

@@ -18,6 +18,7 @@ from .rules import (
     TEXT,
     Field,
     Rule,
+    any_of,
     choice,
     closed,
     number,
@@ -79,7 +80,7 @@ REPEATS = {
 }
 KEPT = choice("best", "last", "all")
 CHECKPOINT = {
-    "keep": Field(Rule({"anyOf": [KEPT.schema, {"type": "array", "items": KEPT.schema}]})),
+    "keep": Field(any_of(KEPT.schema, {"type": "array", "items": KEPT.schema})),
     "top": Field(COUNT, description="So many runs, the best, keep their models."),
     "format": Field(choice("keras", "h5")),
     "monitor": Field(text("the name of a metric")),
@@ -130,16 +131,12 @@ FIELDS = {
     ),
     "command": Field(Rule({"type": "array"}), description="Words and macros that run a script."),
     "method": Field(
-        Rule(
-            {
-                "anyOf": [
-                    choice(*METHODS).schema,
-                    *(
-                        closed({"name": Field(choice(name)), **options}, ("name",))
-                        for name, options in METHOD_OPTIONS.items()
-                    ),
-                ]
-            }
+        any_of(
+            choice(*METHODS).schema,
+            *(
+                closed({"name": Field(choice(name)), **options}, ("name",))
+                for name, options in METHOD_OPTIONS.items()
+            ),
         ),
         description="How trials are chosen.",
     ),
@@ -159,19 +156,15 @@ FIELDS = {
         Rule({**_LIST, "items": {"type": "object"}}), description="Points to be tried first."
     ),
     "warm_start": Field(
-        Rule({"anyOf": [TEXT.schema, NAMES.schema]}),
+        any_of(TEXT.schema, NAMES.schema),
         description="Finished runs to learn from: trees, sweep files, tables, Optuna's studies.",
     ),
     "trials": Field(
-        Rule(
-            {
-                "description": "The trials of `method: list`: parameter dicts, or a file of them.",
-                "anyOf": [TEXT.schema, {**_LIST, "items": {"type": "object"}}],
-            }
-        )
+        any_of(TEXT.schema, {**_LIST, "items": {"type": "object"}}),
+        description="The trials of `method: list`: parameter dicts, or a file of them.",
     ),
     "monitored": Field(
-        Rule({**_LIST, "items": {"anyOf": [TEXT.schema, NAMES.schema]}}),
+        Rule({**_LIST, "items": any_of(TEXT.schema, NAMES.schema).schema}),
         description="Parameter groups that make an experiment's identity.",
     ),
     "constraints": Field(Rule({"type": "array", "items": TEXT.schema})),
@@ -180,18 +173,9 @@ FIELDS = {
         choice("as_written", "shuffle", otherwise="write `order: shuffle`, or leave it out"),
         "as_written",
     ),
-    "repeats": Field(
-        Rule({"anyOf": [COUNT.schema, closed(REPEATS, ("runs",))]}), 1, "Runs per experiment."
-    ),
+    "repeats": Field(any_of(COUNT.schema, closed(REPEATS, ("runs",))), 1, "Runs per experiment."),
     "early_terminate": Field(
-        Rule(
-            {
-                "anyOf": [
-                    choice(*WORDS).schema,
-                    *(closed(one, ("type",)) for one in TYPES.values()),
-                ]
-            }
-        )
+        any_of(choice(*WORDS).schema, *(closed(one, ("type",)) for one in TYPES.values()))
     ),
     "resources": Field(Rule(closed(RESOURCES))),
     "isolation": Field(
@@ -213,7 +197,7 @@ FIELDS = {
         Rule({"type": "array", "items": TEXT.schema}),
         description="What that directory has of the launch's, by links.",
     ),
-    "parallel": Field(Rule({"anyOf": [choice("auto").schema, COUNT.schema]}), "auto"),
+    "parallel": Field(any_of(choice("auto").schema, COUNT.schema), "auto"),
     "budget": Field(Rule(closed(BUDGET))),
     "retry": Field(Rule(closed(RETRY))),
     "checkpoint": Field(Rule(closed(CHECKPOINT))),

@@ -13,7 +13,6 @@ from sweeper.wording import nearest, one_of
 
 from . import directories, given_points, values
 from .early_terminate import POPULATIONS, parse_early_terminate
-from .inlined_files import inline_base, inline_trials
 from .monitored import default_monitored, parse_monitored
 from .overrides import apply_overrides
 from .problems import Problems
@@ -27,18 +26,13 @@ from .sweep import (
     Metric,
     Resources,
     Retry,
-    SourcePlace,
     Sweep,
 )
-from .trials_file import read_file
+from .trials_file import inline_base, inline_trials, read_file
 from .yaml12 import Document, parse
 
 _EVERYBODYS_NAMES = ("config", "sweep", "sweeps")
 _PLAIN = ("seed", "isolation", "hook", "cwd", "tensorboard")  # that their rules alone check
-_JUDGED = (
-    *("program", "command", "method", "metric", "metrics", "parameters", "constraints"),
-    *("early_terminate", "link", "warm_start"),
-)
 # The options of `launch` that stand for keys of the file.
 _CHANGES = {
     "name": ("name",),
@@ -81,10 +75,7 @@ def load_sweep(
     if not isinstance(document.data, dict) or document.is_hopeless:
         problems.stop_on_problems()
     problems.is_stored = stored
-    sweep = _Loading(path.absolute(), document, problems).sweep(overrides, changes)
-    problems.stop_on_problems()
-    assert sweep is not None
-    return sweep
+    return _Loading(path.absolute(), document, problems).sweep(overrides, changes)
 
 
 _PROGRAM = "a program: name it in one, `program: {}`"
@@ -115,11 +106,8 @@ def _text(path: Path) -> str:
             f"{path}: expected a sweep file (YAML), found {what.format(path.name)}; "
             "`sweeper init` writes a sweep file to start from"
         )
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        document = Document(str(path), data.decode("utf-16", "replace").split("\n"))
-        problem = document.problem((1, 1), "the file is UTF-16 text", mend="save it as UTF-8")
-        raise SpecError([problem])
-    if b"\0" in data:
+    is_utf16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+    if b"\0" in data and not is_utf16:
         raise UsageError(f"{path}: expected a sweep file (YAML), found a file that is no text")
     data = data.removeprefix(b"\xef\xbb\xbf")
     try:
@@ -128,9 +116,11 @@ def _text(path: Path) -> str:
         line = data.count(b"\n", 0, error.start) + 1
         start = data.rfind(b"\n", 0, error.start) + 1
         column = len(data[start : error.start].decode()) + 1
-        document = Document(str(path), data.decode("utf-8", "replace").split("\n"))
+        text = data.decode("utf-16" if is_utf16 else "utf-8", "replace")
+        document = Document(str(path), text.split("\n"))
         what = f"not UTF-8 text (byte {data[error.start]:#04x})"
-        problem = document.problem((line, column), what, mend="save the file as UTF-8")
+        what = "the file is UTF-16 text" if is_utf16 else what
+        problem = document.problem((line, column), what, mend="save it as UTF-8")
         raise SpecError([problem]) from None
 
 
@@ -141,7 +131,7 @@ class _Loading:
         self.path, self.document, self.problems = path, document, problems
         self.data: dict[str, Any] = document.data
 
-    def sweep(self, overrides: Sequence[str], changes: dict[str, Any]) -> Sweep | None:
+    def sweep(self, overrides: Sequence[str], changes: dict[str, Any]) -> Sweep:
         early = [text for text in overrides if text.partition("=")[0].strip() in ("base", "trials")]
         self.problems.is_stored &= not early  # who reads it names the file
         apply_overrides(self.document, self.problems, early)
@@ -150,11 +140,8 @@ class _Loading:
         self.apply(changes)
         problems, data = self.problems, self.data
         values.top_level(problems, data)
-        command = None
-        if data.get("command") is not None:
-            command = values.command(problems, data["command"])
-        method = values.method(problems, data)
-        method_options = values.method_options(problems, data.get("method"))
+        command = self.given("command", values.command, None)
+        method, method_options = values.method(problems, data)
         base = data["base"] if "base" in data and not problems.base_is_unread else None
         trials = inline_trials(problems, data, method, self.path)
         built = build_space(problems, data, method, base, trials)
@@ -180,8 +167,8 @@ class _Loading:
         if "warm_start" in data:
             warm_start = given_points.warm_start(problems, data["warm_start"], method, self.path)
             data["warm_start"] = list(warm_start)
-        if problems.found or built.space is None:
-            return None
+        problems.stop_on_problems()
+        assert built.space is not None
         return Sweep(
             path=self.path,
             program=program,
@@ -333,14 +320,14 @@ class _Loading:
     def given(self, key: str, read: Any, default: Any) -> Any:
         return read(self.problems, self.data[key]) if self.data.get(key) is not None else default
 
-    def places(self) -> dict[str, SourcePlace]:
-        """Where the values of the top-level keys stand that are still judged before a launch."""
+    def places(self) -> dict[str, tuple[int, int, str]]:
+        """Where the values of the top-level keys stand, for what is judged before a launch."""
         found = {}
-        for key in _JUDGED:
+        for key in self.data:
             where = self.document.place_of((key,))
             if where and (key,) not in self.problems.options:
                 place = where[key != "parameters"]
-                found[key] = SourcePlace(*place, self.document.source(place))
+                found[key] = (*place, self.document.source(place))
         return found
 
     def resolved(self, program: Program | None, others: dict[str, Any]) -> dict[str, Any]:

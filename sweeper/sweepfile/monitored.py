@@ -53,20 +53,15 @@ def parse_monitored(
     ``conditional`` are the names that some trials do not have.
     """
     key = ("monitored",)
-    if isinstance(raw, str):
-        problems.expected(key, "a list of names", raw, f"write `monitored: [{raw}]`")
-        return ()
-    if not isinstance(raw, list) or not raw:
-        problems.expected(key, "a list of names of top-level parameters", raw)
-        return ()
+    mend = f"write `monitored: [{raw}]`" if isinstance(raw, str) else ""
+    listed = problems.items(key, "a list of names of top-level parameters", raw, mend)
     found: list[str | tuple[str, ...]] = []
-    for index, element in enumerate(raw):
+    for index, element in enumerate(listed):
         group = element if isinstance(element, list) else [element]
         for place, name in enumerate(group):
             if not isinstance(name, str) or name not in names:
-                close = nearest(str(name), names)
-                if not close and isinstance(name, str) and name.split(".")[0] in names:
-                    close = [name.split(".")[0]]
+                top = str(name).split(".")[0]
+                close = nearest(str(name), names) or [top] * (top in names)
                 mend = f"there are {all_of(islice(names, 20))}" if names else ""
                 mend = f"did you mean `{close[0]}`?" if close else mend
                 at = (*key, index, place) if isinstance(element, list) else (*key, index)

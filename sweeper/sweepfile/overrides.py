@@ -69,7 +69,7 @@ def _set(document: Document, problems: Problems, parts: list[str], value: Any, t
         path = tuple(parts)
     level: Any = data
     for index, part in enumerate(path[:-1]):
-        following = level.get(part) if isinstance(level, dict) else None
+        following = level.get(part)
         if not isinstance(following, dict):
             if following is not None and not _is_parameter(path[: index + 1]):
                 above = ".".join(path[: index + 1])
@@ -89,12 +89,9 @@ def _is_parameter(path: Sequence[str | int]) -> bool:
 
 def _make_room(body: dict[str, Any], key: str) -> None:
     """A parameter is either constant, listed or drawn: the new form ends the old one."""
-    clashing = [other for other in _KIND_KEYS if other != key]
-    if key == "distribution":
-        clashing = ["value"]
-    elif key in ("min", "max"):
-        clashing = ["value", "values", "probabilities"]
-    for other in clashing:
+    bounds = ["value", "values", "probabilities"]
+    clashing = {"distribution": ["value"], "min": bounds, "max": bounds}
+    for other in clashing.get(key, [other for other in _KIND_KEYS if other != key]):
         body.pop(other, None)
 
 

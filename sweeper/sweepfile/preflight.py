@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sweeper.errors import Problem, SpecError
-from sweeper.wording import nearest
+from sweeper.wording import did_you_mean
 
 from .command import (
     AGENT,
@@ -23,6 +23,7 @@ from .command import (
 )
 from .function_or_script import DetectedMode, Mode, detect_mode
 from .own_search import find_own_search, started_by
+from .program import names_beside
 from .sweep import MOST_LAUNCHED_TRIALS, Sweep
 from .trials_file import MOST_BYTES
 
@@ -37,42 +38,28 @@ def check_launchable(sweep: Sweep) -> None:
     ``MOST_LAUNCHED_TRIALS`` trials; ``early_terminate`` must have something to work on.
     """
     check_early_terminate(sweep)
-    problem = _launch_problem(sweep)
-    if problem is not None:
-        raise SpecError([problem])
-
-
-def _launch_problem(sweep: Sweep) -> Problem | None:
-    size = sweep.size()
-    budget = sweep.budget
-    ends = budget.trials or budget.wall
-    if sweep.adaptive and ends:
-        return None
+    size, early, budget = sweep.size(), sweep.early_terminate, sweep.budget
+    if sweep.adaptive and (budget.trials or budget.wall):
+        return
     if sweep.adaptive and (size is None or size > MOST_LAUNCHED_TRIALS):
-        return sweep.problem(
-            "run_cap",
-            f"`early_terminate: {{type: {sweep.early_terminate.type}}}` goes on without end"
-            if sweep.early_terminate and sweep.makes_trials
-            else f"`method: {sweep.method}` goes on without end",
-            at="method",
-            mend="give `run_cap: 100` (or -n 100), or `budget: {trials: 100}` or `{wall: 12h}`",
-        )
+        kind = f"method: {sweep.method}"
+        if early and early.makes_trials:
+            kind = f"early_terminate: {{type: {early.type}}}"
+        mend = "give `run_cap: 100` (or -n 100), or `budget: {trials: 100}` or `{wall: 12h}`"
+        raise sweep.refusal("run_cap", f"`{kind}` goes on without end", mend, at="method")
     if size == 0:
-        return sweep.problem(
-            "constraints",
-            "no point of the space satisfies `constraints`",
-            "each can hold alone: relax one of them",
-        )
+        message = "no point of the space satisfies `constraints`"
+        raise sweep.refusal("constraints", message, "each can hold alone: relax one of them")
     if size is None or size <= MOST_LAUNCHED_TRIALS or (budget.trials or size) < size:
-        return None
-    factors = ", ".join(f"{name} ({count:,})" for name, count in sweep.space.factors()[:4])
-    return sweep.problem(
+        return
+    factors = [f"{name} ({count:,})" for name, count in sweep.space.factors()[:4]]
+    repeats = f"; repeats ({sweep.repeats})" if sweep.repeats > 1 else ""
+    raise sweep.refusal(
         "parameters",
         f"{size:,} trials are too many to launch (at most {MOST_LAUNCHED_TRIALS:,}); "
-        f"the largest factors: {factors}"
-        + (f"; repeats ({sweep.repeats})" if sweep.repeats > 1 else ""),
+        f"the largest factors: {', '.join(factors)}{repeats}",
+        "shorten these, set `run_cap: 1000` (or -n 1000), or use `method: random`",
         at="parameters" if "parameters" in sweep.places else "method",
-        mend="shorten these, set `run_cap: 1000` (or -n 1000), or use `method: random`",
     )
 
 
@@ -81,15 +68,14 @@ def check_early_terminate(sweep: Sweep) -> None:
     early = sweep.early_terminate
     if early is None or not early.makes_trials:
         return
-    problem = None
     if sweep.repeats > 1:
-        problem = f"{early.type} goes on from trials as they are, found `repeats: {sweep.repeats}`"
+        message = f"{early.type} goes on from trials as they are, found `repeats: {sweep.repeats}`"
         mend = "remove `repeats`, or choose asha, hyperband or median"
-    elif not any(axis.alternatives != 1 for axis in sweep.space.axes):
-        problem = f"{early.type} changes parameters while they train, found none that varies"
+        raise sweep.refusal("early_terminate", message, mend)
+    if not any(axis.alternatives != 1 for axis in sweep.space.axes):
+        message = f"{early.type} changes parameters while they train, found none that varies"
         mend = "give `parameters` with ranges or values, and `method: random` or `grid`"
-    if problem is not None:
-        raise SpecError([sweep.problem("early_terminate", problem, mend)])
+        raise sweep.refusal("early_terminate", message, mend)
 
 
 def check_program(sweep: Sweep) -> None:
@@ -102,13 +88,11 @@ def check_program(sweep: Sweep) -> None:
         raise SpecError(lacks)
     program = sweep.program
     names_program = sweep.command is None or any("${program}" in str(w) for w in sweep.command)
-    if program is None:
-        if names_program:
-            mend = "add `program: train.py`, a file with train(params, callbacks), or a script"
-            raise SpecError([sweep.problem("program", "`program` is missing", mend)])
-        return
     if not names_program:
         return
+    if program is None:
+        mend = "add `program: train.py`, a file with train(params, callbacks), or a script"
+        raise sweep.refusal("program", "`program` is missing", mend)
     file = program_file(sweep)
     if file is None:
         searched = ", ".join(dict.fromkeys(map(str, _import_path(sweep)[:2])))
@@ -127,16 +111,13 @@ def check_program(sweep: Sweep) -> None:
     elif os.path.isdir(file):
         message = f"{file} is a directory, expected a file"
         found = sorted(path.name for path in file.glob("*.py"))
-        mend = f"did you mean {_as_written(sweep)}/{found[0]}?" if found else "name the file in it"
+        mend = "name the file in it"
+        mend = f"did you mean {sweep.program_as_written}/{found[0]}?" if found else mend
     else:
-        names = (
-            [entry.name for entry in file.parent.iterdir()] if os.path.isdir(file.parent) else []
-        )
-        close = nearest(file.name, names)
         message = f"there is no file {file}"
-        mend = "write it, or name the file that has train(params, callbacks)"
-        mend = f"did you mean {close[0]}?" if close else mend
-    raise SpecError([sweep.problem("program", message, mend)])
+        mend = did_you_mean(file.name, names_beside(file))
+        mend = mend or "write it, or name the file that has train(params, callbacks)"
+    raise sweep.refusal("program", message, mend)
 
 
 def _lacks(sweep: Sweep) -> Iterator[Problem]:
@@ -184,7 +165,7 @@ def _check_own_search(sweep: Sweep, file: Path) -> None:
         mend += f", or launch its own sweep: `sweeper launch {file.name}`"
     if is_called:
         mend = 'move it below `if __name__ == "__main__":`, as the file is imported'
-    raise SpecError([sweep.problem("program", message, mend)])
+    raise sweep.refusal("program", message, mend)
 
 
 def check_command(sweep: Sweep) -> None:
@@ -201,7 +182,7 @@ def check_command(sweep: Sweep) -> None:
     if what := started_by(words):
         message = f"every trial would start {what}"
         mend = "the sweep file takes its place: write the words that train once"
-        raise SpecError([sweep.problem("command", message, mend)])
+        raise sweep.refusal("command", message, mend)
     if not words or words[0].startswith("-") or "=" in words[0]:
         return  # options and variables of `env`
     name, *others = words
@@ -223,8 +204,7 @@ def check_command(sweep: Sweep) -> None:
 
 
 def _import_path(sweep: Sweep) -> list[Path]:
-    beside = [sweep.path.parent] if sweep.path else []
-    return [*beside, Path.cwd(), *(Path(place) for place in sys.path if place)]
+    return [sweep.path.parent, Path.cwd(), *(Path(place) for place in sys.path if place)]
 
 
 def find_module(sweep: Sweep) -> tuple[Path, Path] | None:
@@ -236,7 +216,7 @@ def find_module(sweep: Sweep) -> tuple[Path, Path] | None:
     words = [str(word) for word in sweep.command or ()]
     if "-m" in words[:-1] and words[words.index("-m") + 1] not in ("${program}", CALL):
         # Not of the installed packages: `python -m torch.distributed.run train.py`.
-        return _find(words[words.index("-m") + 1], _import_path(sweep)[: 1 + bool(sweep.path)])
+        return _find(words[words.index("-m") + 1], _import_path(sweep)[:2])
     module = sweep.program.module if sweep.program is not None else None
     return None if module is None else _find(module, _import_path(sweep))
 
@@ -296,21 +276,10 @@ def detect_program_mode(sweep: Sweep) -> DetectedMode:
         return DetectedMode("script")
     if not found.why:
         return found
-    other = f"`program: {_as_written(sweep)}:{program.function}` calls the function"
+    other = f"`program: {sweep.program_as_written}:{program.function}` calls the function"
     if found.mode == "function":
         other = f"`{AS_SCRIPT}` runs it as a script"
     return DetectedMode(found.mode, f"{found.why}; {other}")
-
-
-def _as_written(sweep: Sweep) -> str:
-    """The program as its sweep file may name it."""
-    program = sweep.program
-    assert program is not None
-    if program.path is None:
-        return str(program.module)
-    beside = sweep.path.parent if sweep.path else Path.cwd()
-    inside = program.path.is_relative_to(beside)
-    return str(program.path.relative_to(beside) if inside else program.path)
 
 
 def program_mode(sweep: Sweep) -> Mode:

@@ -16,7 +16,7 @@ class Problems:
 
     def __init__(self, document: Document) -> None:
         self.document = document
-        self.found = list(document.problems)
+        self.found = document.problems
         self.warnings: list[str] = []
         self.options: set[KeyPath] = set()
         # Parameters that could not be read: other complaints should not pretend they are unknown.
@@ -34,14 +34,14 @@ class Problems:
         inside: tuple[str, int] | None = None,
     ) -> None:
         """Complain about the value at ``key``, its name (``on_key``), or a column of its text."""
-        if self._is_option(key):
+        if any(key[: len(option)] == option for option in self.options):  # no place has it
             self.found.append(Problem(message, key_text(key), mend=mend))
             return
         if key and self.document.is_unread(key):
             return
         place = self._inside(key, *inside) if inside else None
         place = place or self._place(key, on_key)[0]
-        self.found.append(self.document.problem(place, message, key, mend))
+        self.document.problem(place, message, key, mend)
         if len(self.found) >= MOST_PROBLEMS:
             self.stop_on_problems()
 
@@ -50,10 +50,6 @@ class Problems:
         (line, start), exact = self._place(key, False)
         found = self.document.line(line).find(text, start - 1) if exact else -1
         return (line, found + column + 1) if found >= 0 else None
-
-    def _is_option(self, key: KeyPath) -> bool:
-        """Whether it came from the command line: the file has no place for it."""
-        return any(key[: len(option)] == option for option in self.options)
 
     def mark_broken(self, path: tuple[str, ...]) -> None:
         """Remember that the parameter at ``path`` could not be read."""
@@ -77,6 +73,15 @@ class Problems:
     def expected(self, key: KeyPath, what: str, found: Any, mend: str = "") -> None:
         """The common complaint: ``expected WHAT, found FOUND``."""
         self.add(key, f"expected {what}, found {describe(found)}", mend)
+
+    def items(
+        self, key: KeyPath, what: str, found: Any, mend: str = "", *, least: int = 1
+    ) -> list[Any]:
+        """What a list holds; nothing, and a complaint, if it is none or has too few."""
+        if isinstance(found, list) and len(found) >= least:
+            return found
+        self.expected(key, what, found, mend)
+        return []
 
     def unknown(self, key: KeyPath, allowed: Iterable[str], what: str = "key") -> None:
         """Complain about a name that is not one of ``allowed``."""

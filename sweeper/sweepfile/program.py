@@ -54,6 +54,11 @@ def parse_program(text: str, directory: Path, *, has_command: bool) -> Program:
     return Program(file, None, function or "train", mode)
 
 
+def names_beside(path: Path) -> list[str]:
+    """What there is in the directory of ``path``, which may not exist."""
+    return [one.name for one in path.parent.iterdir()] if os.path.isdir(path.parent) else []
+
+
 def find_file(name: str, directory: Path) -> Path:
     """The file that a sweep file in ``directory`` names: beside it, or in the current directory.
 

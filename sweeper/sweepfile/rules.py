@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
@@ -10,10 +11,15 @@ from typing import Any, TypeGuard
 from sweeper.wording import did_you_mean, one_of
 
 from .problems import Problems
-from .units import seconds, size_in_bytes
 from .yaml12 import KeyPath
 
 Schema = dict[str, Any]
+_SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
+_BYTES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
+_BYTES |= {f"{prefix}I": 1024 ** (place + 1) for place, prefix in enumerate("KMGTP")}
+_PART = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]+)\s*")
+_SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([KMGTP]I?)?B?\s*\Z", re.IGNORECASE)
+_CLOCK = re.compile(r"([0-9]{1,12}):([0-5]?[0-9])(?::([0-5]?[0-9]))?\Z")
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,11 @@ def closed(fields: Mapping[str, Field], required: Sequence[str] = ()) -> Schema:
         "additionalProperties": False,
     }
     return {**schema, "required": list(required)} if required else schema
+
+
+def any_of(*schemas: Schema) -> Rule:
+    """What one of these allows; who reads it checks it."""
+    return Rule({"anyOf": list(schemas)})
 
 
 def read_value(problems: Problems, value: Any, key: KeyPath, rule: Rule) -> Any:
@@ -160,6 +171,36 @@ def text(words: str) -> Rule:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and value != ""
+
+
+def seconds(value: object) -> float | None:
+    """Seconds in ``12h``, ``90m``, ``1h30m``, ``2d``, ``01:30:00`` or a number; None if it is
+    none.
+    """
+    if is_number(value):
+        return float(value) if 0 < value < math.inf else None
+    if not isinstance(value, str):
+        return None
+    clock = _CLOCK.match(value.strip())
+    if clock:
+        hours, minutes, rest = (int(part or 0) for part in clock.groups())
+        return float(hours * 3600 + minutes * 60 + rest) or None
+    parts = _PART.findall(value.lower())
+    if _PART.sub("", value.lower()) or any(unit not in _SECONDS for _, unit in parts):
+        return None
+    total = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    return total if 0 < total < math.inf else None
+
+
+def size_in_bytes(value: object) -> int | None:
+    """Bytes in ``50GB`` (decimal), ``50GiB`` (binary) or a number; None if it is no size."""
+    if is_number(value):
+        return int(value) if 0 < value < math.inf else None
+    match = _SIZE.match(value) if isinstance(value, str) else None
+    if match is None:
+        return None
+    size = float(match[1]) * _BYTES[(match[2] or "").upper()]
+    return (int(size) if size < math.inf else 0) or None
 
 
 TEXT = Rule({"type": "string", "minLength": 1})

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
+import os.path
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from sweeper.errors import Problem, SpecError
 from sweeper.space import LARGEST, NothingAllowed, Space, canonical_json, draw, run_seed, walk
@@ -165,19 +166,14 @@ class Notify:
     apprise: str | None = None
 
 
-class SourcePlace(NamedTuple):
-    """Where the value of a top-level key stands in the sweep file, and the text of that line."""
-
-    line: int
-    column: int
-    source: str
-
-
 @dataclass(frozen=True)
 class Sweep:
-    """A validated sweep file. Made by :func:`sweeper.sweepfile.load_sweep`."""
+    """A validated sweep file. Made by :func:`sweeper.sweepfile.load_sweep`.
 
-    path: Path | None = field(compare=False)
+    ``places``: line and column of the values of its top-level keys, and the text of that line.
+    """
+
+    path: Path = field(compare=False)
     name: str
     sweep_name: str
     program: Program | None
@@ -211,11 +207,20 @@ class Sweep:
     description: str | None = field(default=None, compare=False)
     warnings: tuple[str, ...] = field(default=(), compare=False)
     document: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
-    places: Mapping[str, SourcePlace] = field(default_factory=dict, compare=False, repr=False)
+    places: Mapping[str, tuple[int, int, str]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @property
     def base_dir(self) -> Path:
         return self.storage / self.name
+
+    @property
+    def program_as_written(self) -> str:
+        """The program as the sweep file may name it, from its own directory."""
+        assert self.program is not None
+        file, start = self.program.path, self.path.parent
+        return str(self.program.module) if file is None else os.path.relpath(file, start)
 
     @property
     def links(self) -> list[str] | None:
@@ -270,20 +275,15 @@ class Sweep:
         """
         if self.method in ADAPTIVE_METHODS:
             return
-        seed, repeats = self.seed, self.repeats
-        trials: Iterator[Trial] = (
-            Trial(index * repeats + replicate, params, replicate, seed, self.race)
-            for index, params in enumerate(self._params())
-            for replicate in range(repeats)
-        )
-        if self.run_cap is not None and self.run_cap < sys.maxsize:
-            trials = itertools.islice(trials, self.run_cap)
-        yield from trials
-
-    def _params(self) -> Iterator[dict[str, Any]]:
+        dicts = walk(self.space, self.seed if self.order == "shuffle" else None)
         if self.method == "random":
-            return self._drawn()
-        return walk(self.space, self.seed if self.order == "shuffle" else None)
+            dicts = self._drawn()
+        trials = (
+            self.trial_of(index * self.repeats + replicate, params, replicate)
+            for index, params in enumerate(dicts)
+            for replicate in range(self.repeats)
+        )
+        yield from itertools.islice(trials, min(self.run_cap or sys.maxsize, sys.maxsize))
 
     def _drawn(self) -> Iterator[dict[str, Any]]:
         """The points to be tried first, then what is drawn."""
@@ -294,7 +294,7 @@ class Sweep:
             yield from (p for p in drawn if not first or canonical_json(p) not in first)
         except NothingAllowed as error:
             mend = "widen the bounds or the constraints"
-            raise SpecError([self.problem("constraints", str(error), mend)]) from None
+            raise self.refusal("constraints", str(error), mend) from None
 
     def trial_of(self, index: int, params: dict[str, Any], replicate: int = 0) -> Trial:
         """The trial with these parameters; its run's seed follows from them."""
@@ -302,8 +302,12 @@ class Sweep:
 
     def problem(self, key: str, message: str, mend: str = "", at: str = "") -> Problem:
         """A complaint about the key, with its place (or that of the key ``at``) in the file."""
-        place = self.places.get(at or key, SourcePlace(0, 0, ""))
-        return Problem(message, key, str(self.path or ""), *place, mend)
+        place = self.places.get(at or key, (0, 0, ""))
+        return Problem(message, key, str(self.path), *place, mend)
+
+    def refusal(self, key: str, message: str, mend: str = "", at: str = "") -> SpecError:
+        """The error with that one complaint."""
+        return SpecError([self.problem(key, message, mend, at)])
 
     def to_yaml(self) -> str:
         """The sweep as one self-contained file that loads back equal."""

@@ -1,5 +1,5 @@
-"""Lists of trials in files: reading what people and ``plan --save-trials`` wrote, and writing
-it.
+"""Files of parameters: what ``base`` and ``trials`` name, read in their place; lists of trials as
+``plan --save-trials`` writes them.
 """
 
 from __future__ import annotations
@@ -7,14 +7,18 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os.path
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from sweeper.errors import UsageError
 from sweeper.space import LARGEST, leaves
+from sweeper.wording import all_of, did_you_mean
 
+from .problems import Problems
+from .program import find_file, names_beside
 from .yaml12 import DEEPEST, parse, reads_as_text, to_yaml
 
 MOST_BYTES = 64 << 20
@@ -26,13 +30,89 @@ _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*\Z")
 _DOT = re.compile(r"(?<!\\)\.")
 
 
+def inline_base(problems: Problems, data: dict[str, Any], sweep_file: Path) -> None:
+    """Make ``base`` a mapping, if it is there."""
+    raw = data.get("base")
+    if "base" not in data or isinstance(raw, dict):
+        return
+    found = None
+    if isinstance(raw, str):
+        found = _read(problems, "base", raw, sweep_file, read_params)
+        data["base"] = found or {}
+    else:
+        problems.expected(("base",), "a JSON or YAML file, or a mapping", raw)
+    problems.base_is_unread = found is None
+
+
+def inline_trials(
+    problems: Problems, data: dict[str, Any], method: str | None, sweep_file: Path
+) -> list[Any] | None:
+    """The dicts of ``method: list``; None if there are none."""
+    raw = data.get("trials")
+    if "trials" not in data:
+        if method == "list":
+            problems.add(
+                ("method",),
+                "`method: list` needs `trials`",
+                "a list of parameter dicts, or a file",
+            )
+        return None
+    if method is not None and method != "list":
+        problems.add(
+            ("trials",),
+            f"`trials` has no meaning in `method: {method}`",
+            "use `method: list`",
+            on_key=True,
+        )
+        return None
+    if isinstance(raw, str):
+        raw = _read(problems, "trials", raw, sweep_file, read_rows)
+        if raw is None:
+            return None
+    what = "a list of parameter dicts, or a file"
+    data["trials"] = raw = problems.items(("trials",), what, raw)
+    return raw or None
+
+
+def _read(
+    problems: Problems, key: str, name: str, sweep_file: Path, read: Callable[[Path], Any]
+) -> Any:
+    """What the file holds that stands at ``key``: beside the sweep file, or in the current
+    directory; None, and a complaint, if it cannot be read.
+    """
+    if problems.is_stored:
+        problems.add((key,), f"a stored sweep is whole and takes no file, found {name!r}")
+        return None
+    place = find_file(name, sweep_file.parent)
+    if not os.path.isfile(place):  # nor a FIFO or a device, which would be waited for
+        problems.add((key,), f"there is no file {place}", _mend(place, sweep_file))
+        return None
+    try:
+        return read(place)
+    except UsageError as error:
+        problems.add((key,), str(error))
+        return None
+
+
+def _mend(missing: Path, sweep_file: Path) -> str:
+    """Which file may be meant instead of a missing one."""
+    names = names_beside(missing)
+    if hint := did_you_mean(missing.name, names):
+        return hint
+    files = sorted(file for file in names if Path(file).suffix in FORMATS)
+    files = [file for file in files if file != sweep_file.name][:6]
+    if files:
+        return f"beside it there {'are' if len(files) > 1 else 'is'} {all_of(files)}"
+    return "name a file beside the sweep file"
+
+
 def read_data(path: Path, nan_is_null: bool = False) -> Any:
     """The JSON or YAML in ``path``. Raises UsageError, with the place of what is wrong.
 
     Not with its text: a sweep file from elsewhere may name any file of its reader. NaN and
     infinity, as Python writes them into JSON, are an error unless ``nan_is_null``.
     """
-    text = _text(path)
+    text = read_text(path)
     if path.suffix.lower() == ".json":
         try:
             constant = (lambda name: None) if nan_is_null else _no_constant
@@ -52,7 +132,8 @@ def read_data(path: Path, nan_is_null: bool = False) -> Any:
     return document.data
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The text of a file. Raises UsageError."""
     try:
         return read_file(path).decode("utf-8-sig")
     except OSError as error:
@@ -96,17 +177,16 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def read_trials(path: Path) -> list[Any]:
-    """The parameter dicts in a ``.csv``, ``.json`` or ``.yaml`` file; UsageError if it has none."""
-    return [
-        item["params"] if _is_planned(item) else item
-        for item in read_rows(path)
-        if not (_is_planned(item) and item.get("replicate"))
-    ]
+def read_params(path: Path) -> dict[str, Any]:
+    """The parameter dict in a JSON or YAML file; see :func:`read_data`."""
+    data = read_data(path)
+    if not isinstance(data, dict):  # which is not shown: who names the path may be a stranger
+        raise UsageError(f"{path}: expected a parameter dict, found a {type(data).__name__}")
+    return data
 
 
 def read_rows(path: Path, nan_is_null: bool = False) -> list[Any]:
-    """The same with all that stands beside the parameters; see :func:`read_data`."""
+    """The dicts in a ``.csv``, ``.json`` or ``.yaml`` file; see :func:`read_data`."""
     if path.suffix.lower() == ".csv":
         return list(_read_csv(path))
     if path.suffix.lower() not in FORMATS:
@@ -120,12 +200,8 @@ def read_rows(path: Path, nan_is_null: bool = False) -> list[Any]:
     return data
 
 
-def _is_planned(item: Any) -> bool:
-    return isinstance(item, dict) and "params" in item and "trial" in item
-
-
 def _read_csv(path: Path) -> Iterator[dict[str, Any]]:
-    rows = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+    rows = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     try:
         header = next(rows, None)
         if not header or any(not name.strip() for name in header):

@@ -58,17 +58,15 @@ def top_level(problems: Problems, raw: dict[str, Any]) -> None:
 
 def command(problems: Problems, raw: Any) -> tuple[Any, ...] | None:
     """The words that run a script; None: not given."""
-    if not isinstance(raw, list):
-        words = ", ".join(map(_quoted, raw.split())) if isinstance(raw, str) else ""
-        mend = f"write `command: [{words}]`" if isinstance(raw, str) else ""
-        problems.expected(("command",), "a list of words", raw, mend)
-        return None
-    for index, word in enumerate(raw):
+    words = ", ".join(map(_quoted, raw.split())) if isinstance(raw, str) else ""
+    mend = f"write `command: [{words}]`" if isinstance(raw, str) else ""
+    listed = problems.items(("command",), "a list of words", raw, mend, least=0)
+    for index, word in enumerate(listed):
         if isinstance(word, (list, dict)):
             problems.warn(("command", index), f"{describe(word)} is passed as one word")
         elif isinstance(word, str):
             _check_macros(problems, word, ("command", index))
-    return tuple(raw) or None
+    return tuple(listed) or None
 
 
 def _quoted(word: str) -> str:
@@ -103,34 +101,26 @@ def _check_macros(problems: Problems, word: str, key: KeyPath) -> None:
         problems.warn(key, message, inside=(word, match.start()))
 
 
-def method_options(problems: Problems, raw: Any) -> dict[str, Any]:
-    """The options of ``method: {name: tpe, …}``."""
-    if not isinstance(raw, dict) or raw.get("name") not in METHODS:
-        return {}
-    fields = {"name": Field(TEXT), **METHOD_OPTIONS.get(raw["name"], {})}
-    given = read_mapping(problems, raw, ("method",), fields) or {}
-    return {name: value for name, value in given.items() if name != "name"}
-
-
-def method(problems: Problems, raw: dict[str, Any]) -> str | None:
+def method(problems: Problems, raw: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
+    """The name of the method, and the options of ``method: {name: tpe, …}``."""
     value = raw.get("method")
-    if isinstance(value, dict) and "name" in value:
-        return method(problems, {"method": value["name"]})
-    if isinstance(value, str) and value in METHODS:
-        return value
-    if value is None:
-        if "method" not in raw and is_there(raw, "method"):
-            return None
-        at: KeyPath = ("method",) if "method" in raw else ()
-        problems.add(at, "`method` is missing", f"add `method:` with one of {one_of(METHODS)}")
-        return None
-    mend = did_you_mean(value, METHODS) if isinstance(value, str) else ""
-    if isinstance(value, dict):
+    name = value["name"] if isinstance(value, dict) and "name" in value else value
+    if isinstance(name, str) and name in METHODS:
+        fields = {"name": Field(TEXT), **METHOD_OPTIONS.get(name, {})}
+        given = read_mapping(problems, value, ("method",), fields) if value != name else None
+        return name, {key: one for key, one in (given or {}).items() if key != "name"}
+    if name is None:
+        if "method" in raw or not is_there(raw, "method"):
+            at: KeyPath = ("method",) if "method" in raw else ()
+            problems.add(at, "`method` is missing", f"add `method:` with one of {one_of(METHODS)}")
+        return None, {}
+    mend = did_you_mean(name, METHODS) if isinstance(name, str) else ""
+    if isinstance(name, dict):
         mend = "options stand beside the name: `method: {name: bayes, startup_trials: 8}`"
-    elif value == "custom":
+    elif name == "custom":
         mend = "W&B hands `custom` to a scheduler of its service: name a searcher instead"
-    problems.expected(("method",), f"one of {one_of(METHODS)}", value, mend)
-    return None
+    problems.expected(("method",), f"one of {one_of(METHODS)}", name, mend)
+    return None, {}
 
 
 def plain(problems: Problems, raw: dict[str, Any], key: str) -> Any:
@@ -140,14 +130,11 @@ def plain(problems: Problems, raw: dict[str, Any], key: str) -> Any:
 
 def metrics(problems: Problems, raw: Any) -> Metric | None:
     """The first goal of several, with all else that `metrics` asks for."""
-    if not isinstance(raw, list) or not raw:
-        example = "for example `metrics: [{name: val_loss, goal: minimize}, {name: mb, max: 50}]`"
-        problems.expected(("metrics",), "a list of metrics", raw, example)
-        return None
+    example = "for example `metrics: [{name: val_loss, goal: minimize}, {name: mb, max: 50}]`"
     goals: list[Metric] = []
     limits: list[Limit] = []
     names: set[str] = set()
-    for place, one in enumerate(raw):
+    for place, one in enumerate(problems.items(("metrics",), "a list of metrics", raw, example)):
         key = ("metrics", place)
         bounds = {name: one[name] for name in LIMIT if name in one} if isinstance(one, dict) else {}
         rest = {k: v for k, v in one.items() if k not in LIMIT} if bounds else one

@@ -119,7 +119,7 @@ class EventFiles:
 
     def _scalars(self, at: float, step: int, values: Mapping[str, float]) -> bytes:
         make = self._summary.Summary
-        found = [make.Value(tag=_text(k), simple_value=_single(v)) for k, v in values.items()]
+        found = [make.Value(tag=_text(k), simple_value=v) for k, v in values.items()]
         return self._record(at, step=step, summary=make(value=found))
 
     def _session(
@@ -175,11 +175,6 @@ def _value(value: Any) -> Any:
     if is_number(value) and abs(value) < 1e300:
         return float(value)
     return _text(value if isinstance(value, str) else json.dumps(value))
-
-
-def _single(value: float) -> float:
-    """A number that has four bytes: what is larger is infinite."""
-    return value if abs(value) < 3.4e38 or math.isnan(value) else math.copysign(math.inf, value)
 
 
 def _text(text: str) -> str:

@@ -15,12 +15,11 @@ import threading
 from typing import Any
 
 from sweeper.errors import UsageError
-from sweeper.sweepfile import Notify, Sweep
+from sweeper.sweepfile import ENVIRONMENT, Notify, Sweep
 
 from .libraries import library
 
 SECONDS = 30.0  # that a command, or Apprise, has for one event
-_VARIABLE = re.compile(r"\$\{envvar:([A-Z0-9_]*)\}")
 
 
 class Notifier:
@@ -32,7 +31,7 @@ class Notifier:
     def __init__(self, sweep: Sweep, notify: Notify) -> None:
         self._sweep, self._on = sweep, notify.on
         self._env = dict(os.environ)  # before the launch marks what belongs to it, and is ended
-        self._words = [_VARIABLE.sub(self._variable, word) for word in notify.command]
+        self._words = [ENVIRONMENT.sub(self._variable, word) for word in notify.command]
         if self._words and shutil.which(self._words[0]) is None:
             what = f"found nothing of the name {notify.command[0]!r}"
             raise UsageError(f"notify.command: expected a command that can be started, {what}")
@@ -40,7 +39,7 @@ class Notifier:
         if notify.apprise is not None:
             self._apprise = library("apprise", "apprise").Apprise()
             logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # it would log addresses
-            if not self._apprise.add(_VARIABLE.sub(self._variable, notify.apprise)):
+            if not self._apprise.add(ENVIRONMENT.sub(self._variable, notify.apprise)):
                 what = f"an address that Apprise knows, found another in {notify.apprise}"
                 raise UsageError(f"notify.apprise: expected {what}")
         self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue(100)

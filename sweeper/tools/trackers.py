@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sweeper.results import Entry, Index, entry_score, flatten, metric_of
+from sweeper.results import Entry, Index, entry_score, flatten, local_time, metric_of
 from sweeper.sweepfile import Metric
 from sweeper.tree import files
 from sweeper.wording import counted, shortened
@@ -82,12 +82,9 @@ def _wandb_run(
 def to_mlflow(indices: Sequence[Index], metric: Metric | None, uri: str, shown: str) -> str:
     """Write a run of MLflow for each into the store at ``uri``; what has changed is replaced."""
     mlflow = library("mlflow", "mlflow")
-    import logging
-
     # By default it asks a server that is not there for five minutes, and tells of each run.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.ERROR)
     shown = without_password(shown)
@@ -158,10 +155,10 @@ def _mlflow_run(client: Any, experiment: str, entry: Entry, metric: Metric | Non
         entities.Param(called[name], shortened(v if isinstance(v, str) else json.dumps(v), 4000))
         for name, v in given.items()
     ]
-    for some in _batches(params, 100):
-        client.log_batch(run, params=some)
-    for some in _batches(metrics, 1000):
-        client.log_batch(run, metrics=some)
+    for at in range(0, len(params), 100):
+        client.log_batch(run, params=params[at : at + 100])
+    for at in range(0, len(metrics), 1000):
+        client.log_batch(run, metrics=metrics[at : at + 1000])
     ends = {"running": "RUNNING", "interrupted": "KILLED"}
     status = ends.get(entry.status, "FAILED" if entry.failed else "FINISHED")
     if status != "RUNNING":
@@ -184,16 +181,9 @@ def _mlflow_names(names: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _batches(items: list[Any], size: int) -> Iterator[list[Any]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
-
-
 def _milliseconds(text: object) -> int:
-    try:
-        return int(datetime.fromisoformat(str(text)).timestamp() * 1000)
-    except (ValueError, OverflowError):
-        return 0
+    found = local_time(text)
+    return int(found.timestamp() * 1000) if found else 0
 
 
 def _entries(indices: Sequence[Index]) -> Iterator[tuple[Index, Entry]]:

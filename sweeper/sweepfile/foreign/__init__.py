@@ -43,4 +43,6 @@ def from_tool(path: Path, tool: str) -> tuple[str, list[str]]:
         raise UsageError(f"{path}: this has no equal in a sweep file:\n  {told}")
     text = to_yaml({**found.document, "parameters": found.parameters})
     load_sweep(path, text=text)
+    if found.document["method"] != "grid" and "run_cap" not in found.document:
+        found.notes.append("run_cap: say how many trials; a default of theirs is not converted")
     return text, found.notes

@@ -12,6 +12,7 @@ from typing import Any
 
 from sweeper.errors import SpecError, UsageError
 from sweeper.sweepfile import function_or_script
+from sweeper.sweepfile.trials_file import read_text
 from sweeper.sweepfile.yaml12 import parse
 
 _MOST = 100_000  # values of one parameter
@@ -37,24 +38,16 @@ class Converting:
         self.notes: list[str] = []
         self.refused: list[str] = []
 
-    def text(self, path: Path | None = None) -> str:
-        try:
-            return (path or self.path).read_text(encoding="utf-8-sig")
-        except OSError as error:
-            raise UsageError(f"{path or self.path}: cannot be read: {error.strerror}") from error
-        except UnicodeDecodeError:
-            raise UsageError(f"{path or self.path}: expected UTF-8 text") from None
-
     def data(self, path: Path | None = None) -> Any:
         """What the file, YAML or JSON, holds."""
-        document = parse(self.text(path), str(path or self.path))
+        document = parse(read_text(path or self.path), str(path or self.path))
         if document.problems:
             raise SpecError(document.problems)
         return document.data
 
     def program(self) -> ast.Module:
         """The syntax tree of the file, which is a Python program."""
-        tree = function_or_script.parse(self.text().encode())
+        tree = function_or_script.parse(read_text(self.path).encode())
         if tree is None:
             raise UsageError(f"{self.path}: expected a Python program")
         return tree

@@ -55,8 +55,6 @@ def read(to: Converting) -> None:
             _flag(to, flag, value.get("default"))
         else:
             _flag(to, flag, value)
-    if to.document["method"] == "random" and "run_cap" not in to.document:
-        to.notes.append("run_cap: say how many trials; Guild has a default of its own")
 
 
 def _operation(to: Converting) -> tuple[str, dict[str, Any]]:

@@ -42,8 +42,6 @@ def read(to: Converting) -> None:
             _tuner(to, kind, call)
         elif kind in ("conditional_scope", "name_scope"):
             to.refused.append(f"line {call.lineno}: {kind}: write what is in it by hand")
-    if to.document["method"] != "grid" and "run_cap" not in to.document:
-        to.notes.append("run_cap: say how many trials")
     to.notes.append("program: a train(params, callbacks) that builds the model and fits it")
 
 

@@ -46,8 +46,6 @@ def read(to: Converting) -> None:
     for name, call in calls(tree):
         if name == "TuneConfig" or ast.unparse(call.func).endswith("tune.run"):
             _config(to, call)
-    if to.document["method"] == "random" and "run_cap" not in to.document:
-        to.notes.append("run_cap: say how many trials")
     to.notes.append("program: name the file; it gets its parameters from sweeper.params()")
 
 

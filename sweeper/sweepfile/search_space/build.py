@@ -10,11 +10,11 @@ from sweeper.space import Parameter, Space, canonical_json, has, merge, put, val
 from sweeper.sweepfile.keys import is_there
 from sweeper.sweepfile.problems import Problems
 from sweeper.sweepfile.yaml12 import KeyPath
-from sweeper.wording import counted, nearest, one_of
+from sweeper.wording import counted
 
 from .axes import axes_of
 from .conditions import Expressions, names_in, refuse_the_impossible
-from .parameters import dotted_names, find_place, parse_parameters
+from .parameters import address, parse_parameters
 
 
 class Built(NamedTuple):
@@ -136,15 +136,9 @@ def _listed(
             continue
         params: dict[str, Any] = {}
         for name, value in trial.items():
-            path: tuple[str, ...] | None = (name,)
-            if base is not None and "." in name and name not in base:
-                path = find_place(base, name)
-            if path is None:
-                close = nearest(name, dotted_names(base or {}), 3)
-                mend = f"the nearest names are {one_of(close)}" if close else ""
-                problems.add((*key, name), f"`{name}` is no place in `base`", mend, on_key=True)
-                continue
-            put(params, path, value)
+            path = address(problems, base, (*key, name), (name,))
+            if path is not None:
+                put(params, path, value)
         listed.append(params)
     return listed
 

@@ -15,7 +15,6 @@ from sweeper.space import (
     PathMap,
     Space,
     draws,
-    has_a_point,
     is_empty,
     outcomes,
     paths,
@@ -68,12 +67,10 @@ class Expressions:
         if raw is None:
             return []
         key: KeyPath = ("constraints",)
-        if not isinstance(raw, list):
-            mend = f'write `constraints: ["{raw}"]`' if isinstance(raw, str) else ""
-            self.problems.expected(key, "a list of conditions", raw, mend)
-            return []
+        mend = f'write `constraints: ["{raw}"]`' if isinstance(raw, str) else ""
         found: list[Expression] = []
-        for index, text in enumerate(raw):
+        listed = self.problems.items(key, "a list of conditions", raw, mend, least=0)
+        for index, text in enumerate(listed):
             if not isinstance(text, str) or not text.strip():
                 mend = 'for example  "model.a >= model.b"'
                 self.problems.expected((*key, index), "a condition", text, mend)
@@ -129,7 +126,7 @@ def refuse_the_impossible(problems: Problems, space: Space, keys: Mapping[str, K
         # One that looks at a parameter with a condition does not apply where that is not active.
         sleeps = any(any(conditional.overlapping(name)) for name in constraint.names)
         _refuse(problems, space, constraint, keys[constraint.text], always=not sleeps)
-    if problems.found or not space.constraints or has_a_point(space):
+    if problems.found or not space.constraints:
         return
     empty = is_empty(space)
     if empty:

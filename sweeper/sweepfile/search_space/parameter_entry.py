@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from sweeper.space import INFERRED_KINDS, KINDS, LARGEST, VALUE_KINDS, Distribution
+from sweeper.space import INFERRED_KINDS, KINDS, VALUE_KINDS, Distribution
 from sweeper.sweepfile.problems import Problems
 from sweeper.sweepfile.rules import is_number
 from sweeper.sweepfile.yaml12 import KeyPath
@@ -209,9 +209,6 @@ def _typed(
             is_quoted = isinstance(value, str) and _looks_like_number(value)
             mend = f"remove the quotes: {name}: {value}" if is_quoted else ""
             problems.expected((*key, name), "a number", value, mend)
-        elif abs(value) > LARGEST:
-            good = False
-            problems.add((*key, name), f"expected a number of at most {LARGEST:.1e}, found more")
         elif kind == "int_uniform" and not isinstance(value, int):
             good = False
             mend = "use `distribution: uniform` for real numbers"
@@ -237,21 +234,15 @@ def _categorical(
     problems: Problems, body: Mapping[str, Any], key: KeyPath, kind: str
 ) -> Distribution | None:
     values = body["values"]
-    if not isinstance(values, list):
+    mend = "list the values to try, or remove the parameter"
+    if isinstance(values, dict):
+        items = ", ".join(map(str, values.values()))
+        mend = "keep a mapping whole with `value: {...}`"
+        if items and len(items) <= 40:
+            mend = f"write `values: [{items}]`, or {mend}"
+    elif not isinstance(values, list):
         mend = f"write `values: [{values}]` or `value: {values}`"
-        if isinstance(values, dict):
-            items = ", ".join(map(str, values.values()))
-            mend = "keep a mapping whole with `value: {...}`"
-            if items and len(items) <= 40:
-                mend = f"write `values: [{items}]`, or {mend}"
-        problems.expected((*key, "values"), "a list of values", values, mend)
-        return None
-    if not values:
-        problems.add(
-            (*key, "values"),
-            "expected at least one value, found an empty list",
-            "list the values to try, or remove the parameter",
-        )
+    if not problems.items((*key, "values"), "a list of values", values, mend):
         return None
     if kind == "categorical":
         return Distribution(kind, values=tuple(values))

@@ -74,16 +74,14 @@ class _Reader:
                     own = self.conditions(body, here, len(written))
                     inner = (*here, "parameters")
                     yield from self.parameters(body["parameters"], inner, written, conditions + own)
-                else:
-                    self.problems.mark_broken(written)
-                continue
-            distribution = self.distribution(body, here)
-            path = None if distribution is None else self.address(here, written)
-            own = self.conditions(body, here, len(path or ())) if distribution is not None else ()
-            if distribution is None or path is None:
-                self.problems.mark_broken(written)
-            else:
-                yield Parameter(path, written, distribution, conditions + own, here)
+                    continue
+            elif distribution := self.distribution(body, here):
+                path = address(self.problems, self.base, here, written)
+                own = self.conditions(body, here, len(path or ()))
+                if path is not None:
+                    yield Parameter(path, written, distribution, conditions + own, here)
+                    continue
+            self.problems.mark_broken(written)
 
     def is_group(self, body: Mapping[str, Any], key: KeyPath) -> bool:
         inner = body["parameters"]
@@ -134,24 +132,6 @@ class _Reader:
         )
         return ()
 
-    def address(self, key: KeyPath, written: tuple[str, ...]) -> tuple[str, ...] | None:
-        """Where the parameter's value goes: a dotted name is an address in ``base``, if there is
-        one.
-        """
-        *group, name = written
-        if self.base is None or "." not in name:
-            return written
-        level = get(self.base, group)
-        place = find_place(level, name) if isinstance(level, Mapping) else None
-        if place is not None:
-            return (*group, *place)
-        known = list(dotted_names(level)) if isinstance(level, Mapping) else []
-        mend = f"`base` holds {one_of(known[:8])}" if known else "`base` holds nothing there"
-        if close := nearest(name, known, 3):
-            mend = f"the nearest names are {one_of(close)}"
-        self.problems.add(key, f"`{'.'.join(written)}` is no place in `base`", mend, on_key=True)
-        return None
-
     def warn_of_near_names(self, key: KeyPath, written: tuple[str, ...]) -> None:
         """Say so where a name that ``base`` does not have looks like one that it has.
 
@@ -170,6 +150,25 @@ class _Reader:
         full, near = ".".join(written), ".".join((*group, close[0]))
         what = f"`{full}` is not in `base` and is added to it: did you mean `{near}`?"
         self.problems.warn(key, what)
+
+
+def address(
+    problems: Problems, base: Mapping[str, Any] | None, key: KeyPath, written: tuple[str, ...]
+) -> tuple[str, ...] | None:
+    """Where a parameter's value goes: a dotted name is an address in ``base``, if there is one."""
+    *group, name = written
+    if base is None or "." not in name:
+        return written
+    level = get(base, group)
+    place = find_place(level, name) if isinstance(level, Mapping) else None
+    if place is not None:
+        return (*group, *place)
+    known = list(dotted_names(level)) if isinstance(level, Mapping) else []
+    mend = f"`base` holds {one_of(known[:8])}" if known else "`base` holds nothing there"
+    if close := nearest(name, known, 3):
+        mend = f"the nearest names are {one_of(close)}"
+    problems.add(key, f"`{'.'.join(written)}` is no place in `base`", mend, on_key=True)
+    return None
 
 
 def find_place(tree: Mapping[str, Any], name: str) -> tuple[str, ...] | None:

@@ -324,12 +324,6 @@ def test_saved_trials_are_read_back_as_they_were(load: Load, tmp_path: Path, end
     assert load_sweep(tmp_path / "stored.yaml") == sweep
 
 
-def test_trials_of_a_plan_in_json(load: Load, tmp_path: Path) -> None:
-    plan = {"sweep": "x", "size": 1, "trials": [{"trial": 0, "params": {"a": 1}, "state": "new"}]}
-    (tmp_path / "plan.json").write_text(json.dumps(plan))
-    assert next(load("method: list\ntrials: plan.json\n").trials()).params == {"a": 1}
-
-
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
@@ -391,7 +385,7 @@ def test_the_probabilities_that_are_advised_are_accepted(
             "sweep.yaml:2:10: program: there is no file DIR/trian.py\n"
             "    program: trian.py\n"
             "             ^\n"
-            "    did you mean train.py?",
+            "    did you mean `train.py`?",
         ),
         (
             "command: [x, '${program}']",
@@ -492,14 +486,6 @@ def test_a_list_has_the_identities_of_its_grid(load: Load, tmp_path: Path) -> No
     assert listed.monitored == grid.monitored
     constant = load("method: list\ntrials: [{m: {w: 1}, a: 1, b: 2}, {m: {w: 2}, a: 1, b: 3}]\n")
     assert constant.monitored == ("m", ("a", "b"))
-
-
-def test_a_stored_plan_counts_points_not_repeats(load: Load, tmp_path: Path) -> None:
-    planned = [{"trial": n, "replicate": n % 2, "params": {"a": n // 2}} for n in range(4)]
-    (tmp_path / "plan.json").write_text(json.dumps({"trials": planned}))
-    sweep = load("method: list\ntrials: plan.json\n")
-    assert [trial.params for trial in sweep.trials()] == [{"a": 0}, {"a": 1}]
-    assert sweep.warnings == ()
 
 
 @pytest.mark.parametrize(
