@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sweeper.errors import SweeperError, TreeError
 
 from .choices import Choices
-from .identity import group_canonicals
+from .identity import Monitored, group_canonicals
 from .program import Program, ProgramCheck, program_of
 from .records import FAILED, RunRecord
 from .tree import Tree
@@ -178,11 +178,14 @@ def _plan_chosen(sweep: Sweep, tree: Tree, chooser: RunChooser) -> Iterator[Plan
 
 
 def trials_of(sweep: Sweep) -> Callable[[RunRecord], bool]:
-    """Says of a run whether its parameters, but for those not monitored, are of the space."""
+    """Says of a run whether its parameters, but for those not monitored, are of the space.
+
+    What was monitored when it ran counts, too: a parameter that the file has no more.
+    """
     space, monitored = sweep.space, sweep.monitored
 
-    def groups(params: dict[str, Any]) -> tuple[str, ...]:
-        return tuple(group_canonicals(params, monitored))
+    def groups(params: dict[str, Any], by: Monitored = monitored) -> tuple[str, ...]:
+        return tuple(group_canonicals(params, by))
 
     listed = {groups(space.listed_at(i)) for i in range(len(space.listed or ()))}
 
@@ -196,7 +199,9 @@ def trials_of(sweep: Sweep) -> Callable[[RunRecord], bool]:
             its = space.rebuild(params)
             if its is not None and space.is_finite and not sweep.adaptive:
                 its = space.decode([0.5 if u is None else u for u in space.encode(params)])
-            return its is not None and groups(its) == groups(params)
+            return its is not None and all(
+                groups(its, by) == groups(params, by) for by in (monitored, record.monitored)
+            )
         except SweeperError:
             return False
 

@@ -391,6 +391,9 @@ def test_a_constant_that_has_changed_makes_another_search(load: Callable[..., Sw
     launch(load(space, run_cap=2), flat)
     longer = load({**space, "epochs": {"value": 50}}, run_cap=2)
     assert [item.trial.params["epochs"] for item in launch(longer, flat)] == [50, 50]
+    without = load({"u": space["u"]}, run_cap=2)
+    tried = [item.trial.params for item in launch(without, flat)]
+    assert sorted(tried, key=str) == [{"u": 16}, {"u": 32}]
 
 
 class Broken:
