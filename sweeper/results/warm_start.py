@@ -40,7 +40,7 @@ def read_warm_start(sweep: Sweep) -> tuple[WarmStart, list[str]]:
             raise SpecError([sweep.problem("warm_start", said)]) from error
         said = _place(sweep, sources[source], points)
         notes.append(printable(f"warm_start: {source}: {said}"))
-    known = [(params, statistics.fmean(values)) for params, values in points.values()]
+    known = [(params, statistics.mean(values)) for params, values in points.values()]
     return WarmStart(known, sources), notes
 
 

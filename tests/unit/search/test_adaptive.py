@@ -132,6 +132,15 @@ def test_bayes_learns(load: Callable[..., Sweep]) -> None:
     assert min(losses(done)) < min(first)
 
 
+@pytest.mark.parametrize("method", ["bayes", "tpe"])
+def test_a_metric_of_any_size_is_learned_from(load: Callable[..., Sweep], method: str) -> None:
+    parameters = {"x": {"min": 0.0, "max": 1.0}, "y": {"min": 0.0, "max": 1.0}}
+    for scale in (1e-200, 1e200):
+        sweep = load(parameters, method=method, run_cap=30, name=f"of{scale}", seed=1)
+        done = launch(sweep, lambda params, by=scale: by * (1 + abs(params["x"] - 0.3)))
+        assert sum(abs(item.trial.params["x"] - 0.3) < 0.1 for item in done) > 9
+
+
 def test_a_launch_learns_from_the_last(load: Callable[..., Sweep]) -> None:
     sweep = load(run_cap=60, seed=1)
     first = launch(sweep, most=30)
