@@ -152,29 +152,46 @@ def listed(sweep: Sweep, tree: Tree) -> int | None:
 def _plan_chosen(sweep: Sweep, tree: Tree, chooser: RunChooser) -> Iterator[PlannedTrial]:
     """The trials that have a run of the sweep's own, and of an adaptive one their other replicates.
 
-    Without those that the file as it is now could not choose: they were of another search.
+    Without those that the file as it is now could not choose: they were of another search. Of the
+    replicates that no run has begun as many as ``run_cap`` has room for. Where ``repeats`` has
+    grown, dicts whose numbers would be those of others get new ones.
     """
     may_try, size = trials_of(sweep), sweep.size()
     wanted = range(sweep.repeats if sweep.adaptive and sweep.repeats <= MOST_LISTED else 0)
-    found: dict[tuple[Path, str, int | None], dict[int, list[RunRecord]]] = {}
+    found: dict[tuple[Path, str, int | None], list[RunRecord]] = {}
     for record in tree.runs_of(sweep.sweep_name):
         if record.trial is not None and record.params:
             # A child may have the parameters of another trial.
             child = record.trial if record.parent else None
-            key = (record.base, record.experiment, child)
-            found.setdefault(key, {}).setdefault(record.replicate, []).append(record)
-    chosen = []
-    for (_, experiment, _), replicates in found.items():
-        known = next(iter(replicates.values()))[-1]
-        params, first = known.params, (known.trial or 0) - known.replicate
-        if not may_try(known) or (size is not None and first >= size and not sweep.adaptive):
+            found.setdefault((record.base, record.experiment, child), []).append(record)
+    known = [max(records, key=_first) for records in found.values()]
+    dicts = sorted(zip(known, found.values(), strict=True), key=lambda pair: _first(pair[0]))
+    chosen, unbegun = list[PlannedTrial](), list[PlannedTrial]()
+    taken = set[int]()
+    free = max((_first(one) + max(one.replicate + 1, len(wanted)) for one in known), default=0)
+    for one, records in dicts:
+        first = _first(one)
+        if not may_try(one) or (size is not None and first >= size and not sweep.adaptive):
             continue
-        for replicate in sorted({*replicates, *wanted}):
-            if replicate >= sweep.repeats and not sweep.adaptive:
+        numbers = sorted({*(record.replicate for record in records), *wanted})
+        if sweep.adaptive and not taken.isdisjoint(first + number for number in numbers):
+            first = free + -free % sweep.repeats
+            free = first + numbers[-1] + 1
+        taken.update(first + number for number in numbers)
+        for number in numbers:
+            if number >= sweep.repeats and not sweep.adaptive:
                 continue
-            trial = sweep.trial_of(first + replicate, params, replicate)
-            chosen.append(chooser.plan(trial, experiment, replicates.get(replicate, [])))
-    yield from sorted(chosen, key=lambda item: item.trial.index)
+            runs = [record for record in records if record.replicate == number]
+            trial = sweep.trial_of(first + number, one.params, number)
+            (chosen if runs else unbegun).append(chooser.plan(trial, one.experiment, runs))
+    if sweep.run_cap is not None:
+        unbegun = unbegun[: max(0, sweep.run_cap - len(chosen))]
+    yield from sorted(chosen + unbegun, key=lambda item: item.trial.index)
+
+
+def _first(run: RunRecord) -> int:
+    """The number of the first trial of the run's parameter dict."""
+    return (run.trial or 0) - run.replicate
 
 
 def trials_of(sweep: Sweep) -> Callable[[RunRecord], bool]:
