@@ -140,7 +140,7 @@ class LaunchProgress:
         words = [f"[{self.ended}/{self.total or '?'}]", f"trial {trial}", end]
         if value is not None:
             words.append(self.show(value))
-        words += result.get("breaks", ())
+        words += dict.fromkeys([*result.get("breaks", ()), *result.get("lacks", ())])
         if best:
             words.append("(best so far)")
         if result.get("error"):

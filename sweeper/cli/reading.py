@@ -205,9 +205,9 @@ def best(
     head: dict[str, Any] = {"sweep": index.name, "metric": metric.name, "goal": metric.goal}
     head |= {"hypervolume": front.hypervolume, "reference": front.reference} if front else {}
     left_out = formatting.print_rows(format_, rows, head, columns, fields, found.more)
-    if format_ == "table" and rows:
+    if format_ == "table" and (rows or front):
         _tell_left_out(left_out)
-        if not pareto:
+        if not front:
             _print_best(rows[0], metric.name)
         for text in of_several(index, metric):
             tell(printable(text))

@@ -78,7 +78,7 @@ class StopConditions:
         values.append(value)
         numbers = [value for value in values if value is not None]
         if len(values) == self._repeats and numbers:
-            self._aim(statistics.fmean(numbers))
+            self._aim(statistics.mean(numbers))
 
     def _aim(self, value: float | None) -> None:
         metric = self.metric

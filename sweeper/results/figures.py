@@ -257,7 +257,7 @@ def _mean_curve(entries: Sequence[Entry], metric: Metric) -> list[tuple[int, flo
         for epoch, value in curve_of(entry, metric).items():
             found.setdefault(epoch, []).append(value)
     curve = [
-        (epoch, statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
+        (epoch, statistics.mean(values), statistics.stdev(values) if len(values) > 1 else None)
         for epoch, values in sorted(found.items())
     ]
     return thinned(curve, EPOCHS)

@@ -60,7 +60,7 @@ class Ranked:
 
     def mean(self, name: str) -> float:
         """The mean of any metric over the replicates; NaN where one of them has no number."""
-        return statistics.fmean(score.of(name) for score in self.scores)
+        return statistics.mean(score.of(name) for score in self.scores)
 
     def excess(self, metric: Metric) -> float:
         """How far it breaks the metric's limits, each measured by itself; 0: it keeps them."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sweeper.errors import SpecError, SweeperError
-from sweeper.space import LARGEST, canonical_json, flatten, place
+from sweeper.space import LARGEST, Space, canonical_json, flatten, place, value_key
 from sweeper.sweepfile import STUDY, Metric, Sweep, is_number, read_rows
 from sweeper.tree import Tree, WarmStart
 from sweeper.wording import all_of, counted, printable
@@ -38,22 +39,28 @@ def read_warm_start(sweep: Sweep) -> tuple[WarmStart, list[str]]:
         except (SweeperError, OSError) as error:
             said = str(error).splitlines()[0]  # what follows shows a line of another file
             raise SpecError([sweep.problem("warm_start", said)]) from error
-        said = _place(sweep, sources[source], points)
+        said = _place(sweep, source, sources[source], points)
         notes.append(printable(f"warm_start: {source}: {said}"))
-    known = [(params, statistics.fmean(values)) for params, values in points.values()]
+    known = [(params, statistics.mean(values)) for params, values in points.values()]
     return WarmStart(known, sources), notes
 
 
 def _place(
     sweep: Sweep,
-    rows: Iterable[Mapping[str, Any]],
+    source: str,
+    rows: Sequence[Mapping[str, Any]],
     points: dict[str, tuple[dict[str, Any], list[float]]],
 ) -> str:
     """Add those that fit to the ``points``; how many do, and why the others do not."""
     fitting, others, unknown = 0, 0, dict[str, None]()
     reasons: dict[str, list[str]] = defaultdict(list)
+    is_csv = source.lower().endswith(".csv")
+    columns = {name for row in rows for name in flatten(row["params"])} if is_csv else ()
     for row in rows:
-        found = place(sweep.space, row["params"])
+        params = row["params"]
+        if is_csv or source.startswith(STUDY):
+            params = _as_listed(sweep.space, flatten(params), columns)
+        found = place(sweep.space, params)
         unknown |= dict.fromkeys(found.unknown)
         if found.misfits or found.missing:
             others += 1
@@ -72,6 +79,27 @@ def _place(
     if unknown:
         said += f"; no parameters here: {all_of([*unknown][:_MOST_NAMED])}"
     return said + ("" if len(unknown) <= _MOST_NAMED else ", …")
+
+
+def _as_listed(space: Space, flat: dict[str, Any], columns: Collection[str]) -> dict[str, Any]:
+    """What a table or a study has as text is the value of ``values`` with that text; an empty cell
+    of the ``columns`` is null, where that is one of them.
+    """
+    found = dict(flat)
+    for parameter in (one for axis in space.axes for one in axis.parameters):
+        name, listed = parameter.name, parameter.distribution.values
+        if name in flat or name in columns:
+            given = flat.get(name)
+            same = [value for value in listed if value_key(value) == value_key(given)]
+            same += [value for value in listed if _text(value) == _text(given)]
+            if same:
+                found[name] = same[0]
+    return found
+
+
+def _text(value: Any) -> str:
+    """As our own tables and studies have it, where a ' or quotes say that it is text."""
+    return value.removeprefix("'").strip('"') if isinstance(value, str) else json.dumps(value)
 
 
 def _read(sweep: Sweep, source: str) -> list[dict[str, Any]]:
@@ -171,7 +199,7 @@ def _trials(path: Path, name: str, metric: Metric) -> list[dict[str, Any]]:
         else:
             storage = optuna.storages.JournalStorage(JournalFileBackend(str(path)))
     names = optuna.study.get_all_study_names(storage)
-    if len(names) != 1 and name not in names:
+    if name not in names and (name or len(names) != 1):
         if not names:
             raise SweeperError(f"{path}: holds no study of Optuna's")
         raise SweeperError(f"{path}: expected ?study=NAME with one of its studies: {all_of(names)}")

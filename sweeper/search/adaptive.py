@@ -195,7 +195,7 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
         if not values or not all(map(math.isfinite, values)):
             return []
         pairs = zip(self._signs, values, strict=True)
-        return [s * min(max(v, -LARGEST), LARGEST) for s, v in pairs]
+        return [s * moderate(v) for s, v in pairs]
 
     def _tell(self, point: _Point) -> None:
         values = _mean(point.values) or self._worst
@@ -351,6 +351,13 @@ class AdaptivePlan(Iterator["PlannedTrial | None"]):
                     text,
                 )
             return None
+
+
+def moderate(value: float) -> float:
+    """The value, in the same order as all others but never much beyond :data:`LARGEST`."""
+    if abs(value) <= LARGEST:
+        return value
+    return math.copysign(LARGEST * (1 + math.log(abs(value) / LARGEST)), value)
 
 
 def _mean(rows: Sequence[Sequence[float]]) -> list[float]:

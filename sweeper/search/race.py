@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from sweeper.sweepfile import Sweep
 from sweeper.tree import PlannedTrial, RunRecord
 
-from .adaptive import AdaptivePlan, ScoreFunction
+from .adaptive import AdaptivePlan, ScoreFunction, moderate
 
 SURE = 0.01  # the odds, at most, that chance alone makes the difference
 FIRST = 2  # replicates that every dict gets
@@ -91,7 +91,7 @@ class Race(Iterator["PlannedTrial | None"]):
 
     def _count(self, place: tuple[int, int], values: Sequence[float] | None) -> None:
         if values is not None and math.isfinite(values[0]):
-            self._values[place[0]][place[1]] = self._sign * values[0]
+            self._values[place[0]][place[1]] = self._sign * moderate(values[0])
 
     def _ready(self) -> PlannedTrial | None:
         """One of those held that is to run; those before it that lose are dropped."""

@@ -196,7 +196,10 @@ class Distribution:
         if self.kind == "int_uniform":
             return nth(range(int(self.min), int(self.max) + 1))
         draw = self._continuous()
-        return self._rounded(draw) if self.is_quantised else draw
+        if self.is_quantised or self.kind not in BOUNDED:
+            return self._rounded(draw) if self.is_quantised else draw
+        ends = {_SMALLEST: float(self.bounds[0]), 1 - _SMALLEST: float(self.bounds[1])}
+        return lambda u: ends[u] if u in ends else draw(u)  # where searchers mean the bounds
 
     def _rounded(self, draw: Callable[[float], float]) -> Callable[[float], float]:
         if self.kind not in BOUNDED:

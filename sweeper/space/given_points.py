@@ -55,6 +55,9 @@ def place(space: Space, given: Mapping[str, Any], us: Sequence[float] | None = N
         is_active = space.is_active(axis, params)
         if (index in absent) == is_active:
             (missing if is_active else idle).append(axis.name)
+        given_here = [get(given, p.path, flat.get(p.name)) for p in axis.parameters]
+        if not is_active and all(value is None for value in given_here):
+            misfits.pop(axis.name, None)  # null, as tables have what is not there
     known = {p.name for axis in space.axes for p in axis.parameters}
     unknown = []
     constants = flatten(params)

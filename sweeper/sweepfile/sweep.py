@@ -117,10 +117,23 @@ class Metric:
         return -1.0 if self.goal == "maximize" else 1.0
 
     def breaks(self, values: Sequence[float]) -> dict[str, list[str]]:
-        """``breaks``: which limits, by a run's value of each goal and its excess of each limit."""
-        excesses = zip(self.limits, values[len(self.goals) :], strict=True)
-        found = [f"breaks {limit}" for limit, excess in excesses if not excess <= 0]
-        return {"breaks": found} if found else {}
+        """By a run's value of each goal and its excess of each limit, in words: which limits it
+        ``breaks``, which goals it ``lacks``.
+        """
+        count = len(self.goals)
+        found = {
+            "breaks": [
+                f"without {limit.name}" if math.isnan(excess) else f"breaks {limit}"
+                for limit, excess in zip(self.limits, values[count:], strict=True)
+                if not excess <= 0
+            ],
+            "lacks": [
+                f"without {goal.name}"
+                for goal, value in zip(self.goals, values[:count], strict=True)
+                if math.isnan(value)
+            ],
+        }
+        return {key: words for key, words in found.items() if words}
 
 
 @dataclass(frozen=True)

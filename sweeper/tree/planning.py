@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sweeper.errors import SweeperError, TreeError
 
 from .choices import Choices
-from .identity import group_canonicals
+from .identity import Monitored, group_canonicals
 from .program import Program, ProgramCheck, program_of
 from .records import FAILED, RunRecord
 from .tree import Tree
@@ -151,37 +151,57 @@ def listed(sweep: Sweep, tree: Tree) -> int | None:
 def _plan_chosen(sweep: Sweep, tree: Tree, chooser: RunChooser) -> Iterator[PlannedTrial]:
     """The trials that have a run of the sweep's own, and of an adaptive one their other replicates.
 
-    Without those that the file as it is now could not choose: they were of another search.
+    Without those that the file as it is now could not choose: they were of another search. Of the
+    replicates that no run has begun as many as ``run_cap`` has room for. Where ``repeats`` has
+    grown, dicts whose numbers would be those of others get new ones.
     """
     may_try, size = trials_of(sweep), sweep.size()
     wanted = range(sweep.repeats if sweep.adaptive and sweep.repeats <= MOST_LISTED else 0)
-    found: dict[tuple[Path, str, int | None], dict[int, list[RunRecord]]] = {}
+    found: dict[tuple[Path, str, int | None], list[RunRecord]] = {}
     for record in tree.runs_of(sweep.sweep_name):
         if record.trial is not None and record.params:
             # A child may have the parameters of another trial.
             child = record.trial if record.parent else None
-            key = (record.base, record.experiment, child)
-            found.setdefault(key, {}).setdefault(record.replicate, []).append(record)
-    chosen = []
-    for (_, experiment, _), replicates in found.items():
-        known = next(iter(replicates.values()))[-1]
-        params, first = known.params, (known.trial or 0) - known.replicate
-        if not may_try(known) or (size is not None and first >= size and not sweep.adaptive):
+            found.setdefault((record.base, record.experiment, child), []).append(record)
+    known = [max(records, key=_first) for records in found.values()]
+    dicts = sorted(zip(known, found.values(), strict=True), key=lambda pair: _first(pair[0]))
+    chosen, unbegun = list[PlannedTrial](), list[PlannedTrial]()
+    taken = set[int]()
+    free = max((_first(one) + max(one.replicate + 1, len(wanted)) for one in known), default=0)
+    for one, records in dicts:
+        first = _first(one)
+        if not may_try(one) or (size is not None and first >= size and not sweep.adaptive):
             continue
-        for replicate in sorted({*replicates, *wanted}):
-            if replicate >= sweep.repeats and not sweep.adaptive:
+        numbers = sorted({*(record.replicate for record in records), *wanted})
+        if sweep.adaptive and not taken.isdisjoint(first + number for number in numbers):
+            first = free + -free % sweep.repeats
+            free = first + numbers[-1] + 1
+        taken.update(first + number for number in numbers)
+        for number in numbers:
+            if number >= sweep.repeats and not sweep.adaptive:
                 continue
-            trial = sweep.trial_of(first + replicate, params, replicate)
-            chosen.append(chooser.plan(trial, experiment, replicates.get(replicate, [])))
-    yield from sorted(chosen, key=lambda item: item.trial.index)
+            runs = [record for record in records if record.replicate == number]
+            trial = sweep.trial_of(first + number, one.params, number)
+            (chosen if runs else unbegun).append(chooser.plan(trial, one.experiment, runs))
+    if sweep.run_cap is not None:
+        unbegun = unbegun[: max(0, sweep.run_cap - len(chosen))]
+    yield from sorted(chosen + unbegun, key=lambda item: item.trial.index)
+
+
+def _first(run: RunRecord) -> int:
+    """The number of the first trial of the run's parameter dict."""
+    return (run.trial or 0) - run.replicate
 
 
 def trials_of(sweep: Sweep) -> Callable[[RunRecord], bool]:
-    """Says of a run whether its parameters, but for those not monitored, are of the space."""
+    """Says of a run whether its parameters, but for those not monitored, are of the space.
+
+    What was monitored when it ran counts, too: a parameter that the file has no more.
+    """
     space, monitored = sweep.space, sweep.monitored
 
-    def groups(params: dict[str, Any]) -> tuple[str, ...]:
-        return tuple(group_canonicals(params, monitored))
+    def groups(params: dict[str, Any], by: Monitored = monitored) -> tuple[str, ...]:
+        return tuple(group_canonicals(params, by))
 
     listed = {groups(space.listed_at(i)) for i in range(len(space.listed or ()))}
 
@@ -195,7 +215,9 @@ def trials_of(sweep: Sweep) -> Callable[[RunRecord], bool]:
             its = space.rebuild(params)
             if its is not None and space.is_finite and not sweep.adaptive:
                 its = space.decode([0.5 if u is None else u for u in space.encode(params)])
-            return its is not None and groups(its) == groups(params)
+            return its is not None and all(
+                groups(its, by) == groups(params, by) for by in (monitored, record.monitored)
+            )
         except SweeperError:
             return False
 

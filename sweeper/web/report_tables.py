@@ -75,7 +75,7 @@ def value_tables(index: Index, metric: Metric, order: Sequence[str]) -> list[dic
         rows: list[list[Any]] = []
         for label, members in groups:
             values = [value for _, value, _ in members if value is not None]
-            mean = statistics.fmean(values) if values else None
+            mean = statistics.mean(values) if values else None
             median = statistics.median(values) if values else None
             best = min(values, key=lambda value: metric.sign * value, default=None)
             failed = sum(bad for _, _, bad in members)

@@ -205,6 +205,16 @@ def test_best_of_nothing_is_nothing(grid: Sweep, grid_file: Path, capsys: Captur
     assert read(capsys, "best", grid_file)["trials"] == []
 
 
+def test_a_front_without_trials_says_why(
+    half_done: Sweep, grid_file: Path, capsys: Capture
+) -> None:
+    document = yaml.safe_load(grid_file.read_text())
+    document["metrics"] = [document.pop("metric"), {"name": "latency", "goal": "minimize"}]
+    grid_file.write_text(yaml.safe_dump(document))
+    assert main(["best", str(grid_file), "--pareto"]) == 0
+    assert "no trial has a number for each of val_loss and latency" in capsys.readouterr().out
+
+
 def test_best_by_a_metric_that_is_not_there_lists_those_that_are(
     half_done: Sweep, grid_file: Path, capsys: Capture
 ) -> None:

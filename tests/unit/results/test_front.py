@@ -83,7 +83,8 @@ def test_the_other_metrics_are_those_of_the_epoch_that_counts(
     assert run_values(entry.record, sweep.metric, upto=0) is None
     assert sweep.metric is not None
     assert sweep.metric.breaks((1.0, 0.2, 20.0)) == {"breaks": ["breaks mb <= 50"]}
-    assert sweep.metric.breaks((1.0, 0.2, nan)) == {"breaks": ["breaks mb <= 50"]}
+    assert sweep.metric.breaks((1.0, 0.2, nan)) == {"breaks": ["without mb"]}
+    assert sweep.metric.breaks((1.0, nan, -2.0)) == {"lacks": ["without acc"]}
     assert sweep.metric.breaks((1.0, 0.2, -inf)) == {}
 
 

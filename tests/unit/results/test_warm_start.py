@@ -12,7 +12,13 @@ import optuna
 import pytest
 
 from sweeper.errors import SpecError
-from sweeper.results import read_warm_start
+from sweeper.results import (
+    SweepResults,
+    csv_lines,
+    index_sweep,
+    optuna_study,
+    read_warm_start,
+)
 from sweeper.sweepfile import Sweep, load_sweep
 from sweeper.tree import Tree
 
@@ -55,6 +61,39 @@ def test_a_table_gives_what_fits_and_says_what_does_not(
         "r.csv: 2 runs to learn from, 3 left out: u (300 is above 100); w (is not given); "
         "epochs (9 is always 3 here); no parameters here: Name"
     )
+
+
+KINDS: list[Any] = [None, True, "a", "10", "-x", [1, 2], 0.5]
+
+
+def test_what_we_export_is_learned_whole(
+    sweep_of: Callable[..., Sweep], run_trial: Callable[..., Path], tmp_path: Path
+) -> None:
+    other = sweep_of("x", name="other", **{"parameters.v": {"values": KINDS}})
+    points: list[dict[str, Any]] = [
+        {"u": at + 1, "v": value, **({"w": 0.5} if value == "a" else {}), "epochs": 3}
+        for at, value in enumerate(KINDS)
+    ]
+    for index, params in enumerate(points):
+        run_trial(other, other.trial_of(index, params), rows=[{"loss": index}])
+    index = index_sweep(other)
+    columns, rows = SweepResults([index]).table()
+    (tmp_path / "r.csv").write_text("".join(csv_lines(columns, rows)))
+    optuna_study([index], other.metric, optuna.storages.RDBStorage(f"sqlite:///{tmp_path}/r.db"))
+    for source in ("r.csv", "optuna:///r.db", str(other.base_dir)):
+        sweep = sweep_of(source, **{"parameters.v": {"values": KINDS}})
+        known = sorted(read_warm_start(sweep)[0].points, key=lambda point: point[1])
+        assert known == [(params, float(at)) for at, params in enumerate(points)]
+
+
+def test_null_is_nothing_where_a_parameter_is_not_active(
+    sweep_of: Callable[..., Sweep], tmp_path: Path
+) -> None:
+    rows = [{"u": 1, "v": "b", "w": None, "loss": 1}, {"u": 2, "v": "a", "w": None, "loss": 2}]
+    (tmp_path / "r.json").write_text(json.dumps(rows))
+    warm, (note,) = read_warm_start(sweep_of("r.json"))
+    assert [params["u"] for params, _ in warm.points] == [1]
+    assert note.endswith("1 left out: w (None is not a number)")
 
 
 def test_json_takes_both_forms(sweep_of: Callable[..., Sweep], tmp_path: Path) -> None:
@@ -121,6 +160,8 @@ def test_a_study_of_optuna(sweep_of: Callable[..., Sweep], tmp_path: Path, kind:
     assert warm.points == [({"u": 7, "v": "b", "epochs": 3}, 7.0)]
     with pytest.raises(SpecError, match="one of its studies: less and more"):
         read_warm_start(sweep_of("optuna:///s.db"))
+    with pytest.raises(SpecError, match="one of its studies: less and more"):
+        read_warm_start(sweep_of("optuna:///s.db?study=mine"))
     with pytest.raises(SpecError, match="the study is to maximize, `metric` to minimize"):
         read_warm_start(sweep_of("optuna:///s.db?study=more"))
 

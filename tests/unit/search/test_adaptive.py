@@ -132,6 +132,15 @@ def test_bayes_learns(load: Callable[..., Sweep]) -> None:
     assert min(losses(done)) < min(first)
 
 
+@pytest.mark.parametrize("method", ["bayes", "tpe"])
+def test_a_metric_of_any_size_is_learned_from(load: Callable[..., Sweep], method: str) -> None:
+    parameters = {"x": {"min": 0.0, "max": 1.0}, "y": {"min": 0.0, "max": 1.0}}
+    for scale in (1e-200, 1e200):
+        sweep = load(parameters, method=method, run_cap=30, name=f"of{scale}", seed=1)
+        done = launch(sweep, lambda params, by=scale: by * (1 + abs(params["x"] - 0.3)))
+        assert sum(abs(item.trial.params["x"] - 0.3) < 0.1 for item in done) > 9
+
+
 def test_a_launch_learns_from_the_last(load: Callable[..., Sweep]) -> None:
     sweep = load(run_cap=60, seed=1)
     first = launch(sweep, most=30)
@@ -386,11 +395,38 @@ def test_replaced_values_of_a_finite_space_are_all_tried(load: Callable[..., Swe
     assert sorted(numbers) == list(range(8))
 
 
+def test_repeats_may_grow_and_no_two_trials_have_one_number(load: Callable[..., Sweep]) -> None:
+    assert len(launch(load(method="tpe", run_cap=6, repeats=1), flat)) == 6
+    more = load(method="tpe", run_cap=20, repeats=3)
+    done = launch(more, flat, most=5) + launch(more, flat)
+    assert len(done) == 14
+    planned = list(plan_trials(more, Tree(more.base_dir)))
+    assert len({item.trial.index for item in planned}) == len(planned) == 20
+    first = {item.experiment: item.trial.index - item.trial.replicate for item in planned}
+    assert len(set(first.values())) == len(first) == 7
+    assert all(
+        item.trial.index == first[item.experiment] + item.trial.replicate for item in planned
+    )
+
+
+def test_replicates_that_run_cap_leaves_out_are_not_made_up_for(
+    load: Callable[..., Sweep],
+) -> None:
+    sweep = load(run_cap=7, repeats=3)
+    assert len(launch(sweep, flat)) == 7
+    assert launch(sweep, flat) == []
+    assert len(launch(load(run_cap=9, repeats=3), flat)) == 2
+    assert launch(load(run_cap=9, repeats=5), flat) == []
+
+
 def test_a_constant_that_has_changed_makes_another_search(load: Callable[..., Sweep]) -> None:
     space = {"u": {"values": [16, 32]}, "epochs": {"value": 2}}
     launch(load(space, run_cap=2), flat)
     longer = load({**space, "epochs": {"value": 50}}, run_cap=2)
     assert [item.trial.params["epochs"] for item in launch(longer, flat)] == [50, 50]
+    without = load({"u": space["u"]}, run_cap=2)
+    tried = [item.trial.params for item in launch(without, flat)]
+    assert sorted(tried, key=str) == [{"u": 16}, {"u": 32}]
 
 
 class Broken:

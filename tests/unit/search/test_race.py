@@ -106,6 +106,12 @@ def test_more_may_be_better(sweep: Callable[..., Sweep]) -> None:
     assert run(largest, 0, sign=-1) == run(sweep(), 0)
 
 
+def test_values_near_the_largest_float_are_compared(sweep: Callable[..., Sweep]) -> None:
+    ended = run(sweep(), 0, sign=2e307)
+    assert sorted(ended) == list(range(30))
+    assert [ended[trial] for trial in range(5)] == ["finished"] * 5
+
+
 def test_replicates_share_their_seeds_in_a_race_alone(sweep: Callable[..., Sweep]) -> None:
     seeds = [trial.seed for trial in sweep().trials()]
     assert seeds[:5] == seeds[5:10]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from scipy import stats
 
+from sweeper.search.searcher import clip_to_unit
 from sweeper.space import KINDS, Distribution, count_of
 from sweeper.sweepfile.problems import Problems
 from sweeper.sweepfile.search_space.parameter_entry import parse_parameter
@@ -158,6 +159,13 @@ def test_bounds_are_kept() -> None:
             assert body["min"] <= distribution.ppf(u) <= body["max"]  # type: ignore[operator]
     assert of(distribution="q_uniform", min=1, max=10, q=4).low == 4
     assert of(distribution="q_uniform", min=1, max=10, q=4).high == 8
+
+
+@pytest.mark.parametrize("low", [0.0, -3.0, 1e-4, 0.3])
+def test_a_searcher_can_ask_for_the_bounds_themselves(low: float) -> None:
+    kinds = ["uniform", "log_uniform_values"] if low > 0 else ["uniform"]
+    for found in (of(distribution=kind, min=low, max=0.7) for kind in kinds):
+        assert [found.ppf(clip_to_unit(end)) for end in (0, 1)] == [low, 0.7]
 
 
 def test_an_int_q_gives_ints_and_tenths_stay_tenths() -> None:
