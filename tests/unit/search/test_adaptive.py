@@ -237,7 +237,7 @@ def test_failed_trials_stay_failed_and_are_avoided(load: Callable[..., Sweep]) -
     def give(params: dict[str, Any]) -> float | None:
         return None if params["kind"] == "elu" else bowl(params)
 
-    sweep = load(run_cap=50, seed=2)
+    sweep = load(run_cap=50, seed=3)
     done = launch(sweep, give)
     kinds = [item.trial.params["kind"] for item in done]
     assert kinds[-20:].count("elu") < 5
