@@ -63,18 +63,19 @@ class StopConditions:
         if self._repeats == 1 and metric and metric.mode == "best" and not metric.limits:
             self._aim(value)
 
-    def scored(self, trial: int, found: Sequence[float] | None) -> None:
+    def scored(self, first: int, found: Sequence[float] | None) -> None:
         """Wind down when the value of a trial that has ended reaches the target.
 
-        Where trials repeat it is their mean that must; a parameter dict whose replicates were run
-        by two launches is judged by the next. What breaks a limit reaches none.
+        ``first`` is the first trial of its parameter dict: where trials repeat it is their mean
+        that must. A dict whose replicates were run by two launches is judged by the next. What
+        breaks a limit reaches none.
         """
         kept = found and self.metric and not self.metric.breaks(found)
         value = found[0] if found and kept else None
         if self._repeats == 1:
             self._aim(value)
             return
-        values = self._values.setdefault(trial // self._repeats, [])
+        values = self._values.setdefault(first, [])
         values.append(value)
         numbers = [value for value in values if value is not None]
         if len(values) == self._repeats and numbers:

@@ -147,7 +147,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
         trial, metric = item.trial.index, self.conditions.metric
         if not news:
             if metric is not None and metric.target is not None:
-                self.conditions.scored(trial, self.score(item.run))
+                self.conditions.scored(trial - item.trial.replicate, self.score(item.run))
             return
         run = item.run
         self._ended(trial, run.status, run, {"path": str(run.path)}, told_as=item.state)
@@ -216,7 +216,8 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
         values = None if run is None or run.unreadable else self.score(run)
         if values and self.conditions.metric:
             result |= self.conditions.metric.breaks(values)
-        self.conditions.scored(trial, values)
+        if run is not None:
+            self.conditions.scored(trial - run.replicate, values)
         if self.adaptive is not None:
             self.adaptive.ended(trial, values, run)
         self.conditions.ended(end)
