@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
 from sweeper.sweepfile import Sweep
@@ -24,7 +24,8 @@ class Race(Iterator["PlannedTrial | None"]):
     their seeds. Rivals are all dicts where the plan lists them all, which then get their first
     replicates, their second, and so on; else those that were chosen before. A rival's replicates up
     to there are waited for, and later ones do not count: what is dropped follows from the values
-    alone, however fast they came and whoever was killed in between.
+    alone, however fast they came and whoever was killed in between. A dict of which no run has
+    given a number loses to any that has them all.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Race(Iterator["PlannedTrial | None"]):
         self._exhausted = False
         # A dict is named by its first trial.
         self._values: dict[int, dict[int, float]] = defaultdict(dict)  # dict -> replicate -> value
+        self._blank: Counter[int] = Counter()  # dict -> replicates that ended without a number
         self._pending: dict[int, tuple[int, int]] = {}  # trial -> dict, replicate
         self._held: list[PlannedTrial] = []
         self._lost: dict[int, str] = {}  # dict -> why
@@ -77,7 +79,7 @@ class Race(Iterator["PlannedTrial | None"]):
     ) -> None:
         """As :meth:`AdaptivePlan.ended`, which hears of it, too."""
         if place := self._pending.pop(trial, None):
-            self._count(place, values)
+            self._count(place, values, run)
         if self._learner is not None:
             self._learner.ended(trial, values, run)
 
@@ -85,13 +87,17 @@ class Race(Iterator["PlannedTrial | None"]):
         if item.state in ("new", "resumed") or item.run is None:
             return
         values = self._score(item.run)
-        self._count(_place(item), values)
+        self._count(_place(item), values, item.run)
         if values is None and item.run.status == "pruned" and item.trial.replicate >= FIRST:
             self._lost[_place(item)[0]] = "dropped before (repeats.race)"
 
-    def _count(self, place: tuple[int, int], values: Sequence[float] | None) -> None:
+    def _count(
+        self, place: tuple[int, int], values: Sequence[float] | None, run: RunRecord | None
+    ) -> None:
         if values is not None and math.isfinite(values[0]):
             self._values[place[0]][place[1]] = self._sign * moderate(values[0])
+        elif run is not None and run.status in ("finished", "stopped"):
+            self._blank[place[0]] += 1
 
     def _ready(self) -> PlannedTrial | None:
         """One of those held that is to run; those before it that lose are dropped."""
@@ -129,6 +135,9 @@ class Race(Iterator["PlannedTrial | None"]):
             return
         best = rivals[min(rivals)]
         mine, theirs = self._values[own], self._values[best]
+        if not mine and self._blank[own] >= FIRST:
+            self._lost[own] = f"no number in {self._blank[own]} runs (repeats.race)"
+            return
         apart = [mine[number] - theirs[number] for number in range(upto) if number in mine]
         if len(apart) < FIRST or (mean := statistics.fmean(apart)) <= 0:
             return

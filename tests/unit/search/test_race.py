@@ -45,7 +45,12 @@ def value_of(trial: int, sign: float = 1.0) -> float:
 
 
 def run(
-    sweep: Sweep, seed: int, most: int = 1000, done: dict[int, str] | None = None, sign: float = 1
+    sweep: Sweep,
+    seed: int,
+    most: int = 1000,
+    done: dict[int, str] | None = None,
+    sign: float = 1,
+    blank: int | None = None,
 ) -> dict[int, str]:
     """Run what the race hands out, four at a time; how each trial has ended after ``most``."""
     ended = dict(done or {})
@@ -58,10 +63,12 @@ def run(
             yield PlannedTrial(trial, "exp", run, "reused" if status else "new")
 
     def score(run: Any) -> list[float] | None:
-        return [value_of(run.trial, sign)] if run.status == "finished" else None
+        if run.status != "finished" or run.trial // 5 == blank:
+            return None
+        return [value_of(run.trial, sign)]
 
     def drop(item: PlannedTrial, why: str) -> None:
-        assert "surely worse than trial" in why or done
+        assert "surely worse than trial" in why or done or item.trial.index // 5 == blank
         ended[item.trial.index] = "pruned"
 
     race = Race(sweep, plan(), [], score, drop)
@@ -82,7 +89,8 @@ def run(
         if running:
             trial = running.pop(random.randrange(len(running)))
             ended[trial] = "finished"
-            race.ended(trial, [value_of(trial, sign)])
+            ran: Any = Run(trial, "finished")
+            race.ended(trial, score(ran), ran)
     return ended
 
 
@@ -104,6 +112,13 @@ def test_what_is_dropped_depends_on_no_order_and_no_kill(sweep: Callable[..., Sw
 def test_more_may_be_better(sweep: Callable[..., Sweep]) -> None:
     largest = sweep(metric={"name": "loss", "goal": "maximize"})
     assert run(largest, 0, sign=-1) == run(sweep(), 0)
+
+
+@pytest.mark.parametrize("most", [1000, 7])
+def test_who_never_gives_a_number_is_dropped(sweep: Callable[..., Sweep], most: int) -> None:
+    ended = run(sweep(), 1, done=run(sweep(), 0, most, blank=1), blank=1)
+    assert [ended[trial] for trial in range(5, 10)] == ["finished"] * 2 + ["pruned"] * 3
+    assert [ended[trial] for trial in range(5)] == ["finished"] * 5
 
 
 def test_values_near_the_largest_float_are_compared(sweep: Callable[..., Sweep]) -> None:
