@@ -20,7 +20,7 @@ _RULES = {
         mend=lambda value, name: "each band is eta times the one before: write `eta: 3`",
     ),
     "strict": FLAG,
-    "quantile": _SHARE,
+    "quantile": replace(number(above=0, most=0.5), mend=_SHARE.mend),  # no parent is a loser, too
     "resample": _SHARE,
 }
 
