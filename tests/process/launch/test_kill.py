@@ -63,9 +63,9 @@ def test_a_tree_that_goes_while_ray_starts_does_not_come_into_being_again(
 
 
 def test_two_launches_of_one_sweep(launcher: Launcher) -> None:
-    launcher.write({"epochs": 40, "delay": 0.2}, trials=2)
+    launcher.write({"epochs": 400, "delay": 0.2}, trials=2)
     process = launcher.start()
-    launcher.wait_for(lambda records: any(record.rows for record in records))
+    launcher.wait_for(lambda records: [bool(record.rows) for record in records] == [True, True])
     second = launcher.run()
     assert second.returncode == 1
     (driver,) = launcher.drivers(process)
