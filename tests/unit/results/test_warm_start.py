@@ -124,6 +124,24 @@ def test_runs_of_another_tree_but_not_its_own(
         read_warm_start(sweep_of(str(other.base_dir), name="other", sweep_name="other"))
 
 
+def test_a_sweep_file_means_its_tree_from_wherever_it_is_asked(
+    sweep_of: Callable[..., Sweep],
+    run_trial: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "last").mkdir()
+    (tmp_path / "this").mkdir()
+    text = FILE.format(sources=[], storage="experiments", low=1).replace("warm_start: []\n", "")
+    (tmp_path / "last" / "old.yaml").write_text(text)
+    monkeypatch.chdir(tmp_path / "last")
+    old = load_sweep(Path("old.yaml"))
+    run_trial(old, old.trial_of(0, {"u": 7, "v": "b", "epochs": 3}), rows=[{"loss": 0.5}])
+    monkeypatch.chdir(tmp_path / "this")
+    warm, _ = read_warm_start(sweep_of("last/old.yaml"))
+    assert warm.points == [({"u": 7, "v": "b", "epochs": 3}, 0.5)]
+
+
 def test_what_was_read_first_is_what_counts(sweep_of: Callable[..., Sweep], tmp_path: Path) -> None:
     table = tmp_path / "r.csv"
     table.write_text("u,v,loss\n3,b,1\n20,b,2\n")
