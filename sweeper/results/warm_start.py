@@ -221,6 +221,8 @@ def _trials(path: Path, name: str, metric: Metric) -> list[dict[str, Any]]:
             f"`metric` to {metric.goal}"
         )
     done = study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE])
+    if "tree" in study.user_attrs:  # ours, in which what was stopped early is complete, too
+        done = [one for one in done if one.user_attrs.get("status") == "finished"]
     found = [{"params": one.params, "value": one.values[at]} for one in done]
     if not found:
         raise SweeperError(f"{path}: the study has no trial that is complete")

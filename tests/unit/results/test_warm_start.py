@@ -76,6 +76,8 @@ def test_what_we_export_is_learned_whole(
     ]
     for index, params in enumerate(points):
         run_trial(other, other.trial_of(index, params), rows=[{"loss": index}])
+    cut = other.trial_of(90, {"u": 90, "v": None, "epochs": 3})
+    run_trial(other, cut, rows=[{"loss": 9}], outcome="stopped")
     index = index_sweep(other)
     columns, rows = SweepResults([index]).table()
     (tmp_path / "r.csv").write_text("".join(csv_lines(columns, rows)))
