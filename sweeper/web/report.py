@@ -47,8 +47,9 @@ FIGURES = {
     "timeline": "Timeline of workers",
 }
 _NOTES = {
-    "importance": "How much each parameter alone sets the best tenth of the trials (ten at least) "
-    "apart from all (PED-ANOVA). Trials that failed do not count.",
+    "importance": "How much of the metric's variance over the whole space each parameter alone "
+    "explains (fANOVA). Trials that failed do not count, the worst tenth count as the best of "
+    "them.",
     "values": "By the median, the best first, of the trials that ended with a number. Ranges hold "
     "about as many trials each.",
 }
