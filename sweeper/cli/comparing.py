@@ -94,10 +94,10 @@ def _titles(indices: Sequence[Index]) -> list[str]:
 @options.metric_options
 @options.format_options
 def importance(target: Path, format_: str, **given: Any) -> None:
-    """Show how much of the metric's best values each parameter explains.
+    """Show how much of the metric's variance each parameter explains.
 
-    By PED-ANOVA (Watanabe et al., 2023), from what the better tenth of the trials have in
-    common, ten at least; 1 in all. With few trials it says little.
+    By fANOVA (Hutter et al., 2014): a random forest of the trials is looked at over the whole
+    space; 1 in all. The worst tenth count as the best of them. With few trials it says little.
     """
     from sweeper.results import Figures
 

@@ -258,6 +258,8 @@ def close_run(
     text = why or f"{outcome}: {(error or {}).get('message', '')}"
     add_line(run.paths.output, text, run.lease.check)
     run.note_peaks(peak_memory=peak_memory)
+    if run.log.rows:  # its worker may have lost it between a row and the summary
+        run.performances.write(run.elapsed)
     return run.close(outcome, error, by)
 
 

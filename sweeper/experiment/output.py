@@ -39,11 +39,13 @@ def redirected(path: Path) -> Iterator[None]:
 
 def add_line(path: Path, text: str, guard: files.Guard) -> None:
     """Say in a run's output what became of it: its process, killed or to be, cannot."""
-    with contextlib.suppress(OSError), os.fdopen(files.open_file(path), "rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - 1))
-        torn = file.read() not in (b"", b"\n")  # a progress bar, say
-        line = f"sweeper: {text}\n"
+    torn, line = False, f"sweeper: {text}\n"
+    with contextlib.suppress(OSError):
+        # What was never begun has printed nothing.
+        with contextlib.suppress(FileNotFoundError), os.fdopen(files.open_file(path), "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 1))
+            torn = file.read() not in (b"", b"\n")  # a progress bar, say
         files.append(path, (f"\n{line}" if torn else line).encode(), guard=guard, durable=False)
 
 

@@ -138,6 +138,8 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
             if end == "stopped":
                 self._close_stopped(run)
             record = RunRecord.at(run)
+            if end == "stopped" and record.outcome is not None:  # maybe its own, from before
+                end = record.status
         self.faults.ended(end, result)
         self._ended(self._index(trial), end, record, result)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -45,8 +46,9 @@ def called(entry: Entry, trial: int | None = None) -> str:
     return shown(entry.experiment) if number is None else f"trial {number}"
 
 
-TELLING = 10
-"""Good trials that importance is judged by, where there are twice as many."""
+WEIGHED = 300
+"""Trials that importances are made of, evenly from the best to the worst: what it takes grows with
+their square."""
 
 
 class Drawn:
@@ -78,15 +80,46 @@ class Drawn:
 
     @cached_property
     def _importances(self) -> dict[str, float]:
-        from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+        from optuna import create_study
+        from optuna.distributions import CategoricalDistribution
+        from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+        from optuna.trial import create_trial
 
         if self._cannot_weigh:
             return {}
-        # The better tenth, but ten trials at least: of fewer, chance decides what they share.
-        good = min(0.5, max(0.1, TELLING / len(self._trials)))
-        evaluator = PedAnovaImportanceEvaluator(target_quantile=good)
-        found = get_param_importances(self._study, evaluator=evaluator)
-        return {k: v for k, v in sorted(found.items(), key=lambda i: -i[1]) if math.isfinite(v)}
+        # Most of what a searcher tries is near the best: who counts trials, or ranks them, is told
+        # of small differences there. A value that lies far off would decide alone: the worst tenth
+        # count as the best of them.
+        trials = self._by_value
+        worst = self._value(trials[len(trials) * 9 // 10])
+        if worst == self._value(trials[0]):
+            worst = self._value(trials[-1])
+        if len(trials) > WEIGHED:
+            trials = [trials[i * (len(trials) - 1) // (WEIGHED - 1)] for i in range(WEIGHED)]
+        trials = sorted(trials, key=self._number)
+        known = {name: dist for trial in trials for name, dist in trial.distributions.items()}
+        given = {name: [t.params[name] for t in trials if name in t.params] for name in known}
+        # Where one is not active it has a common value: what is due to a condition is its names'.
+        common = {
+            name: statistics.mode(values)
+            if isinstance(known[name], CategoricalDistribution)
+            else statistics.median_low(values)
+            for name, values in given.items()
+        }
+        clip = max if self._metric.goal == "maximize" else min
+        study = create_study()
+        study.add_trials(
+            create_trial(
+                params=common | trial.params,
+                distributions=known,
+                value=clip(self._value(trial), worst),
+            )
+            for trial in trials
+        )
+        evaluator = FanovaImportanceEvaluator(seed=0, n_trees=32, max_depth=8)
+        found = get_param_importances(study, evaluator=evaluator)
+        order = sorted(found.items(), key=lambda item: -item[1])
+        return {name: float(part) for name, part in order if math.isfinite(part)}
 
     @property
     def _cannot_weigh(self) -> str:

@@ -111,7 +111,7 @@ class Figures(Drawn):
         return self._figure("Parallel coordinates", data)
 
     def importance(self) -> Any:
-        """How much each parameter matters for being among the best: PED-ANOVA, as Optuna has it."""
+        """How much of the metric's variance each parameter alone explains, by fANOVA."""
         found = list(self.weighed().items())[:20][::-1]
         texts = [f"{value:.2f}" for _, value in found]
         bars = {

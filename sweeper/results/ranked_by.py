@@ -44,6 +44,8 @@ def named_metric(
     """
     if goal is None and known is not None and known.name == name:
         return known
+    its_own = {one.name: one.goal for one in known.goals} if known is not None else {}
+    goal = goal or its_own.get(name)
     mode = known.mode if known is not None else "best"
     watched = {watched_by(record.performances or {}) for record in records}
     goals = [its_goal for monitor, its_goal in watched if monitor == name and its_goal]

@@ -235,7 +235,7 @@ def runs_elsewhere(sweep: Sweep) -> str:
         base = storage / sweep.name
         runs = [e for e in index_sweep(sweep, Tree(base)).entries if e.record is not None]
         if runs:
-            done = sum(entry.succeeded for entry in runs)
+            done = sum(entry.status == "finished" for entry in runs)
             found = f"{counted(len(runs), 'trial')} with runs ({done} finished) in {base}"
             mend = f"to use them add --storage {shlex.quote(str(storage))}"
             return f"{sweep.title}: no run in {sweep.base_dir}, but {found}: {mend}"

@@ -18,7 +18,7 @@ from sweeper.tree import Tree, WarmStart
 from sweeper.wording import all_of, counted, printable
 
 from .ranking import rank
-from .target import open_index
+from .target import load_target, open_index, storages_elsewhere
 
 _MOST_NAMED = 5
 
@@ -129,6 +129,10 @@ def _tree(path: Path, sweep: Sweep) -> list[dict[str, Any]]:
     assert sweep.metric is not None
     own = sweep.base_dir, sweep.sweep_name
     index = open_index(path)
+    if path.is_file() and not any(entry.record for entry in index.entries):
+        # A storage is one of where that sweep was launched, as a rule beside its file.
+        for storage in storages_elsewhere(load_target(path))[:1]:
+            index = open_index(path, storage=storage)
     entries = [
         entry
         for entry in index.entries
@@ -217,6 +221,8 @@ def _trials(path: Path, name: str, metric: Metric) -> list[dict[str, Any]]:
             f"`metric` to {metric.goal}"
         )
     done = study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE])
+    if "tree" in study.user_attrs:  # ours, in which what was stopped early is complete, too
+        done = [one for one in done if one.user_attrs.get("status") == "finished"]
     found = [{"params": one.params, "value": one.values[at]} for one in done]
     if not found:
         raise SweeperError(f"{path}: the study has no trial that is complete")

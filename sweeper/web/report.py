@@ -47,8 +47,9 @@ FIGURES = {
     "timeline": "Timeline of workers",
 }
 _NOTES = {
-    "importance": "How much each parameter alone sets the best tenth of the trials (ten at least) "
-    "apart from all (PED-ANOVA). Trials that failed do not count.",
+    "importance": "How much of the metric's variance over the whole space each parameter alone "
+    "explains (fANOVA). Trials that failed do not count, the worst tenth count as the best of "
+    "them.",
     "values": "By the median, the best first, of the trials that ended with a number. Ranges hold "
     "about as many trials each.",
 }
@@ -124,7 +125,9 @@ def _section(title: str, content: Iterable[str]) -> list[str]:
 
 def _asked(index: Index, metric: Metric) -> list[str]:
     sweep = index.sweep
-    facts: dict[str, Any] = {"Metric": f"{metric.name}, to {metric.goal} ({metric.mode} epoch)"}
+    asked = f"{metric.name}, to {metric.goal} ({metric.mode} epoch)"
+    others = [f"{goal.name}, to {goal.goal}" for goal in metric.others]
+    facts: dict[str, Any] = {"Metric": "; ".join([asked, *others, *map(str, metric.limits)])}
     if sweep is not None:
         facts["Method"] = sweep.chooser
         facts["Program"] = sweep.program.path if sweep.program else sweep.command
@@ -173,7 +176,7 @@ def _outcome(index: Index, metric: Metric) -> list[str]:
     ranked = rank(index.entries, metric, 10)
     if not ranked:
         return [_facts(facts), f"<p>{html(nothing_to_rank(index, metric))}</p>"]
-    row = best_row(ranked[0], index.repeated)
+    row = best_row(ranked[0], index.repeated, metric)
     spread = f" ± {row['std']:.2g}" if row.get("std") is not None else ""
     runs = f" (mean of {counted(row['runs'], 'run')})" if "runs" in row else ""
     same = [str(one.entry.trial) for one in ranked[1:] if one.value == ranked[0].value]
@@ -181,6 +184,7 @@ def _outcome(index: Index, metric: Metric) -> list[str]:
     best = {
         "Trial": f"{row['trial']}" + (f", as good as {', '.join(same)}" if same else ""),
         metric.name: f"{row['value']:.6g}{spread}{runs}",
+        **row.get("objectives", {}),
         "Epoch": row["epoch"],
         "Time it took": clock(row["elapsed"]),
         "Checkpoint": row["checkpoint"] or "none was kept",

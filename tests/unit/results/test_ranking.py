@@ -124,6 +124,13 @@ def test_a_metric_named_without_goal_gets_one_from_its_name() -> None:
         named_metric("oddness", None, LOW)
 
 
+def test_one_of_several_goals_is_ranked_by_its_own_goal() -> None:
+    known = Metric("val_loss", others=(Metric("oddness", "maximize"), Metric("acc", "minimize")))
+    assert named_metric("oddness", None, known).goal == "maximize"
+    assert named_metric("acc", None, known).goal == "minimize"
+    assert named_metric("oddness", "minimize", known).goal == "minimize"
+
+
 @pytest.fixture
 def repeated(grid_file: Path) -> Sweep:
     """Four parameter dicts, three runs each: trials 0 to 11."""

@@ -76,6 +76,8 @@ def test_what_we_export_is_learned_whole(
     ]
     for index, params in enumerate(points):
         run_trial(other, other.trial_of(index, params), rows=[{"loss": index}])
+    cut = other.trial_of(90, {"u": 90, "v": None, "epochs": 3})
+    run_trial(other, cut, rows=[{"loss": 9}], outcome="stopped")
     index = index_sweep(other)
     columns, rows = SweepResults([index]).table()
     (tmp_path / "r.csv").write_text("".join(csv_lines(columns, rows)))
@@ -122,6 +124,24 @@ def test_runs_of_another_tree_but_not_its_own(
         assert sorted(value for _, value in warm.points) == [0.25, 0.5]
     with pytest.raises(SpecError, match="there is no finished run"):
         read_warm_start(sweep_of(str(other.base_dir), name="other", sweep_name="other"))
+
+
+def test_a_sweep_file_means_its_tree_from_wherever_it_is_asked(
+    sweep_of: Callable[..., Sweep],
+    run_trial: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "last").mkdir()
+    (tmp_path / "this").mkdir()
+    text = FILE.format(sources=[], storage="experiments", low=1).replace("warm_start: []\n", "")
+    (tmp_path / "last" / "old.yaml").write_text(text)
+    monkeypatch.chdir(tmp_path / "last")
+    old = load_sweep(Path("old.yaml"))
+    run_trial(old, old.trial_of(0, {"u": 7, "v": "b", "epochs": 3}), rows=[{"loss": 0.5}])
+    monkeypatch.chdir(tmp_path / "this")
+    warm, _ = read_warm_start(sweep_of("last/old.yaml"))
+    assert warm.points == [({"u": 7, "v": "b", "epochs": 3}, 0.5)]
 
 
 def test_what_was_read_first_is_what_counts(sweep_of: Callable[..., Sweep], tmp_path: Path) -> None:

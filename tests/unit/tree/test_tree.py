@@ -342,17 +342,23 @@ def test_strangers_in_the_tree_do_no_harm(base):
 def test_the_driver_closes_what_its_worker_left(base):
     run = open_run(base, PARAMS)
     run.report(loss=1.0)
-    assert close_run(run.path, "stopped")
+    behind = run.paths.performances.read_bytes()
+    run.report(loss=0.9)
+    run.paths.performances.write_bytes(behind)  # its worker lost the run before it wrote this
+    assert not run.paths.output.exists()
+    assert close_run(run.path, "stopped", why="enough")
     assert not close_run(run.path, "failed")
     record = next(Tree(base).all_runs())
     assert record.status == "stopped"
     assert record.outcome["by"] == "driver"
-    assert record.outcome["epochs"] == 1
+    assert record.outcome["epochs"] == 2
+    assert record.performances["last"]["loss"] == record.performances["best"]["loss"] == 0.9
+    assert run.paths.output.read_text() == "sweeper: enough\n"
     assert [a["ended"] for a in record.provenance["attempts"]] == ["stopped"]
     for write in (lambda: run.report(loss=0.5), lambda: run.close("finished")):
         with pytest.raises(LeaseLost):
             write()
-    assert len(next(Tree(base).all_runs()).rows) == 1
+    assert len(next(Tree(base).all_runs()).rows) == 2
 
 
 def test_tidying_up(base):

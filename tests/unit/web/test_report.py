@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from sweeper.cli.main import main
+from sweeper.sweepfile import load_sweep
 from tests.unit.web.conftest import HOSTILE
 
 
@@ -135,3 +137,20 @@ def test_what_failed_trials_share_is_named(tmp_path: Path, make_run: Callable[..
     text = page.read_text()
     assert "<p>All have g.width = 8, g.kernel = 7, and no trial that ended well has.</p>" in text
     assert re.search(r"<dt>Trial</dt><dd>\d+, as good as (\d+, ){8}…</dd>", text)
+
+
+def test_a_page_of_several_goals_names_them_and_what_the_best_has(
+    grid_file: Path, run_trial: Callable[..., Path], tmp_path: Path
+) -> None:
+    document = yaml.safe_load(grid_file.read_text())
+    del document["metric"]
+    goals = [{"name": "val_loss"}, {"name": "speed", "goal": "maximize"}]
+    document["metrics"] = [*goals, {"name": "mb", "max": 50}]
+    grid_file.write_text(yaml.safe_dump(document))
+    sweep = load_sweep(grid_file)
+    for trial, mb in zip(sweep.trials(), (60, 40), strict=False):
+        run_trial(sweep, trial, rows=[{"val_loss": 0.1 * mb, "speed": 3.25, "mb": mb}])
+    assert main(["report", str(grid_file), "-o", str(tmp_path / "r.html")]) == 0
+    text = (tmp_path / "r.html").read_text()
+    assert "val_loss, to minimize (best epoch); speed, to maximize; mb &lt;= 50" in text
+    assert "<dt>speed</dt><dd>3.25</dd><dt>mb</dt><dd>40</dd>" in text
