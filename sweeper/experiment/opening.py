@@ -256,7 +256,7 @@ def close_run(
     if run is None:
         return False
     text = why or f"{outcome}: {(error or {}).get('message', '')}"
-    add_line(run.paths.output, text, run.lease.check)
+    add_line(run.paths.output, text, run.lease.check, make=True)
     run.note_peaks(peak_memory=peak_memory)
     if run.log.rows:  # its worker may have lost it between a row and the summary
         run.performances.write(run.elapsed)

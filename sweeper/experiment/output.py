@@ -37,16 +37,23 @@ def redirected(path: Path) -> Iterator[None]:
             os.close(fd)
 
 
-def add_line(path: Path, text: str, guard: files.Guard) -> None:
-    """Say in a run's output what became of it: its process, killed or to be, cannot."""
-    torn, line = False, f"sweeper: {text}\n"
+def add_line(path: Path, text: str, guard: files.Guard, make: bool = False) -> None:
+    """Say in a run's output what became of it: its process, killed or to be, cannot.
+
+    A run that has none says nothing, unless it is to ``make`` one.
+    """
     with contextlib.suppress(OSError):
-        # What was never begun has printed nothing.
-        with contextlib.suppress(FileNotFoundError), os.fdopen(files.open_file(path), "rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - 1))
-            torn = file.read() not in (b"", b"\n")  # a progress bar, say
-        files.append(path, (f"\n{line}" if torn else line).encode(), guard=guard, durable=False)
+        try:
+            with os.fdopen(files.open_file(path), "rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - 1))
+                torn = file.read() not in (b"", b"\n")  # a progress bar, say
+        except FileNotFoundError:
+            if not make:
+                return
+            torn = False
+        line = f"\nsweeper: {text}\n" if torn else f"sweeper: {text}\n"
+        files.append(path, line.encode(), guard=guard, durable=False)
 
 
 def _flush() -> None:
