@@ -149,7 +149,7 @@ class LaunchCallback(tune.Callback):  # type: ignore[misc]
         trial, metric = item.trial.index, self.conditions.metric
         if not news:
             if metric is not None and metric.target is not None:
-                self.conditions.scored(trial - item.trial.replicate, self.score(item.run))
+                self.conditions.scored(item.trial.first, self.score(item.run))
             return
         run = item.run
         self._ended(trial, run.status, run, {"path": str(run.path)}, told_as=item.state)

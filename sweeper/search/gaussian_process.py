@@ -27,10 +27,10 @@ LENGTH, LENGTH_SPREAD = 0.8, 0.9  # the median, for one column, and the deviatio
 NOISE, NOISE_SPREAD = 1e-5, 3.0
 LEAST_NOISE = 1e-8
 LEAST_VARIANCE = 1e-12
+BOUNDS = {"length": (5e-3, 1e2), "variance": (1e-2, 1e2), "noise": (LEAST_NOISE, 1.0)}
+
 # Matrices are small: more threads wait for cores that the trials have, and for each other.
 on_one_core = partial(ThreadpoolController().limit, limits=1, user_api="blas")
-
-BOUNDS = {"length": (5e-3, 1e2), "variance": (1e-2, 1e2), "noise": (LEAST_NOISE, 1.0)}
 
 
 def squares(one: Array, other: Array, categorical: Mask) -> Array:

@@ -247,9 +247,10 @@ class GpSearcher:
     def _best_of_each(self, rows: list[_Row]) -> list[_Row]:
         """Those of the rows, the best first, that lie apart from all better ones."""
         at = self._encoded(self._candidates.table([point for point, _ in rows]))
+        far = distance.cdist(at, at, "chebyshev") >= ELSEWHERE
         kept: list[int] = []
-        for place, one in enumerate(at):
-            if not kept or np.abs(at[kept] - one).max(1).min() >= ELSEWHERE:
+        for place in range(len(rows)):
+            if far[place, kept].all():
                 kept.append(place)
         return [rows[place] for place in kept]
 

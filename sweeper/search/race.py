@@ -151,4 +151,4 @@ class Race(Iterator["PlannedTrial | None"]):
 
 def _place(item: PlannedTrial) -> tuple[int, int]:
     """The first trial of its parameter dict, and which replicate it is."""
-    return item.trial.index - item.trial.replicate, item.trial.replicate
+    return item.trial.first, item.trial.replicate

@@ -53,6 +53,11 @@ class Trial:
     shares_seeds: bool = False
 
     @property
+    def first(self) -> int:
+        """The index of the first trial of its parameter dict."""
+        return self.index - self.replicate
+
+    @property
     def seed(self) -> int:
         """The run's, below 2**32: it follows from the sweep's, the parameters and the replicate.
 
